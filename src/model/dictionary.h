@@ -1,0 +1,100 @@
+// Dictionary: the texts that spans share, as small codes. A row (row.h) holds codes; the dictionary that it was written
+// with is needed to read it. One per shard and WAL file: each WAL file starts with an empty dictionary, and the entries
+// that a batch adds are logged in the same record, before the rows that use them.
+//
+// Entries of five kinds, each numbered from 0 in order of insertion:
+//   string    names, keys, attribute values that repeat
+//   template  a value's text with its digit runs and hex runs cut out (row.h says how), e.g. "/api/v1/orders/<8 digits>"
+//   shape     the attribute list of a span, event or link: key codes and value types, in order
+//   resource  a Resource with its schema URL, as the bytes it came in
+//   scope     an InstrumentationScope with its schema URL, likewise
+//
+// Bounded: an intern that would pass a limit returns nothing and the writer puts the text into the row itself ("inline");
+// so a stranger who sends random keys costs bytes, not memory. Resources and scopes have no inline form: `wants_rotation()`
+// turns true at a share of the limit and the shard starts a new file before its next request.
+//
+// Hash table seeded. Single-threaded while it grows; entries never move or change, so readers on other threads may use
+// every code that they got with a row (the text storage is chunked; the shard hands over `snapshot_size`s with rows).
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "base/varint.h"
+
+namespace clew::model {
+
+enum class EntryKind : uint8_t { kString = 0, kTemplate = 1, kShape = 2, kResource = 3, kScope = 4 };
+constexpr size_t kEntryKinds = 5;
+
+// OTLP AnyValue types as a shape stores them.
+enum class ValueType : uint8_t {
+  kEmpty = 0,
+  kString = 1,
+  kBool = 2,
+  kInt = 3,
+  kDouble = 4,
+  kBytes = 5,
+  kComplex = 6,  // array or kvlist: the value is the AnyValue's protobuf bytes
+  kRaw = 7,      // a KeyValue with something unusual (unknown fields, no key, repeated oneof): the whole KeyValue's bytes
+};
+
+struct ShapeField {
+  uint32_t key = 0;  // string code
+  ValueType type = ValueType::kEmpty;
+  friend bool operator==(const ShapeField&, const ShapeField&) = default;
+};
+
+struct DictionaryLimits {
+  uint32_t max_entries = 1u << 18;     // per kind
+  uint64_t max_bytes = 64ull << 20;    // over all kinds
+  uint32_t max_string_bytes = 512;     // longer strings are inlined
+  uint32_t max_shape_fields = 256;     // longer attribute lists are inlined
+};
+
+class Dictionary {
+ public:
+  Dictionary(uint64_t seed, DictionaryLimits limits = {});
+  ~Dictionary();
+  Dictionary(const Dictionary&) = delete;
+  Dictionary& operator=(const Dictionary&) = delete;
+
+  // The code of the entry, added when absent. Nothing when it would pass a limit. Amortised O(bytes).
+  std::optional<uint32_t> intern(EntryKind kind, std::string_view bytes);
+  // The code, or nothing: never adds. For queries.
+  std::optional<uint32_t> find(EntryKind kind, std::string_view bytes) const;
+
+  uint32_t size(EntryKind kind) const;
+  std::string_view text(EntryKind kind, uint32_t code) const;  // stable for the dictionary's life
+  uint64_t text_hash(EntryKind kind, uint32_t code) const;     // stable_hash64(text), kept with the entry
+
+  // Parsed forms, made when the entry is added.
+  std::span<const ShapeField> shape(uint32_t code) const;
+  std::string_view service_name(uint32_t resource_code) const;  // "" when the resource has none
+  // Where the span's clock ticks: host.name, else k8s.pod.name, else service.instance.id, else service.name, else "".
+  std::string_view host_name(uint32_t resource_code) const;
+
+  std::optional<uint32_t> intern_shape(std::span<const ShapeField> fields);
+
+  bool wants_rotation() const;
+  uint64_t memory_bytes() const;
+
+  // The log of additions. `position()` counts entries of all kinds; write_additions appends the entries
+  // [from, position()) to `out`; apply_additions replays such bytes (kDataLoss when they are malformed).
+  uint64_t position() const;
+  void write_additions(uint64_t from, std::string& out) const;
+  Status apply_additions(std::string_view bytes);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace clew::model
