@@ -1,9 +1,10 @@
 // HttpRequest and HttpResponse: what the HTTP server (server side) hands to the query APIs (handler side), and back.
 // No sockets, no framing, no protocol version here: the simulator and the tests make requests by hand.
 //
-// A handler gets the request and a completion and returns at once. The completion is called exactly once, on any thread;
-// the request lives until then (it is shared). Sizes are bounded by whoever made the request: the target by kMaxTargetBytes,
-// the body by the server's limit. Percent-decoding is lazy and never fails: a broken escape stays as it is written.
+// A handler gets the request and a completion and returns at once. The completion is called exactly once, on any
+// thread; the request lives until then (it is shared). Sizes are bounded by whoever made the request: the target by
+// kMaxTargetBytes, the body by the server's limit. Percent-decoding is lazy and never fails: a broken escape stays as
+// it is written.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +31,8 @@ class QueryParams {
   explicit QueryParams(std::string_view raw_query);  // without the '?'
 
   struct Entry {
-    std::string name;       // decoded
-    std::string_view raw;   // the value as written; borrowed from the query string
+    std::string name;      // decoded
+    std::string_view raw;  // the value as written; borrowed from the query string
   };
   // The first value of the name, decoded; nothing when absent. O(entries).
   std::optional<std::string> get(std::string_view name) const;
@@ -55,7 +56,7 @@ class HttpRequest {
   // "/api/traces/abc?start=1". A fragment is cut off; an absolute form ("http://host/path") loses scheme and host.
   void set_target(std::string_view target);
   const std::string& target() const { return *target_; }
-  std::string_view path() const { return path_; }            // as written, without the query
+  std::string_view path() const { return path_; }  // as written, without the query
   std::string_view query() const { return query_; }
   const QueryParams& params() const { return params_; }
   // The value of a header by its lower-case name, or "".
@@ -82,8 +83,8 @@ std::string_view http_reason(int status);  // "Not Found"
 using HttpDone = UniqueFunction<void(HttpResponse)>;
 using HttpHandler = UniqueFunction<void(std::shared_ptr<const HttpRequest>, HttpDone)>;
 
-// Whether an Accept header prefers `candidate` ("application/protobuf") to `other`; by q values, then by order. A header
-// that names neither, or none, prefers `other`.
+// Whether an Accept header prefers `candidate` ("application/protobuf") to `other`; by q values, then by order. A
+// header that names neither, or none, prefers `other`.
 bool accept_prefers(std::string_view accept, std::string_view candidate, std::string_view other);
 
 }  // namespace clew::api

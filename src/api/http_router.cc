@@ -29,8 +29,8 @@ void HttpRouter::add(std::string_view method, std::string_view pattern, HttpHand
   route.handler = std::make_shared<HttpHandler>(std::move(handler));
   for (const Route& known : routes_) {
     const bool same = known.method == route.method &&
-                      std::equal(known.segments.begin(), known.segments.end(), route.segments.begin(), route.segments.end(),
-                                 [](const Segment& a, const Segment& b) {
+                      std::equal(known.segments.begin(), known.segments.end(), route.segments.begin(),
+                                 route.segments.end(), [](const Segment& a, const Segment& b) {
                                    return a.variable == b.variable && (a.variable || a.text == b.text);
                                  });
     CHECK(!same);
@@ -60,7 +60,8 @@ void HttpRouter::dispatch(std::shared_ptr<HttpRequest> request, HttpDone done) c
   decoded.reserve(raw.size());
   for (std::string_view part : raw) decoded.push_back(url_decode(part, false));
 
-  const std::string_view method = request->method == "HEAD" ? std::string_view("GET") : std::string_view(request->method);
+  const std::string_view method =
+      request->method == "HEAD" ? std::string_view("GET") : std::string_view(request->method);
   const Route* best = nullptr;
   std::vector<std::string_view> allowed;
   for (const Route& route : routes_) {

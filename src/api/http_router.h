@@ -3,8 +3,9 @@
 //
 // A literal beats a {name} at the first segment where two patterns differ. Unknown path: 404; known path, other method:
 // 405 with Allow. HEAD is answered by the GET handler; the server leaves the body out, Content-Length tells its size.
-// OPTIONS is answered with 204 and Allow unless a handler is there (CORS is the server's business). A trailing slash is ignored.
-// Built once, then const: dispatch may run on any thread at once, handlers too. Cost: O(routes), a comparison each.
+// OPTIONS is answered with 204 and Allow unless a handler is there (CORS is the server's business). A trailing slash is
+// ignored. Built once, then const: dispatch may run on any thread at once, handlers too. Cost: O(routes), a comparison
+// each.
 #pragma once
 
 #include <memory>
@@ -18,7 +19,8 @@ namespace clew::api {
 
 class HttpRouter {
  public:
-  // A pattern added twice for one method is a programmer's error. Handlers are called from any thread, several at a time.
+  // A pattern added twice for one method is a programmer's error. Handlers are called from any thread, several at a
+  // time.
   void add(std::string_view method, std::string_view pattern, HttpHandler handler);
   // Calls the handler, or answers 404, 405 or OPTIONS itself. `done` is called exactly once.
   void dispatch(std::shared_ptr<HttpRequest> request, HttpDone done) const;
@@ -36,7 +38,8 @@ class HttpRouter {
     std::shared_ptr<HttpHandler> handler;
   };
   static std::vector<std::string_view> split(std::string_view path);
-  static bool fits(const Route& route, const std::vector<std::string_view>& raw, const std::vector<std::string>& decoded);
+  static bool fits(const Route& route, const std::vector<std::string_view>& raw,
+                   const std::vector<std::string>& decoded);
   static bool more_literal(const Route& a, const Route& b);
 
   std::vector<Route> routes_;
