@@ -27,7 +27,9 @@ function(clew_add_layers root)
       continue()  # app is an executable with a CMakeLists.txt of its own
     endif()
     clew_layer(${root} ${layer} "${deps}" "${test_extra}")
+    list(APPEND all clew_${layer})
   endforeach()
+  set(CLEW_ALL_LAYERS ${all} PARENT_SCOPE)
 endfunction()
 
 function(clew_layer root layer deps test_extra)
