@@ -31,6 +31,7 @@ struct SealItem {
   trace::RowLink newest = 0;
   uint32_t rows = 0;
   trace::Due why = trace::Due::kQuiet;
+  int64_t open_ns = 0;  // how long its oldest row has been open
   Outcome outcome = Outcome::kNotWhole;
 };
 

@@ -14,7 +14,6 @@ constexpr int64_t kMaintenanceNs = 1'000'000'000;
 constexpr int64_t kRetryFullDiskNs = 2'000'000'000;
 constexpr int64_t kSettleNs = 3'000'000'000;      // quiet this long with nothing open: give spare space back
 constexpr uint64_t kSpillShare = 70;              // percent of the memory limit
-constexpr uint32_t kRetryAfterMs = 1'000;
 
 Error full_error(std::string what) { return Error{Code::kUnavailable, std::move(what)}; }
 
@@ -134,7 +133,6 @@ void Shard::add_row(model::TenantId tenant, model::TraceId trace, std::string_vi
   bool created = false;
   trace::OpenTrace& open = traces_.touch(tenant, trace, now, created);
   open.newest = chunks_.back()->append(tenant, trace, stamp, open.newest, row);
-  ++open.rows;
   open.bytes += static_cast<uint32_t>(row.size());
   if (open.first_hlc == 0) open.first_hlc = stamp.hlc;
   open.last_hlc = stamp.hlc;
@@ -234,26 +232,27 @@ void Shard::tick() {
   maintain(now);
 }
 
+void Shard::push_pending(trace::OpenTrace& open, trace::Due why, int64_t since_ns, bool begun) {
+  pending_.push_back({open.slot, open.tenant, open.id, why, since_ns, begun});
+  pending_rows_ += open.rows + open.sealing_rows;
+}
+
 void Shard::collect_due(int64_t now) {
   trace::Due why;
-  while (trace::OpenTrace* open = traces_.due(now, why)) {
-    pending_.push_back({open->slot, open->tenant, open->id, why, now});
-    pending_rows_ += open->rows;
-  }
+  while (trace::OpenTrace* open = traces_.due(now, why)) push_pending(*open, why, now, false);
 }
 
 // Takes the traces that have been silent longest until what stays is well below the limit.
 void Shard::relieve_memory() {
   uint64_t bytes = 0;
   const uint64_t enough = memory_limit_ / 4;
-  const int64_t now = ports_.loop->clock().mono_ns();
+  const int64_t due_now = ports_.loop->clock().mono_ns() - options_.seal_delay_ns;
   while (bytes < enough) {
     trace::OpenTrace* open = traces_.oldest();
     if (open == nullptr) break;
     bytes += open->bytes + open->rows * sizeof(store::RowRecord);
-    pending_rows_ += open->rows;
-    traces_.take(*open);
-    pending_.push_back({open->slot, open->tenant, open->id, trace::Due::kSpill, now - options_.seal_delay_ns});
+    traces_.begin_seal(*open, trace::Seal::kPart);
+    push_pending(*open, trace::Due::kSpill, due_now, true);
   }
 }
 
@@ -288,21 +287,27 @@ SealJob Shard::make_job() {
   job.chunks = chunks_;
   job.view = store_->view();
   job.wall_ns = ports_.loop->clock().wall_ns();
+  const int64_t now = ports_.loop->clock().mono_ns();
   uint64_t rows = 0;
   while (!pending_.empty() && rows < options_.seal_rows + options_.seal_rows / 2) {
     const Pending pending = pending_.front();
     pending_.pop_front();
-    // A span that came meanwhile put the trace back on its queue: it will be due again.
     trace::OpenTrace* open = traces_.find(pending.tenant, pending.trace);
-    if (open == nullptr || !traces_.is_taken(*open)) continue;
-    rows += open->rows;
+    if (open == nullptr) continue;
+    if (!pending.begun) {
+      // A span that came meanwhile put the trace back on its queue: it will be due again.
+      const bool part = pending.why == trace::Due::kSpill;
+      if (part ? open->sealing || open->rows == 0 : !traces_.awaits_answer(*open)) continue;
+      traces_.begin_seal(*open, part ? trace::Seal::kPart : trace::Seal::kFinal);
+    }
     SealItem item;
     item.slot = open->slot;
     item.key = model::trace_key(open->tenant, open->id);
-    item.newest = open->newest;
-    item.rows = open->rows;
+    item.newest = open->sealing_link;
+    item.rows = open->sealing_rows;
     item.why = pending.why;
-    traces_.begin_seal(*open);
+    item.open_ns = now - open->since_ns;
+    rows += item.rows;
     job.items.push_back(item);
   }
   pending_rows_ = pending_.empty() ? 0 : pending_rows_ - std::min(pending_rows_, rows);
@@ -313,27 +318,29 @@ void Shard::apply(SealJob& job, SealOutcome outcome) {
   const int64_t now = ports_.loop->clock().mono_ns();
   store_full_ = outcome.status.code() == Code::kResourceExhausted;
   if (!outcome.status.ok()) {
+    if (!store_full_) return on_halt_(outcome.status);
     for (const SealItem& item : job.items) {
       trace::OpenTrace& open = traces_.at(item.slot);
-      traces_.seal_failed(open);
-      pending_.push_back({open.slot, open.tenant, open.id, item.why, now - options_.seal_delay_ns});
-      pending_rows_ += open.rows;
+      traces_.unsealed(open, now, trace::OpenTraces::Unseal::kTryAgain);
+      // One that came back to a queue of its own will be due again.
+      if (item.why == trace::Due::kSpill || traces_.awaits_answer(open)) {
+        push_pending(open, item.why, now - options_.seal_delay_ns, false);
+      }
     }
     retry_seal_ns_ = now + kRetryFullDiskNs;
-    if (!store_full_) on_halt_(outcome.status);
     return;
   }
   // In one task of the loop: visible in the store, gone from the open rows.
   if (outcome.prepared != nullptr) store_->publish(std::move(outcome.prepared));
   for (const SealItem& item : job.items) {
     trace::OpenTrace& open = traces_.at(item.slot);
-    if (item.outcome == SealItem::Outcome::kNotWhole) {
-      traces_.resolve_collecting(open, now);
-    } else if (item.why == trace::Due::kSpill) {
-      traces_.spilled(open, now);
-    } else {
+    if (item.outcome == SealItem::Outcome::kSealed) {
       traces_.sealed(open, now);
+      continue;
     }
+    traces_.unsealed(open, now, trace::OpenTraces::Unseal::kNotWhole);
+    // Waiting for more, yet its rows have been in memory and in the log for long: they need not wait there.
+    if (item.open_ns > options_.lifecycle.max_open_ns) push_pending(open, trace::Due::kSpill, now, false);
   }
   for (size_t i = 0; i < outcome.rows_per_chunk.size(); ++i) {
     const uint32_t rows = outcome.rows_per_chunk[i];
@@ -420,10 +427,11 @@ OpenPart Shard::part(const model::TraceKey& key) {
   OpenPart part;
   part.key = key;
   part.snapshot.view = store_->view();
-  if (const trace::OpenTrace* open = traces_.find(key.tenant, key.trace); open != nullptr && open->rows > 0) {
+  if (const trace::OpenTrace* open = traces_.find(key.tenant, key.trace);
+      open != nullptr && open->rows + open->sealing_rows > 0) {
     part.found = true;
     part.newest = open->newest;
-    part.rows = open->rows;
+    part.rows = open->rows + open->sealing_rows;
     part.quiet_ns = ports_.loop->clock().mono_ns() - open->last_ns;
     part.snapshot.chunks = chunks_;
   }

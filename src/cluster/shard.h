@@ -93,6 +93,7 @@ class Shard {
   void collect_due(int64_t now);
   void relieve_memory();
   void start_seal_if_due(int64_t now);
+  void push_pending(trace::OpenTrace& open, trace::Due why, int64_t since_ns, bool begun);
   SealJob make_job();
   void apply(SealJob& job, SealOutcome outcome);
   void release_wal();
@@ -128,6 +129,7 @@ class Shard {
     model::TraceId trace;
     trace::Due why = trace::Due::kQuiet;
     int64_t since_ns = 0;
+    bool begun = false;   // begin_seal was called already
   };
   std::deque<Pending> pending_;
   uint64_t pending_rows_ = 0;
