@@ -23,7 +23,7 @@
 #include "env/loop.h"
 #include "env/random.h"
 #include "otlp/decode.h"
-#include "store/row_chunk.h"
+#include "store/chunk_set.h"
 #include "store/span_store.h"
 #include "trace/lifecycle.h"
 #include "wal/wal.h"
