@@ -143,7 +143,8 @@ TEST(Inflate, flippedBytesNeverPassAsOtherContentInGzip) {  // CRC-32 of the con
     std::string changed = whole;
     changed[at] = static_cast<char>(changed[at] ^ 0x10);
     std::string out;
-    if (inflate(Encoding::kGzip, changed, 1000, out).ok()) EXPECT_EQ(out, text) << at;  // the padding of the last block
+    const bool taken = inflate(Encoding::kGzip, changed, 1000, out).ok();
+    EXPECT_TRUE(!taken || out == text) << at;  // the padding of the last block
   }
 }
 
