@@ -3,14 +3,14 @@
 # Third-party libraries of a layer are listed in CLEW_LIBS_<folder> below.
 set(CLEW_LIBS_base PkgConfig::XXHASH)
 set(CLEW_LIBS_otlp simdjson::simdjson PkgConfig::ZSTD ZLIB::ZLIB)
-set(CLEW_LIBS_store PkgConfig::ZSTD roaring::roaring)
+set(CLEW_LIBS_store PkgConfig::ZSTD PkgConfig::RE2 roaring::roaring)
 set(CLEW_LIBS_os Threads::Threads spdlog::spdlog)
 set(CLEW_LIBS_cluster spdlog::spdlog)
 set(CLEW_LIBS_api clew_proto PkgConfig::GRPCPP protobuf::libprotobuf OpenSSL::SSL OpenSSL::Crypto simdjson::simdjson
     prometheus-cpp::core spdlog::spdlog Threads::Threads)
 
 # What the tests and benchmarks of a layer need beyond it.
-set(CLEW_TEST_LIBS_otlp clew_proto rapidcheck)
+set(CLEW_TEST_LIBS_otlp clew_proto)
 
 function(clew_add_layers root)
   file(STRINGS ${root}/LAYERS lines REGEX "^[a-z@]")
@@ -30,7 +30,9 @@ function(clew_add_layers root)
       continue()  # app is an executable with a CMakeLists.txt of its own
     endif()
     clew_layer(${root} ${layer} "${deps}" "${test_extra}")
+    list(APPEND all clew_${layer})
   endforeach()
+  set(CLEW_ALL_LAYERS ${all} PARENT_SCOPE)
 endfunction()
 
 function(clew_layer root layer deps test_extra)
@@ -54,10 +56,10 @@ function(clew_layer root layer deps test_extra)
   target_link_libraries(clew_${layer} ${scope} ${CLEW_LIBS_${layer}})
   if(CLEW_TESTS AND tests)
     add_executable(${layer}_test ${tests})
-    target_link_libraries(${layer}_test PRIVATE clew_${layer} GTest::gtest_main GTest::gmock ${CLEW_TEST_LIBS_${layer}})
+    target_link_libraries(${layer}_test PRIVATE clew_${layer} GTest::gtest_main GTest::gmock rapidcheck ${CLEW_TEST_LIBS_${layer}})
     foreach(dep ${test_extra})
-      if(NOT dep STREQUAL layer AND IS_DIRECTORY ${root}/${dep})
-        target_link_libraries(${layer}_test PRIVATE clew_${dep})
+      if(NOT dep STREQUAL layer)
+        target_link_libraries(${layer}_test PRIVATE $<TARGET_NAME_IF_EXISTS:clew_${dep}>)
       endif()
     endforeach()
     target_compile_definitions(${layer}_test PRIVATE CLEW_SOURCE_DIR="${CMAKE_SOURCE_DIR}")

@@ -15,6 +15,7 @@
 #include "model/row.h"
 #include "store/matcher.h"
 #include "store/row_chunk.h"
+#include "store/row_matcher.h"
 
 namespace clew::store {
 

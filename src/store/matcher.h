@@ -1,5 +1,5 @@
-// Matcher: an Expr made ready to run: regular expressions compiled, untyped literals read once. RowMatcher: the same on
-// undecoded rows, at tens of nanoseconds a row.
+// Matcher: an Expr made ready to run: regular expressions compiled, untyped literals read once. On materialised spans;
+// row_matcher.h runs it on undecoded rows.
 //
 // A Matcher is immutable: share it between threads. It agrees with store::matches by being its implementation.
 //   - A comparison with an absent attribute is false, != included; so is one between different types, except that int
@@ -19,8 +19,6 @@
 #include <vector>
 
 #include "base/status.h"
-#include "model/dictionary.h"
-#include "model/row.h"
 #include "model/span.h"
 #include "store/query.h"
 #include "store/regex.h"
@@ -73,31 +71,6 @@ class Matcher {
   bool eval(uint32_t node, const model::Span& span, const model::TraceSummary& summary) const;
   std::vector<Node> nodes_;
   std::vector<Condition> conditions_;
-};
-
-enum class RowMatch : uint8_t {
-  kNo,
-  kMaybe,  // depends on the trace's root or duration, which a row alone does not tell
-  kYes,
-};
-
-// Evaluates a Matcher on rows of one dictionary at a time. What a code of the dictionary means for a condition is found
-// out once and remembered, so that most rows cost a few loads. Owns its scratch: one per thread.
-class RowMatcher {
- public:
-  explicit RowMatcher(std::shared_ptr<const Matcher> matcher);
-  ~RowMatcher();
-
-  // Before the first row, and when rows of another dictionary follow. The dictionary outlives the use; it may grow on
-  // another thread meanwhile.
-  void use_dictionary(const model::Dictionary& dictionary);
-  // kNo for a malformed row. `head` is filled unless malformed.
-  RowMatch match(std::string_view row, model::RowHead& head);
-  const Matcher& matcher() const;
-
- private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace clew::store
