@@ -191,7 +191,7 @@ Status JsonReader::Impl::run(std::string_view json, const Limits& limits, std::s
   if (!ok) {
     out.clear();
     std::string text = path_.empty() ? std::string() : path_.substr(1) + ", ";
-    text += "byte " + std::to_string(scanner_.error_at() + skipped) + ": " + scanner_.error();
+    text.append("byte ").append(std::to_string(scanner_.error_at() + skipped)).append(": ").append(scanner_.error());
     return {Code::kInvalidArgument, text.append(kAdvice)};
   }
   out.resize(size_);
@@ -296,7 +296,7 @@ bool JsonReader::Impl::field(const JsonField& spec) {
     }
     if (ok && scanner_.take(',')) continue;
     if (ok && scanner_.expect(']', "expected a comma or a closing bracket")) return true;
-    prepend("[" + std::to_string(i) + "]");
+    prepend(std::string(1, '[').append(std::to_string(i)).append(1, ']'));
     return failed_in(spec.name);
   }
 }
