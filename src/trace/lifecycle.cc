@@ -220,6 +220,7 @@ OpenTrace& OpenTraces::touch(model::TenantId tenant, model::TraceId id, int64_t 
   OpenTrace& trace = m.at(slot);
   if (trace.rows++ == 0) {
     trace.first_ns = m.now;
+    if (!trace.sealing) trace.since_ns = m.now;
     // A trace that was handed out for spilling has rows, so it does not come here; one that is sealing does.
     m.spill.push_back(m.spill_links, slot);
     trace.spill_queued_ = true;
@@ -337,6 +338,7 @@ bool OpenTraces::sealed(OpenTrace& trace, int64_t mono_ns) {
     m.remove(trace);
     return true;
   }
+  trace.since_ns = trace.first_ns;
   if (trace.wait_pending_) m.make_ready(trace);
   if (trace.spill_pending_) {
     // It was at the head when it left: only others that came back the same way stand before it.
@@ -350,6 +352,31 @@ bool OpenTraces::sealed(OpenTrace& trace, int64_t mono_ns) {
     trace.spill_pending_ = false;
   }
   return false;
+}
+
+void OpenTraces::unsealed(OpenTrace& trace, int64_t mono_ns, Unseal why) {
+  Impl& m = *impl_;
+  m.advance(mono_ns);
+  CHECK(trace.sealing);
+  trace.sealing = false;
+  trace.rows += trace.sealing_rows;
+  trace.bytes += trace.sealing_bytes;
+  trace.sealing_link = 0;
+  trace.sealing_rows = 0;
+  trace.sealing_bytes = 0;
+  trace.spill_pending_ = false;
+  if (!trace.spill_queued_ && trace.rows > 0) {
+    // The spill timer starts anew, which keeps its queue ordered; `since_ns` tells the owner the true age.
+    trace.first_ns = m.now;
+    m.spill.push_back(m.spill_links, trace.slot);
+    trace.spill_queued_ = true;
+  }
+  if (trace.wait_pending_) return m.make_ready(trace);
+  if (why == Unseal::kNotWhole) resolve_collecting(trace, m.now);
+}
+
+bool OpenTraces::awaits_answer(const OpenTrace& trace) const {
+  return trace.wait_ == OpenTrace::Wait::kNone && !trace.sealing;
 }
 
 void OpenTraces::drop(OpenTrace& trace) {
@@ -442,7 +469,7 @@ void OpenTraces::check_invariants() const {
       CHECK(!(trace.spill_queued_ && trace.spill_pending_));
       CHECK(!trace.wait_pending_ || trace.sealing);
       CHECK(!trace.spill_pending_ || (trace.sealing && trace.rows > 0));
-      CHECK(trace.rows == 0 || trace.first_ns <= trace.last_ns);
+      CHECK(trace.rows == 0 || trace.since_ns <= trace.last_ns);
       // Never forgotten: a part on its way leaves a timer, or the memory that it rang.
       if (trace.sealing && !trace.seal_final_) CHECK(trace.wait_ != OpenTrace::Wait::kNone || trace.wait_pending_);
       if (trace.sealing && trace.rows > 0) CHECK(trace.wait_ != OpenTrace::Wait::kNone || trace.wait_pending_);

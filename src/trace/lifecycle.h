@@ -41,7 +41,7 @@ struct LifecyclePolicy {
 // An opaque reference to where the owner keeps the newest row of the trace (rows link backwards). 0: none.
 using RowLink = uint64_t;
 
-// touch() keeps `rows`, `first_ns`, `last_ns`, `state`; begin_seal() and sealed() keep the sealing fields; the owner
+// touch() keeps `rows`, `first_ns`, `since_ns`, `last_ns`, `state`; begin_seal() and sealed() keep the sealing fields; the owner
 // keeps `newest`, `bytes`, the HLC range and `stored_before` of a trace that it finds in the store.
 struct alignas(64) OpenTrace {
   model::TraceId id;
@@ -57,6 +57,7 @@ struct alignas(64) OpenTrace {
   bool stored_before = false;     // segments hold (or may hold) earlier spans of it
 
   uint64_t first_hlc = 0, last_hlc = 0;
+  int64_t since_ns = 0;           // mono time of the oldest row that no segment holds; meaningful while there is one
   RowLink sealing_link = 0;
   uint32_t sealing_rows = 0;
   uint32_t sealing_bytes = 0;
@@ -106,6 +107,12 @@ class OpenTraces {
   // The rows are in a published segment. After kFinal the trace leaves the table, unless rows came since (then it is active,
   // stored_before). After kPart it stays, stored_before. True when it left: the reference is then dead.
   bool sealed(OpenTrace& trace, int64_t mono_ns);
+  // The rows did not become a segment and are the table's again. Not whole: collecting, unless rows came since (then its
+  // timers run already). Otherwise (the store had no room) it awaits its answer again, as after due().
+  enum class Unseal : uint8_t { kNotWhole, kTryAgain };
+  void unsealed(OpenTrace& trace, int64_t mono_ns, Unseal why);
+  // Handed out by due(), not answered yet, and no row came since.
+  bool awaits_answer(const OpenTrace& trace) const;
   // Forgets a trace that is not sealing, rows and all.
   void drop(OpenTrace& trace);
   // The victim when memory is short: has rows, is not sealing, and is the oldest by last arrival, except that where more
