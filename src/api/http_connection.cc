@@ -5,6 +5,7 @@
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
+#include <cstdint>
 #include <cstring>
 
 #include "api/http_shared.h"
@@ -178,7 +179,7 @@ void HttpConnection::on_input(size_t) {
       state_ = State::kHead;
       parser_.emplace();
       parser_->header_limit(shared_->options.limits.max_header_bytes);
-      parser_->body_limit(boost::none);  // checked by begin_body(), before reading
+      parser_->body_limit(UINT64_MAX);  // begin_body() and parse_chunks() check what their call allows
       deadline_in(shared_->options.limits.request_timeout_ms);
       return parse_head();
     case State::kHead:

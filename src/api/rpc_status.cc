@@ -1,7 +1,7 @@
 #include "api/rpc_status.h"
 
 #include "base/varint.h"
-#include "otlp/encode.h"
+#include "otlp/utf8.h"
 
 namespace clew::api {
 namespace {
@@ -22,7 +22,28 @@ std::string_view content_type_of(WireFormat format) {
   return format == WireFormat::kJson ? "application/json" : "application/x-protobuf";
 }
 
-void append_json_text(std::string& out, std::string_view text) { otlp::append_json_string(text, out); }
+void append_json_text(std::string& out, std::string_view text) {
+  out += '"';
+  for (size_t at = 0; at < text.size();) {
+    const size_t length = otlp::utf8_length(text, at);
+    const auto byte = static_cast<unsigned char>(text[at]);
+    if (length == 0) {
+      out += "\\ufffd";
+    } else if (byte == '"' || byte == '\\') {
+      out += '\\';
+      out += text[at];
+    } else if (byte < 0x20) {
+      constexpr char kDigits[] = "0123456789abcdef";
+      out += "\\u00";
+      out += kDigits[byte >> 4];
+      out += kDigits[byte & 15];
+    } else {
+      out.append(text.substr(at, length));
+    }
+    at += length == 0 ? 1 : length;
+  }
+  out += '"';
+}
 
 std::string encode_rpc_status(WireFormat format, Code code, std::string_view message, uint32_t retry_after_ms) {
   const uint32_t seconds = retry_after_ms / 1000;
