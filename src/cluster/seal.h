@@ -8,7 +8,7 @@
 
 #include "base/mutex.h"
 #include "cluster/assembly.h"
-#include "store/row_chunk.h"
+#include "store/chunk_set.h"
 #include "store/span_store.h"
 #include "trace/client_server.h"
 #include "trace/lifecycle.h"

@@ -111,7 +111,8 @@ Status Shard::replay(uint64_t record, uint64_t file, std::string_view bytes,
 void Shard::new_dictionary() {
   dictionary_ = std::make_shared<model::Dictionary>(ports_.random->next(), options_.dictionary);
   decoder_.use_dictionary(*dictionary_);
-  if (!chunks_.empty()) chunks_.back()->close();
+  if (chunk_ != nullptr) chunk_->close();
+  chunk_ = nullptr;
 }
 
 void Shard::rotate() {
@@ -122,17 +123,13 @@ void Shard::rotate() {
 
 void Shard::add_row(model::TenantId tenant, model::TraceId trace, std::string_view row, const model::Stamp& stamp,
                     int64_t now) {
-  if (chunks_.empty() || chunks_.back()->closed() || !chunks_.back()->has_room(row.size())) {
-    if (!chunks_.empty()) chunks_.back()->close();
-    const size_t bytes = std::max(store::RowChunk::kDefaultBytes, store::RowChunk::bytes_for(row.size()));
-    const uint32_t number = chunks_.empty() ? next_chunk_ : std::max(next_chunk_, chunks_.back()->number() + 1);
-    next_chunk_ = number + 1;
-    chunks_.push_back(std::make_shared<store::RowChunk>(number, files_.back().file, dictionary_, bytes));
-    chunk_bytes_ += chunks_.back()->memory_bytes();
+  if (chunk_ == nullptr || !chunk_->has_room(row.size())) {
+    if (chunk_ != nullptr) chunk_->close();
+    chunk_ = new_chunk(files_.back().file, dictionary_, row.size());
   }
   bool created = false;
   trace::OpenTrace& open = traces_.touch(tenant, trace, now, created);
-  open.newest = chunks_.back()->append(tenant, trace, stamp, open.newest, row);
+  open.newest = chunk_->append(tenant, trace, stamp, open.newest, row);
   open.bytes += static_cast<uint32_t>(row.size());
   if (open.first_hlc == 0) open.first_hlc = stamp.hlc;
   open.last_hlc = stamp.hlc;
@@ -339,6 +336,7 @@ void Shard::apply(SealJob& job, SealOutcome outcome) {
       continue;
     }
     traces_.unsealed(open, now, trace::OpenTraces::Unseal::kNotWhole);
+    if (open.rows == item.rows) evacuate(open);
     // Waiting for more, yet its rows have been in memory and in the log for long: they need not wait there.
     if (item.open_ns > options_.lifecycle.max_open_ns) push_pending(open, trace::Due::kSpill, now, false);
   }
@@ -351,8 +349,9 @@ void Shard::apply(SealJob& job, SealOutcome outcome) {
     job.chunks[i]->release_rows(rows);
   }
   chunks_.remove_if([this](const std::shared_ptr<store::RowChunk>& chunk) {
-    if (chunk->live_rows() != 0 || !chunk->closed()) return false;
+    if (chunk->live_rows() != 0 || chunk == chunk_) return false;
     chunk_bytes_ -= chunk->memory_bytes();
+    keepers_.erase(chunk->number());
     return true;
   });
   counters_.open_rows -= outcome.sealed_rows;
@@ -361,6 +360,41 @@ void Shard::apply(SealJob& job, SealOutcome outcome) {
   counters_.reopened += outcome.reopened;
   counters_.duplicate_spans += outcome.duplicates;
   release_wal();
+}
+
+// A trace that waits for the missing part of it may wait long, and would keep whole chunks of sealed rows with it: its
+// rows move to a chunk of such rows. One keeper chunk is open per WAL file, since a chunk has one dictionary.
+void Shard::evacuate(trace::OpenTrace& open) {
+  chunks_.chain(open.newest, open.rows, chain_);
+  store::RowLink newest = 0;
+  for (size_t i = chain_.size(); i-- > 0;) {
+    const std::shared_ptr<store::RowChunk> from = chunks_[chain_[i].chunk_position];
+    if (keepers_.contains(from->number())) return;  // moved before, and rows are moved all together
+    store::RowChunk* keeper = nullptr;
+    for (const auto& [number, chunk] : keepers_) {
+      if (chunk->wal_file() == from->wal_file() && !chunk->closed()) keeper = chunk.get();
+    }
+    if (keeper != nullptr && !keeper->has_room(chain_[i].row.size())) {
+      keeper->close();
+      keeper = nullptr;
+    }
+    if (keeper == nullptr) {
+      keeper = new_chunk(from->wal_file(), from->shared_dictionary(), chain_[i].row.size()).get();
+      keepers_.emplace(keeper->number(), chunks_.back());
+    }
+    newest = keeper->append(open.tenant, open.id, chain_[i].stamp, newest, chain_[i].row);
+    from->release_rows(1);
+  }
+  open.newest = newest;
+}
+
+const std::shared_ptr<store::RowChunk>& Shard::new_chunk(uint64_t wal_file,
+                                                         std::shared_ptr<const model::Dictionary> dictionary,
+                                                         size_t row_size) {
+  const size_t bytes = std::max(store::RowChunk::kDefaultBytes, store::RowChunk::bytes_for(row_size));
+  chunks_.push_back(std::make_shared<store::RowChunk>(next_chunk_++, wal_file, std::move(dictionary), bytes));
+  chunk_bytes_ += chunks_.back()->memory_bytes();
+  return chunks_.back();
 }
 
 void Shard::release_wal() {
@@ -380,6 +414,7 @@ void Shard::settle(int64_t now) {
   release_wal();
   wal_->trim();
   chunks_.clear();
+  keepers_.clear();
   chunk_bytes_ = 0;
 }
 

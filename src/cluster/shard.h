@@ -11,6 +11,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,7 +24,7 @@
 #include "env/loop.h"
 #include "env/random.h"
 #include "otlp/decode.h"
-#include "store/row_chunk.h"
+#include "store/chunk_set.h"
 #include "store/span_store.h"
 #include "trace/lifecycle.h"
 #include "wal/wal.h"
@@ -94,6 +95,9 @@ class Shard {
   void relieve_memory();
   void start_seal_if_due(int64_t now);
   void push_pending(trace::OpenTrace& open, trace::Due why, int64_t since_ns, bool begun);
+  void evacuate(trace::OpenTrace& open);
+  const std::shared_ptr<store::RowChunk>& new_chunk(uint64_t wal_file, std::shared_ptr<const model::Dictionary> dictionary,
+                                                    size_t row_size);
   SealJob make_job();
   void apply(SealJob& job, SealOutcome outcome);
   void release_wal();
@@ -113,6 +117,9 @@ class Shard {
   otlp::SpanDecoder decoder_;
   std::shared_ptr<model::Dictionary> dictionary_;
   store::ChunkSet chunks_;
+  std::shared_ptr<store::RowChunk> chunk_;  // the one that takes new rows; shared: chunks_ and snapshots hold it, too
+  std::map<uint32_t, std::shared_ptr<store::RowChunk>> keepers_;  // by number: see evacuate(); shared likewise
+  std::vector<store::ChunkRow> chain_;
   trace::OpenTraces traces_;
 
   // Live rows and the last record of each WAL file that is not released.
