@@ -74,6 +74,8 @@ Result<std::unique_ptr<Node>> Node::open(Ports ports, NodeOptions options, Repla
                                                      : static_cast<uint32_t>(node->ports_.loops.size());
   CLEW_ASSIGN(node->options_.shards, shards_of_directory(disk, directory, wanted));
 
+  node->options_.policy.hash_seed = node->ports_.random->next();
+
   ReplayTotals totals;
   const auto on_tenant = [self](std::string_view name) {
     MutexLock lock(self->mutex_);
