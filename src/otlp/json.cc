@@ -170,7 +170,8 @@ Status JsonReader::Impl::run(std::string_view json, const Limits& limits, std::s
   constexpr std::string_view kAdvice = "; send OTLP JSON (ExportTraceServiceRequest) as the OTLP specification writes it";
   if (!simdjson::validate_utf8(json.data(), json.size())) {
     out.clear();
-    return {Code::kInvalidArgument, "byte " + std::to_string(first_invalid_utf8(json)) + ": not UTF-8; JSON must be sent as UTF-8"};
+    return {Code::kInvalidArgument,
+            std::string("byte ").append(std::to_string(first_invalid_utf8(json))).append(": not UTF-8; JSON must be sent as UTF-8")};
   }
   size_t skipped = 0;
   if (json.starts_with("\xef\xbb\xbf")) json.remove_prefix(skipped = 3);  // a byte order mark
