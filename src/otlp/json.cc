@@ -128,7 +128,7 @@ struct JsonReader::Impl {
   void put_tag(const JsonField& spec, Wire wire) { put(static_cast<uint32_t>(spec.number) << 3 | wire); }
 
   // The path of a failure grows while the calls return.
-  void prepend(std::string_view step) { path_.insert(0, step); }
+  void prepend(std::string_view step) { path_ = std::string(step).append(path_); }
   bool failed_in(std::string_view name) {
     prepend(name.substr(0, kMaxErrorKey));
     prepend(".");
