@@ -10,7 +10,7 @@ set(CLEW_LIBS_api clew_proto PkgConfig::GRPCPP protobuf::libprotobuf OpenSSL::SS
     prometheus-cpp::core spdlog::spdlog Threads::Threads)
 
 # What the tests and benchmarks of a layer need beyond it.
-set(CLEW_TEST_LIBS_otlp clew_proto rapidcheck)
+set(CLEW_TEST_LIBS_otlp clew_proto)
 
 function(clew_add_layers root)
   file(STRINGS ${root}/LAYERS lines REGEX "^[a-z@]")

@@ -139,7 +139,7 @@ struct JsonReader::Impl {
   std::string* out_ = nullptr;  // sized generously; size_ is what is written
   size_t size_ = 0;
   bool keep_default_ = false;   // inside a oneof or a list, where even "" and 0 say something
-  uint32_t depth_ = 0;          // of nested AnyValues
+  uint32_t depth_ = 0;          // of nested arrays and lists
   uint32_t max_depth_ = 0;
   std::vector<Segment> segments_;
   std::string scratch_;
@@ -191,7 +191,7 @@ Status JsonReader::Impl::run(std::string_view json, const Limits& limits, std::s
   if (!ok) {
     out.clear();
     std::string text = path_.empty() ? std::string() : path_.substr(1) + ", ";
-    text += "byte " + std::to_string(scanner_.error_at() + skipped) + ": " + scanner_.error();
+    text.append("byte ").append(std::to_string(scanner_.error_at() + skipped)).append(": ").append(scanner_.error());
     return {Code::kInvalidArgument, text.append(kAdvice)};
   }
   out.resize(size_);
@@ -296,7 +296,7 @@ bool JsonReader::Impl::field(const JsonField& spec) {
     }
     if (ok && scanner_.take(',')) continue;
     if (ok && scanner_.expect(']', "expected a comma or a closing bracket")) return true;
-    prepend("[" + std::to_string(i) + "]");
+    prepend(std::string(1, '[').append(std::to_string(i)).append(1, ']'));
     return failed_in(spec.name);
   }
 }
@@ -320,7 +320,7 @@ bool JsonReader::Impl::value(const JsonField& spec) {
 }
 
 bool JsonReader::Impl::submessage(const JsonField& spec) {
-  const bool nests = spec.message == MessageType::kAnyValue;
+  const bool nests = spec.message == MessageType::kArrayValue || spec.message == MessageType::kKeyValueList;
   if (nests && ++depth_ > max_depth_) return scanner_.fail("values are nested too deeply; flatten the attribute");
   uint8_t& length_bytes = habits_[static_cast<size_t>(spec.message)].length_bytes;
   room(2 * kMaxVarintBytes);
