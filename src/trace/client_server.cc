@@ -6,19 +6,19 @@
 
 namespace clew::trace {
 
-LearntPeers::LearntPeers(PeerHistoryOptions options) : options_(options) {
+DecayedPeerHistory::DecayedPeerHistory(PeerHistoryOptions options) : options_(options) {
   uint64_t sets = 1;
   while (sets * kWays < options.entries) sets *= 2;
   mask_ = sets - 1;
   entries_.resize(sets * kWays);
 }
 
-uint64_t LearntPeers::key_of(std::string_view service, std::string_view span_name) const {
+uint64_t DecayedPeerHistory::key_of(std::string_view service, std::string_view span_name) const {
   const uint64_t key = seeded_hash(span_name, seeded_hash(service, options_.seed));
   return key == 0 ? 1 : key;
 }
 
-void LearntPeers::learn(std::string_view service, std::string_view span_name, bool had_server_child) {
+void DecayedPeerHistory::learn(std::string_view service, std::string_view span_name, bool had_server_child) {
   const uint64_t key = key_of(service, span_name);
   Entry* const set = entries_.data() + set_of(key);
   Entry* entry = nullptr;
@@ -43,7 +43,7 @@ void LearntPeers::learn(std::string_view service, std::string_view span_name, bo
   }
 }
 
-bool LearntPeers::expects_server_child(std::string_view service, std::string_view span_name) const {
+bool DecayedPeerHistory::expects_server_child(std::string_view service, std::string_view span_name) const {
   const uint64_t key = key_of(service, span_name);
   const Entry* const set = entries_.data() + set_of(key);
   for (size_t i = 0; i < kWays; ++i) {

@@ -1,4 +1,4 @@
-// LearntPeers: which calls usually have a server span, learnt from the traces that pass by.
+// DecayedPeerHistory: which calls usually have a server span, learnt from the traces that pass by.
 //
 // One entry per (service, span name of the CLIENT span): how many of them had a SERVER child, and how many had none.
 // A call is expected to be answered when at least `min_seen` were seen and at most one in `tolerated` had no server: a peer
@@ -24,9 +24,9 @@ struct PeerHistoryOptions {
   uint64_t seed = 0;
 };
 
-class LearntPeers final : public PeerHistory {
+class DecayedPeerHistory final : public PeerHistory {
  public:
-  explicit LearntPeers(PeerHistoryOptions options = {});
+  explicit DecayedPeerHistory(PeerHistoryOptions options = {});
   void learn(std::string_view service, std::string_view span_name, bool had_server_child) override;
   bool expects_server_child(std::string_view service, std::string_view span_name) const override;
 
