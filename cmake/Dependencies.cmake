@@ -21,6 +21,7 @@ set_target_properties(roaring::roaring PROPERTIES IMPORTED_LOCATION ${ROARING_LI
 find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
 if(CLEW_TESTS)
   find_package(GTest REQUIRED)
+  find_package(rapidcheck REQUIRED)
 endif()
 if(CLEW_BENCH)
   find_package(benchmark REQUIRED)

@@ -9,7 +9,7 @@ done < LAYERS
 bad=0
 while IFS=: read -r file line; do
   folder=${file%%/*}; target=$(sed -E 's|.*"([a-z]+)/.*|\1|' <<< "$line")
-  edges=${allowed[$folder]:-}; [[ $file == *_test.cc || $file == *_bench.cc ]] && edges+=${allowed[@tests]}
+  edges=${allowed[$folder]:-}; [[ $file == *_test.cc || $file == *_test.h || $file == *_bench.cc ]] && edges+=${allowed[@tests]}
   [[ -d $target && $edges != *" $target "* ]] && { echo "$file includes $target/, which LAYERS does not allow to $folder"; bad=1; }
 done < <(grep -rnHE --include='*.h' --include='*.cc' -o '#include "[a-z]+/[^"]*"' . | sed -E 's|^\./||; s|:[0-9]+:|:|')
 for folder in */; do [[ -n ${allowed[${folder%/}]:-} ]] || { echo "src/$folder has no line in LAYERS"; bad=1; }; done

@@ -5,6 +5,7 @@
 // Nothing above os/ creates a thread, reads a clock of its own, or sleeps.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/function.h"
@@ -18,8 +19,10 @@ class Clock {
   virtual int64_t mono_ns() const = 0;  // never goes back; origin unspecified. For timers and durations.
 };
 
-// Two kinds of offloaded work, so that sealing and compaction cannot make a query wait, nor queries starve the seal.
-enum class Lane : uint8_t { kQuery, kBackground };
+// Kinds of offloaded work, so that sealing and compaction cannot make a query wait, nor queries starve the seal, nor
+// either of them the few short calls (create, preallocate, sync a directory) that the write path depends on: kFiles.
+enum class Lane : uint8_t { kQuery, kBackground, kFiles };
+constexpr size_t kLanes = 3;
 
 using TimerId = uint64_t;  // 0 is never a timer
 

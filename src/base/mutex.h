@@ -1,0 +1,42 @@
+// Mutex with clang's thread-safety annotations (-Wthread-safety): a member says what guards it, and the compiler checks.
+// For the few places that several threads share; state owned by one loop needs none.
+#pragma once
+
+#include <mutex>
+
+#if defined(__clang__)
+#define CLEW_THREAD_ANNOTATION(x) __attribute__((x))
+#else
+#define CLEW_THREAD_ANNOTATION(x)
+#endif
+#define CAPABILITY(x) CLEW_THREAD_ANNOTATION(capability(x))
+#define SCOPED_CAPABILITY CLEW_THREAD_ANNOTATION(scoped_lockable)
+#define GUARDED_BY(x) CLEW_THREAD_ANNOTATION(guarded_by(x))
+#define REQUIRES(...) CLEW_THREAD_ANNOTATION(requires_capability(__VA_ARGS__))
+#define ACQUIRE(...) CLEW_THREAD_ANNOTATION(acquire_capability(__VA_ARGS__))
+#define RELEASE(...) CLEW_THREAD_ANNOTATION(release_capability(__VA_ARGS__))
+
+namespace clew {
+
+class CAPABILITY("mutex") Mutex {
+ public:
+  void lock() ACQUIRE() { mutex_.lock(); }
+  void unlock() RELEASE() { mutex_.unlock(); }
+  std::mutex& native() { return mutex_; }  // for condition variables
+
+ private:
+  std::mutex mutex_;
+};
+
+class SCOPED_CAPABILITY MutexLock {
+ public:
+  explicit MutexLock(Mutex& mutex) ACQUIRE(mutex) : mutex_(mutex) { mutex_.lock(); }
+  ~MutexLock() RELEASE() { mutex_.unlock(); }
+  MutexLock(const MutexLock&) = delete;
+  MutexLock& operator=(const MutexLock&) = delete;
+
+ private:
+  Mutex& mutex_;
+};
+
+}  // namespace clew

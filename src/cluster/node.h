@@ -1,0 +1,89 @@
+// Node: one Clew process without its sockets. Owns the shards, routes spans to them by token, gathers queries from them.
+//
+// A trace belongs to one shard (token range), a shard to one loop. Requests may come on any thread: the envelope is opened
+// there, then each owning shard decodes its spans on its own loop, so no dictionary and no table is ever shared.
+// The directory remembers its number of shards; loops may differ from it (shards are dealt out round robin).
+//
+// Life: open (blocking: locks the directory, replays the WALs) → serve → drain → destroy. Anything that endangers admitted
+// data (a failed write or sync) calls `on_halt` once: the process must end; what was acknowledged is on disk.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/mutex.h"
+#include "clock/hlc.h"
+#include "cluster/options.h"
+#include "cluster/services.h"
+#include "env/disk.h"
+#include "env/loop.h"
+#include "env/random.h"
+
+namespace clew::cluster {
+
+class Shard;
+
+struct ReplayTotals {
+  uint64_t records = 0, bytes = 0, spans = 0, torn_tail_bytes = 0;
+  std::vector<wal::ReplayReport::Damage> damage;
+};
+
+class Node final : public IngestService, public QueryService {
+ public:
+  struct Ports {
+    std::vector<env::Loop*> loops;  // at least one; outlive the node
+    env::Disk* disk = nullptr;
+    env::Random* random = nullptr;
+    OpenStore open_store;
+  };
+  static Result<std::unique_ptr<Node>> open(Ports ports, NodeOptions options, ReplayTotals* replay,
+                                            UniqueFunction<void(Status)> on_halt);
+  // After drain(), or in the simulator at any time when no loop runs.
+  ~Node() override;
+
+  void ingest(IngestRequest request, UniqueFunction<void(IngestReply)> done) override;
+
+  void trace(model::TenantId tenant, model::TraceId id, Done<std::unique_ptr<model::TraceData>> done) override;
+  void search(store::TraceQuery query, Done<SearchPage> done) override;
+  void search_traces(store::TraceQuery query, Done<std::vector<std::unique_ptr<model::TraceData>>> done) override;
+  void services(model::TenantId tenant, int64_t from_ns, int64_t to_ns, Done<store::Vocabulary> done) override;
+  void operations(model::TenantId tenant, std::string service, Done<std::vector<Operation>> done) override;
+  void keys(model::TenantId tenant, store::Field scope, Done<store::Vocabulary> done) override;
+  void values(model::TenantId tenant, store::Field field, std::string key, Done<store::Vocabulary> done) override;
+  void stats(Done<NodeStats> done) override;
+
+  // Refuses new requests, waits until admitted ones are durable and background work stands still, then calls `done` once.
+  void drain(Task done);
+  // Seals everything that is open now, whole or not, as if its timeout had passed; for backup and tests.
+  void seal_all(Task done);
+
+ private:
+  Node(Ports ports, NodeOptions options);
+  Shard& shard_of(model::TraceId id);
+  Status admit_tenant(const std::string& name, model::TenantId id);
+  void halt(Status status);
+
+  // Constant after open.
+  Ports ports_;
+  NodeOptions options_;
+  std::unique_ptr<env::File> directory_lock_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  UniqueFunction<void(Status)> on_halt_;
+
+  // Own synchronisation.
+  std::atomic<uint64_t> accepted_spans_{0};
+  std::atomic<uint64_t> refused_requests_{0};
+  std::array<std::atomic<uint64_t>, static_cast<size_t>(otlp::Reject::kCount)> rejected_{};
+  std::atomic<bool> draining_{false};
+  std::atomic<bool> halted_{false};
+
+  Mutex mutex_;
+  clock::HybridClock hlc_ GUARDED_BY(mutex_);
+  uint64_t next_sequence_ GUARDED_BY(mutex_) = 1;
+  std::unordered_map<uint64_t, std::string> tenants_ GUARDED_BY(mutex_);
+};
+
+}  // namespace clew::cluster

@@ -1,0 +1,46 @@
+// NodeOptions: everything that a node is told at its start. Plain values; app/ fills them from the configuration.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "env/disk.h"
+#include "model/dictionary.h"
+#include "otlp/envelope.h"
+#include "store/span_store.h"
+#include "trace/assess.h"
+#include "trace/lifecycle.h"
+#include "wal/wal.h"
+
+namespace clew::cluster {
+
+// Opens the store of one shard: store::EmbeddedStore unless another engine is chosen.
+struct StoreOptions {
+  std::string directory;
+  store::Retention retention;
+  uint64_t block_cache_bytes = 0;
+};
+using OpenStore = std::function<Result<std::unique_ptr<store::SpanStore>>(env::Disk&, const StoreOptions&)>;
+
+struct NodeOptions {
+  std::string data_directory;
+  uint32_t shards = 0;            // 0: one per loop, when the directory is new; later the directory decides
+  wal::Durability durability = wal::Durability::kDisk;
+  uint64_t wal_file_bytes = 64ull << 20;
+  otlp::Limits limits;
+  model::DictionaryLimits dictionary;
+  trace::Policy policy;           // of verdicts
+  trace::LifecyclePolicy lifecycle;
+  store::Retention retention;
+  uint64_t block_cache_bytes = 32ull << 20;   // over all shards
+  // Rows that are not sealed yet, with their tables: above 70 % the oldest traces are spilled, above 100 % requests are
+  // refused as retryable.
+  uint64_t memory_limit_bytes = 1024ull << 20;
+  // Decided traces wait until a batch is worth a segment.
+  uint32_t seal_rows = 192 * 1024;
+  int64_t seal_delay_ns = 5'000'000'000;
+};
+
+}  // namespace clew::cluster
