@@ -10,11 +10,18 @@
 //   scope     an InstrumentationScope with its schema URL, likewise
 //
 // Bounded: an intern that would pass a limit returns nothing and the writer puts the text into the row itself ("inline");
-// so a stranger who sends random keys costs bytes, not memory. Resources and scopes have no inline form: `wants_rotation()`
-// turns true at a share of the limit and the shard starts a new file before its next request.
+// so a stranger who sends random keys costs bytes, not memory. Resources and scopes have no inline form and are always
+// taken: `wants_rotation()` turns true at a share of the limit and the shard starts a new file before its next request, so
+// one request's worth of bytes is the most by which they pass it.
 //
-// Hash table seeded. Single-threaded while it grows; entries never move or change, so readers on other threads may use
-// every code that they got with a row (the text storage is chunked; the shard hands over `snapshot_size`s with rows).
+// Threads. One writer calls intern, find, apply_additions and the log. Any thread may read entries (size, text, text_hash,
+// shape, names, placeholders) meanwhile, for codes that it got with a row or that are below a size() it has read:
+//   1. An entry is written before its kind's size is stored with release; size() loads with acquire. So whoever sees the
+//      size sees the entry.
+//   2. Entries lie in chunks that double; a chunk is never moved, freed or written again while the dictionary lives. Their
+//      pointers are written before the first size that reaches into them.
+//   3. Hash tables and the log are the writer's alone.
+// A code at or above size() reads as an empty entry: rows from disk may hold any number.
 #pragma once
 
 #include <cstdint>
@@ -51,6 +58,7 @@ struct ShapeField {
   ValueType type = ValueType::kEmpty;
   friend bool operator==(const ShapeField&, const ShapeField&) = default;
 };
+// A shape entry's bytes: per field, varint key code and u8 type.
 
 struct DictionaryLimits {
   uint32_t max_entries = 1u << 18;     // per kind
@@ -66,7 +74,8 @@ class Dictionary {
   Dictionary(const Dictionary&) = delete;
   Dictionary& operator=(const Dictionary&) = delete;
 
-  // The code of the entry, added when absent. Nothing when it would pass a limit. Amortised O(bytes).
+  // The code of the entry, added when absent. Nothing when it would pass a limit, or when it is a shape or template that
+  // does not parse. Amortised O(bytes).
   std::optional<uint32_t> intern(EntryKind kind, std::string_view bytes);
   // The code, or nothing: never adds. For queries.
   std::optional<uint32_t> find(EntryKind kind, std::string_view bytes) const;
@@ -80,14 +89,21 @@ class Dictionary {
   std::string_view service_name(uint32_t resource_code) const;  // "" when the resource has none
   // Where the span's clock ticks: host.name, else k8s.pod.name, else service.instance.id, else service.name, else "".
   std::string_view host_name(uint32_t resource_code) const;
+  uint32_t placeholders(uint32_t template_code) const;
+  // Of attribute lists: mix64(text_hash of the key, type) per field, for content hashes. As many as shape(code).
+  std::span<const uint64_t> shape_hashes(uint32_t code) const;
 
   std::optional<uint32_t> intern_shape(std::span<const ShapeField> fields);
 
+  uint64_t seed() const;  // of its hash table: for tables beside it that strangers can fill, too
   bool wants_rotation() const;
   uint64_t memory_bytes() const;
 
-  // The log of additions. `position()` counts entries of all kinds; write_additions appends the entries
-  // [from, position()) to `out`; apply_additions replays such bytes (kDataLoss when they are malformed).
+  // The log of additions, in one order over all kinds. `position()` counts entries of all kinds; write_additions appends
+  // the entries [from, position()) to `out`, each as varint (length << 3 | kind) and its bytes; codes follow from the order.
+  // apply_additions replays such bytes, and gives the same codes when applied from the start. It ignores limits, which may
+  // have been others when the bytes were written. kDataLoss when they are malformed, refer to absent keys or repeat an
+  // entry; entries before that place stay.
   uint64_t position() const;
   void write_additions(uint64_t from, std::string& out) const;
   Status apply_additions(std::string_view bytes);

@@ -18,14 +18,24 @@
 // value by type: string → strref; bool → u8; int → zigzag varint; double → fixed64; bytes, complex, raw → length-prefixed
 // strref: varint (x << 2 | mode)
 //   mode 0: x = string code
-//   mode 1: x = template code, then one varint per placeholder of the template
+//   mode 1: x = template code, then one varint per placeholder of the template. Never used for the span's name, so that
+//           a head is read without the dictionary
 //   mode 2: x = length, then the bytes
 //
 // Templates: in the template's text a placeholder is two bytes: 0x11 w = a run of decimal digits of exactly w digits with
 // leading zeros; 0x12 0x01 = a decimal number without leading zeros (up to 18 digits); 0x13 w = w (4–16) lower-case hex digits. Texts that
 // contain 0x11–0x13 themselves are never templated. A text whose runs don't fit is inlined.
 //
+// What the wire can say and these fields cannot stays in `unknown` as protobuf fields: kinds above 5 (`kind` is then 0) and
+// of a Status its unknown fields and codes above 2, as a further Status message, which protobuf's rules merge with the first.
+// An empty Status message is none.
+//
 // `row_hash` is canonical: equal for spans equal in content, whatever dictionary, encoding mode or wire form they came in.
+// The order of attributes is not content; that of events and links is. Nested values, resources, scopes and unknown fields
+// count by their bytes.
+//
+// Bytes may be anything: every reader here stays inside them and says malformed. Codes at or above the dictionary's size
+// are malformed for cursors and check_row; parse_row_head has no dictionary, and such codes then read as "".
 #pragma once
 
 #include <cstdint>
@@ -117,16 +127,72 @@ struct RowTail {
   uint32_t dropped_attributes = 0, dropped_events = 0, dropped_links = 0;
   uint32_t event_count = 0, link_count = 0;
   const char* events = nullptr;  // walk with EventCursor / LinkCursor
-  const char* links = nullptr;   // null until the events were walked: see row_links()
+  const char* links = nullptr;   // null when events come before them: see row_links()
   std::string_view cold;         // the bytes of events, links and unknown fields as one piece: what a segment's cold group keeps
 };
 bool parse_row_tail(const Dictionary& dictionary, const RowHead& head, const char* after_attributes, RowTail& out);
+
+// `cold` of a row, walked: it needs the row's presence bits and start, nothing else. Events come first, then links, then
+// the unknown fields; each cursor starts where the one before ended.
+struct RowEvent {
+  int64_t time_ns = 0;
+  StrRef name;
+  std::string_view attributes;  // the bytes of the list: AttributeCursor(dictionary, data(), data() + size())
+  uint32_t dropped_attributes = 0;
+  std::string_view unknown;
+};
+class EventCursor {
+ public:
+  EventCursor(const Dictionary& dictionary, uint8_t presence, int64_t start_ns, std::string_view cold);
+  bool next(RowEvent& out);  // false at the end, or on malformed bytes (then !ok())
+  bool ok() const { return reader_.ok(); }
+  std::string_view rest() const { return {reader_.position(), reader_.remaining()}; }  // once next() returned false
+
+ private:
+  const Dictionary* dictionary_;
+  ByteReader reader_;
+  int64_t start_ns_;
+  uint64_t left_ = 0;
+};
+
+struct RowLink {
+  TraceId trace;
+  SpanId span;
+  StrRef trace_state;
+  std::string_view attributes;
+  uint32_t dropped_attributes = 0;
+  uint32_t flags = 0;
+  std::string_view unknown;
+};
+class LinkCursor {
+ public:
+  // `rest`: EventCursor::rest() after all events.
+  LinkCursor(const Dictionary& dictionary, uint8_t presence, std::string_view rest);
+  bool next(RowLink& out);
+  bool ok() const { return reader_.ok(); }
+  std::string_view rest() const { return {reader_.position(), reader_.remaining()}; }
+
+ private:
+  const Dictionary* dictionary_;
+  ByteReader reader_;
+  uint64_t left_ = 0;
+};
+
+// `rest`: LinkCursor::rest() after all links. False when malformed, or when bytes are left over.
+bool read_unknown(uint8_t presence, std::string_view rest, std::string_view& unknown);
+
+// Walks over the events and sets `links` and `link_count` of the tail. False when malformed.
+bool row_links(const Dictionary& dictionary, const RowHead& head, RowTail& tail);
+
+// Walks the whole row: true when every part parses and every code is in the dictionary. For rows from disk, once.
+bool check_row(const Dictionary& dictionary, std::string_view row);
 
 // The text of a strref. `scratch` receives it when it had to be rebuilt from a template.
 std::string_view strref_text(const Dictionary& dictionary, EntryKind code_kind, const StrRef& ref, std::string& scratch);
 
 // Writes `text` as a strref: by code where the dictionary takes it (and `may_intern`), by template, else inline.
-// `templated`: the caller found that this key's values rarely repeat.
+// `templated`: the caller found that this key's values rarely repeat: a template is tried first, and a text that has none
+// goes in by code only if the dictionary has it already.
 void append_strref(Dictionary& dictionary, std::string_view text, bool may_intern, bool templated, std::string& out);
 
 // Splits a text into template and numbers: false when it has no run worth cutting or cannot be rebuilt exactly.
@@ -135,7 +201,7 @@ bool split_template(std::string_view text, std::string& template_text, std::vect
 bool join_template(std::string_view template_text, std::span<const uint64_t> numbers, std::string& out);
 uint32_t template_placeholders(std::string_view template_text);
 
-// Content hash of a whole span, resource and scope included, trace id excluded.
+// Content hash of a whole span, resource and scope included, trace id excluded. 0 when the row is malformed.
 uint64_t row_hash(const Dictionary& dictionary, std::string_view row);
 
 }  // namespace clew::model

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "model/dictionary.h"
@@ -46,7 +47,7 @@ struct Resource {
   std::vector<Attribute> attributes;
   uint32_t dropped_attributes = 0;
   std::string_view schema_url;
-  std::string_view raw;           // the dictionary entry: see otlp/context.h
+  std::string_view raw;           // the dictionary entry: see model/context.h
   std::string_view service_name;  // "" when it has none
 };
 
@@ -112,6 +113,9 @@ struct TraceData {
   std::deque<Resource> resources;
   std::deque<Scope> scopes;
   Arena arena;
+  // By `raw`; kept by append_span_of_row.
+  std::unordered_map<std::string_view, const Resource*> resource_index;
+  std::unordered_map<std::string_view, const Scope*> scope_index;
 };
 
 // Appends the span of `row` to `out` (resources and scopes are shared by content within `out`). kDataLoss when malformed.

@@ -19,21 +19,21 @@
 namespace clew::store {
 
 enum class Field : uint8_t {
-  kAttribute,    // span attribute `key`
-  kResource,     // resource attribute `key`
-  kAny,          // span attribute, else resource attribute (TraceQL ".key")
-  kName,         // span name
-  kService,      // resource service.name
-  kKind,         // number of SpanKind
-  kStatus,       // number of StatusCode
+  kAttribute,  // span attribute `key`
+  kResource,   // resource attribute `key`
+  kAny,        // span attribute, else resource attribute (TraceQL ".key")
+  kName,       // span name
+  kService,    // resource service.name
+  kKind,       // number of SpanKind
+  kStatus,     // number of StatusCode
   kStatusMessage,
-  kDuration,     // nanoseconds of the span
+  kDuration,  // nanoseconds of the span
   kTraceDuration,
   kRootName,
   kRootService,
   kScopeName,
-  kEventName,    // any event
-  kTrue,         // every span
+  kEventName,  // any event
+  kTrue,       // every span
 };
 enum class Op : uint8_t { kEq, kNe, kRegex, kNotRegex, kLt, kLe, kGt, kGe, kExists, kAbsent };
 
@@ -64,14 +64,14 @@ std::optional<SearchCursor> decode_cursor(std::string_view text);
 
 struct TraceQuery {
   model::TenantId tenant;
-  Expr where;                                // default: everything
-  int64_t from_ns = INT64_MIN;               // trace start >= from, < to
+  Expr where;                   // default: everything
+  int64_t from_ns = INT64_MIN;  // trace start >= from, < to
   int64_t to_ns = INT64_MAX;
-  uint32_t states = 0xffffffff;              // bit per model::TraceState
-  uint32_t findings = 0;                     // bit per FindingKind: any of these must be present (0: no condition)
+  uint32_t states = 0xffffffff;  // bit per model::TraceState
+  uint32_t findings = 0;         // bit per FindingKind: any of these must be present (0: no condition)
   uint32_t limit = 20;
-  uint32_t spans_per_trace = 3;              // matched spans returned with a hit
-  SearchCursor after;                        // strictly after it in the order
+  uint32_t spans_per_trace = 3;  // matched spans returned with a hit
+  SearchCursor after;            // strictly after it in the order
 };
 
 struct MatchedSpan {
@@ -84,9 +84,9 @@ struct MatchedSpan {
 
 struct TraceHit {
   model::TraceKey key;
-  model::TraceSummary summary;               // of the newest part that the searcher saw
+  model::TraceSummary summary;  // of the newest part that the searcher saw
   std::vector<MatchedSpan> spans;
-  uint32_t matched = 0;                      // matching spans seen (at least)
+  uint32_t matched = 0;  // matching spans seen (at least)
 };
 
 // The order of hits.
@@ -94,10 +94,9 @@ inline bool newer(int64_t start_a, model::TraceId a, int64_t start_b, model::Tra
   return start_a != start_b ? start_a > start_b : a > b;
 }
 
-// Reference semantics: what every index must agree with. Used on materialised traces, in tests, and for rare forms.
+// Reference semantics: what every index must agree with. matcher.h spells them out and is the way to test many spans:
+// this one compiles the expression anew for each. Patterns are RE2's (regex.h), anchored at both ends as TraceQL has
+// it; an expression that does not compile matches nothing.
 bool matches(const Expr& expr, const model::Span& span, const model::TraceSummary& summary);
-
-// RE2-free regular expressions: std::regex is neither fast nor safe on strangers' patterns, so patterns are compiled by
-// regex.h into a linear-time automaton; fully anchored, as TraceQL has it.
 
 }  // namespace clew::store

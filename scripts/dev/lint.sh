@@ -1,0 +1,54 @@
+# shellcheck shell=bash disable=SC2154,SC2034
+# lint: clang-tidy, clang-format, shellcheck and the layers. clang-tidy remembers what it found clean: a file is looked at
+# again when it, a header of ours that it includes, or .clang-tidy changed (stamps in build/lint).
+
+# tidy_key FILE: what the outcome for FILE depends on
+tidy_key() {
+  local file=$1 deps
+  deps=$(ninja -C build/release -t deps 2>/dev/null | awk -v f="$root/$file" '
+    /^[^ ]/ { if (hit) exit; list = ""; hit = 0 }
+    /^ /    { path = $1; if (path == f) hit = 1; list = list path "\n" }
+    END     { if (hit) printf "%s", list }' | grep "^$root/src/" || true)
+  # shellcheck disable=SC2086
+  cat .clang-tidy "$file" $deps 2>/dev/null | sha256sum | cut -c1-32
+}
+
+tidy_one() {
+  local file=$1 key stamp
+  key=$(tidy_key "$file")
+  stamp=build/lint/$(tr / _ <<<"$file").$key
+  [ -e "$stamp" ] && return
+  if clang-tidy --quiet -p build/release "$file" 2>/dev/null; then
+    rm -f "build/lint/$(tr / _ <<<"$file")".*
+    touch "$stamp"
+  else
+    echo "clang-tidy: $file"
+    return 1
+  fi
+}
+
+dev_lint() {
+  need "${packages_build[@]}" "${packages_lint[@]}"
+  local failed=0 files
+  say "layers"
+  tests/layers.sh || failed=1
+  say "shellcheck"
+  git ls-files -co --exclude-standard '*.sh' dev .ci/run | xargs shellcheck -x || failed=1
+  say "clang-format"
+  tests/format.sh || failed=1
+  build_preset release
+  if [ "${1:-}" = --changed ]; then
+    local base
+    base=$(git merge-base HEAD "${2:-main}")
+    files=$({ git diff --name-only --diff-filter=d "$base"; git ls-files -o --exclude-standard; } | grep '\.cc$' | grep -E '^(src|tests|bench)/' | sort -u || true)
+  else
+    files=$(git ls-files -co --exclude-standard 'src/*.cc')
+  fi
+  say "clang-tidy over $(grep -c . <<<"$files") files"
+  mkdir -p build/lint
+  export root
+  export -f tidy_one tidy_key
+  xargs -r -P "$jobs" -I{} bash -c 'tidy_one {}' <<<"$files" || failed=1
+  if [ $failed = 0 ]; then say "lint: clean"; else say "lint: see above"; fi
+  return $failed
+}

@@ -1,0 +1,41 @@
+// Who asks: bearer tokens and the tenant header to a tenant name. Used by HTTP and gRPC alike.
+//
+// No tokens configured: everybody is let in, the header names the tenant ("default" without one). With tokens, a request
+// needs `Authorization: Bearer <token>`; a token bound to a tenant implies it and refuses another's header.
+// Tokens are compared by digest, all of them, in constant time, so that timing tells nothing about them.
+// Immutable after construction; any thread; O(tokens).
+#pragma once
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/server_options.h"
+#include "base/status.h"
+
+namespace clew::api {
+
+constexpr std::string_view kTenantHeader = "X-Scope-OrgID";
+
+class Authenticator {
+ public:
+  explicit Authenticator(const AuthOptions& options);
+
+  // The tenant's name. `authorization` and `tenant_header` are the headers' values, empty when absent.
+  // kUnauthenticated: no or a wrong token; kPermissionDenied: another tenant than the token's; kInvalidArgument: a tenant
+  // name that none can have.
+  Result<std::string> tenant(std::string_view authorization, std::string_view tenant_header) const;
+  bool required() const { return !tokens_.empty(); }
+
+ private:
+  using Digest = std::array<unsigned char, 32>;
+  struct Entry {
+    Digest digest;
+    std::string tenant;
+  };
+  static Digest digest_of(std::string_view token);
+  std::vector<Entry> tokens_;
+};
+
+}  // namespace clew::api

@@ -1,0 +1,68 @@
+#include "api/otlp_receiver.h"
+
+#include <utility>
+
+#include "otlp/json.h"
+
+namespace clew::api {
+
+OtlpReceiver::OtlpReceiver(cluster::IngestService& service, AdmissionGate& gate, std::shared_ptr<BufferPool> pool, otlp::Limits limits,
+                           uint32_t retry_after_ms)
+    : service_(service), gate_(gate), pool_(std::move(pool)), limits_(limits), retry_after_ms_(retry_after_ms) {}
+
+Result<AdmissionGate::Lease> OtlpReceiver::admit(uint64_t bytes) {
+  if (!ready()) return Error{Code::kUnavailable, "the node is starting or stopping; send the request again"};
+  auto lease = gate_.admit(bytes);
+  if (!lease) {
+    return Error{Code::kUnavailable, "the node holds as many request bytes as it may (" + std::to_string(gate_.max_bytes()) +
+                                         "); send the request again"};
+  }
+  return std::move(*lease);
+}
+
+void OtlpReceiver::receive(OtlpRequest request, UniqueFunction<void(OtlpOutcome)> done) {
+  requests_.fetch_add(1, std::memory_order_relaxed);
+  received_bytes_.fetch_add(request.body->size(), std::memory_order_relaxed);
+  const auto fail = [&](Code code, std::string message, uint32_t retry_after_ms) {
+    failed_.fetch_add(1, std::memory_order_relaxed);
+    done({Status(code, std::move(message)), 0, {}, retry_after_ms});
+  };
+
+  std::shared_ptr<const std::string> body = std::move(request.body);
+  if (request.encoding != otlp::Encoding::kIdentity && !body->empty()) {
+    std::string inflated = pool_->take(0);
+    const Status status = otlp::inflate(request.encoding, *body, request.max_bytes, inflated);
+    if (!status.ok()) return fail(status.code(), std::string(status.message()), 0);
+    if (!request.lease.grow(inflated.size())) {
+      return fail(Code::kUnavailable, "the node holds as many request bytes as it may; send the request again", retry_after_ms_);
+    }
+    body = pool_->share(std::move(inflated));
+  }
+  if (request.format == WireFormat::kJson) {
+    static thread_local otlp::JsonReader reader;
+    std::string protobuf = pool_->take(0);
+    const Status status = reader.to_protobuf(*body, limits_, protobuf);
+    if (!status.ok()) return fail(status.code(), std::string(status.message()), 0);
+    if (protobuf.size() > body->size() && !request.lease.grow(protobuf.size() - body->size())) {
+      return fail(Code::kUnavailable, "the node holds as many request bytes as it may; send the request again", retry_after_ms_);
+    }
+    body = pool_->share(std::move(protobuf));
+  }
+  inflated_bytes_.fetch_add(body->size(), std::memory_order_relaxed);
+  if (body->empty()) return done({});  // an empty request is a success
+
+  service_.ingest({std::move(request.tenant), std::move(body)},
+                  [this, lease = std::move(request.lease), answer = std::move(done)](cluster::IngestReply reply) mutable {
+                    lease.release();
+                    if (!reply.status.ok()) failed_.fetch_add(1, std::memory_order_relaxed);
+                    const bool retry = reply.status.code() == Code::kUnavailable;
+                    const uint32_t after = retry && reply.retry_after_ms == 0 ? retry_after_ms_ : reply.retry_after_ms;
+                    answer({std::move(reply.status), reply.rejected, std::move(reply.message), after});
+                  });
+}
+
+OtlpReceiverStats OtlpReceiver::stats() const {
+  return {requests_.load(), received_bytes_.load(), inflated_bytes_.load(), failed_.load()};
+}
+
+}  // namespace clew::api

@@ -1,0 +1,67 @@
+#include "api/tls.h"
+
+#include <openssl/ssl.h>
+
+namespace clew::api {
+namespace {
+
+// Prefers http/1.1 among what the client offers; offers nothing else, so an h2-only client gets a clear alert.
+int choose_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size, void*) {
+  static constexpr unsigned char kHttp11[] = "\x08http/1.1";
+  unsigned char* chosen = nullptr;
+  if (SSL_select_next_proto(&chosen, out_size, kHttp11, sizeof kHttp11 - 1, in, in_size) != OPENSSL_NPN_NEGOTIATED) {
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+  }
+  *out = chosen;
+  return SSL_TLSEXT_ERR_OK;
+}
+
+Error file_error(const std::string& what, const std::string& file, const boost::system::error_code& error) {
+  return {Code::kInvalidArgument, "read the " + what + " " + (file.empty() ? "(not set)" : file) + ": " + error.message() +
+                                      "; give a PEM file that the server may read"};
+}
+
+}  // namespace
+
+Result<SslContext> load_tls(const TlsOptions& options) {
+  namespace ssl = boost::asio::ssl;
+  boost::system::error_code error;
+  auto context = std::make_shared<ssl::context>(ssl::context::tls_server);
+  context->set_options(ssl::context::default_workarounds | ssl::context::no_sslv2 | ssl::context::no_sslv3 |
+                           ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1 | ssl::context::no_compression,
+                       error);
+  SSL_CTX_set_min_proto_version(context->native_handle(), TLS1_2_VERSION);
+  SSL_CTX_set_options(context->native_handle(), SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+  SSL_CTX_set_mode(context->native_handle(), SSL_MODE_RELEASE_BUFFERS);  // idle connections hold no 34 KB
+  context->use_certificate_chain_file(options.cert_file, error);
+  if (error) return file_error("TLS certificate (cert_file)", options.cert_file, error);
+  context->use_private_key_file(options.key_file, ssl::context::pem, error);
+  if (error) return file_error("TLS key (key_file)", options.key_file, error);
+  if (SSL_CTX_check_private_key(context->native_handle()) != 1) {
+    return Error{Code::kInvalidArgument, "the TLS key " + options.key_file + " does not belong to the certificate " + options.cert_file};
+  }
+  if (!options.client_ca_file.empty()) {
+    context->load_verify_file(options.client_ca_file, error);
+    if (error) return file_error("client CA (client_ca_file)", options.client_ca_file, error);
+    context->set_verify_mode(ssl::verify_peer | ssl::verify_fail_if_no_peer_cert, error);
+    static constexpr unsigned char kSession[] = "clew";  // resumption under client certificates needs a context id
+    SSL_CTX_set_session_id_context(context->native_handle(), kSession, sizeof kSession - 1);
+  }
+  SSL_CTX_set_alpn_select_cb(context->native_handle(), choose_alpn, nullptr);
+  return context;
+}
+
+Status TlsReloader::reload() {
+  if (!options_.enabled()) return {};
+  CLEW_ASSIGN(SslContext fresh, load_tls(options_));
+  const std::lock_guard lock(mutex_);
+  current_ = std::move(fresh);
+  return {};
+}
+
+SslContext TlsReloader::current() const {
+  const std::lock_guard lock(mutex_);
+  return current_;
+}
+
+}  // namespace clew::api

@@ -1,0 +1,27 @@
+#include <cstdio>
+
+#include "app/commands.h"
+
+namespace clew::app {
+
+void ClientFlags::add_to(CLI::App& command, const std::string& default_port) {
+  server = "127.0.0.1:" + default_port;
+  command.add_option("--server", server, "address of the node")->capture_default_str()->envname("CLEW_SERVER");
+  command.add_option("--token", token, "bearer token")->envname("CLEW_TOKEN");
+  command.add_option("--tenant", tenant, "tenant (X-Scope-OrgID)")->envname("CLEW_TENANT");
+}
+
+Result<HttpClient> ClientFlags::connect() const {
+  CLEW_ASSIGN(ServerAddress address, parse_server(server, server.starts_with("http") ? "80" : ""));
+  HttpClient::Options options;
+  options.bearer_token = token;
+  options.tenant = tenant;
+  return HttpClient(std::move(address), std::move(options));
+}
+
+int fail(const Status& status) {
+  std::fprintf(stderr, "clew: %s\n", std::string(status.message()).c_str());
+  return 1;
+}
+
+}  // namespace clew::app

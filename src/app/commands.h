@@ -1,0 +1,33 @@
+// The subcommands of `clew`: each `add_` function declares its options on the parser, and what runs when it is chosen.
+// A subcommand that ran stores its exit code in `exit_code`: 0 done, 1 the answer is "no" or the work failed, 2 wrong use.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "app/http_client.h"
+#include "base/status.h"
+
+namespace clew::app {
+
+void add_serve(CLI::App& program, int& exit_code);
+void add_import(CLI::App& program, int& exit_code);
+void add_trace(CLI::App& program, int& exit_code);
+void add_search(CLI::App& program, int& exit_code);
+void add_bench(CLI::App& program, int& exit_code);
+void add_config(CLI::App& program, int& exit_code);
+
+// --server, --token and --tenant of the subcommands that talk to a node.
+struct ClientFlags {
+  std::string server;
+  std::string token;
+  std::string tenant;
+  // `default_port` is that of the API which the subcommand needs.
+  void add_to(CLI::App& command, const std::string& default_port);
+  Result<HttpClient> connect() const;
+};
+
+// Writes "clew: MESSAGE" to standard error; returns 1.
+int fail(const Status& status);
+
+}  // namespace clew::app

@@ -1,0 +1,135 @@
+#include "app/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace clew::app {
+namespace {
+
+using ::testing::HasSubstr;
+
+EnvironmentFn environment(std::map<std::string, std::string> values) {
+  return [values = std::move(values)](const std::string& name) -> std::optional<std::string> {
+    const auto found = values.find(name);
+    return found == values.end() ? std::nullopt : std::optional<std::string>(found->second);
+  };
+}
+
+Status read(std::string_view yaml, Config& config, std::map<std::string, std::string> values = {}) {
+  config = default_config();
+  return read_config(yaml, "clew.yaml", environment(std::move(values)), config);
+}
+
+TEST(Config, AnEmptyFileLeavesTheDefaults) {
+  Config config;
+  ASSERT_TRUE(read("", config).ok());
+  EXPECT_EQ(print_config(config), print_config(default_config()));
+  EXPECT_TRUE(check_config(config).ok()) << check_config(config).to_string();
+}
+
+TEST(Config, ReadsTheNamesThatCollectorUsersKnow) {
+  Config config;
+  const Status status = read(R"(
+receivers:
+  otlp:
+    protocols:
+      grpc: {endpoint: "0.0.0.0:4317", tls: {cert_file: a.pem, key_file: b.pem}}
+      http:
+        endpoint: 0.0.0.0:4318
+        cors: {allowed_origins: ["https://*.example.com"], max_age: 1h}
+traces: {quiet_period: 2s, trace_timeout: 1m}
+storage: {durability: os, retention: {max_age: 7d, max_bytes: 100GiB}}
+)", config);
+  ASSERT_TRUE(status.ok()) << status.to_string();
+  EXPECT_EQ(config.servers.otlp_grpc.endpoint, "0.0.0.0:4317");
+  EXPECT_EQ(config.servers.otlp_grpc.tls.key_file, "b.pem");
+  EXPECT_THAT(config.servers.otlp_http.cors.allowed_origins, testing::ElementsAre("https://*.example.com"));
+  EXPECT_EQ(config.servers.otlp_http.cors.max_age, 3600u);
+  EXPECT_EQ(config.node.lifecycle.quiet_period_ns, 2'000'000'000);
+  EXPECT_EQ(config.node.policy.quiet_period_ns, 2'000'000'000);
+  EXPECT_EQ(config.node.durability, wal::Durability::kOs);
+  EXPECT_EQ(config.node.retention.max_bytes, 100ull << 30);
+}
+
+TEST(Config, AnUnknownKeyIsRefusedWithItsLineAndTheNearestName) {
+  Config config;
+  const Status status = read("traces:\n  quiet_period: 5s\n  trace_timout: 30s\n", config);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.code(), Code::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("clew.yaml:3: 'trace_timout'"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("did you mean 'trace_timeout'?"));
+}
+
+TEST(Config, AKeyThatStandsTwiceIsRefused) {
+  Config config;
+  EXPECT_THAT(read("loops: 1\nloops: 2\n", config).to_string(), HasSubstr("stands twice"));
+}
+
+TEST(Config, RefusesValuesOfTheWrongShapeWithTheirLine) {
+  Config config;
+  EXPECT_THAT(read("traces: 5\n", config).to_string(), HasSubstr("clew.yaml:1: 'traces' wants a section"));
+  EXPECT_THAT(read("loops: [1]\n", config).to_string(), HasSubstr("wants a single value"));
+  EXPECT_THAT(read("loops: many\n", config).to_string(), HasSubstr("'many' is not a whole number"));
+  EXPECT_THAT(read("loops: -1\n", config).to_string(), HasSubstr("'-1' is not a whole number"));
+  EXPECT_THAT(read("loops: 4294967296\n", config).to_string(), HasSubstr("is too large"));
+  EXPECT_THAT(read("traces: {quiet_period: 5}\n", config).to_string(), HasSubstr("a duration like 5s"));
+  EXPECT_THAT(read("limits: {memory: lots}\n", config).to_string(), HasSubstr("a size like 64MiB"));
+  EXPECT_THAT(read("storage: {durability: maybe}\n", config).to_string(), HasSubstr("none of disk, os, memory"));
+  EXPECT_THAT(read("a: [\n", config).to_string(), HasSubstr("not YAML"));
+  EXPECT_THAT(read("- a\n", config).to_string(), HasSubstr("wants a section"));
+}
+
+TEST(Config, EnvironmentIsSubstitutedInScalarsOnly) {
+  Config config;
+  const std::string yaml = "storage: {directory: \"${env:DIR}/x\"}\nlog: {level: \"${env:LEVEL:-warn}\"}\n";
+  ASSERT_TRUE(read(yaml, config, {{"DIR", "/d: [y"}}).ok());
+  EXPECT_EQ(config.node.data_directory, "/d: [y/x");
+  EXPECT_EQ(config.log_level, "warn");
+  ASSERT_TRUE(read(yaml, config, {{"DIR", "/d"}, {"LEVEL", "debug"}}).ok());
+  EXPECT_EQ(config.log_level, "debug");
+  EXPECT_THAT(read(yaml, config).to_string(), HasSubstr("environment variable DIR is not set"));
+  ASSERT_TRUE(read("storage: {directory: \"$${env:DIR} $5\"}", config).ok());
+  EXPECT_EQ(config.node.data_directory, "${env:DIR} $5");
+}
+
+TEST(Config, TokensGuardEveryListenerAndAreMaskedInPrint) {
+  Config config;
+  ASSERT_TRUE(read("auth: {bearer_tokens: [{token: s3cret, tenant: a}, {token: other}]}", config).ok());
+  EXPECT_EQ(config.servers.http.auth.bearer_tokens.size(), 2u);
+  EXPECT_EQ(config.servers.otlp_grpc.auth.bearer_tokens[0].tenant, "a");
+  EXPECT_EQ(print_config(config).find("s3cret"), std::string::npos);
+  EXPECT_FALSE(read("auth: {bearer_tokens: [{tenant: a}]}", config).ok());
+}
+
+TEST(Config, WhatIsPrintedReadsBack) {
+  Config config;
+  ASSERT_TRUE(read("traces: {quiet_period: 1500ms}\nloops: 3\nquery: {http: {endpoint: \"\"}}\n", config).ok());
+  const std::string printed = print_config(config);
+  Config again;
+  const Status status = read(printed, again);
+  ASSERT_TRUE(status.ok()) << status.to_string();
+  EXPECT_EQ(print_config(again), printed);
+}
+
+TEST(Config, ContradictionsAreNamed) {
+  Config config;
+  ASSERT_TRUE(read("traces: {quiet_period: 10s, trace_timeout: 5s}", config).ok());
+  EXPECT_THAT(check_config(config).to_string(), HasSubstr("trace_timeout is below"));
+  ASSERT_TRUE(read("query: {http: {endpoint: nowhere}}", config).ok());
+  EXPECT_THAT(check_config(config).to_string(), HasSubstr("has no port"));
+  ASSERT_TRUE(read("query: {http: {tls: {cert_file: x}}}", config).ok());
+  EXPECT_THAT(check_config(config).to_string(), HasSubstr("both cert_file and key_file"));
+  ASSERT_TRUE(read("limits: {max_in_flight: 1MiB}", config).ok());
+  EXPECT_THAT(check_config(config).to_string(), HasSubstr("could never be admitted"));
+}
+
+TEST(Config, TheReferenceNamesEverySetting) {
+  const std::string table = config_reference();
+  EXPECT_THAT(table, HasSubstr("`traces.quiet_period` | `5s`"));
+  EXPECT_THAT(table, HasSubstr("`receivers.otlp.protocols.http.endpoint` | `\"127.0.0.1:4318\"`"));
+}
+
+}  // namespace
+}  // namespace clew::app

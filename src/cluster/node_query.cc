@@ -1,0 +1,356 @@
+// The query half of Node: asks the shards, joins what they say.
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "cluster/node.h"
+#include "cluster/shard.h"
+#include "cluster/shard_search.h"
+
+namespace clew::cluster {
+namespace {
+
+constexpr size_t kVocabularyRows = 100'000;   // open rows looked at for names and values: what is older is in segments
+constexpr size_t kVocabularyValues = 10'000;
+
+// Runs `ask(shard, done)` on all shards and `join` once with their answers, on the thread of the last one.
+template <typename T, typename Ask, typename Join>
+void on_all(const std::vector<std::unique_ptr<Shard>>& shards, Ask ask, Join join) {
+  struct State {
+    Mutex mutex;
+    std::vector<T> answers GUARDED_BY(mutex);
+    Status status GUARDED_BY(mutex);
+    size_t left GUARDED_BY(mutex) = 0;
+  };
+  auto state = std::make_shared<State>();  // shared by the shards' completions
+  auto joined = std::make_shared<Join>(std::move(join));
+  {
+    MutexLock lock(state->mutex);
+    state->left = shards.size();
+  }
+  for (const auto& shard : shards) {
+    ask(*shard, [state, joined](Result<T> answer) {
+      std::vector<T> answers;
+      Status status;
+      {
+        MutexLock lock(state->mutex);
+        if (answer.ok()) {
+          state->answers.push_back(std::move(answer).value());
+        } else {
+          state->status = answer.status();
+        }
+        if (--state->left != 0) return;
+        answers = std::move(state->answers);
+        status = std::move(state->status);
+      }
+      (*joined)(std::move(answers), std::move(status));
+    });
+  }
+}
+
+// Takes a snapshot on each shard's loop and runs `work(snapshot) -> Result<T>` on the query lane.
+template <typename T, typename Work, typename Join>
+void on_snapshots(const std::vector<std::unique_ptr<Shard>>& shards, Work work, Join join) {
+  on_all<T>(
+      shards,
+      [work](Shard& shard, auto done) {
+        shard.loop().post([&shard, work, done]() mutable {
+          auto snapshot = std::make_shared<OpenSnapshot>(shard.snapshot());  // shared: tasks are copyable in no other way
+          shard.loop().offload(
+              env::Lane::kQuery, [snapshot, work, done]() mutable { done(work(*snapshot)); }, [] {});
+        });
+      },
+      std::move(join));
+}
+
+store::Vocabulary merge(std::vector<store::Vocabulary> parts) {
+  store::Vocabulary all;
+  for (store::Vocabulary& part : parts) {
+    all.truncated = all.truncated || part.truncated;
+    all.values.insert(all.values.end(), std::make_move_iterator(part.values.begin()),
+                      std::make_move_iterator(part.values.end()));
+  }
+  std::sort(all.values.begin(), all.values.end());
+  all.values.erase(std::unique(all.values.begin(), all.values.end()), all.values.end());
+  if (all.values.size() > kVocabularyValues) {
+    all.values.resize(kVocabularyValues);
+    all.truncated = true;
+  }
+  return all;
+}
+
+void add_values(const std::set<std::string>& values, store::Vocabulary& out) {
+  out.values.insert(out.values.end(), values.begin(), values.end());
+}
+
+// Open rows as readable spans, for the rarer vocabularies. `visit` sees each span once.
+template <typename Visit>
+void visit_recent_spans(const OpenSnapshot& snapshot, model::TenantId tenant, Visit visit) {
+  model::TraceData data;
+  size_t rows = 0;
+  visit_recent_rows(snapshot, tenant, kVocabularyRows / 10, [&](const model::Dictionary& dictionary, std::string_view row) {
+    if (++rows % 1024 == 0) data = model::TraceData();
+    data.spans.clear();
+    if (model::append_span_of_row(dictionary, row, {}, data).ok()) visit(data.spans.back());
+  });
+}
+
+std::string text_of(const model::Value& value) {
+  switch (value.type) {
+    case model::ValueType::kString: return std::string(value.bytes);
+    case model::ValueType::kBool: return value.integer != 0 ? "true" : "false";
+    case model::ValueType::kInt: return std::to_string(value.integer);
+    case model::ValueType::kDouble: return std::to_string(value.real);
+    default: return {};
+  }
+}
+
+void add_attribute_values(const std::vector<model::Attribute>& attributes, std::string_view key, std::set<std::string>& out) {
+  for (const model::Attribute& attribute : attributes) {
+    if (attribute.key != key || out.size() >= kVocabularyValues) continue;
+    if (std::string text = text_of(attribute.value); !text.empty()) out.insert(std::move(text));
+  }
+}
+
+}  // namespace
+
+void Node::trace(model::TenantId tenant, model::TraceId id, Done<std::unique_ptr<model::TraceData>> done) {
+  Shard& shard = shard_of(id);
+  read_traces(shard, options_, {model::trace_key(tenant, id)},
+              [id, done = std::move(done)](Result<std::vector<std::unique_ptr<model::TraceData>>> traces) mutable {
+                if (!traces.ok()) return done(traces.error());
+                if ((*traces)[0] == nullptr) return done(Error{Code::kNotFound, "trace " + id.hex() + " is not known here"});
+                done(std::move((*traces)[0]));
+              });
+}
+
+void Node::search(store::TraceQuery query, Done<SearchPage> done) {
+  // One more than asked for tells whether there is a next page.
+  const uint32_t limit = query.limit;
+  ++query.limit;
+  auto shared = std::make_shared<const store::TraceQuery>(std::move(query));  // shared by the shards' searches
+  auto answer = std::make_shared<Done<SearchPage>>(std::move(done));
+  using Hits = std::vector<store::TraceHit>;
+  on_all<Hits>(
+      shards_, [this, shared](Shard& shard, auto part_done) { search_shard(shard, options_, shared, part_done); },
+      [limit, answer](std::vector<Hits> parts, Status status) {
+        if (!status.ok()) return (*answer)(status.error());
+        SearchPage page;
+        for (Hits& part : parts) {
+          page.hits.insert(page.hits.end(), std::make_move_iterator(part.begin()), std::make_move_iterator(part.end()));
+        }
+        std::sort(page.hits.begin(), page.hits.end(), [](const store::TraceHit& a, const store::TraceHit& b) {
+          return store::newer(a.summary.start_ns, a.key.trace, b.summary.start_ns, b.key.trace);
+        });
+        if (page.hits.size() > limit) {
+          page.hits.resize(limit);
+          page.more = true;
+        }
+        if (!page.hits.empty()) page.next = {page.hits.back().summary.start_ns, page.hits.back().key.trace};
+        (*answer)(std::move(page));
+      });
+}
+
+void Node::search_traces(store::TraceQuery query, Done<std::vector<std::unique_ptr<model::TraceData>>> done) {
+  using Traces = std::vector<std::unique_ptr<model::TraceData>>;
+  auto answer = std::make_shared<Done<Traces>>(std::move(done));  // shared by the steps
+  search(std::move(query), [this, answer](Result<SearchPage> page) {
+    if (!page.ok()) return (*answer)(page.error());
+    if (page->hits.empty()) return (*answer)(Traces());
+    struct State {
+      Mutex mutex;
+      Traces traces GUARDED_BY(mutex);
+      Status status GUARDED_BY(mutex);
+      size_t left GUARDED_BY(mutex) = 0;
+    };
+    auto state = std::make_shared<State>();
+    std::map<Shard*, std::pair<std::vector<model::TraceKey>, std::vector<size_t>>> by_shard;
+    for (size_t i = 0; i < page->hits.size(); ++i) {
+      auto& [keys, places] = by_shard[&shard_of(page->hits[i].key.trace)];
+      keys.push_back(page->hits[i].key);
+      places.push_back(i);
+    }
+    {
+      MutexLock lock(state->mutex);
+      state->traces.resize(page->hits.size());
+      state->left = by_shard.size();
+    }
+    for (auto& [shard, wanted] : by_shard) {
+      read_traces(*shard, options_, std::move(wanted.first),
+                  [state, answer, places = std::move(wanted.second)](Result<Traces> part) {
+                    Traces all;
+                    Status status;
+                    {
+                      MutexLock lock(state->mutex);
+                      if (part.ok()) {
+                        for (size_t i = 0; i < places.size(); ++i) state->traces[places[i]] = std::move((*part)[i]);
+                      } else {
+                        state->status = part.status();
+                      }
+                      if (--state->left != 0) return;
+                      all = std::move(state->traces);
+                      status = std::move(state->status);
+                    }
+                    if (!status.ok()) return (*answer)(status.error());
+                    std::erase(all, nullptr);  // expired between the two steps
+                    (*answer)(std::move(all));
+                  });
+    }
+  });
+}
+
+void Node::services(model::TenantId tenant, int64_t from_ns, int64_t to_ns, Done<store::Vocabulary> done) {
+  auto answer = std::make_shared<Done<store::Vocabulary>>(std::move(done));  // shared by the steps
+  on_snapshots<store::Vocabulary>(
+      shards_,
+      [tenant, from_ns, to_ns](const OpenSnapshot& snapshot) -> Result<store::Vocabulary> {
+        store::Vocabulary out;
+        CLEW_TRY(snapshot.view->services(tenant, from_ns, to_ns, out));
+        std::set<std::string> found;
+        const model::Dictionary* last_dictionary = nullptr;
+        uint32_t last_resource = 0;
+        visit_recent_rows(snapshot, tenant, kVocabularyRows, [&](const model::Dictionary& dictionary, std::string_view row) {
+          model::RowHead head;
+          if (!model::parse_row_head(row, head)) return;
+          if (&dictionary == last_dictionary && head.resource == last_resource) return;
+          last_dictionary = &dictionary;
+          last_resource = head.resource;
+          if (const auto name = dictionary.service_name(head.resource); !name.empty()) found.insert(std::string(name));
+        });
+        add_values(found, out);
+        return out;
+      },
+      [answer](std::vector<store::Vocabulary> parts, Status status) {
+        if (!status.ok()) return (*answer)(status.error());
+        (*answer)(merge(std::move(parts)));
+      });
+}
+
+void Node::operations(model::TenantId tenant, std::string service, Done<std::vector<Operation>> done) {
+  using Names = std::set<std::pair<std::string, uint8_t>>;
+  auto answer = std::make_shared<Done<std::vector<Operation>>>(std::move(done));  // shared by the steps
+  on_snapshots<Names>(
+      shards_,
+      [tenant, service](const OpenSnapshot& snapshot) -> Result<Names> {
+        Names names;
+        store::Vocabulary stored;
+        std::vector<uint8_t> kinds;
+        CLEW_TRY(snapshot.view->operations(tenant, service, stored, kinds));
+        for (size_t i = 0; i < stored.values.size(); ++i) names.emplace(stored.values[i], kinds[i]);
+        std::string scratch;
+        visit_recent_rows(snapshot, tenant, kVocabularyRows, [&](const model::Dictionary& dictionary, std::string_view row) {
+          model::RowHead head;
+          if (!model::parse_row_head(row, head) || (!service.empty() && dictionary.service_name(head.resource) != service)) return;
+          if (names.size() >= kVocabularyValues) return;
+          names.emplace(model::strref_text(dictionary, model::EntryKind::kString, head.name, scratch), head.kind);
+        });
+        return names;
+      },
+      [answer](std::vector<Names> parts, Status status) {
+        if (!status.ok()) return (*answer)(status.error());
+        Names all;
+        for (Names& part : parts) all.merge(part);
+        std::vector<Operation> operations;
+        for (const auto& [name, kind] : all) operations.push_back({name, kind});
+        (*answer)(std::move(operations));
+      });
+}
+
+void Node::keys(model::TenantId tenant, store::Field scope, Done<store::Vocabulary> done) {
+  auto answer = std::make_shared<Done<store::Vocabulary>>(std::move(done));  // shared by the steps
+  on_snapshots<store::Vocabulary>(
+      shards_,
+      [tenant, scope](const OpenSnapshot& snapshot) -> Result<store::Vocabulary> {
+        store::Vocabulary out;
+        CLEW_TRY(snapshot.view->keys(tenant, scope, out));
+        std::set<std::string> found;
+        visit_recent_spans(snapshot, tenant, [&](const model::Span& span) {
+          if (scope != store::Field::kResource) {
+            for (const model::Attribute& attribute : span.attributes) found.emplace(attribute.key);
+          }
+          if (scope != store::Field::kAttribute) {
+            for (const model::Attribute& attribute : span.resource->attributes) found.emplace(attribute.key);
+          }
+        });
+        add_values(found, out);
+        return out;
+      },
+      [answer](std::vector<store::Vocabulary> parts, Status status) {
+        if (!status.ok()) return (*answer)(status.error());
+        (*answer)(merge(std::move(parts)));
+      });
+}
+
+void Node::values(model::TenantId tenant, store::Field field, std::string key, Done<store::Vocabulary> done) {
+  auto answer = std::make_shared<Done<store::Vocabulary>>(std::move(done));  // shared by the steps
+  on_snapshots<store::Vocabulary>(
+      shards_,
+      [tenant, field, key](const OpenSnapshot& snapshot) -> Result<store::Vocabulary> {
+        store::Vocabulary out;
+        CLEW_TRY(snapshot.view->values(tenant, field, key, out));
+        std::set<std::string> found;
+        visit_recent_spans(snapshot, tenant, [&](const model::Span& span) {
+          using store::Field;
+          if (field == Field::kName) found.emplace(span.name);
+          if (field == Field::kService) found.emplace(span.resource->service_name);
+          if (field == Field::kAttribute || field == Field::kAny) add_attribute_values(span.attributes, key, found);
+          if (field == Field::kResource || field == Field::kAny) add_attribute_values(span.resource->attributes, key, found);
+        });
+        add_values(found, out);
+        return out;
+      },
+      [answer](std::vector<store::Vocabulary> parts, Status status) {
+        if (!status.ok()) return (*answer)(status.error());
+        (*answer)(merge(std::move(parts)));
+      });
+}
+
+void Node::stats(Done<NodeStats> done) {
+  auto answer = std::make_shared<Done<NodeStats>>(std::move(done));  // shared by the steps
+  on_all<NodeStats>(
+      shards_,
+      [](Shard& shard, auto part_done) {
+        shard.loop().post([&shard, part_done]() mutable {
+          NodeStats stats;
+          shard.add_stats(stats);
+          part_done(std::move(stats));
+        });
+      },
+      [this, answer](std::vector<NodeStats> parts, Status status) {
+        if (!status.ok()) return (*answer)(status.error());
+        NodeStats all;
+        for (const NodeStats& part : parts) {
+          all.duplicate_spans += part.duplicate_spans;
+          all.open_traces += part.open_traces;
+          all.open_rows += part.open_rows;
+          all.memory_bytes += part.memory_bytes;
+          all.verdicts_complete += part.verdicts_complete;
+          all.verdicts_timed_out += part.verdicts_timed_out;
+          all.reopened += part.reopened;
+          all.wal_bytes += part.wal_bytes;
+          all.wal_syncs += part.wal_syncs;
+          all.wal_damage += part.wal_damage;
+          all.wal_torn_bytes += part.wal_torn_bytes;
+          all.disk_full = all.disk_full || part.disk_full;
+          all.store.segments += part.store.segments;
+          all.store.traces += part.store.traces;
+          all.store.spans += part.store.spans;
+          all.store.bytes += part.store.bytes;
+          all.store.damaged_blocks += part.store.damaged_blocks;
+          all.store.compactions += part.store.compactions;
+          all.store.expired_segments += part.store.expired_segments;
+          if (part.store.oldest_arrival_ns != 0 && (all.store.oldest_arrival_ns == 0 ||
+                                                    part.store.oldest_arrival_ns < all.store.oldest_arrival_ns)) {
+            all.store.oldest_arrival_ns = part.store.oldest_arrival_ns;
+          }
+        }
+        all.accepted_spans = accepted_spans_;
+        for (size_t i = 0; i < all.rejected.size(); ++i) all.rejected[i] = rejected_[i];
+        all.refused_requests = refused_requests_;
+        all.memory_limit_bytes = options_.memory_limit_bytes;
+        all.ready = !draining_ && !halted_;
+        (*answer)(std::move(all));
+      });
+}
+
+}  // namespace clew::cluster

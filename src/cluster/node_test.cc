@@ -1,0 +1,376 @@
+// The whole data path of a node in the simulator: virtual time, a simulated disk, no socket.
+#include "cluster/node.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "base/random.h"
+#include "cluster/test_spans.h"
+#include "sim/disk.h"
+#include "sim/loop.h"
+#include "sim/random.h"
+
+namespace clew::cluster {
+namespace {
+
+using model::SpanId;
+using model::TraceId;
+using model::TraceState;
+
+constexpr int64_t kSecond = 1'000'000'000;
+
+// One node on a simulated machine, which can lose its power.
+class Machine {
+ public:
+  Machine() { options_.data_directory = "/data"; }
+
+  void start() {
+    loop_ = std::make_unique<sim::SimLoop>(scheduler_);
+    Node::Ports ports;
+    ports.loops = {loop_.get()};
+    ports.disk = &disk_;
+    ports.random = &random_;
+    auto node = Node::open(ports, options_, &replay_, [this](Status status) { halted_ = status; });
+    ASSERT_TRUE(node.ok()) << node.status().to_string();
+    node_ = std::move(node).value();
+  }
+  void cut_power(uint64_t seed) {
+    if (loop_) loop_->kill();
+    node_.reset();
+    loop_.reset();
+    disk_.crash_and_restart(seed);
+  }
+  void run(int64_t duration_ns) { scheduler_.run_for(duration_ns); }
+
+  IngestReply ingest(std::string body, std::string tenant = "default") {
+    std::optional<IngestReply> reply;
+    node_->ingest({std::move(tenant), std::make_shared<const std::string>(std::move(body))},
+                  [&](IngestReply r) { reply = std::move(r); });
+    scheduler_.run_until([&] { return reply.has_value(); });
+    EXPECT_TRUE(reply.has_value());
+    return reply.value_or(IngestReply{Error{Code::kUnknown, "no answer"}});
+  }
+  std::unique_ptr<model::TraceData> trace(TraceId id, std::string_view tenant = "default") {
+    std::unique_ptr<model::TraceData> found;
+    bool answered = false;
+    node_->trace(model::tenant_id(tenant), id, [&](Result<std::unique_ptr<model::TraceData>> result) {
+      answered = true;
+      if (result.ok()) {
+        found = std::move(result).value();
+      } else {
+        EXPECT_EQ(result.error().code, Code::kNotFound) << result.error().message;
+      }
+    });
+    scheduler_.run_until([&] { return answered; });
+    EXPECT_TRUE(answered);
+    return found;
+  }
+  SearchPage search(store::TraceQuery query) {
+    std::optional<Result<SearchPage>> page;
+    query.tenant = model::tenant_id("default");
+    node_->search(std::move(query), [&](Result<SearchPage> result) { page.emplace(std::move(result)); });
+    scheduler_.run_until([&] { return page.has_value(); });
+    EXPECT_TRUE(page.has_value() && page->ok());
+    return page.has_value() && page->ok() ? std::move(page->value()) : SearchPage{};
+  }
+  NodeStats stats() {
+    std::optional<NodeStats> stats;
+    node_->stats([&](Result<NodeStats> result) { stats = std::move(result).value(); });
+    scheduler_.run_until([&] { return stats.has_value(); });
+    return stats.value();
+  }
+
+  sim::Scheduler scheduler_;
+  sim::SimDisk disk_;
+  sim::SimRandom random_{7};
+  NodeOptions options_;
+  ReplayTotals replay_;
+  Status halted_;
+  std::unique_ptr<sim::SimLoop> loop_;
+  std::unique_ptr<Node> node_;
+};
+
+TraceId trace_id(uint64_t n) { return {0x1000 + n, 0x2000 + n * 7}; }
+SpanId span_id(uint64_t n) { return {0x9000 + n}; }
+
+std::string whole_trace(uint64_t n, int64_t start_ns = 1'760'000'000 * kSecond) {
+  TestRequest request("frontend");
+  request.span({.trace = trace_id(n), .id = span_id(1), .name = "GET /", .start_ns = start_ns, .end_ns = start_ns + 1000});
+  request.span({.trace = trace_id(n), .id = span_id(2), .parent = span_id(1), .name = "query", .start_ns = start_ns + 10,
+                .end_ns = start_ns + 500});
+  return request.bytes();
+}
+
+TEST(Node, acknowledged_span_is_readable_at_once) {
+  Machine machine;
+  machine.start();
+  const IngestReply reply = machine.ingest(whole_trace(1));
+  ASSERT_TRUE(reply.status.ok());
+  EXPECT_EQ(reply.accepted, 2u);
+  const auto trace = machine.trace(trace_id(1));
+  ASSERT_NE(trace, nullptr);
+  EXPECT_EQ(trace->spans.size(), 2u);
+  EXPECT_EQ(trace->history.back().state, TraceState::kActive);
+}
+
+TEST(Node, whole_trace_is_complete_after_the_quiet_period_without_further_arrivals) {
+  Machine machine;
+  machine.start();
+  machine.ingest(whole_trace(1));
+  machine.run(6 * kSecond);
+  EXPECT_EQ(machine.trace(trace_id(1))->history.back().state, TraceState::kComplete);
+  machine.run(30 * kSecond);  // sealed by now
+  const auto trace = machine.trace(trace_id(1));
+  EXPECT_EQ(trace->history.back().state, TraceState::kComplete);
+  EXPECT_EQ(trace->history.size(), 1u);
+  EXPECT_EQ(trace->spans.size(), 2u);
+  const NodeStats stats = machine.stats();
+  EXPECT_EQ(stats.open_rows, 0u);
+  EXPECT_EQ(stats.store.spans, 2u);
+  EXPECT_EQ(stats.verdicts_complete, 1u);
+}
+
+TEST(Node, trace_without_its_parent_times_out_and_names_what_is_missing) {
+  Machine machine;
+  machine.start();
+  TestRequest request("backend");
+  request.span({.trace = trace_id(2), .id = span_id(2), .parent = span_id(1), .name = "orphan"});
+  machine.ingest(request.bytes());
+  machine.run(10 * kSecond);
+  EXPECT_EQ(machine.trace(trace_id(2))->history.back().state, TraceState::kCollecting);
+  machine.run(60 * kSecond);
+  const auto trace = machine.trace(trace_id(2));
+  EXPECT_EQ(trace->history.back().state, TraceState::kTimedOut);
+  ASSERT_EQ(trace->history.back().missing_parents.size(), 1u);
+  EXPECT_EQ(trace->history.back().missing_parents[0], span_id(1));
+  EXPECT_EQ(machine.stats().open_rows, 0u);
+}
+
+TEST(Node, late_span_appends_a_newer_verdict) {
+  Machine machine;
+  machine.start();
+  TestRequest early("backend");
+  early.span({.trace = trace_id(3), .id = span_id(2), .parent = span_id(1), .name = "child"});
+  machine.ingest(early.bytes());
+  machine.run(90 * kSecond);
+  TestRequest late("frontend");
+  late.span({.trace = trace_id(3), .id = span_id(1), .name = "root"});
+  machine.ingest(late.bytes());
+  EXPECT_EQ(machine.trace(trace_id(3))->spans.size(), 2u);
+  machine.run(90 * kSecond);
+  const auto trace = machine.trace(trace_id(3));
+  ASSERT_EQ(trace->history.size(), 2u);
+  EXPECT_EQ(trace->history[0].state, TraceState::kTimedOut);
+  EXPECT_EQ(trace->history[1].state, TraceState::kComplete);
+  EXPECT_EQ(trace->history[1].late_spans, 1u);
+  EXPECT_EQ(trace->spans.size(), 2u);
+  EXPECT_EQ(trace->summary.state, TraceState::kComplete);
+}
+
+TEST(Node, retry_stores_nothing_twice_before_and_after_the_seal) {
+  Machine machine;
+  machine.start();
+  machine.ingest(whole_trace(4));
+  machine.ingest(whole_trace(4));
+  EXPECT_EQ(machine.trace(trace_id(4))->spans.size(), 2u);
+  machine.run(60 * kSecond);
+  machine.ingest(whole_trace(4));
+  machine.run(60 * kSecond);
+  EXPECT_EQ(machine.trace(trace_id(4))->spans.size(), 2u);
+  EXPECT_EQ(machine.trace(trace_id(4))->history.size(), 1u);
+  EXPECT_EQ(machine.stats().store.spans, 2u);
+  EXPECT_EQ(machine.stats().duplicate_spans, 4u);
+}
+
+TEST(Node, same_id_with_other_content_keeps_both_and_is_a_finding) {
+  Machine machine;
+  machine.start();
+  TestRequest request("frontend");
+  request.span({.trace = trace_id(5), .id = span_id(1), .name = "one"});
+  request.span({.trace = trace_id(5), .id = span_id(1), .name = "other"});
+  machine.ingest(request.bytes());
+  machine.run(60 * kSecond);
+  const auto trace = machine.trace(trace_id(5));
+  EXPECT_EQ(trace->spans.size(), 2u);
+  bool found = false;
+  for (const model::Finding& finding : trace->history.back().findings) {
+    found = found || finding.kind == model::FindingKind::kDuplicateId;
+  }
+  EXPECT_TRUE(found);
+}
+
+TEST(Node, tenant_does_not_see_anothers_trace) {
+  Machine machine;
+  machine.start();
+  machine.ingest(whole_trace(6), "alice");
+  EXPECT_EQ(machine.trace(trace_id(6), "bob"), nullptr);
+  machine.run(60 * kSecond);
+  EXPECT_EQ(machine.trace(trace_id(6), "bob"), nullptr);
+  ASSERT_NE(machine.trace(trace_id(6), "alice"), nullptr);
+}
+
+TEST(Node, malformed_request_is_refused_whole) {
+  Machine machine;
+  machine.start();
+  std::string body = whole_trace(7);
+  body.resize(body.size() - 3);
+  const IngestReply reply = machine.ingest(body);
+  EXPECT_EQ(reply.status.code(), Code::kInvalidArgument);
+  EXPECT_EQ(machine.trace(trace_id(7)), nullptr);
+}
+
+TEST(Node, search_finds_open_and_stored_traces_newest_first_and_pages_without_gap) {
+  Machine machine;
+  machine.start();
+  const int64_t base = 1'760'000'000 * kSecond;
+  for (uint64_t n = 0; n < 30; ++n) machine.ingest(whole_trace(n, base + static_cast<int64_t>(n) * kSecond));
+  machine.run(60 * kSecond);
+  for (uint64_t n = 30; n < 50; ++n) machine.ingest(whole_trace(n, base + static_cast<int64_t>(n) * kSecond));
+  store::TraceQuery query;
+  query.where.field = store::Field::kName;
+  query.where.literal = {.type = store::Literal::Type::kString, .text = "query"};
+  query.limit = 7;
+  std::vector<TraceId> seen;
+  while (true) {
+    const SearchPage page = machine.search(query);
+    for (const store::TraceHit& hit : page.hits) seen.push_back(hit.key.trace);
+    if (!page.more) break;
+    query.after = page.next;
+  }
+  ASSERT_EQ(seen.size(), 50u);
+  for (uint64_t n = 0; n < 50; ++n) EXPECT_EQ(seen[n], trace_id(49 - n)) << n;
+}
+
+TEST(Node, restart_replays_what_was_acknowledged) {
+  Machine machine;
+  machine.start();
+  for (uint64_t n = 0; n < 20; ++n) ASSERT_TRUE(machine.ingest(whole_trace(n)).status.ok());
+  machine.cut_power(1);
+  machine.start();
+  EXPECT_EQ(machine.replay_.spans, 40u);
+  for (uint64_t n = 0; n < 20; ++n) EXPECT_EQ(machine.trace(trace_id(n))->spans.size(), 2u);
+  machine.run(60 * kSecond);
+  machine.cut_power(2);
+  machine.start();
+  for (uint64_t n = 0; n < 20; ++n) EXPECT_EQ(machine.trace(trace_id(n))->spans.size(), 2u);
+}
+
+// The catastrophe of the data plane as one test: the power goes at every single change of the disk.
+TEST(Node, power_cut_at_every_io_loses_nothing_acknowledged_and_invents_nothing) {
+  uint64_t ios = 0;
+  for (uint64_t cut = 0; cut == 0 || cut <= ios; ++cut) {
+    SCOPED_TRACE("power cut at I/O " + std::to_string(cut));
+    Machine machine;
+    machine.options_.seal_delay_ns = kSecond;
+    machine.options_.lifecycle = {.quiet_period_ns = kSecond, .trace_timeout_ns = 2 * kSecond, .max_open_ns = 20 * kSecond};
+    machine.options_.wal_file_bytes = 64 << 10;
+    if (cut != 0) machine.disk_.crash_at_io(cut);
+    std::map<uint64_t, bool> acknowledged;
+    {
+      machine.loop_ = std::make_unique<sim::SimLoop>(machine.scheduler_);
+      Node::Ports ports;
+      ports.loops = {machine.loop_.get()};
+      ports.disk = &machine.disk_;
+      ports.random = &machine.random_;
+      auto node = Node::open(ports, machine.options_, nullptr, [](Status) {});
+      if (node.ok()) {
+        machine.node_ = std::move(node).value();
+        for (uint64_t n = 0; n < 6 && !machine.disk_.crashed(); ++n) {
+          acknowledged[n] = false;
+          machine.node_->ingest({"default", std::make_shared<const std::string>(whole_trace(n))},
+                                [&acknowledged, n](IngestReply reply) { acknowledged[n] = reply.status.ok(); });
+          machine.run(700'000'000);
+        }
+        machine.run(8 * kSecond);
+      }
+    }
+    if (cut == 0) ios = machine.disk_.io_count();
+    machine.cut_power(cut);
+    machine.start();
+    ASSERT_NE(machine.node_, nullptr);
+    for (const auto& [n, acked] : acknowledged) {
+      const auto trace = machine.trace(trace_id(n));
+      if (acked) {
+        ASSERT_NE(trace, nullptr) << "acknowledged trace " << n << " is gone";
+        EXPECT_EQ(trace->spans.size(), 2u);
+      } else if (trace != nullptr) {
+        EXPECT_LE(trace->spans.size(), 2u);  // unacknowledged, yet it may have reached the disk
+      }
+    }
+    EXPECT_EQ(machine.trace(trace_id(99)), nullptr);
+  }
+  EXPECT_GT(ios, 20u);
+}
+
+TEST(Node, memory_stays_below_its_limit_and_refuses_as_retryable) {
+  Machine machine;
+  machine.options_.memory_limit_bytes = 24 << 20;
+  machine.options_.lifecycle.quiet_period_ns = 1000 * kSecond;
+  machine.options_.lifecycle.max_open_ns = 10'000 * kSecond;
+  machine.start();
+  uint64_t accepted = 0;
+  for (uint64_t n = 0; n < 300; ++n) {
+    TestRequest request("bulk");
+    for (uint64_t i = 0; i < 200; ++i) {
+      request.span({.trace = trace_id(n * 1000 + i), .id = span_id(1), .name = std::string(400, 'x') + std::to_string(n * 200 + i)});
+    }
+    const IngestReply reply = machine.ingest(request.bytes());
+    if (reply.status.ok()) {
+      accepted += reply.accepted;
+    } else {
+      EXPECT_EQ(reply.status.code(), Code::kUnavailable);
+      EXPECT_GT(reply.retry_after_ms, 0u);
+    }
+    EXPECT_LE(machine.stats().memory_bytes, machine.options_.memory_limit_bytes);
+    machine.run(50'000'000);
+  }
+  EXPECT_GT(machine.stats().store.spans, 0u) << "the oldest were spilled";
+  machine.run(10 * kSecond);
+  const NodeStats stats = machine.stats();
+  EXPECT_EQ(stats.store.spans + stats.open_rows, accepted);
+}
+
+TEST(Node, full_disk_refuses_as_retryable_and_recovers_by_itself) {
+  Machine machine;
+  machine.start();
+  ASSERT_TRUE(machine.ingest(whole_trace(1)).status.ok());
+  machine.disk_.set_capacity(machine.disk_.used_bytes());
+  bool refused = false;
+  for (uint64_t n = 100; n < 4000 && !refused; ++n) {
+    TestRequest request("bulk");
+    for (uint64_t i = 0; i < 50; ++i) {
+      request.span({.trace = trace_id(n), .id = span_id(i + 1), .name = std::string(2000, 'y') + std::to_string(n * 50 + i)});
+    }
+    const IngestReply reply = machine.ingest(request.bytes());
+    if (!reply.status.ok()) {
+      EXPECT_EQ(reply.status.code(), Code::kUnavailable);
+      refused = true;
+    }
+  }
+  EXPECT_TRUE(refused);
+  EXPECT_TRUE(machine.halted_.ok());
+  machine.run(20 * kSecond);
+  machine.disk_.set_capacity(UINT64_MAX);
+  machine.run(20 * kSecond);
+  EXPECT_TRUE(machine.ingest(whole_trace(2)).status.ok());
+  machine.run(60 * kSecond);
+  EXPECT_EQ(machine.trace(trace_id(1))->spans.size(), 2u);
+  EXPECT_EQ(machine.trace(trace_id(2))->spans.size(), 2u);
+}
+
+TEST(Node, failed_sync_of_an_admitted_request_halts_and_never_acknowledges) {
+  Machine machine;
+  machine.start();
+  ASSERT_TRUE(machine.ingest(whole_trace(1)).status.ok());
+  machine.disk_.fail_sync(1);
+  bool answered = false;
+  machine.node_->ingest({"default", std::make_shared<const std::string>(whole_trace(2))},
+                        [&](IngestReply reply) { answered = reply.status.ok(); });
+  machine.run(kSecond);
+  EXPECT_FALSE(answered);
+  EXPECT_FALSE(machine.halted_.ok());
+}
+
+}  // namespace
+}  // namespace clew::cluster

@@ -1,0 +1,502 @@
+#include "cluster/shard.h"
+
+#include <algorithm>
+
+#include "cluster/ingest_record.h"
+#include "cluster/node.h"
+
+namespace clew::cluster {
+namespace {
+
+constexpr int64_t kTickNs = 100'000'000;
+constexpr int64_t kMaintenanceNs = 1'000'000'000;
+constexpr int64_t kRetryFullDiskNs = 2'000'000'000;
+constexpr int64_t kSettleNs = 3'000'000'000;      // quiet this long with nothing open: give spare space back
+constexpr uint64_t kSpillShare = 70;              // percent of the memory limit
+
+Error full_error(std::string what) { return Error{Code::kUnavailable, std::move(what)}; }
+
+}  // namespace
+
+Shard::Shard(Ports ports, uint32_t number, const NodeOptions& options, UniqueFunction<void(Status)> on_halt)
+    : ports_(ports),
+      number_(number),
+      options_(options),
+      memory_limit_(options.memory_limit_bytes / std::max(1u, options.shards)),
+      on_halt_(std::move(on_halt)),
+      decoder_(options.limits),
+      traces_(options.lifecycle, ports.random->next()),
+      sealer_(options.policy, peers_) {}
+
+Shard::~Shard() = default;
+
+Result<std::unique_ptr<Shard>> Shard::open(Ports ports, uint32_t number, const NodeOptions& options,
+                                           const std::string& directory, ReplayTotals& totals,
+                                           const std::function<void(std::string_view)>& on_tenant,
+                                           UniqueFunction<void(Status)> on_halt) {
+  std::unique_ptr<Shard> shard(new Shard(ports, number, options, nullptr));
+  shard->on_halt_ = std::move(on_halt);
+
+  StoreOptions store_options;
+  store_options.directory = directory + "/segments";
+  store_options.retention = options.retention;
+  store_options.retention.max_bytes /= std::max(1u, options.shards);
+  store_options.block_cache_bytes = options.block_cache_bytes / std::max(1u, options.shards);
+  CLEW_ASSIGN(shard->store_, ports.open_store(*ports.disk, store_options));
+
+  wal::Options wal_options;
+  wal_options.directory = directory + "/wal";
+  wal_options.durability = options.durability;
+  wal_options.file_bytes = options.wal_file_bytes;
+  Shard* self = shard.get();
+  CLEW_ASSIGN(shard->wal_, wal::Wal::open(
+                               *ports.loop, *ports.disk, wal_options,
+                               [self, &on_tenant](uint64_t record, uint64_t file, std::string_view bytes) {
+                                 return self->replay(record, file, bytes, on_tenant);
+                               },
+                               &shard->replay_report_, [self](Status status) { self->on_halt_(std::move(status)); }));
+  const wal::ReplayReport& report = shard->replay_report_;
+  totals.records += report.records;
+  totals.bytes += report.bytes;
+  totals.torn_tail_bytes += report.torn_tail_bytes;
+  totals.damage.insert(totals.damage.end(), report.damage.begin(), report.damage.end());
+  for (const FileUse& file : shard->files_) totals.spans += file.live_rows;
+
+  // What comes now has a file and a dictionary of its own.
+  shard->rotate();
+  shard->release_wal();
+  return shard;
+}
+
+Status Shard::replay(uint64_t record, uint64_t file, std::string_view bytes,
+                     const std::function<void(std::string_view)>& on_tenant) {
+  IngestRecord parsed;
+  if (Status status = parse_record(bytes, parsed); !status.ok()) {
+    replay_report_.damage.push_back({"wal file " + std::to_string(file), 0, bytes.size(), std::string(status.message())});
+    return {};
+  }
+  if (files_.empty() || files_.back().file != file) {
+    files_.push_back({file, record, 0});
+    new_dictionary();
+  }
+  files_.back().last_record = record;
+  on_tenant(parsed.tenant);
+  last_hlc_ = std::max(last_hlc_, parsed.stamp.hlc);
+  last_sequence_ = std::max(last_sequence_, parsed.stamp.sequence);
+  if (parsed.dictionary_from != dictionary_->position() ||
+      !dictionary_->apply_additions(parsed.dictionary_additions).ok()) {
+    // A record before this one was damaged: its codes are unknown, and so are this one's.
+    replay_report_.damage.push_back({"wal file " + std::to_string(file), 0, bytes.size(),
+                                     "record " + std::to_string(record) + " needs dictionary entries of a damaged record"});
+    return {};
+  }
+  const model::TenantId tenant = model::tenant_id(parsed.tenant);
+  const int64_t now = ports_.loop->clock().mono_ns();
+  RowReader reader(parsed.rows);
+  model::TraceId trace;
+  std::string_view row;
+  while (reader.next(trace, row)) add_row(tenant, trace, row, parsed.stamp, now);
+  if (memory_bytes() * 100 > memory_limit_ * kSpillShare) {
+    // More was open than memory holds: what is oldest goes to segments now, on this thread (nothing else runs yet).
+    relieve_memory();
+    SealJob job = make_job();
+    SealOutcome outcome = sealer_.run(job, *store_);
+    if (!outcome.status.ok()) return outcome.status;
+    apply(job, std::move(outcome));
+  }
+  return {};
+}
+
+void Shard::new_dictionary() {
+  dictionary_ = std::make_shared<model::Dictionary>(ports_.random->next(), options_.dictionary);
+  decoder_.use_dictionary(*dictionary_);
+  if (chunk_ != nullptr) chunk_->close();
+  chunk_ = nullptr;
+}
+
+void Shard::rotate() {
+  const uint64_t file = wal_->rotate();
+  files_.push_back({file, wal_->last_record(), 0});
+  new_dictionary();
+}
+
+void Shard::add_row(model::TenantId tenant, model::TraceId trace, std::string_view row, const model::Stamp& stamp,
+                    int64_t now) {
+  if (chunk_ == nullptr || !chunk_->has_room(row.size())) {
+    if (chunk_ != nullptr) chunk_->close();
+    chunk_ = new_chunk(files_.back().file, dictionary_, row.size());
+  }
+  bool created = false;
+  trace::OpenTrace& open = traces_.touch(tenant, trace, now, created);
+  open.newest = chunk_->append(tenant, trace, stamp, open.newest, row);
+  open.bytes += static_cast<uint32_t>(row.size());
+  if (open.first_hlc == 0) open.first_hlc = stamp.hlc;
+  open.last_hlc = stamp.hlc;
+  ++files_.back().live_rows;
+  ++counters_.open_rows;
+}
+
+uint64_t Shard::memory_bytes() const { return chunk_bytes_ + traces_.memory_bytes() + dictionary_->memory_bytes(); }
+
+Status Shard::admit(uint64_t bytes) {
+  if (draining_) return full_error("the node is shutting down; send to another node or retry");
+  const uint64_t memory = memory_bytes();
+  if (memory + bytes > memory_limit_) {
+    return full_error("open traces hold " + std::to_string(memory >> 20) + " MiB, the limit of this shard is " +
+                      std::to_string(memory_limit_ >> 20) + " MiB (limits.memory); retry later");
+  }
+  if (store_full_) return full_error("the disk is full; free space or lower retention, and retry");
+  Status status = wal_->reserve(bytes);
+  counters_.disk_full = status.code() == Code::kResourceExhausted;
+  if (!status.ok()) return full_error("no room for the write-ahead log: " + std::string(status.message()));
+  return {};
+}
+
+void Shard::ingest(std::shared_ptr<const ParsedRequest> request, UniqueFunction<void(PartReply)> done) {
+  PartReply reply;
+  const otlp::Envelope& envelope = request->envelope;
+  // A row is smaller than its protobuf bytes in nearly every case; dictionary additions and headers are the rest.
+  if (Status status = admit(request->body->size() + 65'536); !status.ok()) {
+    reply.status = std::move(status);
+    return done(std::move(reply));
+  }
+  if (wal_->wants_rotation() || dictionary_->wants_rotation()) rotate();
+
+  const int64_t now = ports_.loop->clock().mono_ns();
+  last_ingest_ns_ = now;
+  const uint64_t dictionary_from = dictionary_->position();
+  resource_codes_.assign(envelope.resources.size(), -1);
+  scope_codes_.assign(envelope.scopes.size(), -1);
+  rows_.clear();
+  for (size_t i = 0; i < envelope.spans.size(); ++i) {
+    if (request->shard_of[i] != number_) continue;
+    const otlp::EnvelopeSpan& span = envelope.spans[i];
+    const otlp::EnvelopeScope& scope = envelope.scopes[span.scope];
+    int64_t& resource_code = resource_codes_[scope.resource];
+    if (resource_code < 0) resource_code = decoder_.resource_code(envelope.resources[scope.resource]);
+    int64_t& scope_code = scope_codes_[span.scope];
+    if (scope_code < 0) scope_code = decoder_.scope_code(scope.bytes);
+    row_.clear();
+    const otlp::Reject reject = decoder_.decode(span.bytes, static_cast<uint32_t>(resource_code),
+                                                static_cast<uint32_t>(scope_code), row_);
+    if (reject != otlp::Reject::kNone) {
+      ++reply.rejected[static_cast<size_t>(reject)];
+      continue;
+    }
+    append_record_row(span.trace, row_, rows_);
+    add_row(request->tenant, span.trace, row_, request->stamp, now);
+    ++reply.accepted;
+  }
+  if (reply.accepted == 0) return done(std::move(reply));
+
+  additions_.clear();
+  dictionary_->write_additions(dictionary_from, additions_);
+  head_.clear();
+  append_record_head({request->stamp, request->tenant_name, dictionary_from, additions_, {}}, head_);
+  const std::string_view pieces[] = {head_, rows_};
+  ++in_flight_;
+  files_.back().last_record =
+      wal_->append(pieces, [this, reply = std::move(reply), done = std::move(done)]() mutable {
+        --in_flight_;
+        done(std::move(reply));
+        if (draining_) finish_drain();
+      });
+  schedule_tick();
+}
+
+void Shard::start() {
+  next_maintenance_ns_ = ports_.loop->clock().mono_ns() + kMaintenanceNs;
+  ports_.loop->post([this] { schedule_tick(); });
+}
+
+void Shard::schedule_tick() {
+  if (ticking_ || draining_) return;
+  ticking_ = true;
+  ports_.loop->after(kTickNs, [this] {
+    ticking_ = false;
+    tick();
+    schedule_tick();
+  });
+}
+
+void Shard::tick() {
+  const int64_t now = ports_.loop->clock().mono_ns();
+  collect_due(now);
+  if (memory_bytes() * 100 > memory_limit_ * kSpillShare) relieve_memory();
+  start_seal_if_due(now);
+  settle(now);
+  maintain(now);
+}
+
+void Shard::push_pending(trace::OpenTrace& open, trace::Due why, int64_t since_ns, bool begun) {
+  pending_.push_back({open.slot, open.tenant, open.id, why, since_ns, begun});
+  pending_rows_ += open.rows + open.sealing_rows;
+}
+
+void Shard::collect_due(int64_t now) {
+  trace::Due why;
+  while (trace::OpenTrace* open = traces_.due(now, why)) push_pending(*open, why, now, false);
+}
+
+// Takes the traces that have been silent longest until what stays is well below the limit.
+void Shard::relieve_memory() {
+  uint64_t bytes = 0;
+  const uint64_t enough = memory_limit_ / 4;
+  const int64_t due_now = ports_.loop->clock().mono_ns() - options_.seal_delay_ns;
+  while (bytes < enough) {
+    trace::OpenTrace* open = traces_.oldest();
+    if (open == nullptr) break;
+    bytes += open->bytes + open->rows * sizeof(store::RowRecord);
+    traces_.begin_seal(*open, trace::Seal::kPart);
+    push_pending(*open, trace::Due::kSpill, due_now, true);
+  }
+}
+
+void Shard::start_seal_if_due(int64_t now) {
+  if (sealing_ || pending_.empty() || now < retry_seal_ns_) return;
+  const bool enough = pending_rows_ >= options_.seal_rows;
+  const bool old = now - pending_.front().since_ns >= options_.seal_delay_ns;
+  const bool pressed = memory_bytes() * 100 > memory_limit_ * kSpillShare;
+  if (!enough && !old && !pressed && !seal_everything_ && !draining_) return;
+  auto job = std::make_shared<SealJob>(make_job());  // shared: by the work and its completion
+  if (job->items.empty()) return;
+  sealing_ = true;
+  auto outcome = std::make_shared<SealOutcome>();
+  ports_.loop->offload(
+      env::Lane::kBackground, [this, job, outcome] { *outcome = sealer_.run(*job, *store_); },
+      [this, job, outcome] {
+        sealing_ = false;
+        apply(*job, std::move(*outcome));
+        const int64_t later = ports_.loop->clock().mono_ns();
+        if (seal_everything_) collect_due(INT64_MAX);
+        start_seal_if_due(later);
+        if (seal_everything_ && !sealing_ && pending_.empty()) {
+          seal_everything_ = false;
+          for (Task& task : std::exchange(on_sealed_all_, {})) task();
+        }
+        if (draining_) finish_drain();
+      });
+}
+
+SealJob Shard::make_job() {
+  SealJob job;
+  job.chunks = chunks_;
+  job.view = store_->view();
+  job.wall_ns = ports_.loop->clock().wall_ns();
+  const int64_t now = ports_.loop->clock().mono_ns();
+  uint64_t rows = 0;
+  while (!pending_.empty() && rows < options_.seal_rows + options_.seal_rows / 2) {
+    const Pending pending = pending_.front();
+    pending_.pop_front();
+    trace::OpenTrace* open = traces_.find(pending.tenant, pending.trace);
+    if (open == nullptr) continue;
+    if (!pending.begun) {
+      // A span that came meanwhile put the trace back on its queue: it will be due again.
+      const bool part = pending.why == trace::Due::kSpill;
+      if (part ? open->sealing || open->rows == 0 : !traces_.awaits_answer(*open)) continue;
+      traces_.begin_seal(*open, part ? trace::Seal::kPart : trace::Seal::kFinal);
+    }
+    SealItem item;
+    item.slot = open->slot;
+    item.key = model::trace_key(open->tenant, open->id);
+    item.newest = open->sealing_link;
+    item.rows = open->sealing_rows;
+    item.why = pending.why;
+    item.open_ns = now - open->since_ns;
+    rows += item.rows;
+    job.items.push_back(item);
+  }
+  pending_rows_ = pending_.empty() ? 0 : pending_rows_ - std::min(pending_rows_, rows);
+  return job;
+}
+
+void Shard::apply(SealJob& job, SealOutcome outcome) {
+  const int64_t now = ports_.loop->clock().mono_ns();
+  store_full_ = outcome.status.code() == Code::kResourceExhausted;
+  if (!outcome.status.ok()) {
+    if (!store_full_) return on_halt_(outcome.status);
+    for (const SealItem& item : job.items) {
+      trace::OpenTrace& open = traces_.at(item.slot);
+      traces_.unsealed(open, now, trace::OpenTraces::Unseal::kTryAgain);
+      // One that came back to a queue of its own will be due again.
+      if (item.why == trace::Due::kSpill || traces_.awaits_answer(open)) {
+        push_pending(open, item.why, now - options_.seal_delay_ns, false);
+      }
+    }
+    retry_seal_ns_ = now + kRetryFullDiskNs;
+    return;
+  }
+  // In one task of the loop: visible in the store, gone from the open rows.
+  if (outcome.prepared != nullptr) store_->publish(std::move(outcome.prepared));
+  for (const SealItem& item : job.items) {
+    trace::OpenTrace& open = traces_.at(item.slot);
+    if (item.outcome == SealItem::Outcome::kSealed) {
+      traces_.sealed(open, now);
+      continue;
+    }
+    traces_.unsealed(open, now, trace::OpenTraces::Unseal::kNotWhole);
+    if (open.rows == item.rows) evacuate(open);
+    // Waiting for more, yet its rows have been in memory and in the log for long: they need not wait there.
+    if (item.open_ns > options_.lifecycle.max_open_ns) push_pending(open, trace::Due::kSpill, now, false);
+  }
+  for (size_t i = 0; i < outcome.rows_per_chunk.size(); ++i) {
+    const uint32_t rows = outcome.rows_per_chunk[i];
+    if (rows == 0) continue;
+    for (FileUse& file : files_) {
+      if (file.file == job.chunks[i]->wal_file()) file.live_rows -= rows;
+    }
+    job.chunks[i]->release_rows(rows);
+  }
+  chunks_.remove_if([this](const std::shared_ptr<store::RowChunk>& chunk) {
+    if (chunk->live_rows() != 0 || chunk == chunk_) return false;
+    chunk_bytes_ -= chunk->memory_bytes();
+    keepers_.erase(chunk->number());
+    return true;
+  });
+  counters_.open_rows -= outcome.sealed_rows;
+  counters_.verdicts_complete += outcome.complete;
+  counters_.verdicts_timed_out += outcome.timed_out;
+  counters_.reopened += outcome.reopened;
+  counters_.duplicate_spans += outcome.duplicates;
+  release_wal();
+}
+
+// A trace that waits for the missing part of it may wait long, and would keep whole chunks of sealed rows with it: its
+// rows move to a chunk of such rows. One keeper chunk is open per WAL file, since a chunk has one dictionary.
+void Shard::evacuate(trace::OpenTrace& open) {
+  chunks_.chain(open.newest, open.rows, chain_);
+  store::RowLink newest = 0;
+  for (size_t i = chain_.size(); i-- > 0;) {
+    const std::shared_ptr<store::RowChunk> from = chunks_[chain_[i].chunk_position];
+    if (keepers_.contains(from->number())) return;  // moved before, and rows are moved all together
+    store::RowChunk* keeper = nullptr;
+    for (const auto& [number, chunk] : keepers_) {
+      if (chunk->wal_file() == from->wal_file() && !chunk->closed()) keeper = chunk.get();
+    }
+    if (keeper != nullptr && !keeper->has_room(chain_[i].row.size())) {
+      keeper->close();
+      keeper = nullptr;
+    }
+    if (keeper == nullptr) {
+      keeper = new_chunk(from->wal_file(), from->shared_dictionary(), chain_[i].row.size()).get();
+      keepers_.emplace(keeper->number(), chunks_.back());
+    }
+    newest = keeper->append(open.tenant, open.id, chain_[i].stamp, newest, chain_[i].row);
+    from->release_rows(1);
+  }
+  open.newest = newest;
+}
+
+const std::shared_ptr<store::RowChunk>& Shard::new_chunk(uint64_t wal_file,
+                                                         std::shared_ptr<const model::Dictionary> dictionary,
+                                                         size_t row_size) {
+  const size_t bytes = std::max(store::RowChunk::kDefaultBytes, store::RowChunk::bytes_for(row_size));
+  chunks_.push_back(std::make_shared<store::RowChunk>(next_chunk_++, wal_file, std::move(dictionary), bytes));
+  chunk_bytes_ += chunks_.back()->memory_bytes();
+  return chunks_.back();
+}
+
+void Shard::release_wal() {
+  uint64_t up_to = 0;
+  while (files_.size() > 1 && files_.front().live_rows == 0) {
+    up_to = files_.front().last_record;
+    files_.pop_front();
+  }
+  if (up_to != 0) wal_->release(up_to);
+}
+
+// An idle shard: nothing is open and nothing comes. Its log and its dictionary go, so that both cost nothing.
+void Shard::settle(int64_t now) {
+  if (counters_.open_rows != 0 || in_flight_ != 0 || sealing_ || now - last_ingest_ns_ < kSettleNs) return;
+  if (dictionary_->position() == 0) return;  // settled already
+  rotate();
+  release_wal();
+  wal_->trim();
+  chunks_.clear();
+  keepers_.clear();
+  chunk_bytes_ = 0;
+}
+
+void Shard::maintain(int64_t now) {
+  if (maintaining_ || now < next_maintenance_ns_) return;
+  maintaining_ = true;
+  auto more = std::make_shared<Result<bool>>(false);  // shared: by the work and its completion
+  const int64_t wall = ports_.loop->clock().wall_ns();
+  ports_.loop->offload(
+      env::Lane::kBackground, [this, more, wall] { *more = store_->maintain(wall); },
+      [this, more] {
+        maintaining_ = false;
+        const bool again = more->ok() && more->value();
+        next_maintenance_ns_ = ports_.loop->clock().mono_ns() + (again ? 0 : kMaintenanceNs);
+        if (draining_) finish_drain();
+      });
+}
+
+void Shard::drain(Task done) {
+  draining_ = true;
+  on_drained_.push_back(std::move(done));
+  finish_drain();
+}
+
+void Shard::finish_drain() {
+  if (in_flight_ != 0 || sealing_ || maintaining_) return;
+  for (Task& task : std::exchange(on_drained_, {})) task();
+}
+
+void Shard::seal_all(Task done) {
+  on_sealed_all_.push_back(std::move(done));
+  seal_everything_ = true;
+  collect_due(INT64_MAX);
+  if (pending_.empty() && !sealing_) {
+    seal_everything_ = false;
+    for (Task& task : std::exchange(on_sealed_all_, {})) task();
+    return;
+  }
+  start_seal_if_due(ports_.loop->clock().mono_ns());
+}
+
+OpenSnapshot Shard::snapshot() const { return {chunks_, store_->view()}; }
+
+OpenPart Shard::part(const model::TraceKey& key) {
+  OpenPart part;
+  part.key = key;
+  part.snapshot.view = store_->view();
+  if (const trace::OpenTrace* open = traces_.find(key.tenant, key.trace);
+      open != nullptr && open->rows + open->sealing_rows > 0) {
+    part.found = true;
+    part.newest = open->newest;
+    part.rows = open->rows + open->sealing_rows;
+    part.quiet_ns = ports_.loop->clock().mono_ns() - open->last_ns;
+    part.snapshot.chunks = chunks_;
+  }
+  return part;
+}
+
+void Shard::add_stats(NodeStats& stats) const {
+  stats.duplicate_spans += counters_.duplicate_spans;
+  stats.open_traces += traces_.size();
+  stats.open_rows += counters_.open_rows;
+  stats.memory_bytes += memory_bytes();
+  stats.verdicts_complete += counters_.verdicts_complete;
+  stats.verdicts_timed_out += counters_.verdicts_timed_out;
+  stats.reopened += counters_.reopened;
+  stats.wal_bytes += wal_->disk_bytes();
+  stats.wal_syncs += wal_->sync_count();
+  stats.wal_damage += replay_report_.damage.size();
+  stats.wal_torn_bytes += replay_report_.torn_tail_bytes;
+  stats.disk_full = stats.disk_full || counters_.disk_full || store_full_;
+  const store::StoreStats store = store_->stats();
+  stats.store.segments += store.segments;
+  stats.store.traces += store.traces;
+  stats.store.spans += store.spans;
+  stats.store.bytes += store.bytes;
+  stats.store.damaged_blocks += store.damaged_blocks;
+  stats.store.compactions += store.compactions;
+  stats.store.expired_segments += store.expired_segments;
+  if (store.oldest_arrival_ns != 0 &&
+      (stats.store.oldest_arrival_ns == 0 || store.oldest_arrival_ns < stats.store.oldest_arrival_ns)) {
+    stats.store.oldest_arrival_ns = store.oldest_arrival_ns;
+  }
+}
+
+}  // namespace clew::cluster

@@ -1,0 +1,305 @@
+#include "cluster/shard_search.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "store/chunk_index.h"
+
+namespace clew::cluster {
+namespace {
+
+// What an open trace's assessment means at this moment: the same rules as the lifecycle's, read from outside.
+model::TraceState state_of(const model::Verdict& verdict, int64_t quiet_ns, const NodeOptions& options) {
+  if (quiet_ns < options.lifecycle.quiet_period_ns) return model::TraceState::kActive;
+  if (verdict.state == model::TraceState::kComplete) return model::TraceState::kComplete;
+  return quiet_ns < options.lifecycle.trace_timeout_ns ? model::TraceState::kCollecting : model::TraceState::kTimedOut;
+}
+
+// Lets queries ask the learnt peers without teaching them: a query must not change verdicts.
+class ReadOnlyHistory final : public trace::PeerHistory {
+ public:
+  explicit ReadOnlyHistory(SharedPeerHistory& shared) : shared_(shared) {}
+  void learn(std::string_view, std::string_view, bool) override {}
+  bool expects_server_child(std::string_view service, std::string_view name) const override {
+    MutexLock lock(shared_.mutex);
+    return shared_.peers.expects_server_child(service, name);
+  }
+
+ private:
+  SharedPeerHistory& shared_;
+};
+
+// Fills `assembly` from the part's rows and `stored`; the chain is left in `chain`.
+void assemble(const OpenPart& part, const model::TraceData* stored, Assembly& assembly, trace::PeerHistory& history,
+              std::vector<store::ChunkRow>& chain) {
+  assembly.begin();
+  if (stored != nullptr) assembly.add_stored(*stored);
+  part.snapshot.chunks.chain(part.newest, part.rows, chain);
+  for (size_t i = chain.size(); i-- > 0;) assembly.add_row(*chain[i].dictionary, chain[i].row, chain[i].stamp);
+  assembly.finish(&history, false);
+}
+
+model::Verdict verdict_now(Assembly& assembly, const OpenPart& part, const NodeOptions& options, int64_t wall_ns) {
+  model::Verdict verdict = assembly.take_verdict();
+  verdict.state = state_of(verdict, part.quiet_ns, options);
+  if (verdict.state != model::TraceState::kActive) verdict.basis |= model::kBasisQuiet;
+  if (verdict.state == model::TraceState::kTimedOut) verdict.basis |= model::kBasisTimeout;
+  verdict.version = assembly.stored_versions() + 1;
+  verdict.decided_ns = wall_ns;
+  return verdict;
+}
+
+bool has_finding(const model::Verdict& verdict, uint32_t findings) {
+  if (findings == 0) return true;
+  for (const model::Finding& finding : verdict.findings) {
+    if (findings >> static_cast<uint32_t>(finding.kind) & 1) return true;
+  }
+  return false;
+}
+
+// One search on one shard; lives until its `done` ran.
+class ShardSearch : public std::enable_shared_from_this<ShardSearch> {
+ public:
+  ShardSearch(Shard& shard, const NodeOptions& options, std::shared_ptr<const store::TraceQuery> query,
+              UniqueFunction<void(Result<std::vector<store::TraceHit>>)> done)
+      : shard_(shard), options_(options), query_(std::move(query)), done_(std::move(done)), assembly_(options.policy) {}
+
+  void start() {
+    shard_.loop().post([self = shared_from_this()] {
+      self->snapshot_ = self->shard_.snapshot();
+      self->on_worker([self] { self->scan(); });
+    });
+  }
+
+ private:
+  struct Candidate {
+    model::TraceId trace;
+    int64_t bound_ns = 0;  // start of the newest matching span seen first; the trace starts then or before
+    uint32_t matched = 0;
+    std::vector<store::MatchedSpan> spans;
+    bool resolved = false;
+  };
+
+  template <typename F>
+  void on_worker(F work) {
+    shard_.loop().offload(env::Lane::kQuery, [work = std::move(work)]() mutable { work(); }, [] {});
+  }
+
+  void scan() {
+    auto compiled = store::Matcher::compile(query_->where);
+    if (!compiled.ok()) return done_(compiled.error());
+    matcher_ = std::make_unique<store::RowMatcher>(std::move(compiled).value());
+    for (size_t i = snapshot_.chunks.size(); i-- > 0;) {
+      const store::RowChunk& chunk = *snapshot_.chunks[i];
+      const store::ChunkIndex* index = store::ensure_index(chunk);
+      if (index != nullptr && (!index->may_contain(query_->tenant) || !index->may_match(matcher_->matcher()))) continue;
+      chunks_.push_back({index == nullptr ? INT64_MAX : index->max_start_ns(), &chunk});
+    }
+    std::stable_sort(chunks_.begin(), chunks_.end(),
+                     [](const auto& a, const auto& b) { return a.first > b.first; });
+    next_round();
+  }
+
+  // Reads chunks until the unresolved candidates' best bound is not beaten by an unread chunk, then sums them up.
+  void next_round() {
+    while (next_chunk_ < chunks_.size() && (pending_.empty() || chunks_[next_chunk_].first >= pending_.begin()->first.first)) {
+      if (enough(chunks_[next_chunk_].first)) break;
+      read_chunk(*chunks_[next_chunk_++].second);
+    }
+    const int64_t best = pending_.empty() ? INT64_MIN : pending_.begin()->first.first;
+    if (pending_.empty() || enough(best)) {
+      if (next_chunk_ < chunks_.size() && pending_.empty() && !enough(chunks_[next_chunk_].first)) return next_round();
+      return finish();
+    }
+    const size_t batch = std::max<size_t>(2 * query_->limit, 32);
+    asked_.clear();
+    for (auto it = pending_.begin(); it != pending_.end() && asked_.size() < batch; it = pending_.erase(it)) {
+      asked_.push_back(model::trace_key(query_->tenant, it->second));
+    }
+    shard_.loop().post([self = shared_from_this()] {
+      self->parts_.clear();
+      for (const model::TraceKey& key : self->asked_) self->parts_.push_back(self->shard_.part(key));
+      self->on_worker([self] { self->resolve(); });
+    });
+  }
+
+  // Whether the page is full and nothing that starts at or before `bound` could still enter it.
+  bool enough(int64_t bound) const { return hits_.size() >= query_->limit && hits_[query_->limit - 1].summary.start_ns > bound; }
+
+  void read_chunk(const store::RowChunk& chunk) {
+    store::search_chunk(chunk, *matcher_, query_->tenant, 0, [&](const store::RowHit& hit) {
+      const model::TraceId trace = hit.record->trace;
+      auto [it, created] = candidates_.try_emplace(trace);
+      Candidate& candidate = it->second;
+      ++candidate.matched;
+      if (created) {
+        candidate.trace = trace;
+        candidate.bound_ns = hit.head.start_ns;
+        pending_.emplace(std::pair{hit.head.start_ns, trace}, trace);
+      }
+      return true;
+    });
+  }
+
+  void resolve() {
+    ReadOnlyHistory history(shard_.peer_history());
+    for (const OpenPart& part : parts_) {
+      Candidate& candidate = candidates_[part.key.trace];
+      candidate.resolved = true;
+      if (!part.found) continue;  // sealed since the snapshot: the store, asked last, has it
+      model::TraceData stored;
+      stored.key = part.key;
+      const bool has_stored = part.snapshot.view->may_contain(part.key) &&
+                              part.snapshot.view->read(part.key, stored).ok() && !stored.spans.empty();
+      assemble(part, has_stored ? &stored : nullptr, assembly_, history, chain_);
+      store::TraceHit hit;
+      hit.key = part.key;
+      hit.summary = assembly_.summary();
+      const model::Verdict verdict = verdict_now(assembly_, part, options_, 0);
+      hit.summary.state = verdict.state;
+      hit.summary.verdict_version = verdict.version;
+      open_.insert(part.key.trace);
+      if (hit.summary.start_ns < query_->from_ns || hit.summary.start_ns >= query_->to_ns) continue;
+      if (!store::newer(query_->after.start_ns, query_->after.trace, hit.summary.start_ns, hit.key.trace)) continue;
+      if ((query_->states >> static_cast<uint32_t>(verdict.state) & 1) == 0) continue;
+      if (!has_finding(verdict, query_->findings)) continue;
+      if (!collect_spans(part, has_stored ? &stored : nullptr, hit)) continue;
+      insert(std::move(hit));
+    }
+    next_round();
+  }
+
+  // The matching spans of an open trace, checked against the whole trace (its root and duration are known now).
+  bool collect_spans(const OpenPart& part, const model::TraceData* stored, store::TraceHit& hit) {
+    model::TraceData data;
+    data.key = part.key;
+    for (const store::SealSpan& row : assembly_.new_spans()) {
+      if (!model::append_span_of_row(*row.dictionary, row.row, row.stamp, data).ok()) continue;
+    }
+    auto check = [&](const model::Span& span) {
+      if (!matcher_->matcher().matches(span, hit.summary)) return;
+      ++hit.matched;
+      if (hit.spans.size() >= query_->spans_per_trace) return;
+      hit.spans.push_back({span.id, span.start_ns, span.end_ns - span.start_ns, std::string(span.name),
+                           std::string(span.resource->service_name)});
+    };
+    if (stored != nullptr) {
+      for (const model::Span& span : stored->spans) check(span);
+    }
+    for (const model::Span& span : data.spans) check(span);
+    return hit.matched > 0;
+  }
+
+  void insert(store::TraceHit hit) {
+    const auto place = std::upper_bound(hits_.begin(), hits_.end(), hit, [](const store::TraceHit& a, const store::TraceHit& b) {
+      return store::newer(a.summary.start_ns, a.key.trace, b.summary.start_ns, b.key.trace);
+    });
+    hits_.insert(place, std::move(hit));
+    if (hits_.size() > query_->limit) hits_.pop_back();
+  }
+
+  // The stored traces, from a view at least as new as every part's, so that what was sealed meanwhile is found.
+  void finish() {
+    shard_.loop().post([self = shared_from_this()] {
+      self->snapshot_ = self->shard_.snapshot();
+      self->on_worker([self] { self->search_store(); });
+    });
+  }
+
+  void search_store() {
+    std::vector<store::TraceHit> stored;
+    if (Status status = snapshot_.view->search(*query_, stored); !status.ok()) return done_(status.error());
+    for (store::TraceHit& hit : stored) {
+      if (open_.contains(hit.key.trace)) continue;  // the open trace has its own, newer, answer
+      insert(std::move(hit));
+    }
+    done_(std::move(hits_));
+  }
+
+  Shard& shard_;
+  const NodeOptions& options_;
+  const std::shared_ptr<const store::TraceQuery> query_;  // shared by the searches of all shards
+  UniqueFunction<void(Result<std::vector<store::TraceHit>>)> done_;
+
+  OpenSnapshot snapshot_;
+  std::unique_ptr<store::RowMatcher> matcher_;
+  std::vector<std::pair<int64_t, const store::RowChunk*>> chunks_;  // newest start first
+  size_t next_chunk_ = 0;
+  std::map<model::TraceId, Candidate> candidates_;
+  std::map<std::pair<int64_t, model::TraceId>, model::TraceId, std::greater<>> pending_;  // by bound, newest first
+  std::vector<model::TraceKey> asked_;
+  std::vector<OpenPart> parts_;
+  std::set<model::TraceId> open_;
+  std::vector<store::TraceHit> hits_;
+  Assembly assembly_;
+  std::vector<store::ChunkRow> chain_;
+};
+
+}  // namespace
+
+void search_shard(Shard& shard, const NodeOptions& options, std::shared_ptr<const store::TraceQuery> query,
+                  UniqueFunction<void(Result<std::vector<store::TraceHit>>)> done) {
+  std::make_shared<ShardSearch>(shard, options, std::move(query), std::move(done))->start();
+}
+
+Result<std::unique_ptr<model::TraceData>> materialise(const OpenPart& part, const NodeOptions& options,
+                                                      SharedPeerHistory& peers, int64_t wall_ns) {
+  auto data = std::make_unique<model::TraceData>();
+  data->key = part.key;
+  bool stored = false;
+  if (part.snapshot.view->may_contain(part.key)) {
+    CLEW_TRY(part.snapshot.view->read(part.key, *data));
+    stored = !(data->spans.empty() && data->history.empty());
+  }
+  if (!part.found) return stored ? std::move(data) : std::unique_ptr<model::TraceData>();
+
+  ReadOnlyHistory history(peers);
+  Assembly assembly(options.policy);
+  std::vector<store::ChunkRow> chain;
+  assemble(part, stored ? data.get() : nullptr, assembly, history, chain);
+  if (assembly.new_spans().empty() && stored) return data;  // only duplicates of what is stored
+  for (const store::SealSpan& row : assembly.new_spans()) {
+    CLEW_TRY(model::append_span_of_row(*row.dictionary, row.row, row.stamp, *data));
+  }
+  data->summary = assembly.summary();
+  data->history.push_back(verdict_now(assembly, part, options, wall_ns));
+  data->summary.state = data->history.back().state;
+  data->summary.verdict_version = data->history.back().version;
+  return data;
+}
+
+void read_traces(Shard& shard, const NodeOptions& options, std::vector<model::TraceKey> keys,
+                 UniqueFunction<void(Result<std::vector<std::unique_ptr<model::TraceData>>>)> done) {
+  shard.loop().post([&shard, &options, keys = std::move(keys), done = std::move(done)]() mutable {
+    auto parts = std::make_shared<std::vector<OpenPart>>();  // shared: UniqueFunction would do; the loop copies nothing
+    for (const model::TraceKey& key : keys) parts->push_back(shard.part(key));
+    const int64_t wall_ns = shard.loop().clock().wall_ns();
+    shard.loop().offload(
+        env::Lane::kQuery,
+        [&shard, &options, parts, wall_ns, done = std::move(done)]() mutable {
+          std::vector<std::unique_ptr<model::TraceData>> traces;
+          for (const OpenPart& part : *parts) {
+            auto trace = materialise(part, options, shard.peer_history(), wall_ns);
+            if (!trace.ok()) return done(trace.error());
+            traces.push_back(std::move(trace).value());
+          }
+          done(std::move(traces));
+        },
+        [] {});
+  });
+}
+
+void visit_recent_rows(const OpenSnapshot& snapshot, model::TenantId tenant, size_t max_rows,
+                       const std::function<void(const model::Dictionary&, std::string_view)>& visit) {
+  for (size_t i = snapshot.chunks.size(); i-- > 0 && max_rows > 0;) {
+    const store::RowChunk& chunk = *snapshot.chunks[i];
+    chunk.scan([&](const store::RowRecord& record) {
+      if (record.tenant != tenant) return true;
+      visit(chunk.dictionary(), record.row());
+      return --max_rows > 0;
+    });
+  }
+}
+
+}  // namespace clew::cluster
