@@ -76,7 +76,7 @@ struct Plain {
 
 // The usual encoding of a KeyValue, key before value, lengths below 128 or in two bytes. Whatever differs is left to
 // model::read_key_value.
-inline bool parse_usual(std::string_view message, const char* limit, Plain& out) {
+[[gnu::always_inline]] inline bool parse_usual(std::string_view message, const char* limit, Plain& out) {
   const char* p = message.data();
   const char* const end = p + message.size();
   if (message.size() < 6 || p[0] != 0x0a) return false;
@@ -125,6 +125,10 @@ inline bool parse_usual(std::string_view message, const char* limit, Plain& out)
       return size == 2 && out.number <= 1;
     case 0x18: {
       out.type = ValueType::kInt;
+      if (size == 2) {
+        out.number = static_cast<uint8_t>(*p);
+        return out.number < 0x80;
+      }
       if (limit - p >= 8) {
         const size_t length = read_short_varint(p, out.number);
         if (length != 0) return length == static_cast<size_t>(end - p);
@@ -172,7 +176,7 @@ class Learnt {
     return kNone;
   }
   // Whether `index` is the child of `at` for this step.
-  bool is_step(uint32_t index, uint32_t at, std::string_view key, ValueType type, const char* limit) const {
+  [[gnu::always_inline]] bool is_step(uint32_t index, uint32_t at, std::string_view key, ValueType type, const char* limit) const {
     if (index >= nodes_.size()) return false;
     const Node& node = nodes_[index];
     if (node.parent != at || node.key_size != key.size() || node.type != type) return false;
@@ -302,7 +306,7 @@ class ListWriter {
   Reject parse_unusual(std::string_view key_value, Plain& out) {
     Attribute attribute;
     if (!model::read_key_value(key_value, attribute)) return Reject::kMalformed;
-    out.key = attribute.key;
+    out.key = attribute.key.empty() ? key_value.substr(0, 0) : attribute.key;  // never a null pointer
     out.type = attribute.value.type;
     out.bytes = attribute.value.bytes;
     switch (out.type) {

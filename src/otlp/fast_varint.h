@@ -1,4 +1,4 @@
-// Varints without a branch per byte, for the decoder's hot path: lengths of numbers and codes vary at random from value to
+// Varints without a branch per byte, for the decoder's hot path: lengths of larger numbers vary at random from value to
 // value, and a mispredicted branch costs more than the whole of this. They touch eight bytes whatever the length: the reader
 // must be allowed to read them, the writer to write them. Source: the usual halving of 7-bit groups ("Hacker's Delight", 7-4).
 #pragma once
@@ -27,6 +27,15 @@ inline size_t read_short_varint(const char* p, uint64_t& out) {
 
 // As put_varint; kMaxVarintBytes are writable.
 inline char* put_varint_fast(char* out, uint64_t v) {
+  if (v < 0x80) {
+    *out = static_cast<char>(v);
+    return out + 1;
+  }
+  if (v < 0x4000) {
+    const auto two = static_cast<uint16_t>((v & 0x7f) | 0x80 | v >> 7 << 8);
+    std::memcpy(out, &two, 2);
+    return out + 2;
+  }
   if (v >> 56 != 0) return put_varint(out, v);
   uint64_t x = (v & 0x000000000fffffffull) | ((v & 0x00fffffff0000000ull) << 4);
   x = (x & 0x00003fff00003fffull) | ((x & 0x0fffc0000fffc000ull) << 2);

@@ -65,11 +65,13 @@ void TextCoder::use_dictionary(model::Dictionary& dictionary) {
 }
 
 // From up to 32 bytes: first 16, middle, last. It only chooses cache slots. Sixteen bytes are readable.
-uint32_t TextCoder::mark_of(const char* text, size_t size) {
+[[gnu::always_inline]] inline uint32_t TextCoder::mark_of(const char* text, size_t size) {
   const auto low_bytes = [](size_t n) { return n >= 8 ? ~uint64_t{0} : (uint64_t{1} << 8 * n) - 1; };
-  uint64_t low = load8(text) & low_bytes(size);
-  uint64_t high = load8(text + 8) & low_bytes(size > 8 ? size - 8 : 0);
-  if (size > 16) {
+  uint64_t low = load8(text), high = load8(text + 8);
+  if (size < 16) {
+    low &= low_bytes(size);
+    high &= low_bytes(size > 8 ? size - 8 : 0);
+  } else {
     low ^= load8(text + size - 8) * 0x9e3779b97f4a7c15ull;
     high ^= load8(text + size / 2 - 4) * 0xc2b2ae3d27d4eb4full;
   }
@@ -79,7 +81,7 @@ uint32_t TextCoder::mark_of(const char* text, size_t size) {
 }
 
 // `text` is readable for kWindow bytes when it is shorter than that.
-bool TextCoder::holds(const Known& known, const char* text, size_t size) {
+[[gnu::always_inline]] inline bool TextCoder::holds(const Known& known, const char* text, size_t size) {
   if (known.size != size || known.code_plus_one == 0) return false;
   return size <= kWindow ? same_in_window(known.text, text, size) : same_bytes(known.text, text, size);
 }
