@@ -64,7 +64,7 @@ TEST_F(ServersTest, EveryPortServesItsOwnAndReadinessIsTold) {
   ASSERT_TRUE(status.ok()) << status.to_string();
   const Servers::Ports ports = servers->ports();
   EXPECT_NE(ports.otlp_grpc, 0);
-  const std::string traces = post("/v1/traces", "Content-Type: application/x-protobuf\r\n", "\n\0");
+  const std::string traces = post("/v1/traces", "Content-Type: application/x-protobuf\r\n", std::string("\n\0", 2));
   EXPECT_EQ(get(ports.http, "/ready").status, 503);
   EXPECT_EQ(Client(ports.otlp_http).exchange(traces).status, 503);
   servers->set_ready(true);
@@ -100,12 +100,12 @@ TEST_F(ServersTest, MetricsShowTheNodeTheServersAndTheProcess) {
   ASSERT_TRUE(servers->start().ok());
   servers->set_ready(true);
   const auto ports = servers->ports();
-  Client(ports.otlp_http).exchange(post("/v1/traces", "Content-Type: application/x-protobuf\r\n", "\n\0"));
+  Client(ports.otlp_http).exchange(post("/v1/traces", "Content-Type: application/x-protobuf\r\n", std::string("\n\0", 2)));
   Client(ports.otlp_http).exchange(post("/v1/traces", "Content-Type: text/plain\r\n", ""));
   const Reply reply = get(ports.http, "/metrics");
   EXPECT_EQ(reply.status, 200);
   EXPECT_EQ(reply.header("Content-Type"), kMetricsContentType);
-  for (const std::string line :
+  for (const std::string& line : std::vector<std::string>
        {"clew_received_spans_total 100", "clew_accepted_spans_total 90",
         "clew_discarded_spans_total{reason=\"" + std::string(otlp::reject_name(otlp::Reject::kTraceId)) + "\"} 10",
         "clew_verdicts_total{verdict=\"complete\"} 5", "clew_http_responses_total{server=\"otlp/http\",code=\"2xx\"} 1",
