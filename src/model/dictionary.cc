@@ -246,6 +246,8 @@ std::optional<uint32_t> Dictionary::intern_shape(std::span<const ShapeField> fie
   return intern(EntryKind::kShape, bytes);
 }
 
+uint64_t Dictionary::seed() const { return impl_->seed; }
+
 bool Dictionary::wants_rotation() const {
   const DictionaryLimits& limits = impl_->limits;
   return size(EntryKind::kResource) > limits.max_entries / 2 || size(EntryKind::kScope) > limits.max_entries / 2 ||

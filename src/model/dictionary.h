@@ -95,6 +95,7 @@ class Dictionary {
 
   std::optional<uint32_t> intern_shape(std::span<const ShapeField> fields);
 
+  uint64_t seed() const;  // of its hash table: for tables beside it that strangers can fill, too
   bool wants_rotation() const;
   uint64_t memory_bytes() const;
 
