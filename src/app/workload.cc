@@ -477,8 +477,8 @@ std::vector<Workload::Trace> Workload::traces(uint64_t number) const {
   const uint64_t key = mix64(options_.seed, number);
   std::vector<Trace> out;
   for (uint32_t i = 0; i < from.spans.size(); ++i) {
-    if (from.spans[i].parent < 0) out.push_back({trace_id(key, from.spans[i].trace), 0, span_id(key, i)});
-    ++out.back().spans;
+    if (from.spans[i].parent < 0) out.push_back({trace_id(key, from.spans[i].trace), {}});
+    out.back().spans.push_back({span_id(key, i)});
   }
   return out;
 }

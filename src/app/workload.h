@@ -34,8 +34,7 @@ class Workload {
 
   struct Trace {
     model::TraceId id;
-    uint32_t spans = 0;
-    uint64_t root_span = 0;
+    std::vector<model::SpanId> spans;  // the root first
   };
   // What body(number) holds: whole traces, each in this request only.
   std::vector<Trace> traces(uint64_t number) const;

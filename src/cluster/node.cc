@@ -74,6 +74,8 @@ Result<std::unique_ptr<Node>> Node::open(Ports ports, NodeOptions options, Repla
                                                      : static_cast<uint32_t>(node->ports_.loops.size());
   CLEW_ASSIGN(node->options_.shards, shards_of_directory(disk, directory, wanted));
 
+  node->options_.policy.hash_seed = node->ports_.random->next();
+
   ReplayTotals totals;
   const auto on_tenant = [self](std::string_view name) {
     MutexLock lock(self->mutex_);
@@ -83,7 +85,9 @@ Result<std::unique_ptr<Node>> Node::open(Ports ports, NodeOptions options, Repla
   for (uint32_t i = 0; i < node->options_.shards; ++i) {
     const std::string shard_directory = directory + "/shard-" + std::to_string(i);
     CLEW_TRY(disk.make_dirs(shard_directory));
-    CLEW_ASSIGN(auto shard, Shard::open({node->ports_.loops[i % node->ports_.loops.size()], &disk, node->ports_.random}, i,
+    CLEW_ASSIGN(auto shard, Shard::open({node->ports_.loops[i % node->ports_.loops.size()], &disk, node->ports_.random,
+                                         node->ports_.open_store},
+                                        i,
                                         node->options_, shard_directory, totals, on_tenant,
                                         [self](Status status) { self->halt(std::move(status)); }));
     hlc = std::max(hlc, shard->last_hlc());

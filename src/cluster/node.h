@@ -37,6 +37,7 @@ class Node final : public IngestService, public QueryService {
     std::vector<env::Loop*> loops;  // at least one; outlive the node
     env::Disk* disk = nullptr;
     env::Random* random = nullptr;
+    OpenStore open_store;
   };
   static Result<std::unique_ptr<Node>> open(Ports ports, NodeOptions options, ReplayTotals* replay,
                                             UniqueFunction<void(Status)> on_halt);

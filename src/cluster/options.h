@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 
+#include "env/disk.h"
 #include "model/dictionary.h"
 #include "otlp/envelope.h"
 #include "store/span_store.h"
@@ -12,6 +15,14 @@
 #include "wal/wal.h"
 
 namespace clew::cluster {
+
+// Opens the store of one shard: store::EmbeddedStore unless another engine is chosen.
+struct StoreOptions {
+  std::string directory;
+  store::Retention retention;
+  uint64_t block_cache_bytes = 0;
+};
+using OpenStore = std::function<Result<std::unique_ptr<store::SpanStore>>(env::Disk&, const StoreOptions&)>;
 
 struct NodeOptions {
   std::string data_directory;

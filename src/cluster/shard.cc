@@ -4,7 +4,6 @@
 
 #include "cluster/ingest_record.h"
 #include "cluster/node.h"
-#include "store/embedded_store.h"
 
 namespace clew::cluster {
 namespace {
@@ -38,12 +37,12 @@ Result<std::unique_ptr<Shard>> Shard::open(Ports ports, uint32_t number, const N
   std::unique_ptr<Shard> shard(new Shard(ports, number, options, nullptr));
   shard->on_halt_ = std::move(on_halt);
 
-  store::EmbeddedStore::Options store_options;
+  StoreOptions store_options;
   store_options.directory = directory + "/segments";
   store_options.retention = options.retention;
   store_options.retention.max_bytes /= std::max(1u, options.shards);
   store_options.block_cache_bytes = options.block_cache_bytes / std::max(1u, options.shards);
-  CLEW_ASSIGN(shard->store_, store::EmbeddedStore::open(*ports.disk, store_options));
+  CLEW_ASSIGN(shard->store_, ports.open_store(*ports.disk, store_options));
 
   wal::Options wal_options;
   wal_options.directory = directory + "/wal";

@@ -55,6 +55,7 @@ class Shard {
     env::Loop* loop = nullptr;
     env::Disk* disk = nullptr;
     env::Random* random = nullptr;
+    OpenStore open_store;
   };
   // Blocking: opens the store, replays the WAL. `on_tenant` is told the tenants met in the WAL.
   static Result<std::unique_ptr<Shard>> open(Ports ports, uint32_t number, const NodeOptions& options,

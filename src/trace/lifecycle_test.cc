@@ -123,6 +123,48 @@ TEST(OpenTraces, whatFallsDueWhileSealingIsHandedOutAfterIt) {
   EXPECT_EQ(t.due(21 * kSecond), "1 quiet");
 }
 
+TEST(OpenTraces, rowsThatWereNotWholeComeBackAndWaitForTheTimeout) {
+  Table t;
+  t.touch(1, 0);
+  EXPECT_EQ(t.due(6 * kSecond), "1 quiet");
+  EXPECT_TRUE(t.open.awaits_answer(t.get(1)));
+  t.open.begin_seal(t.get(1));
+  EXPECT_FALSE(t.open.awaits_answer(t.get(1)));
+  t.open.unsealed(t.get(1), 7 * kSecond, OpenTraces::Unseal::kNotWhole);
+  EXPECT_EQ(t.get(1).rows, 1u);
+  EXPECT_EQ(t.get(1).since_ns, 0);
+  EXPECT_EQ(t.get(1).state, model::TraceState::kCollecting);
+  t.open.check_invariants();
+  EXPECT_EQ(t.due(30 * kSecond - 1), "none");
+  EXPECT_EQ(t.due(30 * kSecond), "1 timeout");
+}
+
+TEST(OpenTraces, rowsThatComeBackToASpanThatCameMeanwhileLeaveItsTimersAlone) {
+  Table t;
+  t.touch(1, 0);
+  EXPECT_EQ(t.due(6 * kSecond), "1 quiet");
+  t.open.begin_seal(t.get(1));
+  t.touch(1, 7 * kSecond);
+  t.open.unsealed(t.get(1), 8 * kSecond, OpenTraces::Unseal::kNotWhole);
+  EXPECT_EQ(t.get(1).rows, 2u);
+  EXPECT_EQ(t.get(1).state, model::TraceState::kActive);
+  t.open.check_invariants();
+  EXPECT_EQ(t.due(12 * kSecond), "1 quiet");
+}
+
+TEST(OpenTraces, rowsThatFoundNoRoomAwaitTheirAnswerAgain) {
+  Table t;
+  t.touch(1, 0);
+  EXPECT_EQ(t.due(6 * kSecond), "1 quiet");
+  t.open.begin_seal(t.get(1));
+  t.open.unsealed(t.get(1), 7 * kSecond, OpenTraces::Unseal::kTryAgain);
+  EXPECT_TRUE(t.open.awaits_answer(t.get(1)));
+  t.open.check_invariants();
+  t.open.begin_seal(t.get(1));
+  EXPECT_TRUE(t.open.sealed(t.get(1), 8 * kSecond));
+  EXPECT_EQ(t.open.size(), 0u);
+}
+
 TEST(OpenTraces, aTraceThatStaysActiveIsSpilledAndItsStubIsStillDecided) {
   Table t({.quiet_period_ns = 5 * kSecond, .trace_timeout_ns = 30 * kSecond, .max_open_ns = 12 * kSecond});
   for (int64_t s = 0; s <= 12; s += 3) t.touch(1, s * kSecond);
