@@ -93,7 +93,7 @@ std::string encode_export_response(WireFormat format, uint64_t rejected_spans, s
   return out;
 }
 
-int http_status_of(Code code) {
+int http_status_of_code(Code code) {
   switch (code) {
     case Code::kOk: return 200;
     case Code::kCancelled: return 499;

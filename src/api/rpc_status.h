@@ -20,7 +20,7 @@ std::string encode_rpc_status(WireFormat format, Code code, std::string_view mes
 // Empty `message` and no rejected spans: partial_success unset (an empty protobuf message, "{}" in JSON).
 std::string encode_export_response(WireFormat format, uint64_t rejected_spans, std::string_view message);
 
-int http_status_of(Code code);
+int http_status_of_code(Code code);
 
 // Appends a JSON string literal, quotes included; invalid UTF-8 becomes U+FFFD so that the reply stays valid JSON.
 void append_json_text(std::string& out, std::string_view text);

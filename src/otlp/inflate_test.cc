@@ -69,7 +69,7 @@ TEST(Inflate, encodingsAreNamedAsHttpAndGrpcNameThem) {
 
 TEST(Inflate, whatWasDeflatedComesBack) {
   for (const Encoding encoding : kEncodings) {
-    for (const size_t size : {0u, 1u, 1000u, 65536u, 3000000u}) {
+    for (const size_t size : {0u, 1u, 1000u, 65536u, 500000u}) {
       const std::string text = random_text(size, size + 1);
       std::string out = "left over";
       const Status status = inflate(encoding, deflated(encoding, text), size, out);

@@ -128,7 +128,7 @@ struct JsonReader::Impl {
   void put_tag(const JsonField& spec, Wire wire) { put(static_cast<uint32_t>(spec.number) << 3 | wire); }
 
   // The path of a failure grows while the calls return.
-  void prepend(std::string_view step) { path_.insert(0, step); }
+  void prepend(std::string_view step) { path_ = std::string(step).append(path_); }
   bool failed_in(std::string_view name) {
     prepend(name.substr(0, kMaxErrorKey));
     prepend(".");
@@ -170,7 +170,8 @@ Status JsonReader::Impl::run(std::string_view json, const Limits& limits, std::s
   constexpr std::string_view kAdvice = "; send OTLP JSON (ExportTraceServiceRequest) as the OTLP specification writes it";
   if (!simdjson::validate_utf8(json.data(), json.size())) {
     out.clear();
-    return {Code::kInvalidArgument, "byte " + std::to_string(first_invalid_utf8(json)) + ": not UTF-8; JSON must be sent as UTF-8"};
+    return {Code::kInvalidArgument,
+            std::string("byte ").append(std::to_string(first_invalid_utf8(json))).append(": not UTF-8; JSON must be sent as UTF-8")};
   }
   size_t skipped = 0;
   if (json.starts_with("\xef\xbb\xbf")) json.remove_prefix(skipped = 3);  // a byte order mark

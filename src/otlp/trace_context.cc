@@ -2,11 +2,12 @@
 
 #include <algorithm>
 
+#include "otlp/hex.h"
+
 namespace clew::otlp {
 namespace {
 
 constexpr size_t kTraceParentSize = 55;
-constexpr char kDigits[] = "0123456789abcdef";
 
 std::string_view trim(std::string_view text) {
   const size_t from = text.find_first_not_of(" \t");
@@ -29,10 +30,6 @@ bool read_hex(std::string_view hex, uint64_t& out) {
     out = out << 4 | digit;
   }
   return true;
-}
-
-void append_hex(uint64_t value, int digits, std::string& out) {
-  for (int shift = (digits - 1) * 4; shift >= 0; shift -= 4) out += kDigits[value >> shift & 15];
 }
 
 bool lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
@@ -59,10 +56,9 @@ std::optional<TraceParent> parse_traceparent(std::string_view header) {
 std::string format_traceparent(const TraceParent& parent) {
   std::string out = "00-";
   out.reserve(kTraceParentSize);
-  append_hex(parent.trace.hi, 16, out);
-  append_hex(parent.trace.lo, 16, out);
+  append_hex(parent.trace, out);
   out += '-';
-  append_hex(parent.parent.value, 16, out);
+  append_hex(parent.parent, out);
   out += '-';
   append_hex(parent.flags, 2, out);
   return out;

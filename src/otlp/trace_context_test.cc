@@ -68,7 +68,7 @@ TEST(TraceParent, invalidOnes) {
            traceparent("00", kTrace, "12345678901234567", "01"), traceparent("00", kTrace, "123456789012345", "01"),
            traceparent("00", kTrace, kSpan, ".0"), traceparent("00", kTrace, kSpan, "0."), traceparent("00", kTrace, kSpan, "0A"),
            traceparent("00", kTrace, kSpan, "001"), traceparent("00", kTrace, kSpan, "1"), traceparent("00", kTrace, kSpan, ""),
-           traceparent("00", kTrace, kSpan, "01").replace(2, 1, "_"),
+           traceparent("00", kTrace, kSpan, "01").replace(2, 1, 1, '_'),
        })
     EXPECT_FALSE(parse_traceparent(header)) << header;
 }
