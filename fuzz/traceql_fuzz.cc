@@ -1,5 +1,5 @@
-// Queries of strangers: any bytes are parsed or refused with a message; what parses also compiles, unless it is too large,
-// and runs on a span. The first byte chooses the notation.
+// Queries of strangers: any bytes are parsed or refused with a message; what parses also compiles, unless it is too
+// large, and runs on a span. The first byte chooses the notation.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
