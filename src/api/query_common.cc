@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
-#include <mutex>
 
 #include "api/traceql.h"
+#include "base/mutex.h"
 
 namespace clew::api {
 
@@ -196,7 +196,7 @@ namespace {
 
 // Completions of several lookups meet here, from several workers: each writes its own slot, the last one answers.
 struct Gathering {
-  std::mutex mutex;
+  Mutex mutex;
   std::vector<model::TraceId> ids;
   std::vector<std::unique_ptr<model::TraceData>> slots;
   std::optional<Error> error;
@@ -234,7 +234,7 @@ void fetch_traces(cluster::QueryService& queries, model::TenantId tenant, std::v
     queries.trace(tenant, gathering->ids[i], [gathering, i](Result<std::unique_ptr<model::TraceData>> trace) {
       bool last = false;
       {
-        const std::lock_guard lock(gathering->mutex);
+        const MutexLock lock(gathering->mutex);
         if (trace.ok()) {
           gathering->slots[i] = std::move(*trace);
         } else if (trace.error().code != Code::kNotFound && !gathering->error) {

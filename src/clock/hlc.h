@@ -13,7 +13,11 @@
 namespace clew::clock {
 
 constexpr uint64_t hlc_of(int64_t wall_ns) { return wall_ns <= 0 ? 0 : static_cast<uint64_t>(wall_ns / 1'000'000) << 16; }
-constexpr int64_t hlc_wall_ns(uint64_t hlc) { return static_cast<int64_t>(hlc >> 16) * 1'000'000; }
+constexpr int64_t hlc_wall_ms(uint64_t hlc) { return static_cast<int64_t>(hlc >> 16); }
+// Beyond the year 2262, where nanoseconds no longer fit: INT64_MAX.
+constexpr int64_t hlc_wall_ns(uint64_t hlc) {
+  return hlc_wall_ms(hlc) > INT64_MAX / 1'000'000 ? INT64_MAX : hlc_wall_ms(hlc) * 1'000'000;
+}
 
 class HybridClock {
  public:

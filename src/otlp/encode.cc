@@ -137,6 +137,15 @@ void write_entry(std::string_view entry, Children&& children, std::string& out) 
   out.append(entry.substr(before));
 }
 
+// Whether an entry has its Resource or InstrumentationScope (field 1), be it empty: JSON must not add what did not come.
+bool has_context(std::string_view entry) {
+  model::WireReader reader(entry);
+  for (model::WireField field; reader.next(field);) {
+    if (field.number == 1) return true;
+  }
+  return false;
+}
+
 std::string resource_entry(const Resource* resource) {
   std::string entry;
   if (resource == nullptr) return entry;
@@ -326,7 +335,7 @@ void encode_json(const TraceData& trace, JsonFlavour flavour, std::string& out) 
     if (!first) out += ',';
     first = false;
     JsonObject resource_spans(flavour, out);
-    if (resource.resource != nullptr) {
+    if (has_context(resource_entry(resource.resource))) {
       resource_spans.key("resource");
       JsonObject inner(flavour, out);
       inner.attributes(resource.resource->attributes);
@@ -335,7 +344,7 @@ void encode_json(const TraceData& trace, JsonFlavour flavour, std::string& out) 
     }
     resource_spans.array("scopeSpans", resource.scopes, [&](const ScopeGroup& scope) {
       JsonObject scope_spans(flavour, out);
-      if (scope.scope != nullptr) {
+      if (has_context(scope_entry(scope.scope))) {
         scope_spans.key("scope");
         JsonObject inner(flavour, out);
         inner.text("name", scope.scope->name);

@@ -10,7 +10,7 @@
 #include <rapidcheck.h>
 
 #include "opentelemetry/proto/collector/trace/v1/trace_service.pb.h"
-#include "otlp/random_request.h"
+#include "otlp/random_request_test.h"
 
 namespace clew::otlp {
 namespace {

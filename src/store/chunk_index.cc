@@ -87,7 +87,10 @@ std::unique_ptr<const ChunkIndex> ChunkIndex::build(const RowChunk& chunk) {
 
 void ChunkIndex::add_row(const model::Dictionary& dictionary, const RowRecord& record, IndexScratch& scratch) {
   model::RowHead head;
+  // The codes of a damaged row may be anything; cursors check theirs.
   if (!model::parse_row_head(record.row(), head)) return;
+  if (head.resource >= dictionary.size(model::EntryKind::kResource)) return;
+  if (head.name.mode == model::StrMode::kCode && head.name.code >= dictionary.size(model::EntryKind::kString)) return;
   ++rows_;
   const auto duration = static_cast<int64_t>(static_cast<uint64_t>(head.end_ns) - static_cast<uint64_t>(head.start_ns));
   min_start_ns_ = std::min(min_start_ns_, head.start_ns);

@@ -59,6 +59,38 @@ class RandomRequest {
     return request;
   }
 
+  // Such a request as a store gives it back: one trace, no empty groups, no two groups alike, and of what rows do not keep
+  // apart (an absent value and an empty one, an absent status and an empty one) the form that encode_protobuf writes.
+  Request one_trace() {
+    Request request = this->request();
+    auto& all = *request.mutable_resource_spans();
+    for (int i = all.size() - 1; i >= 0; --i) {
+      auto& scopes = *all[i].mutable_scope_spans();
+      for (int k = scopes.size() - 1; k >= 0; --k) {
+        scopes[k].set_schema_url("scope " + std::to_string(i) + " " + std::to_string(k));
+        if (scopes[k].spans().empty()) scopes.DeleteSubrange(k, 1);
+      }
+      all[i].set_schema_url("resource " + std::to_string(i));
+      if (scopes.empty()) all.DeleteSubrange(i, 1);
+    }
+    for (auto& resource_spans : all) {
+      for (auto& scope_spans : *resource_spans.mutable_scope_spans()) {
+        for (auto& span : *scope_spans.mutable_spans()) {
+          span.set_trace_id("0123456789abcdef");
+          for (auto& pair : *span.mutable_attributes()) pair.mutable_value();
+          for (auto& event : *span.mutable_events()) {
+            for (auto& pair : *event.mutable_attributes()) pair.mutable_value();
+          }
+          for (auto& link : *span.mutable_links()) {
+            for (auto& pair : *link.mutable_attributes()) pair.mutable_value();
+          }
+          if (span.status().code() == 0 && span.status().message().empty()) span.clear_status();
+        }
+      }
+    }
+    return request;
+  }
+
   // `request` as JSON, written in one of the many ways that the specification allows.
   std::string json(const Request& request) { return object(request); }
 
