@@ -128,15 +128,16 @@ Status import_file(const std::string& path, const ImportFlags& flags, Sender& se
   if (flags.shift) {
     if (path == "-") return Status(Code::kInvalidArgument, "--shift reads the file twice; standard input can be read once");
     RequestContent content;
-    CLEW_TRY(each_request(path, "reading times of ", nullptr, [&](std::string_view body) {
+    const auto scan = [&](std::string_view body) {
       scan_request(body, content);
       return Status();
-    }));
+    };
+    CLEW_TRY(each_request(path, "reading times of ", nullptr, scan));
     if (content.newest_end_ns != INT64_MIN) delta_ns = wall_now_ns() - content.newest_end_ns;
   }
   const auto seed = static_cast<uint64_t>(wall_now_ns());
   std::string gathered;  // the bytes of several requests in a row are one request
-  CLEW_TRY(each_request(path, "", &totals, [&](std::string_view body) {
+  const auto gather = [&](std::string_view body) -> Status {
     if (!gathered.empty() && gathered.size() + body.size() > kRequestBytes) {
       CLEW_TRY(sender.send(gathered, totals));
       gathered.clear();
@@ -145,8 +146,9 @@ Status import_file(const std::string& path, const ImportFlags& flags, Sender& se
     if (delta_ns != 0) shift_request(request, delta_ns);
     if (flags.new_ids) renew_trace_ids(request, seed);
     gathered += request;
-    return Status();
-  }));
+    return {};
+  };
+  CLEW_TRY(each_request(path, "", &totals, gather));
   return sender.send(gathered, totals);
 }
 
