@@ -17,8 +17,10 @@ echo "planted fault: found"
 one() {
   local program=$1 name
   name=$(basename "$program" _fuzz)
-  mkdir -p "$2/$name" "fuzz/corpus/$name"
-  if "$program" -max_total_time="$3" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$2/$name-" "$2/$name" "fuzz/corpus/$name" >"$2/$name.log" 2>&1; then
+  local corpus=("$2/$name")  # the first one collects what is new
+  mkdir -p "$2/$name"
+  if [ -d "fuzz/corpus/$name" ]; then corpus+=("fuzz/corpus/$name"); fi
+  if "$program" -max_total_time="$3" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$2/$name-" "${corpus[@]}" >"$2/$name.log" 2>&1; then
     echo "$name: $(grep -o 'Done [0-9]* runs.*' "$2/$name.log")"
   else
     tail -40 "$2/$name.log"
