@@ -1,5 +1,5 @@
-// Decompression: any bytes inflate within the limit or are refused; what is inflated survives a round trip. The first byte
-// chooses encoding and limit.
+// Decompression: any bytes inflate within the limit or are refused; what is inflated survives a round trip. The first
+// byte chooses encoding and limit.
 #include <cstdint>
 #include <cstdlib>
 

@@ -1,5 +1,5 @@
-// OTLP JSON: any bytes are read or refused; what is read is protobuf that parses all the way down, never larger than the text
-// explains, and reading it again by the same reader gives the same bytes.
+// OTLP JSON: any bytes are read or refused; what is read is protobuf that parses all the way down, never larger than
+// the text explains, and reading it again by the same reader gives the same bytes.
 #include <cstdint>
 #include <cstdlib>
 

@@ -1,5 +1,5 @@
-// traceparent and tracestate: what is read is written and read again as the same, and stays within the specification's bounds.
-// The first line of the input is traceparent; every further line a tracestate header.
+// traceparent and tracestate: what is read is written and read again as the same, and stays within the specification's
+// bounds. The first line of the input is traceparent; every further line a tracestate header.
 #include <cstdint>
 #include <cstdlib>
 

@@ -1,10 +1,15 @@
-// HTTP/1.1 on loopback for test programs: a server that hands each request to a function, and one blocking POST. A thread a
-// connection, no timeouts (the script that runs the program sets one): never for anything but tests.
+// HTTP/1.1 on loopback for test programs: a server that hands each request to a function, and one blocking POST. A
+// thread a connection, no timeouts (the script that runs the program sets one): never for anything but tests.
 #pragma once
 
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -12,12 +17,6 @@
 #include <thread>
 #include <utility>
 #include <vector>
-
-#include <boost/asio/connect.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
 
 namespace clew::tests {
 
@@ -39,7 +38,9 @@ class LoopbackServer {
  public:
   // Answers what `handle` returns, from several threads at once. Port 0: any free one.
   LoopbackServer(uint16_t port, std::function<http::status(const Request&)> handle)
-      : handle_(std::move(handle)), acceptor_(context_, {boost::asio::ip::address_v4::loopback(), port}), accepting_([this] { run(); }) {}
+      : handle_(std::move(handle)),
+        acceptor_(context_, {boost::asio::ip::address_v4::loopback(), port}),
+        accepting_([this] { run(); }) {}
   ~LoopbackServer() {
     ::shutdown(acceptor_.native_handle(), SHUT_RDWR);  // wakes the blocking accept
     accepting_.join();

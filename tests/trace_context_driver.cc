@@ -1,5 +1,5 @@
-// Drives trace_context_service as the public W3C Trace Context conformance suite does, case by case under that suite's names:
-// sends POST /test with headers good and bad, and looks at what the service then sends to the callback given.
+// Drives trace_context_service as the public W3C Trace Context conformance suite does, case by case under that suite's
+// names: sends POST /test with headers good and bad, and looks at what the service then sends to the callback given.
 //
 //   trace_context_driver PORT                the port of the service
 #include <cstdio>
@@ -28,7 +28,8 @@ struct Seen {
 class Harness {
  public:
   explicit Harness(std::string service_port)
-      : service_("http://127.0.0.1:" + service_port + "/test"), server_(0, [this](const Request& request) { return record(request); }) {}
+      : service_("http://127.0.0.1:" + service_port + "/test"),
+        server_(0, [this](const Request& request) { return record(request); }) {}
 
   // Sends `headers` to the service, which is asked to call back `calls` times.
   std::vector<Seen> send(const Headers& headers, int calls = 1) {
@@ -43,7 +44,8 @@ class Harness {
 
  private:
   std::string call(const std::string& arguments) {
-    return "{\"url\":\"http://127.0.0.1:" + std::to_string(server_.port()) + "/callback\",\"arguments\":" + arguments + "}";
+    return "{\"url\":\"http://127.0.0.1:" + std::to_string(server_.port()) + "/callback\",\"arguments\":" + arguments +
+           "}";
   }
   std::vector<Seen> run(const Headers& headers, const std::string& body) {
     {
@@ -57,7 +59,8 @@ class Harness {
   }
   http::status record(const Request& request) {
     const std::lock_guard lock(mutex_);
-    seen_.push_back({clew::tests::header_values(request, "traceparent"), clew::tests::header_values(request, "tracestate")});
+    seen_.push_back(
+        {clew::tests::header_values(request, "traceparent"), clew::tests::header_values(request, "tracestate")});
     return http::status::ok;
   }
 
@@ -84,7 +87,8 @@ class Suite {
       const auto parent = clew::otlp::parse_traceparent(one.parents.empty() ? "" : one.parents[0]);
       const auto state = TraceState::parse(one.states.empty() ? "" : one.states[0]);
       expect(parent.has_value(), "the traceparent sent is not valid");
-      expect(parent && one.parents[0] == clew::otlp::format_traceparent(*parent), "the traceparent sent is not version 00");
+      expect(parent && one.parents[0] == clew::otlp::format_traceparent(*parent),
+             "the traceparent sent is not version 00");
       expect(state.has_value(), "the tracestate sent is not valid");
       result.emplace_back(parent.value_or(TraceParent()), state.value_or(TraceState()));
     }
@@ -98,14 +102,17 @@ class Suite {
     const auto [parent, sent_state] = sent(headers);
     expect(clew::otlp::format_traceparent(parent).substr(3, 32) == kTrace, "the trace id was not kept");
     expect(clew::otlp::format_traceparent(parent).substr(36, 16) != kSpan, "the caller's span id was sent on");
-    expect(sent_state.format() == state, "tracestate sent: \"" + sent_state.format() + "\", expected: \"" + state + "\"");
+    expect(sent_state.format() == state,
+           "tracestate sent: \"" + sent_state.format() + "\", expected: \"" + state + "\"");
   }
   void expect_restarted(const Headers& headers) {
     const auto [parent, state] = sent(headers);
     expect(clew::otlp::format_traceparent(parent).substr(3, 32) != kTrace, "the trace id was kept");
     expect(state.empty(), "the tracestate of the old trace was sent on");
   }
-  void restarted_by(const std::string& traceparent) { expect_restarted({{"traceparent", traceparent}, {"tracestate", "foo=1"}}); }
+  void restarted_by(const std::string& traceparent) {
+    expect_restarted({{"traceparent", traceparent}, {"tracestate", "foo=1"}});
+  }
   void kept_by(const std::string& traceparent) { expect_kept({{"traceparent", traceparent}}); }
   void state(std::vector<std::string> headers, const std::string& expected) {
     Headers all = {{"traceparent", kParent}};
@@ -116,7 +123,8 @@ class Suite {
   void test(const char* name, Test&& body) {
     problem_.clear();
     body();
-    std::printf("%s %s%s%s\n", problem_.empty() ? "ok    " : "FAILED", name, problem_.empty() ? "" : ": ", problem_.c_str());
+    std::printf("%s %s%s%s\n", problem_.empty() ? "ok    " : "FAILED", name, problem_.empty() ? "" : ": ",
+                problem_.c_str());
     ++(problem_.empty() ? passed_ : failed_);
   }
 
@@ -127,7 +135,8 @@ class Suite {
 
 std::string members(int count) {
   std::string list;
-  for (int i = 0; i < count; ++i) list.append(i ? ",bar" : "bar").append(std::to_string(i)).append("=").append(std::to_string(i));
+  for (int i = 0; i < count; ++i)
+    list.append(i ? ",bar" : "bar").append(std::to_string(i)).append("=").append(std::to_string(i));
   return list;
 }
 
@@ -136,7 +145,8 @@ int Suite::run() {
   test("both_traceparent_and_tracestate_missing", [&] { expect_restarted({}); });
   test("traceparent_included_tracestate_missing", [&] { kept_by(kParent); });
   test("traceparent_duplicated", [&] {
-    expect_restarted({{"traceparent", "00-" + kTrace + "-" + kSpan + "-01"}, {"traceparent", "00-" + kTrace + "-" + kSpan + "-00"}});
+    expect_restarted(
+        {{"traceparent", "00-" + kTrace + "-" + kSpan + "-01"}, {"traceparent", "00-" + kTrace + "-" + kSpan + "-00"}});
     expect_restarted({{"traceparent", kParent}, {"traceparent", kParent}, {"tracestate", "foo=1"}});
   });
   test("traceparent_header_name", [&] {
@@ -211,14 +221,17 @@ int Suite::run() {
     expect_kept({{"traceparent", kParent}, {"trace.state", "foo=1"}});
   });
   test("tracestate_header_name_valid_casing", [&] {
-    for (const char* name : {"TraceState", "TrAcEsTaTe", "TRACESTATE"}) expect_kept({{"traceparent", kParent}, {name, "foo=1"}}, "foo=1");
+    for (const char* name : {"TraceState", "TrAcEsTaTe", "TRACESTATE"})
+      expect_kept({{"traceparent", kParent}, {name, "foo=1"}}, "foo=1");
   });
   test("tracestate_empty_header", [&] {
     state({""}, "");
     state({"foo=1", ""}, "foo=1");
     state({"", "foo=1"}, "foo=1");
   });
-  test("tracestate_multiple_headers_different_keys", [&] { state({"foo=1,bar=2", "rojo=1,congo=2", "baz=3"}, "foo=1,bar=2,rojo=1,congo=2,baz=3"); });
+  test("tracestate_multiple_headers_different_keys", [&] {
+    state({"foo=1,bar=2", "rojo=1,congo=2", "baz=3"}, "foo=1,bar=2,rojo=1,congo=2,baz=3");
+  });
   test("tracestate_duplicated_keys", [&] {
     state({"foo=1,foo=1"}, "foo=1");
     state({"foo=1,foo=2"}, "foo=1");
@@ -252,7 +265,8 @@ int Suite::run() {
   });
   test("tracestate_member_count_limit", [&] {
     state({members(32)}, members(32));
-    state({members(16), members(48).substr(members(16).size() + 1, members(32).size() - members(16).size() - 1)}, members(32));
+    state({members(16), members(48).substr(members(16).size() + 1, members(32).size() - members(16).size() - 1)},
+          members(32));
     state({members(33)}, "");
   });
   test("tracestate_overflow_512", [&] {  // at least 512 characters must be passed on
@@ -264,7 +278,9 @@ int Suite::run() {
   test("multiple_requests_with_valid_traceparent", [&] {
     const auto calls = valid(harness_.send({{"traceparent", kParent}}, 3), 3);
     for (size_t i = 0; i < 3; ++i) {
-      expect(calls[i].first.trace == calls[0].first.trace && clew::otlp::format_traceparent(calls[i].first).substr(3, 32) == kTrace, "the trace id was not kept");
+      expect(calls[i].first.trace == calls[0].first.trace &&
+                 clew::otlp::format_traceparent(calls[i].first).substr(3, 32) == kTrace,
+             "the trace id was not kept");
       expect(i == 0 || !(calls[i].first.parent == calls[i - 1].first.parent), "two calls share a span id");
     }
   });

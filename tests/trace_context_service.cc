@@ -1,16 +1,17 @@
-// The service that the public W3C Trace Context conformance suite drives: POST /test with a JSON list of {url, arguments}; each
-// url is called by POST of its arguments, with the context of the request propagated as otlp/trace_context.h does it.
+// The service that the public W3C Trace Context conformance suite drives: POST /test with a JSON list of {url,
+// arguments}; each url is called by POST of its arguments, with the context of the request propagated as
+// otlp/trace_context.h does it.
 //
 //   trace_context_service --port 5000        then, in the suite:  python3 test.py http://127.0.0.1:5000/test
 //
 // Prints "listening on PORT" once it does (port 0: any free one). Loopback only.
+#include <simdjson.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <random>
 #include <span>
-
-#include <simdjson.h>
 
 #include "loopback_http.h"
 #include "otlp/trace_context.h"
@@ -42,16 +43,19 @@ http::status handle(const Request& request) {
   if (request.target() != "/test" || request.method() != http::verb::post) return http::status::not_found;
   const std::vector<std::string> parents = clew::tests::header_values(request, "traceparent");
   const std::vector<std::string> states = clew::tests::header_values(request, "tracestate");
-  const std::optional<TraceContext> received = clew::otlp::extract(std::vector<std::string_view>(parents.begin(), parents.end()),
-                                                                   std::vector<std::string_view>(states.begin(), states.end()));
+  const std::optional<TraceContext> received =
+      clew::otlp::extract(std::vector<std::string_view>(parents.begin(), parents.end()),
+                          std::vector<std::string_view>(states.begin(), states.end()));
   simdjson::dom::parser parser;
   simdjson::dom::array calls;
   if (parser.parse(request.body()).get(calls) != simdjson::SUCCESS) return http::status::bad_request;
   for (const simdjson::dom::element call : calls) {
     std::string_view url;
     simdjson::dom::element arguments;
-    if (call["url"].get(url) != simdjson::SUCCESS || call["arguments"].get(arguments) != simdjson::SUCCESS) return http::status::bad_request;
-    if (clew::tests::post(url, outgoing(received), simdjson::minify(arguments)) != 200) return http::status::bad_gateway;
+    if (call["url"].get(url) != simdjson::SUCCESS || call["arguments"].get(arguments) != simdjson::SUCCESS)
+      return http::status::bad_request;
+    if (clew::tests::post(url, outgoing(received), simdjson::minify(arguments)) != 200)
+      return http::status::bad_gateway;
   }
   return http::status::ok;
 }

@@ -1,5 +1,6 @@
 #include "api/otlp_http.h"
 
+#include "api/query_common.h"
 #include "api/text.h"
 
 namespace clew::api {
@@ -8,7 +9,7 @@ namespace {
 // Too large is 413, not the 429 that RESOURCE_EXHAUSTED usually maps to: a retry would meet the same limit.
 int http_status(Code code, uint32_t retry_after_ms) {
   if (code == Code::kResourceExhausted && retry_after_ms == 0) return 413;
-  return http_status_of_code(code);
+  return http_status_of(code);
 }
 
 Code code_of_http(int status) {
@@ -101,7 +102,7 @@ HttpService::Decision OtlpHttpService::on_head(const HttpHead& head) {
   auto encoding = otlp::parse_encoding(trim(head.header("Content-Encoding")));
   if (!encoding.ok()) return refuse(415, "the Content-Encoding is not supported; send gzip, zstd, deflate or none");
   auto tenant = auth_.tenant(head.header("Authorization"), head.header(kTenantHeader));
-  if (!tenant.ok()) return refuse(http_status_of_code(tenant.error().code), tenant.error().message);
+  if (!tenant.ok()) return refuse(http_status_of(tenant.error().code), tenant.error().message);
 
   OtlpRequest request;
   request.tenant = std::move(*tenant);

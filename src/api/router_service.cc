@@ -1,5 +1,6 @@
 #include "api/router_service.h"
 
+#include "api/query_common.h"
 #include "api/rpc_status.h"
 #include "api/text.h"
 #include "otlp/inflate.h"
@@ -86,7 +87,7 @@ HttpService::Decision RouterService::on_head(const HttpHead& head) {
   auto request = std::make_shared<HttpRequest>();
   if (path != "/ready" && path != "/health") {
     auto tenant = auth_.tenant(head.header("Authorization"), head.header(kTenantHeader));
-    if (!tenant.ok()) return {nullptr, error_response(http_status_of_code(tenant.error().code), tenant.error().message)};
+    if (!tenant.ok()) return {nullptr, error_response(http_status_of(tenant.error().code), tenant.error().message)};
     request->tenant = std::move(*tenant);
   }
   auto encoding = otlp::parse_encoding(trim(head.header("Content-Encoding")));

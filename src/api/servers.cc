@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "api/query_router.h"
+
 namespace clew::api {
 
 Servers::Servers(ServerOptions options, Node node, otlp::Limits limits)
@@ -13,7 +15,9 @@ Servers::Servers(ServerOptions options, Node node, otlp::Limits limits)
       receiver_(node_.ingest, gate_, pool_, limits, options_.retry_after_ms),
       otlp_service_(receiver_, options_.otlp_http) {
   receiver_.set_ready(false);
-  if (node_.add_query_routes) node_.add_query_routes(http_router_, tempo_router_);
+  const QueryDeps queries{node_.queries, node_.clock, node_.version};
+  add_query_routes(http_router_, queries, QueryPort::kJaeger);
+  add_query_routes(tempo_router_, queries, QueryPort::kTempo);
   add_admin_routes(http_router_);
   add_admin_routes(tempo_router_);
   http_service_ = std::make_unique<RouterService>(http_router_, gate_, options_.http, options_.gzip_replies_from_bytes);
@@ -31,7 +35,7 @@ Servers::Servers(ServerOptions options, Node node, otlp::Limits limits)
 
 Servers::~Servers() = default;
 
-// What operators and probes ask of either port; a query API that answers one of these itself keeps it.
+// What operators and probes ask of either port.
 void Servers::add_admin_routes(HttpRouter& router) {
   const auto text = [](int status, std::string body) {
     HttpResponse response;
@@ -40,26 +44,20 @@ void Servers::add_admin_routes(HttpRouter& router) {
     response.body = std::move(body);
     return response;
   };
-  if (!router.knows("/ready")) {
-    router.add("GET", "/ready", [this, text](std::shared_ptr<const HttpRequest>, HttpDone done) {
-      done(ready_.load() ? text(200, "ready\n") : text(503, "starting or stopping\n"));
+  router.add("GET", "/ready", [this, text](std::shared_ptr<const HttpRequest>, HttpDone done) {
+    done(ready_.load() ? text(200, "ready\n") : text(503, "starting or stopping\n"));
+  });
+  router.add("GET", "/health", [text](std::shared_ptr<const HttpRequest>, HttpDone done) { done(text(200, "ok\n")); });
+  router.add("GET", "/metrics", [this](std::shared_ptr<const HttpRequest>, HttpDone done) {
+    node_.queries.stats([this, answer = std::move(done)](Result<cluster::NodeStats> stats) mutable {
+      MetricsInput input = collect();
+      if (stats.ok()) input.node = std::move(*stats);
+      HttpResponse response;
+      response.content_type = kMetricsContentType;
+      response.body = render_metrics(input);
+      answer(std::move(response));
     });
-  }
-  if (!router.knows("/health")) {
-    router.add("GET", "/health", [text](std::shared_ptr<const HttpRequest>, HttpDone done) { done(text(200, "ok\n")); });
-  }
-  if (!router.knows("/metrics")) {
-    router.add("GET", "/metrics", [this](std::shared_ptr<const HttpRequest>, HttpDone done) {
-      node_.queries.stats([this, answer = std::move(done)](Result<cluster::NodeStats> stats) mutable {
-        MetricsInput input = collect();
-        if (stats.ok()) input.node = std::move(*stats);
-        HttpResponse response;
-        response.content_type = kMetricsContentType;
-        response.body = render_metrics(input);
-        answer(std::move(response));
-      });
-    });
-  }
+  });
 }
 
 MetricsInput Servers::collect() const {

@@ -24,6 +24,7 @@
 #include "base/function.h"
 #include "base/status.h"
 #include "cluster/services.h"
+#include "env/loop.h"
 
 namespace clew::api {
 
@@ -32,11 +33,10 @@ class Servers {
   struct Node {
     cluster::IngestService& ingest;
     cluster::QueryService& queries;
+    const env::Clock& clock;                        // wall time, for queries about "the last hour"
     std::vector<boost::asio::io_context*> loops;    // one a loop thread; connections are spread over them
     std::function<ProcessStats()> process;          // for /metrics; may be empty
     std::string version;
-    // Adds the query APIs' routes to the router of the `http` port and of the `tempo` port.
-    std::function<void(HttpRouter& http, HttpRouter& tempo)> add_query_routes;
   };
   struct Ports {
     uint16_t otlp_http = 0, otlp_grpc = 0, http = 0, tempo = 0;  // 0: that server is off

@@ -11,18 +11,28 @@ using test::Client;
 using test::post;
 using test::Reply;
 
+class StoppedClock final : public env::Clock {
+ public:
+  int64_t wall_ns() const override { return 1'760'000'100'000'000'000; }
+  int64_t mono_ns() const override { return 0; }
+};
+
 // Knows its statistics and nothing else.
-class FakeQueries final : public cluster::QueryService {
+class NoTraces final : public cluster::QueryService {
  public:
   void trace(model::TenantId, model::TraceId, Done<std::unique_ptr<model::TraceData>> done) override { done(nothing()); }
   void search(store::TraceQuery, Done<cluster::SearchPage> done) override { done(nothing()); }
   void search_traces(store::TraceQuery, Done<std::vector<std::unique_ptr<model::TraceData>>> done) override { done(nothing()); }
-  void services(model::TenantId, int64_t, int64_t, Done<store::Vocabulary> done) override { done(nothing()); }
+  void services(model::TenantId tenant, int64_t, int64_t, Done<store::Vocabulary> done) override {
+    asked = tenant;
+    done(store::Vocabulary{{"shop"}, false});
+  }
   void operations(model::TenantId, std::string, Done<std::vector<Operation>> done) override { done(nothing()); }
   void keys(model::TenantId, store::Field, Done<store::Vocabulary> done) override { done(nothing()); }
   void values(model::TenantId, store::Field, std::string, Done<store::Vocabulary> done) override { done(nothing()); }
   void stats(Done<cluster::NodeStats> done) override { done(node); }
   cluster::NodeStats node;
+  model::TenantId asked;
 
  private:
   static Error nothing() { return {Code::kNotFound, "nothing here"}; }
@@ -36,16 +46,7 @@ class ServersTest : public testing::Test {
     return options;
   }
   std::unique_ptr<Servers> make(ServerOptions options) {
-    Servers::Node node{ingest_, queries_, loops_.all(), [] { return ProcessStats{1.5, 4096, 7, 1000}; }, "0.1.0",
-                       [](HttpRouter& http, HttpRouter& tempo) {
-                         const auto whoami = [](std::shared_ptr<const HttpRequest> request, HttpDone done) {
-                           HttpResponse response;
-                           response.body = request->tenant;
-                           done(std::move(response));
-                         };
-                         http.add("GET", "/whoami", whoami);
-                         tempo.add("GET", "/tempo/whoami", whoami);
-                       }};
+    Servers::Node node{ingest_, queries_, clock_, loops_.all(), [] { return ProcessStats{1.5, 4096, 7, 1000}; }, "0.1.0"};
     return std::make_unique<Servers>(std::move(options), std::move(node));
   }
   static Reply get(uint16_t port, const std::string& path, const std::string& headers = "") {
@@ -54,7 +55,8 @@ class ServersTest : public testing::Test {
   void TearDown() override { loops_.stop(); }
 
   test::FakeIngest ingest_;
-  FakeQueries queries_;
+  NoTraces queries_;
+  StoppedClock clock_;
   test::Loops loops_{2};
 };
 
@@ -73,8 +75,13 @@ TEST_F(ServersTest, EveryPortServesItsOwnAndReadinessIsTold) {
     EXPECT_EQ(get(port, "/health").status, 200);
     EXPECT_EQ(get(port, "/nowhere").status, 404);
   }
-  EXPECT_EQ(get(ports.http, "/whoami").body, "default");
-  EXPECT_EQ(get(ports.tempo, "/tempo/whoami", "x-scope-orgid: acme\r\n").body, "acme");
+  for (const uint16_t port : {ports.http, ports.tempo}) {
+    EXPECT_EQ(get(port, "/api/services").status, 200);
+    EXPECT_EQ(queries_.asked, model::tenant_id("default"));
+    EXPECT_EQ(get(port, "/jaeger/api/services", "x-scope-orgid: acme\r\n").status, 200);
+    EXPECT_EQ(queries_.asked, model::tenant_id("acme"));
+    EXPECT_EQ(get(port, "/tempo/api/echo").body, "echo");
+  }
   EXPECT_EQ(Client(ports.otlp_http).exchange(traces).status, 200);
 }
 
@@ -85,10 +92,11 @@ TEST_F(ServersTest, TheQueryPortAsksForItsTokenExceptForProbes) {
   ASSERT_TRUE(servers->start().ok());
   servers->set_ready(true);
   const uint16_t port = servers->ports().http;
-  EXPECT_EQ(get(port, "/whoami").status, 401);
+  EXPECT_EQ(get(port, "/api/services").status, 401);
   EXPECT_EQ(get(port, "/metrics").status, 401);
-  EXPECT_EQ(get(port, "/whoami", "Authorization: Bearer reader\r\n").body, "acme");
-  EXPECT_EQ(get(port, "/whoami", "Authorization: Bearer reader\r\nX-Scope-OrgID: other\r\n").status, 403);
+  EXPECT_EQ(get(port, "/api/services", "Authorization: Bearer reader\r\n").status, 200);
+  EXPECT_EQ(queries_.asked, model::tenant_id("acme"));
+  EXPECT_EQ(get(port, "/api/services", "Authorization: Bearer reader\r\nX-Scope-OrgID: other\r\n").status, 403);
   EXPECT_EQ(get(port, "/ready").status, 200);
 }
 

@@ -161,12 +161,7 @@ HttpResponse search_reply(const cluster::SearchPage& page) {
     append_span_set(hit, json);
     json.close_array().close_object();
   }
-  json.close_array()
-      .key("metrics")
-      .open_object()
-      .key("inspectedTraces")
-      .unsigned_number(page.hits.size())
-      .close_object();
+  json.close_array().key("metrics").open_object().close_object();
   json.close_object();
   return json_response(std::move(body));
 }

@@ -46,7 +46,8 @@ TEST(UniqueFunction, freesItsCapturesWhenItDiesOrIsReplaced) {
 }
 
 TEST(UniqueFunction, passesMoveOnlyArgumentsAndReferencesThrough) {
-  UniqueFunction<std::string(std::unique_ptr<std::string>, int&)> f = [](std::unique_ptr<std::string> text, int& count) {
+  UniqueFunction<std::string(std::unique_ptr<std::string>, int&)> f = [](std::unique_ptr<std::string> text,
+                                                                         int& count) {
     ++count;
     return *text;
   };

@@ -43,7 +43,8 @@ TEST(Varint, truncatedInputFailsAtEveryLength) {
 }
 
 TEST(Varint, overlongInputFails) {
-  for (const std::string& bytes : {std::string(9, '\x80') + '\x02', std::string(10, '\x80') + '\x01', std::string(11, '\xff')}) {
+  for (const std::string& bytes :
+       {std::string(9, '\x80') + '\x02', std::string(10, '\x80') + '\x01', std::string(11, '\xff')}) {
     ByteReader reader(bytes);
     reader.varint();
     EXPECT_FALSE(reader.ok());

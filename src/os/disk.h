@@ -1,14 +1,14 @@
 // env::Disk on POSIX files. Linux.
 //
-// `direct` opens with O_DIRECT and falls back to the page cache where the file system refuses (at open, or only at the first
-// write); the alignment rules are checked either way, so that code does not work on one file system only.
+// `direct` opens with O_DIRECT and falls back to the page cache where the file system refuses (at open, or only at the
+// first write); the alignment rules are checked either way, so that code does not work on one file system only.
 // Submitted writes run on `io_threads` threads of the disk, in order for each file, different files side by side.
 // Files, directories and names are made durable by fdatasync and fsync of the directory. Reservations are fallocate;
 // where a file system has none, zeros are written instead. A copy-on-write file system may still run out of space
 // in reserved blocks: then the write fails and the caller halts.
-// Thread-safe. A File may die while its submitted writes are under way: they finish, and the descriptor closes after them.
-// Destroying the disk finishes the writes that are under way. A loop lives until its writes have completed: at the end of
-// the process, stop the loops, destroy the disk, then the loops.
+// Thread-safe. A File may die while its submitted writes are under way: they finish, and the descriptor closes after
+// them. Destroying the disk finishes the writes that are under way. A loop lives until its writes have completed: at
+// the end of the process, stop the loops, destroy the disk, then the loops.
 #pragma once
 
 #include <condition_variable>

@@ -165,8 +165,10 @@ TEST(OsLoop, aBusyBackgroundLaneDoesNotHoldUpQueries) {
   OsLoop loop("test", workers);
   std::promise<void> gate;
   Done background, query;
-  loop.offload(env::Lane::kBackground, [&] { gate.get_future().wait(); }, [&] { background.set(); });
-  loop.offload(env::Lane::kQuery, [] {}, [&] { query.set(); });
+  loop.offload(
+      env::Lane::kBackground, [&] { gate.get_future().wait(); }, [&] { background.set(); });
+  loop.offload(
+      env::Lane::kQuery, [] {}, [&] { query.set(); });
   query.wait();  // while the background work has not ended
   gate.set_value();
   background.wait();
@@ -178,9 +180,11 @@ TEST(OsLoop, workOfALaneWithOneThreadRunsInOrder) {
   std::vector<int> order;
   Done done;
   for (int i = 0; i < 100; ++i) {
-    loop.offload(env::Lane::kBackground, [&, i] { order.push_back(i); }, [&, i] {
-      if (i == 99) done.set();
-    });
+    loop.offload(
+        env::Lane::kBackground, [&, i] { order.push_back(i); },
+        [&, i] {
+          if (i == 99) done.set();
+        });
   }
   done.wait();
   EXPECT_EQ(order.size(), 100u);

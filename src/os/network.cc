@@ -67,7 +67,8 @@ struct Connection : std::enable_shared_from_this<Connection> {
   void read() {
     socket.async_read_some(asio::buffer(buffer), [self = shared_from_this()](error_code error, size_t bytes) {
       if (self->closed) return;
-      if (error) return self->fail(error == asio::error::eof ? Status() : Status(network_error("read from", self->peer, error)));
+      if (error)
+        return self->fail(error == asio::error::eof ? Status() : Status(network_error("read from", self->peer, error)));
       if (self->handler.on_bytes) self->handler.on_bytes({self->buffer.data(), bytes});
       if (!self->closed) self->read();
     });
@@ -186,7 +187,8 @@ void OsNetwork::connect(env::Loop& loop, const std::string& address,
     std::string address;
     UniqueFunction<void(Result<std::unique_ptr<env::Stream>>)> done;
   };
-  auto attempt = std::make_shared<Attempt>(os_loop(loop).context(), address, std::move(done));  // shared by two handlers
+  auto attempt =
+      std::make_shared<Attempt>(os_loop(loop).context(), address, std::move(done));  // shared by two handlers
   attempt->resolver.async_resolve(
       parts->host, parts->port, [attempt](error_code failed, const tcp::resolver::results_type& endpoints) {
         if (failed) return attempt->done(network_error("resolve", attempt->address, failed));

@@ -1,6 +1,7 @@
-// env::Network on TCP, for OsLoops: the loop that is passed in must be one (checked), and everything happens on its thread.
-// Streams set TCP_NODELAY; writes queued while one is under way go out together. Addresses are "host:port" or "[v6]:port".
-// Reads come in pieces of at most 64 KiB, one buffer a stream. Streams and listeners die on their loop, before it does.
+// env::Network on TCP, for OsLoops: the loop that is passed in must be one (checked), and everything happens on its
+// thread. Streams set TCP_NODELAY; writes queued while one is under way go out together. Addresses are "host:port" or
+// "[v6]:port". Reads come in pieces of at most 64 KiB, one buffer a stream. Streams and listeners die on their loop,
+// before it does.
 #pragma once
 
 #include "env/network.h"

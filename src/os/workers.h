@@ -1,7 +1,7 @@
 // The threads behind Loop::offload, one first-in-first-out queue a lane, shared by all loops of the process.
 //
-// kQuery may block on reads; kBackground runs nice, so that sealing and compaction get the processor that ingest and queries
-// leave over; kFiles does the few short calls that the write path waits for. Work of one lane starts in order.
+// kQuery may block on reads; kBackground runs nice, so that sealing and compaction get the processor that ingest and
+// queries leave over; kFiles does the few short calls that the write path waits for. Work of one lane starts in order.
 // Thread-safe. Destroying finishes what is running, drops what is queued, and joins.
 #pragma once
 

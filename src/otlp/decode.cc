@@ -62,6 +62,30 @@ struct Path {
 };
 constexpr size_t kPaths = 512;
 
+// A whole KeyValue met before, with what it became in the row: most attributes of most spans are repeated to the byte, and
+// these then cost one compare instead of being parsed.
+struct Memo {
+  static constexpr size_t kMinBytes = 16;
+  static constexpr size_t kMaxBytes = 104;
+  uint32_t generation = 0;  // of the dictionary whose code it holds
+  uint8_t size = 0;
+  uint8_t value_size = 0;
+  ValueType type = ValueType::kEmpty;
+  bool used = false;        // since it was last spared
+  Key* key = nullptr;
+  char value[8] = {};
+  char bytes[kMaxBytes] = {};
+
+  bool equals(const char* other) const {
+    if (!same_sixteen(bytes, other) || !same_sixteen(bytes + size - 16, other + size - 16)) return false;
+    for (size_t i = 16; i + 16 < size; i += 16) {
+      if (!same_sixteen(bytes + i, other + i)) return false;
+    }
+    return true;
+  }
+};
+constexpr size_t kMemos = 2048;
+
 struct SeededHash {
   uint64_t seed;
   size_t operator()(std::string_view text) const { return seeded_hash(text, seed); }
@@ -185,6 +209,16 @@ class Learnt {
     }
     return same_bytes(node.key->text.data(), key.data(), key.size());
   }
+  bool is_step(uint32_t index, uint32_t at, const Key* key, ValueType type) const {
+    return index < nodes_.size() && nodes_[index].parent == at && nodes_[index].key == key && nodes_[index].type == type;
+  }
+  Memo& memo(uint32_t node, const char* bytes, size_t size) {
+    uint64_t low, high;
+    std::memcpy(&low, bytes + size - 16, 8);
+    std::memcpy(&high, bytes + size - 8, 8);
+    const uint64_t h = (low + node) * 0xd6e8feb86659fd93ull ^ high * 0xa0761d6478bd642full;
+    return memos_[(h ^ h >> 31) * 0xe7037ed1a0b428dbull >> 53];
+  }
   Path& path(uint32_t hint) { return paths_[hint % kPaths]; }
   // A new child, or kNone when there is no place.
   uint32_t add_child(uint32_t at, Key& key, ValueType type) {
@@ -216,6 +250,7 @@ class Learnt {
 
  private:
   void forget() {
+    memos_.assign(kMemos, {});
     keys_.clear();
     forget_nodes();
   }
@@ -226,6 +261,7 @@ class Learnt {
   }
   std::unordered_map<std::string_view, std::unique_ptr<Key>, SeededHash> keys_;
   std::vector<Node> nodes_;
+  std::vector<Memo> memos_;
   std::vector<Path> paths_ = std::vector<Path>(kPaths);
   uint32_t stray_lists_ = 0;
 };
@@ -250,8 +286,27 @@ class ListWriter {
 
   // Up to `limit` may be read.
   Reject add(std::string_view key_value, const char* limit) {
+    Memo* memo = nullptr;
+    if (at_ != kNone && steps_.size() < Path::kLength && key_value.size() >= Memo::kMinBytes &&
+        key_value.size() <= Memo::kMaxBytes) {
+      const uint32_t predicted = path_->nodes[steps_.size()];
+      memo = &learnt_->memo(predicted, key_value.data(), key_value.size());
+      if (memo->size == key_value.size() && memo->generation == texts_.generation() &&
+          learnt_->is_step(predicted, at_, memo->key, memo->type) && memo->equals(key_value.data())) {
+        at_ = predicted;
+        memo->used = true;
+        memo->key->habit.count();
+        char* out = values_.room(sizeof memo->value);
+        std::memcpy(out, memo->value, sizeof memo->value);
+        values_.wrote(out + memo->value_size);
+        steps_.push_back({memo->key->text, memo->key, memo->type, static_cast<uint32_t>(values_.size())});
+        return Reject::kNone;
+      }
+    }
     Plain attribute;
+    bool usual = true;
     if (!parse_usual(key_value, limit, attribute)) {
+      usual = false;
       if (Reject reject = parse_unusual(key_value, attribute); reject != Reject::kNone) return reject;
     } else if (attribute.type == ValueType::kComplex) {
       if (Reject reject = check_complex(attribute.bytes); reject != Reject::kNone) return reject;
@@ -266,7 +321,9 @@ class ListWriter {
       if (const Reject reject = find_step(attribute, limit, key); reject != Reject::kNone) return reject;
       if (step < Path::kLength && at_ != kNone) path_->nodes[step] = at_;
     }
+    const size_t value_begin = values_.size();
     if (!write_value(attribute, limit, key)) return Reject::kInvalidUtf8;
+    if (memo != nullptr && usual && key != nullptr) remember(*memo, key_value, attribute.type, *key, value_begin);
     steps_.push_back({attribute.key, key, attribute.type, static_cast<uint32_t>(values_.size())});
     return Reject::kNone;
   }
@@ -302,6 +359,25 @@ class ListWriter {
     ValueType type;
     uint32_t values_end;
   };
+
+  // Takes the place of a memo that was not used for a while. Of texts, only those that went by code.
+  void remember(Memo& memo, std::string_view key_value, ValueType type, Key& key, size_t value_begin) {
+    const std::string_view value = values_.view().substr(value_begin);
+    if (value.size() > sizeof memo.value) return;
+    if (type == ValueType::kString && (value[0] & 3) != static_cast<char>(model::StrMode::kCode)) return;
+    if (memo.used && memo.generation == texts_.generation()) {
+      memo.used = false;
+      return;
+    }
+    memo.generation = texts_.generation();
+    memo.size = static_cast<uint8_t>(key_value.size());
+    memo.value_size = static_cast<uint8_t>(value.size());
+    memo.type = type;
+    memo.used = false;
+    memo.key = &key;
+    value.copy(memo.value, sizeof memo.value);
+    key_value.copy(memo.bytes, Memo::kMaxBytes);
+  }
 
   Reject parse_unusual(std::string_view key_value, Plain& out) {
     Attribute attribute;
@@ -367,7 +443,7 @@ class ListWriter {
       case ValueType::kComplex:
       case ValueType::kRaw:
         out = put_varint(out, attribute.bytes.size());
-        std::memcpy(out, attribute.bytes.data(), attribute.bytes.size());
+        attribute.bytes.copy(out, attribute.bytes.size());
         out += attribute.bytes.size();
         break;
     }

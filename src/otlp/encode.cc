@@ -45,7 +45,8 @@ std::vector<ResourceGroup> group(const TraceData& trace) {
   return groups;
 }
 
-// --- Protobuf ---------------------------------------------------------------------------------------------------------
+// --- Protobuf
+// ---------------------------------------------------------------------------------------------------------
 
 template <typename Id, size_t kSize>
 std::string_view id_bytes(Id id, char (&buffer)[kSize]) {
@@ -66,14 +67,25 @@ void write_attributes(uint32_t field, const std::vector<Attribute>& attributes, 
       if (value.type == ValueType::kComplex) return writer.bytes(2, value.bytes, true);
       writer.message(2, [&] {
         switch (value.type) {
-          case ValueType::kString: writer.bytes(1, value.bytes, true); break;
-          case ValueType::kBool: writer.varint(2, value.integer != 0, true); break;
-          case ValueType::kInt: writer.varint(3, static_cast<uint64_t>(value.integer), true); break;
-          case ValueType::kDouble: writer.fixed64(4, std::bit_cast<uint64_t>(value.real), true); break;
-          case ValueType::kBytes: writer.bytes(7, value.bytes, true); break;
+          case ValueType::kString:
+            writer.bytes(1, value.bytes, true);
+            break;
+          case ValueType::kBool:
+            writer.varint(2, value.integer != 0, true);
+            break;
+          case ValueType::kInt:
+            writer.varint(3, static_cast<uint64_t>(value.integer), true);
+            break;
+          case ValueType::kDouble:
+            writer.fixed64(4, std::bit_cast<uint64_t>(value.real), true);
+            break;
+          case ValueType::kBytes:
+            writer.bytes(7, value.bytes, true);
+            break;
           case ValueType::kEmpty:
           case ValueType::kComplex:
-          case ValueType::kRaw: break;
+          case ValueType::kRaw:
+            break;
         }
       });
     });
@@ -125,8 +137,8 @@ void write_span(const TraceData& trace, const Span& span, std::string& out) {
   writer.verbatim(span.unknown);
 }
 
-// An entry (ResourceSpans without scope_spans, ScopeSpans without spans: field 2 both times) with `children` written where
-// field 2 belongs, so that fields ascend as they did when they came.
+// An entry (ResourceSpans without scope_spans, ScopeSpans without spans: field 2 both times) with `children` written
+// where field 2 belongs, so that fields ascend as they did when they came.
 template <typename Children>
 void write_entry(std::string_view entry, Children&& children, std::string& out) {
   size_t before = 0;
@@ -137,7 +149,8 @@ void write_entry(std::string_view entry, Children&& children, std::string& out) 
   out.append(entry.substr(before));
 }
 
-// Whether an entry has its Resource or InstrumentationScope (field 1), be it empty: JSON must not add what did not come.
+// Whether an entry has its Resource or InstrumentationScope (field 1), be it empty: JSON must not add what did not
+// come.
 bool has_context(std::string_view entry) {
   model::WireReader reader(entry);
   for (model::WireField field; reader.next(field);) {
@@ -178,7 +191,8 @@ std::string scope_entry(const Scope* scope) {
   return entry;
 }
 
-// --- JSON -------------------------------------------------------------------------------------------------------------
+// --- JSON
+// -------------------------------------------------------------------------------------------------------------
 
 // Members of one JSON object, commas included.
 class JsonObject {

@@ -1,9 +1,10 @@
 // A trace back to OTLP: protobuf (TracesData: repeated ResourceSpans), OTLP JSON (hex ids, integer enums) and
 // protobuf-JSON as Tempo writes it (base64 ids, enum names). Everything that came in goes out, unknown fields too
-// (JSON cannot carry those). Spans are grouped by resource and scope in order of first appearance. Pure; any thread; linear.
+// (JSON cannot carry those). Spans are grouped by resource and scope in order of first appearance. Pure; any thread;
+// linear.
 //
-// A span from an SDK comes out of encode_protobuf as it went in, byte for byte, except for what proto3 cannot tell apart
-// (an absent and an empty status, say). All functions append.
+// A span from an SDK comes out of encode_protobuf as it went in, byte for byte, except for what proto3 cannot tell
+// apart (an absent and an empty status, say). All functions append.
 #pragma once
 
 #include <string>

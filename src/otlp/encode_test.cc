@@ -19,8 +19,8 @@ namespace {
 using opentelemetry::proto::collector::trace::v1::ExportTraceServiceRequest;
 using ::testing::HasSubstr;
 
-// A trace made from protobuf's classes, independently of the decoder. Entries are what the envelope keeps: the message without
-// its children.
+// A trace made from protobuf's classes, independently of the decoder. Entries are what the envelope keeps: the message
+// without its children.
 template <typename List>
 std::vector<model::Attribute> attributes_of(const List& list, model::Arena& arena) {
   std::vector<model::Attribute> result;
@@ -62,13 +62,20 @@ void add_spans(const ExportTraceServiceRequest& request, model::TraceData& trace
         span.status_message = arena.keep(from.status().message());
         span.flags = from.flags();
         for (const auto& event : from.events()) {
-          span.events.push_back({static_cast<int64_t>(event.time_unix_nano()), arena.keep(event.name()),
-                                 attributes_of(event.attributes(), arena), event.dropped_attributes_count(), {}});
+          span.events.push_back({static_cast<int64_t>(event.time_unix_nano()),
+                                 arena.keep(event.name()),
+                                 attributes_of(event.attributes(), arena),
+                                 event.dropped_attributes_count(),
+                                 {}});
         }
         for (const auto& link : from.links()) {
-          span.links.push_back({model::TraceId::from_bytes(link.trace_id().data()), model::SpanId::from_bytes(link.span_id().data()),
-                                arena.keep(link.trace_state()), attributes_of(link.attributes(), arena),
-                                link.dropped_attributes_count(), link.flags(), {}});
+          span.links.push_back({model::TraceId::from_bytes(link.trace_id().data()),
+                                model::SpanId::from_bytes(link.span_id().data()),
+                                arena.keep(link.trace_state()),
+                                attributes_of(link.attributes(), arena),
+                                link.dropped_attributes_count(),
+                                link.flags(),
+                                {}});
         }
       }
     }
@@ -112,7 +119,8 @@ void give_every_pair_a_value(List& list) {
 }
 void give_every_pair_a_value_in(ExportTraceServiceRequest& request) {
   for (auto& resource_spans : *request.mutable_resource_spans()) {
-    if (resource_spans.has_resource()) give_every_pair_a_value(*resource_spans.mutable_resource()->mutable_attributes());
+    if (resource_spans.has_resource())
+      give_every_pair_a_value(*resource_spans.mutable_resource()->mutable_attributes());
     for (auto& scope_spans : *resource_spans.mutable_scope_spans()) {
       if (scope_spans.has_scope()) give_every_pair_a_value(*scope_spans.mutable_scope()->mutable_attributes());
       for (auto& span : *scope_spans.mutable_spans()) {
@@ -167,9 +175,10 @@ TEST(EncodeJson, flavoursDifferInIdsAndEnums) {
   std::string otlp, protobuf;
   encode_json(trace, JsonFlavour::kOtlp, otlp);
   encode_json(trace, JsonFlavour::kProtobuf, protobuf);
-  EXPECT_EQ(otlp,
-            R"({"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"0102030405060708090a0b0c0d0e0f10","spanId":"0000000000abcdef","name":"",)"
-            R"("kind":2,"startTimeUnixNano":"18446744073709551615","endTimeUnixNano":"0","status":{"code":2}}]}]}]})");
+  EXPECT_EQ(
+      otlp,
+      R"({"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"0102030405060708090a0b0c0d0e0f10","spanId":"0000000000abcdef","name":"",)"
+      R"("kind":2,"startTimeUnixNano":"18446744073709551615","endTimeUnixNano":"0","status":{"code":2}}]}]}]})");
   EXPECT_THAT(protobuf, HasSubstr(R"("traceId":"AQIDBAUGBwgJCgsMDQ4PEA==","spanId":"AAAAAACrze8=")"));
   EXPECT_THAT(protobuf, HasSubstr(R"("kind":"SPAN_KIND_SERVER")"));
   EXPECT_THAT(protobuf, HasSubstr(R"("status":{"code":"STATUS_CODE_ERROR"})"));
@@ -206,8 +215,8 @@ TEST(EncodeProtobuf, unknownFieldsOfSpansEventsLinksAndEntriesGoOut) {
   const auto& read = resource_spans.scope_spans(0).spans(0);
   EXPECT_EQ(resource_spans.schema_url(), "schema");
   EXPECT_EQ(read.attributes(0).key(), "key");
-  const google::protobuf::Message* const places[] = {&resource_spans, &resource_spans.resource(), &read,
-                                                     &read.events(0),  &read.links(0),             &read.attributes(0)};
+  const google::protobuf::Message* const places[] = {
+      &resource_spans, &resource_spans.resource(), &read, &read.events(0), &read.links(0), &read.attributes(0)};
   for (const google::protobuf::Message* place : places) {
     const auto& fields = place->GetReflection()->GetUnknownFields(*place);
     ASSERT_EQ(fields.field_count(), 1);
@@ -226,7 +235,8 @@ TEST(EncodeProtobuf, spansAreGroupedByResourceAndScopeInOrderOfFirstAppearance) 
   http.name = "http";
   model::Scope& sql = trace.scopes.emplace_back();
   sql.name = "sql";
-  const std::pair<const model::Resource*, const model::Scope*> places[] = {{&bank, &sql}, {&shop, &http}, {&bank, &http}, {&bank, &sql}, {nullptr, nullptr}};
+  const std::pair<const model::Resource*, const model::Scope*> places[] = {
+      {&bank, &sql}, {&shop, &http}, {&bank, &http}, {&bank, &sql}, {nullptr, nullptr}};
   for (size_t i = 0; i < std::size(places); ++i) {
     model::Span& span = trace.spans.emplace_back();
     span.id = {i + 1};
@@ -257,9 +267,11 @@ TEST(ValueJson, everyType) {
   EXPECT_EQ(json_of({}), "{}");
   EXPECT_EQ(json_of(string_value("x")), R"({"stringValue":"x"})");
   EXPECT_EQ(json_of({model::ValueType::kBool, {}, 1}), R"({"boolValue":true})");
-  EXPECT_EQ(json_of({model::ValueType::kInt, {}, std::numeric_limits<int64_t>::min()}), R"({"intValue":"-9223372036854775808"})");
+  EXPECT_EQ(json_of({model::ValueType::kInt, {}, std::numeric_limits<int64_t>::min()}),
+            R"({"intValue":"-9223372036854775808"})");
   EXPECT_EQ(json_of({model::ValueType::kDouble, {}, 0, 0.1}), R"({"doubleValue":0.1})");
-  EXPECT_EQ(json_of({model::ValueType::kDouble, {}, 0, -std::numeric_limits<double>::infinity()}), R"({"doubleValue":"-Infinity"})");
+  EXPECT_EQ(json_of({model::ValueType::kDouble, {}, 0, -std::numeric_limits<double>::infinity()}),
+            R"({"doubleValue":"-Infinity"})");
   EXPECT_EQ(json_of({model::ValueType::kBytes, "\xff\xfe"}), R"({"bytesValue":"//4="})");
 }
 
@@ -275,8 +287,9 @@ TEST(ValueText, isWhatPeopleWouldWrite) {
   values.add_values()->set_bytes_value("\xff");
   const std::string bytes = serialized(any);
   EXPECT_EQ(value_text({model::ValueType::kComplex, bytes}), R"([-1,"a\"b",null,{"k":0.5},"/w=="])");
-  EXPECT_EQ(json_of({model::ValueType::kComplex, bytes}),
-            R"({"arrayValue":{"values":[{"intValue":"-1"},{"stringValue":"a\"b"},{},{"kvlistValue":{"values":[{"key":"k","value":{"doubleValue":0.5}}]}},{"bytesValue":"/w=="}]}})");
+  EXPECT_EQ(
+      json_of({model::ValueType::kComplex, bytes}),
+      R"({"arrayValue":{"values":[{"intValue":"-1"},{"stringValue":"a\"b"},{},{"kvlistValue":{"values":[{"key":"k","value":{"doubleValue":0.5}}]}},{"bytesValue":"/w=="}]}})");
   EXPECT_EQ(value_text(string_value("a\"b")), "a\"b");
   EXPECT_EQ(value_text({model::ValueType::kBool, {}, 0}), "false");
   EXPECT_EQ(value_text({model::ValueType::kInt, {}, 42}), "42");
@@ -302,7 +315,8 @@ TEST(ValueJson, hostileBytesEndInValidJsonOfBoundedDepth) {
   }
   std::string cut = deep.substr(0, deep.size() / 2);
   for (const std::string& bytes : {deep, cut, std::string("\xff\xff\xff"), std::string("\x0a")}) {
-    for (const std::string& json : {json_of({model::ValueType::kComplex, bytes}), value_text({model::ValueType::kComplex, bytes})}) {
+    for (const std::string& json :
+         {json_of({model::ValueType::kComplex, bytes}), value_text({model::ValueType::kComplex, bytes})}) {
       simdjson::dom::parser parser;
       EXPECT_EQ(parser.parse(json).error(), simdjson::SUCCESS) << json.substr(0, 200);
     }
@@ -319,7 +333,10 @@ TEST(JsonString, escapesWhatMustBeAndReplacesWhatIsNotUtf8) {
   EXPECT_EQ(quoted("a\"\\/\n\r\t\b\x1f\x7f"), "\"a\\\"\\\\/\\n\\r\\t\\u0008\\u001f\x7f\"");
   EXPECT_EQ(quoted(std::string_view("\0", 1)), R"("\u0000")");
   EXPECT_EQ(quoted("é€😀"), "\"é€😀\"");
-  EXPECT_EQ(quoted("a\xff" "b\xe2\x82"), "\"a\xef\xbf\xbd" "b\xef\xbf\xbd\xef\xbf\xbd\"");
+  EXPECT_EQ(quoted("a\xff"
+                   "b\xe2\x82"),
+            "\"a\xef\xbf\xbd"
+            "b\xef\xbf\xbd\xef\xbf\xbd\"");
   EXPECT_EQ(quoted("\xed\xa0\x80"), "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
 }
 

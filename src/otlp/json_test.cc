@@ -1,13 +1,13 @@
 #include "otlp/json.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <limits>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <rapidcheck.h>
 
 #include "opentelemetry/proto/collector/trace/v1/trace_service.pb.h"
 #include "otlp/random_request_test.h"
@@ -23,7 +23,9 @@ using ::testing::HasSubstr;
 std::string in_span(std::string_view fields) {
   return R"({"resourceSpans":[{"scopeSpans":[{"spans":[{)" + std::string(fields) + "}]}]}]}";
 }
-std::string in_value(std::string_view value) { return in_span(R"("attributes":[{"key":"k","value":)" + std::string(value) + "}]"); }
+std::string in_value(std::string_view value) {
+  return in_span(R"("attributes":[{"key":"k","value":)" + std::string(value) + "}]");
+}
 
 Status read(std::string_view json, std::string& out) { return JsonReader().to_protobuf(json, Limits(), out); }
 
@@ -90,8 +92,9 @@ TEST(JsonReader, filesOfTheZooComeOutAsProtobufSerializesThem) {
   JsonReader reader;
   std::string out;
   size_t lines = 0;
-  for (const char* name : {"zoo/zipkin-yelp.jsonl", "zoo/zipkin-smartthings-mobile-web-install.jsonl", "zoo/jaeger-ui-genai.jsonl",
-                           "zoo/dsb-social-network.jsonl", "zoo/crisp-critical-path-cases.jsonl", "zoo/jaeger-link_attributes_trace.jsonl"}) {
+  for (const char* name : {"zoo/zipkin-yelp.jsonl", "zoo/zipkin-smartthings-mobile-web-install.jsonl",
+                           "zoo/jaeger-ui-genai.jsonl", "zoo/dsb-social-network.jsonl",
+                           "zoo/crisp-critical-path-cases.jsonl", "zoo/jaeger-link_attributes_trace.jsonl"}) {
     std::ifstream file(test_data(name));
     for (std::string line; std::getline(file, line);) {
       const Status status = reader.to_protobuf(line, Limits(), out);
@@ -106,7 +109,8 @@ TEST(JsonReader, filesOfTheZooComeOutAsProtobufSerializesThem) {
 }
 
 TEST(JsonReader, idsInEitherCaseAndInLinks) {
-  const Span span = span_of(R"("traceId":"5b8EFFf798038103d269b633813fc60c","spanId":"EEE19b7ec3c1b174","parentSpanId":"eee19b7ec3c1b173",
+  const Span span = span_of(
+      R"("traceId":"5b8EFFf798038103d269b633813fc60c","spanId":"EEE19b7ec3c1b174","parentSpanId":"eee19b7ec3c1b173",
       "links":[{"traceId":"000102030405060708090A0B0C0D0E0F","spanId":"a0A1a2A3a4A5a6A7","traceState":"a=b","flags":257}])");
   EXPECT_EQ(span.trace_id().size(), 16u);
   EXPECT_EQ(span.span_id(), "\xEE\xE1\x9B\x7E\xC3\xC1\xB1\x74");
@@ -134,7 +138,8 @@ TEST(JsonReader, integersAsStringOrNumber) {
   for (const char* text : {"\"1544712660000000001\"", "1544712660000000001"}) {
     EXPECT_EQ(span_of(std::string("\"startTimeUnixNano\":") + text).start_time_unix_nano(), 1544712660000000001u);
   }
-  EXPECT_EQ(span_of(R"("endTimeUnixNano":"18446744073709551615")").end_time_unix_nano(), std::numeric_limits<uint64_t>::max());
+  EXPECT_EQ(span_of(R"("endTimeUnixNano":"18446744073709551615")").end_time_unix_nano(),
+            std::numeric_limits<uint64_t>::max());
   EXPECT_EQ(span_of(R"("endTimeUnixNano":1.5e18)").end_time_unix_nano(), 1500000000000000000u);
   EXPECT_EQ(value_of(R"({"intValue":"-9223372036854775808"})").int_value(), std::numeric_limits<int64_t>::min());
   EXPECT_EQ(value_of(R"({"intValue":-9223372036854775808})").int_value(), std::numeric_limits<int64_t>::min());
@@ -145,7 +150,8 @@ TEST(JsonReader, integersAsStringOrNumber) {
 }
 
 TEST(JsonReader, numbersOutOfRangeAreErrorsWithTheirPlace) {
-  EXPECT_THAT(error_of(in_span(R"("flags":4294967296)")), HasSubstr("resourceSpans[0].scopeSpans[0].spans[0].flags, byte 52:"));
+  EXPECT_THAT(error_of(in_span(R"("flags":4294967296)")),
+              HasSubstr("resourceSpans[0].scopeSpans[0].spans[0].flags, byte 52:"));
   EXPECT_THAT(error_of(in_span(R"("startTimeUnixNano":-1)")), HasSubstr("startTimeUnixNano"));
   EXPECT_THAT(error_of(in_span(R"("startTimeUnixNano":18446744073709551616)")), HasSubstr("startTimeUnixNano"));
   EXPECT_THAT(error_of(in_span(R"("startTimeUnixNano":1.8446744073709552e19)")), HasSubstr("startTimeUnixNano"));
@@ -214,11 +220,13 @@ TEST(JsonReader, bytesInBothAlphabetsPaddedOrNot) {
 }
 
 TEST(JsonReader, arraysAndListsOfMixedValues) {
-  const AnyValue array = value_of(R"({"arrayValue":{"values":[{"intValue":1},null,{"stringValue":"x"},{"arrayValue":{"values":[{}]}}]}})");
+  const AnyValue array =
+      value_of(R"({"arrayValue":{"values":[{"intValue":1},null,{"stringValue":"x"},{"arrayValue":{"values":[{}]}}]}})");
   ASSERT_EQ(array.array_value().values_size(), 4);
   EXPECT_EQ(array.array_value().values(1).value_case(), AnyValue::VALUE_NOT_SET);
   EXPECT_EQ(array.array_value().values(2).string_value(), "x");
-  const AnyValue list = value_of(R"({"kvlistValue":{"values":[{"key":"a","value":{"boolValue":true}},{"key":"","value":{"intValue":"2"}}]}})");
+  const AnyValue list = value_of(
+      R"({"kvlistValue":{"values":[{"key":"a","value":{"boolValue":true}},{"key":"","value":{"intValue":"2"}}]}})");
   EXPECT_EQ(list.kvlist_value().values(1).value().int_value(), 2);
 }
 
@@ -234,18 +242,30 @@ TEST(JsonReader, snakeCaseKeysAndEscapedKeys) {
 }
 
 TEST(JsonReader, unknownAndNullFieldsAreIgnored) {
-  const Span span = span_of(R"("x":{"y":[1,-2.5e3,{"z":null},[],{},"a\"]"],"t":true,"f":false},"name":"n","kind":null,"events":null,"links":[null],"status":null)");
+  const Span span = span_of(
+      R"("x":{"y":[1,-2.5e3,{"z":null},[],{},"a\"]"],"t":true,"f":false},"name":"n","kind":null,"events":null,"links":[null],"status":null)");
   EXPECT_EQ(span.name(), "n");
   EXPECT_EQ(span.links_size(), 0);
   EXPECT_FALSE(span.has_status());
-  const ExportTraceServiceRequest old = parsed(R"({"resourceSpans":[{"instrumentationLibrarySpans":[{"spans":[{"name":"old"}]}]}]})");
+  const ExportTraceServiceRequest old =
+      parsed(R"({"resourceSpans":[{"instrumentationLibrarySpans":[{"spans":[{"name":"old"}]}]}]})");
   EXPECT_EQ(old.resource_spans(0).scope_spans_size(), 0);
 }
 
 TEST(JsonReader, fieldsComeOutInAscendingOrderWhateverTheirOrderInTheText) {
   std::string straight, shuffled;
-  ASSERT_TRUE(read(in_span(R"("traceId":"5b8efff798038103d269b633813fc60c","name":"n","kind":2,"startTimeUnixNano":"1","attributes":[{"key":"k","value":{"stringValue":"v"}}],"status":{"message":"m","code":2})"), straight).ok());
-  ASSERT_TRUE(read(in_span(R"("status":{"code":2,"message":"m"},"attributes":[{"value":{"stringValue":"v"},"key":"k"}],"startTimeUnixNano":1,"kind":2,"name":"n","traceId":"5B8EFFF798038103D269B633813FC60C")"), shuffled).ok());
+  ASSERT_TRUE(
+      read(
+          in_span(
+              R"("traceId":"5b8efff798038103d269b633813fc60c","name":"n","kind":2,"startTimeUnixNano":"1","attributes":[{"key":"k","value":{"stringValue":"v"}}],"status":{"message":"m","code":2})"),
+          straight)
+          .ok());
+  ASSERT_TRUE(
+      read(
+          in_span(
+              R"("status":{"code":2,"message":"m"},"attributes":[{"value":{"stringValue":"v"},"key":"k"}],"startTimeUnixNano":1,"kind":2,"name":"n","traceId":"5B8EFFF798038103D269B633813FC60C")"),
+          shuffled)
+          .ok());
   EXPECT_EQ(straight, shuffled);
   ExportTraceServiceRequest request;
   ASSERT_TRUE(request.ParseFromString(straight));
@@ -266,7 +286,9 @@ TEST(JsonReader, aSurrogateWithoutItsPartnerIsReplacedAndTheSpanKept) {
     EXPECT_EQ(span_of(std::string("\"name\":\"") + text + "\"").name(), "\xef\xbf\xbd") << text;
   }
   EXPECT_EQ(span_of(R"("name":"\ud83d\ud83d\ude00")").name(), "\xef\xbf\xbd\xf0\x9f\x98\x80");
-  EXPECT_EQ(span_of(R"("name":"\ud83d\u0041")").name(), "\xef\xbf\xbd" "A");
+  EXPECT_EQ(span_of(R"("name":"\ud83d\u0041")").name(),
+            "\xef\xbf\xbd"
+            "A");
 }
 
 TEST(JsonReader, malformedStringsAreErrors) {
@@ -287,14 +309,17 @@ TEST(JsonReader, invalidUtf8IsNamedByItsByte) {
   }
 }
 
-TEST(JsonReader, aKeyGivenTwiceIsAnError) { EXPECT_THAT(error_of(in_span(R"("name":"a","name":"b")")), HasSubstr("spans[0].name")); }
+TEST(JsonReader, aKeyGivenTwiceIsAnError) {
+  EXPECT_THAT(error_of(in_span(R"("name":"a","name":"b")")), HasSubstr("spans[0].name"));
+}
 
 TEST(JsonReader, wrongShapesAreErrorsWithTheirPlace) {
   EXPECT_THAT(error_of("[]"), HasSubstr("expected an object"));
   EXPECT_THAT(error_of(""), HasSubstr("expected an object"));
   EXPECT_THAT(error_of("{} {}"), HasSubstr("something follows"));
   EXPECT_THAT(error_of(R"({"resourceSpans":{}})"), HasSubstr("resourceSpans, byte 17: expected an array"));
-  EXPECT_THAT(error_of(R"({"resourceSpans":[{},{"scopeSpans":[{},{},{"spans":[7]}]}]})"), HasSubstr("resourceSpans[1].scopeSpans[2].spans[0], byte"));
+  EXPECT_THAT(error_of(R"({"resourceSpans":[{},{"scopeSpans":[{},{},{"spans":[7]}]}]})"),
+              HasSubstr("resourceSpans[1].scopeSpans[2].spans[0], byte"));
   EXPECT_THAT(error_of(R"({"resourceSpans":[],})"), HasSubstr("key after the comma"));
   EXPECT_THAT(error_of(R"({"resourceSpans":[,]})"), HasSubstr("resourceSpans[0]"));
   EXPECT_THAT(error_of(R"({"resourceSpans":[{},]})"), HasSubstr("resourceSpans[1]"));
@@ -321,7 +346,8 @@ TEST(JsonReader, nestedValuesUpToTheLimitAndNoFurther) {
   const Status status = reader.to_protobuf(in_value(nested_arrays(9)), limits, out);
   EXPECT_EQ(status.code(), Code::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("nested too deeply"));
-  EXPECT_TRUE(reader.to_protobuf(in_value(nested_arrays(8)), limits, out).ok()) << "the failure before must leave nothing behind";
+  EXPECT_TRUE(reader.to_protobuf(in_value(nested_arrays(8)), limits, out).ok())
+      << "the failure before must leave nothing behind";
 }
 
 TEST(JsonReader, depthBombsEndEarly) {
@@ -346,7 +372,8 @@ TEST(JsonReader, truncatedAtEveryByteItIsAnError) {
 }
 
 TEST(JsonReader, everyByteReplacedIsReadOrRefused) {
-  const std::string json = in_span(R"("name":"a\nb","kind":2,"flags":257,"attributes":[{"key":"k","value":{"intValue":"1"}}])");
+  const std::string json =
+      in_span(R"("name":"a\nb","kind":2,"flags":257,"attributes":[{"key":"k","value":{"intValue":"1"}}])");
   JsonReader reader;
   std::string out;
   for (size_t at = 0; at < json.size(); ++at) {

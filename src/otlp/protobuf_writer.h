@@ -38,7 +38,8 @@ class ProtobufWriter {
   }
   // Fields that are already encoded.
   void verbatim(std::string_view fields) { out_.append(fields); }
-  // A nested message: what `write` appends. Its length is put in front afterwards; O(bytes) when it needs more than a byte.
+  // A nested message: what `write` appends. Its length is put in front afterwards; O(bytes) when it needs more than a
+  // byte.
   template <typename Write>
   void message(uint32_t field, Write&& write) {
     append_varint(out_, uint64_t{field} << 3 | 2);

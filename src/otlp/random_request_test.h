@@ -1,6 +1,9 @@
-// For tests only: random OTLP requests by seed, and random spellings of them as JSON. The same seed gives the same request.
-// Needs protobuf's classes, which the sources never use. Single-threaded.
+// For tests only: random OTLP requests by seed, and random spellings of them as JSON. The same seed gives the same
+// request. Needs protobuf's classes, which the sources never use. Single-threaded.
 #pragma once
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <bit>
 #include <cmath>
@@ -10,9 +13,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include "base/random.h"
 #include "opentelemetry/proto/collector/trace/v1/trace_service.pb.h"
@@ -59,8 +59,9 @@ class RandomRequest {
     return request;
   }
 
-  // Such a request as a store gives it back: one trace, no empty groups, no two groups alike, and of what rows do not keep
-  // apart (an absent value and an empty one, an absent status and an empty one) the form that encode_protobuf writes.
+  // Such a request as a store gives it back: one trace, no empty groups, no two groups alike, and of what rows do not
+  // keep apart (an absent value and an empty one, an absent status and an empty one) the form that encode_protobuf
+  // writes.
   Request one_trace() {
     Request request = this->request();
     auto& all = *request.mutable_resource_spans();
@@ -127,7 +128,8 @@ class RandomRequest {
     }
     if (random_.one_in(2)) {
       span.mutable_status()->set_message(text());
-      span.mutable_status()->set_code(static_cast<opentelemetry::proto::trace::v1::Status::StatusCode>(random_.below(3)));
+      span.mutable_status()->set_code(
+          static_cast<opentelemetry::proto::trace::v1::Status::StatusCode>(random_.below(3)));
     }
   }
   template <typename List>
@@ -140,12 +142,23 @@ class RandomRequest {
   }
   void fill(AnyValue& value, int depth) {
     switch (random_.below(depth < 4 ? 8 : 6)) {
-      case 0: value.set_string_value(text()); break;
-      case 1: value.set_bool_value(random_.one_in(2)); break;
-      case 2: value.set_int_value(static_cast<int64_t>(random_.next() >> random_.below(64))); break;
-      case 3: value.set_double_value(real()); break;
-      case 4: value.set_bytes_value(bytes(random_.below(40))); break;
-      case 5: break;
+      case 0:
+        value.set_string_value(text());
+        break;
+      case 1:
+        value.set_bool_value(random_.one_in(2));
+        break;
+      case 2:
+        value.set_int_value(static_cast<int64_t>(random_.next() >> random_.below(64)));
+        break;
+      case 3:
+        value.set_double_value(real());
+        break;
+      case 4:
+        value.set_bytes_value(bytes(random_.below(40)));
+        break;
+      case 5:
+        break;
       case 6:
         value.mutable_array_value();
         for (uint64_t n = random_.below(4); n > 0; --n) fill(*value.mutable_array_value()->add_values(), depth + 1);
@@ -157,11 +170,16 @@ class RandomRequest {
   uint32_t u32() { return random_.one_in(2) ? 0 : static_cast<uint32_t>(random_.next() >> random_.below(64)); }
   double real() {
     switch (random_.below(6)) {
-      case 0: return std::numeric_limits<double>::infinity();
-      case 1: return -std::numeric_limits<double>::infinity();
-      case 2: return std::numeric_limits<double>::quiet_NaN();
-      case 3: return static_cast<double>(random_.below(1000)) / 8;
-      case 4: return -0.0;
+      case 0:
+        return std::numeric_limits<double>::infinity();
+      case 1:
+        return -std::numeric_limits<double>::infinity();
+      case 2:
+        return std::numeric_limits<double>::quiet_NaN();
+      case 3:
+        return static_cast<double>(random_.below(1000)) / 8;
+      case 4:
+        return -0.0;
       default: {
         const double v = std::bit_cast<double>(random_.next());
         return std::isfinite(v) ? v : 0;
@@ -174,14 +192,18 @@ class RandomRequest {
     return result;
   }
   std::string text() {
-    static const std::vector<std::string> kPieces = {"a", "http.method", "é", "€", "\U0001F600", "\"", "\\", "/", "\n", std::string(1, '\0'), "\x7f", "0123456789abcdef"};
+    static const std::vector<std::string> kPieces = {
+        "a",    "http.method",     "é", "€", "\U0001F600", "\"", "\\", "/", "\n", std::string(1, '\0'),
+        "\x7f", "0123456789abcdef"};
     std::string result;
     for (uint64_t n = random_.below(6); n > 0; --n) result += kPieces[random_.below(kPieces.size())];
     if (random_.one_in(20)) result.append(random_.below(400), 'z');
     return result;
   }
 
-  std::string space() { return random_.one_in(8) ? std::string(random_.below(3), ' ') + (random_.one_in(2) ? "\n" : "\t") : ""; }
+  std::string space() {
+    return random_.one_in(8) ? std::string(random_.below(3), ' ') + (random_.one_in(2) ? "\n" : "\t") : "";
+  }
   std::string quoted(const std::string& text) {
     std::string out = "\"";
     for (size_t i = 0; i < text.size(); ++i) {
@@ -211,11 +233,15 @@ class RandomRequest {
     std::vector<std::string> members;
     for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
       const FieldDescriptor& field = *message.GetDescriptor()->field(i);
-      const std::string name = "\"" + std::string(random_.one_in(4) ? field.name() : field.json_name()) + "\"" + space() + ":" + space();
+      const std::string name =
+          "\"" + std::string(random_.one_in(4) ? field.name() : field.json_name()) + "\"" + space() + ":" + space();
       if (field.is_repeated()) {
         std::string list;
         for (int k = 0; k < reflection.FieldSize(message, &field); ++k)
-          list += (k ? "," : "") + space() + (field.type() == FieldDescriptor::TYPE_STRING ? quoted(reflection.GetRepeatedString(message, &field, k)) : object(reflection.GetRepeatedMessage(message, &field, k)));
+          list += (k ? "," : "") + space() +
+                  (field.type() == FieldDescriptor::TYPE_STRING
+                       ? quoted(reflection.GetRepeatedString(message, &field, k))
+                       : object(reflection.GetRepeatedMessage(message, &field, k)));
         members.push_back(name + "[" + list + space() + "]");
         continue;
       }
@@ -226,9 +252,13 @@ class RandomRequest {
       }
       if (!presence && !reflection.HasField(message, &field) && random_.one_in(2)) continue;
       std::string value;
-      const auto number = [&](auto v) { return random_.one_in(2) ? std::to_string(v) : "\"" + std::to_string(v) + "\""; };
+      const auto number = [&](auto v) {
+        return random_.one_in(2) ? std::to_string(v) : "\"" + std::to_string(v) + "\"";
+      };
       switch (field.type()) {
-        case FieldDescriptor::TYPE_STRING: value = quoted(reflection.GetString(message, &field)); break;
+        case FieldDescriptor::TYPE_STRING:
+          value = quoted(reflection.GetString(message, &field));
+          break;
         case FieldDescriptor::TYPE_BYTES:
           if (field.name() == "bytes_value") {
             value = "\"";
@@ -238,11 +268,19 @@ class RandomRequest {
             value = hex(reflection.GetString(message, &field));
           }
           break;
-        case FieldDescriptor::TYPE_BOOL: value = reflection.GetBool(message, &field) ? "true" : "false"; break;
-        case FieldDescriptor::TYPE_INT64: value = number(reflection.GetInt64(message, &field)); break;
-        case FieldDescriptor::TYPE_FIXED64: value = number(reflection.GetUInt64(message, &field)); break;
+        case FieldDescriptor::TYPE_BOOL:
+          value = reflection.GetBool(message, &field) ? "true" : "false";
+          break;
+        case FieldDescriptor::TYPE_INT64:
+          value = number(reflection.GetInt64(message, &field));
+          break;
+        case FieldDescriptor::TYPE_FIXED64:
+          value = number(reflection.GetUInt64(message, &field));
+          break;
         case FieldDescriptor::TYPE_UINT32:
-        case FieldDescriptor::TYPE_FIXED32: value = number(reflection.GetUInt32(message, &field)); break;
+        case FieldDescriptor::TYPE_FIXED32:
+          value = number(reflection.GetUInt32(message, &field));
+          break;
         case FieldDescriptor::TYPE_ENUM: {
           const auto* entry = reflection.GetEnum(message, &field);
           value = random_.one_in(2) ? std::to_string(entry->number()) : "\"" + std::string(entry->name()) + "\"";
@@ -255,7 +293,8 @@ class RandomRequest {
           value = std::isnan(v) ? "\"NaN\"" : std::isinf(v) ? (v > 0 ? "\"Infinity\"" : "\"-Infinity\"") : digits;
           break;
         }
-        default: value = object(reflection.GetMessage(message, &field));
+        default:
+          value = object(reflection.GetMessage(message, &field));
       }
       members.push_back(name + value);
     }

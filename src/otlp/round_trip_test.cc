@@ -1,9 +1,9 @@
 // The whole way of a span through this layer: JSON or protobuf → envelope → row → readable span → protobuf or JSON.
-#include <cstdlib>
-#include <fstream>
-
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
+
+#include <cstdlib>
+#include <fstream>
 
 #include "model/row.h"
 #include "otlp/decode.h"
@@ -100,12 +100,14 @@ TEST(RoundTrip, whatGoesOutAsJsonComesInWithTheSameContent) {
 
 TEST(RoundTrip, realTracesSurviveJsonOutAndIn) {
   const char* const root = std::getenv("CLEW_TEST_DATA");
-  const std::string folder = (root != nullptr ? std::string(root) : std::string(CLEW_SOURCE_DIR "/../shared/data")) + "/zoo/";
+  const std::string folder =
+      (root != nullptr ? std::string(root) : std::string(CLEW_SOURCE_DIR "/../shared/data")) + "/zoo/";
   if (!std::ifstream(folder + "index.json")) GTEST_SKIP() << "no test data: set CLEW_TEST_DATA";
   JsonReader reader;
   std::string protobuf, json, again;
   size_t spans = 0;
-  for (const char* name : {"zipkin-yelp.jsonl", "zipkin-messaging-kafka.jsonl", "jaeger-ui-genai.jsonl", "dsb-social-network.jsonl", "zipkin-smartthings-oauth-authorization.jsonl"}) {
+  for (const char* name : {"zipkin-yelp.jsonl", "zipkin-messaging-kafka.jsonl", "jaeger-ui-genai.jsonl",
+                           "dsb-social-network.jsonl", "zipkin-smartthings-oauth-authorization.jsonl"}) {
     std::ifstream file(folder + name);
     for (std::string line; std::getline(file, line);) {
       ASSERT_TRUE(reader.to_protobuf(line, Limits(), protobuf).ok()) << name;
@@ -133,8 +135,9 @@ TEST(RoundTrip, aSpanWithABadIdIsRejectedAloneAndCountedByItsReason) {
   const std::string json = R"({"resourceSpans":[{"scopeSpans":[{"spans":[)" + span(good_trace, good_span, "") + "," +
                            span("0102", good_span, "") + "," + span("not hex", good_span, "") + "," +
                            span(std::string(32, '0'), good_span, "") + "," + span(good_trace, "01", "") + "," +
-                           span(good_trace, "zzzzzzzzzzzzzzzz", "") + "," + span(good_trace, good_span, "zzzzzzzz") + "," +
-                           span(good_trace, good_span, "0102") + "," + span(good_trace, good_span, good_span) + "]}]}]}";
+                           span(good_trace, "zzzzzzzzzzzzzzzz", "") + "," + span(good_trace, good_span, "zzzzzzzz") +
+                           "," + span(good_trace, good_span, "0102") + "," + span(good_trace, good_span, good_span) +
+                           "]}]}]}";
   std::string protobuf;
   ASSERT_TRUE(JsonReader().to_protobuf(json, Limits(), protobuf).ok());
   Intake intake;

@@ -32,7 +32,7 @@ inline char* put_strref(char* out, uint64_t x, StrMode mode) {
 
 char* put_inline(char* out, std::string_view text) {
   out = put_strref(out, text.size(), StrMode::kInline);
-  std::memcpy(out, text.data(), text.size());
+  text.copy(out, text.size());
   return out + text.size();
 }
 

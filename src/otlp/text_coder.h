@@ -57,9 +57,21 @@ inline bool same_in_window(const char* a, const char* b, size_t n) {
 #endif
 }
 
+inline bool same_sixteen(const char* a, const char* b) {
+#if defined(__SSE2__)
+  const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(a));
+  const __m128i y = _mm_loadu_si128(reinterpret_cast<const __m128i*>(b));
+  return _mm_movemask_epi8(_mm_cmpeq_epi8(x, y)) == 0xffff;
+#else
+  return same_bytes(a, b, 16);
+#endif
+}
+
 class TextHabit {
  public:
   explicit TextHabit(bool may_template) : may_template_(may_template) {}
+  // A text of this place that was known was written by its user.
+  void count() { ++seen_; }
 
  private:
   friend class TextCoder;

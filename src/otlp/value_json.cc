@@ -43,7 +43,8 @@ void append_base64_string(std::string_view bytes, std::string& out) {
   out += '"';
 }
 
-// The alternative that an AnyValue's bytes hold: the last one given, as protobuf reads a oneof. Nothing: empty or malformed.
+// The alternative that an AnyValue's bytes hold: the last one given, as protobuf reads a oneof. Nothing: empty or
+// malformed.
 std::optional<WireField> alternative_of(std::string_view any_value) {
   constexpr WireType kTypes[] = {WireType::kBytes, WireType::kVarint, WireType::kVarint, WireType::kFixed64,
                                  WireType::kBytes, WireType::kBytes,  WireType::kBytes};
@@ -91,7 +92,9 @@ void append_typed(std::string_view any_value, uint32_t depth, std::string& out) 
       out += R"({"stringValue":)";
       append_json_string(field->bytes, out);
       break;
-    case 2: out += field->value != 0 ? R"({"boolValue":true)" : R"({"boolValue":false)"; break;
+    case 2:
+      out += field->value != 0 ? R"({"boolValue":true)" : R"({"boolValue":false)";
+      break;
     case 3:
       out += R"({"intValue":")";
       append_number(static_cast<int64_t>(field->value), out);
@@ -136,10 +139,18 @@ void append_plain(std::string_view any_value, uint32_t depth, std::string& out) 
     return;
   }
   switch (field->number) {
-    case 1: append_json_string(field->bytes, out); break;
-    case 2: out += field->value != 0 ? "true" : "false"; break;
-    case 3: append_number(static_cast<int64_t>(field->value), out); break;
-    case 4: append_double(std::bit_cast<double>(field->value), out); break;
+    case 1:
+      append_json_string(field->bytes, out);
+      break;
+    case 2:
+      out += field->value != 0 ? "true" : "false";
+      break;
+    case 3:
+      append_number(static_cast<int64_t>(field->value), out);
+      break;
+    case 4:
+      append_double(std::bit_cast<double>(field->value), out);
+      break;
     case 5:
       out += '[';
       for_each_element(field->bytes, [&](std::string_view element, size_t index) {
@@ -159,7 +170,8 @@ void append_plain(std::string_view any_value, uint32_t depth, std::string& out) 
       });
       out += '}';
       break;
-    default: append_base64_string(field->bytes, out);
+    default:
+      append_base64_string(field->bytes, out);
   }
 }
 
@@ -197,11 +209,21 @@ void append_json_string(std::string_view text, std::string& out) {
     out.append(text.substr(run, at - run));
     run = ++at;
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
       default:
         if (c < 0x20) {
           out += "\\u";
@@ -217,12 +239,16 @@ void append_json_string(std::string_view text, std::string& out) {
 
 void append_any_value_json(const Value& value, JsonFlavour flavour, std::string& out) {
   switch (value.type) {
-    case ValueType::kEmpty: out += "{}"; return;
+    case ValueType::kEmpty:
+      out += "{}";
+      return;
     case ValueType::kString:
       out += R"({"stringValue":)";
       append_json_string(value.bytes, out);
       break;
-    case ValueType::kBool: out += value.integer != 0 ? R"({"boolValue":true)" : R"({"boolValue":false)"; break;
+    case ValueType::kBool:
+      out += value.integer != 0 ? R"({"boolValue":true)" : R"({"boolValue":false)";
+      break;
     case ValueType::kInt:
       out += R"({"intValue":")";
       append_number(value.integer, out);
@@ -236,8 +262,12 @@ void append_any_value_json(const Value& value, JsonFlavour flavour, std::string&
       out += R"({"bytesValue":)";
       append_base64_string(value.bytes, out);
       break;
-    case ValueType::kComplex: append_typed(value.bytes, 1, out); return;
-    case ValueType::kRaw: append_any_value_json(understood(value.bytes), flavour, out); return;
+    case ValueType::kComplex:
+      append_typed(value.bytes, 1, out);
+      return;
+    case ValueType::kRaw:
+      append_any_value_json(understood(value.bytes), flavour, out);
+      return;
   }
   out += '}';
 }
@@ -245,10 +275,17 @@ void append_any_value_json(const Value& value, JsonFlavour flavour, std::string&
 std::string value_text(const Value& value) {
   std::string out;
   switch (value.type) {
-    case ValueType::kEmpty: break;
-    case ValueType::kString: out = value.bytes; break;
-    case ValueType::kBool: out = value.integer != 0 ? "true" : "false"; break;
-    case ValueType::kInt: append_number(value.integer, out); break;
+    case ValueType::kEmpty:
+      break;
+    case ValueType::kString:
+      out = value.bytes;
+      break;
+    case ValueType::kBool:
+      out = value.integer != 0 ? "true" : "false";
+      break;
+    case ValueType::kInt:
+      append_number(value.integer, out);
+      break;
     case ValueType::kDouble:
       if (std::isfinite(value.real)) {
         append_number(value.real, out);
@@ -256,9 +293,14 @@ std::string value_text(const Value& value) {
         out = not_finite_name(value.real);
       }
       break;
-    case ValueType::kBytes: append_base64(value.bytes, out); break;
-    case ValueType::kComplex: append_plain(value.bytes, 1, out); break;
-    case ValueType::kRaw: return value_text(understood(value.bytes));
+    case ValueType::kBytes:
+      append_base64(value.bytes, out);
+      break;
+    case ValueType::kComplex:
+      append_plain(value.bytes, 1, out);
+      break;
+    case ValueType::kRaw:
+      return value_text(understood(value.bytes));
   }
   return out;
 }

@@ -52,7 +52,8 @@ TEST(SimLoop, cancelledTimersAndKilledLoopsStayQuiet) {
   EXPECT_EQ(ran, 1);
   loop.post([&] { ++ran; });
   loop.after(1, [&] { ++ran; });
-  loop.offload(env::Lane::kQuery, [&] { ++ran; }, [&] { ++ran; });
+  loop.offload(
+      env::Lane::kQuery, [&] { ++ran; }, [&] { ++ran; });
   other.post([&] { ran += 100; });
   loop.kill();
   loop.post([&] { ++ran; });

@@ -257,7 +257,8 @@ TEST(WalForgery, groupsInsideRecordsAreNotTakenForGroups) {
     run.settle();
     ASSERT_EQ(run.completed.size(), 2u);
   }
-  ASSERT_TRUE(read_group_header(std::string_view(disk.content("/wal/00000001.wal")).substr(2 * kBlockBytes)).has_value());
+  ASSERT_TRUE(
+      read_group_header(std::string_view(disk.content("/wal/00000001.wal")).substr(2 * kBlockBytes)).has_value());
   disk.flip("/wal/00000001.wal", kBlockBytes, 0x01);
   LogRun run(disk, options);
   ASSERT_EQ(run.replayed.size(), 1u);
@@ -269,7 +270,8 @@ TEST(WalFormat, fileNamesAreReadStrictly) {
   EXPECT_EQ(file_name(7), "00000007.wal");
   EXPECT_EQ(file_number("00000007.wal"), 7u);
   EXPECT_EQ(file_number(file_name(123456789012)), 123456789012u);
-  for (const char* name : {"7.wal", "00000000.wal", "0000007a.wal", "00000007.wal.spare", "000000007.wal", ".wal", ""}) {
+  for (const char* name :
+       {"7.wal", "00000000.wal", "0000007a.wal", "00000007.wal.spare", "000000007.wal", ".wal", ""}) {
     EXPECT_FALSE(file_number(name).has_value()) << name;
   }
 }

@@ -34,8 +34,9 @@ void append_and_commit(benchmark::State& state) {
     std::unique_ptr<Wal> wal;
     std::promise<void> opened;
     loop.post([&] {
-      auto result = Wal::open(loop, disk, options, [](uint64_t, uint64_t, std::string_view) { return Status(); }, nullptr,
-                              [](Status) { std::abort(); });
+      auto result = Wal::open(
+          loop, disk, options, [](uint64_t, uint64_t, std::string_view) { return Status(); }, nullptr,
+          [](Status) { std::abort(); });
       wal = std::move(result).value();
       opened.set_value();
     });
@@ -66,9 +67,9 @@ void append_and_commit(benchmark::State& state) {
   std::filesystem::remove_all(directory);
 }
 BENCHMARK(append_and_commit)
-    ->Args({512, 64})      // 8 spans a request
-    ->Args({16384, 1})     // 256 spans a request, alone
-    ->Args({16384, 64})    // the same under load
+    ->Args({512, 64})    // 8 spans a request
+    ->Args({16384, 1})   // 256 spans a request, alone
+    ->Args({16384, 64})  // the same under load
     ->Args({1 << 20, 4})
     ->MeasureProcessCPUTime()
     ->UseRealTime();
