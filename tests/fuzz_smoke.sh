@@ -7,7 +7,8 @@ seconds=${CLEW_FUZZ_SECONDS:-4}
 [ -x $bin/planted_fuzz ] || { echo "the fuzzers are not built (clang): ./dev fuzz"; exit 77; }
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-if $bin/planted_fuzz -max_total_time=30 -seed=1 -artifact_prefix="$scratch/" fuzz/corpus/planted >"$scratch/planted.log" 2>&1; then
+mkdir "$scratch/planted"  # the first folder collects new inputs
+if $bin/planted_fuzz -max_total_time=30 -seed=1 -artifact_prefix="$scratch/" "$scratch/planted" fuzz/corpus/planted >"$scratch/planted.log" 2>&1; then
   tail -20 "$scratch/planted.log"
   echo "the planted fault was NOT found: the fuzzing harness is broken"
   exit 1
