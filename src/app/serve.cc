@@ -12,7 +12,6 @@
 #include <optional>
 #include <thread>
 
-#include "api/query_router.h"
 #include "api/servers.h"
 #include "app/client_output.h"
 #include "app/commands.h"
@@ -28,6 +27,7 @@
 #include "os/random.h"
 #include "os/signals.h"
 #include "os/workers.h"
+#include "store/embedded_store.h"
 
 namespace clew::app {
 namespace {
@@ -118,6 +118,18 @@ void log_replay(const cluster::ReplayTotals& replay, int64_t took_ns) {
   }
 }
 
+Result<std::unique_ptr<store::SpanStore>> open_embedded(env::Disk& disk, const cluster::StoreOptions& options, uint64_t seed) {
+  store::EmbeddedOptions embedded;
+  embedded.directory = options.directory;
+  embedded.retention = options.retention;
+  embedded.cache_bytes = options.block_cache_bytes;
+  embedded.hash_seed = seed;
+  CLEW_ASSIGN(auto store, store::EmbeddedStore::open(disk, std::move(embedded), [](const std::string& damage) {
+                spdlog::error("msg=\"damaged segment\" what=\"{}\"", damage);
+              }));
+  return std::unique_ptr<store::SpanStore>(std::move(store));
+}
+
 // A node with its threads, in the order in which they must come and go.
 class Process {
  public:
@@ -134,6 +146,7 @@ class Process {
     for (const auto& loop : loops_) ports.loops.push_back(loop.get());
     ports.disk = disk_.get();
     ports.random = &random_;
+    ports.open_store = [this](env::Disk& disk, const cluster::StoreOptions& options) { return open_embedded(disk, options, random_.next()); };
     cluster::ReplayTotals replay;
     const int64_t begin = clock_.mono_ns();
     CLEW_ASSIGN(node_, cluster::Node::open(std::move(ports), config_.node, &replay, [&events](Status status) {
@@ -143,15 +156,8 @@ class Process {
 
     std::vector<boost::asio::io_context*> contexts;
     for (const auto& loop : loops_) contexts.push_back(&loop->context());
-    const api::QueryDeps deps{*node_, clock_, kVersion};
     servers_ = std::make_unique<api::Servers>(
-        config_.servers,
-        api::Servers::Node{*node_, *node_, std::move(contexts), read_process_stats, kVersion,
-                           [deps](api::HttpRouter& http, api::HttpRouter& tempo) {
-                             api::add_query_routes(http, deps, api::QueryPort::kJaeger);
-                             api::add_query_routes(tempo, deps, api::QueryPort::kTempo);
-                           }},
-        config_.node.limits);
+        config_.servers, api::Servers::Node{*node_, *node_, clock_, std::move(contexts), read_process_stats, kVersion}, config_.node.limits);
     CLEW_TRY(servers_->start());
     servers_->set_ready(true);
     return {};
