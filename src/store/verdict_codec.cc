@@ -127,4 +127,29 @@ bool read_verdicts(ByteReader& reader, std::span<const model::SpanId> ids, int64
   return reader.ok();
 }
 
+bool skip_verdicts(ByteReader& reader) {
+  const auto skip_ids = [&reader] {
+    for (uint64_t n = reader.varint(); n > 0 && reader.ok(); --n) {
+      if (reader.varint() == 0) reader.skip(8);
+    }
+  };
+  for (uint64_t n = reader.varint(); n > 0 && reader.ok(); --n) {
+    reader.skip(1);
+    for (int i = 0; i < 7; ++i) reader.varint();
+    skip_ids();
+    for (uint64_t findings = reader.varint(); findings > 0 && reader.ok(); --findings) {
+      reader.skip(2);
+      reader.varint();
+      skip_ids();
+      reader.prefixed_bytes();
+    }
+    for (uint64_t skews = reader.varint(); skews > 0 && reader.ok(); --skews) {
+      reader.prefixed_bytes();
+      reader.prefixed_bytes();
+      for (int i = 0; i < 3; ++i) reader.varint();
+    }
+  }
+  return reader.ok();
+}
+
 }  // namespace clew::store

@@ -25,5 +25,7 @@ void append_verdicts(std::span<const model::Verdict> verdicts, std::span<const m
 // Appends to `out`. False when malformed. `ids`: of the part's spans, in order.
 bool read_verdicts(ByteReader& reader, std::span<const model::SpanId> ids, int64_t base_ns,
                    std::vector<model::Verdict>& out);
+// Steps over them.
+bool skip_verdicts(ByteReader& reader);
 
 }  // namespace clew::store
