@@ -125,7 +125,7 @@ class Audit {
       }
       for (const auto trace : traces) {
         ++found;
-        const std::string id(std::string_view(trace["traceId"]));
+        const std::string id{std::string_view(trace["traceId"])};
         if (!sent.contains(id)) {
           std::printf("phantom: trace %s was never sent\n", id.c_str());
           return false;

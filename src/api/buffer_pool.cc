@@ -7,7 +7,7 @@ namespace clew::api {
 std::string BufferPool::take(size_t size) {
   std::string buffer;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     // The most recent one that is large enough (its pages are still in a cache), else the most recent.
     size_t pick = kept_.size();
     for (size_t i = kept_.size(); i-- > 0;) {
@@ -32,7 +32,7 @@ std::string BufferPool::take(size_t size) {
 void BufferPool::give(std::string buffer) {
   const size_t bytes = buffer.capacity();
   if (bytes > kMaxBufferBytes || bytes < 512) return;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (kept_.size() >= kMaxKept || kept_bytes_ + bytes > kMaxKeptBytes) return;
   kept_bytes_ += bytes;
   kept_.push_back(std::move(buffer));

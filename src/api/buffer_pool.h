@@ -7,9 +7,10 @@
 
 #include <cstddef>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
+
+#include "base/mutex.h"
 
 namespace clew::api {
 
@@ -29,9 +30,9 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
 
  private:
   BufferPool() = default;
-  std::mutex mutex_;
-  std::vector<std::string> kept_;   // guarded by mutex_
-  size_t kept_bytes_ = 0;           // guarded by mutex_
+  Mutex mutex_;
+  std::vector<std::string> kept_ GUARDED_BY(mutex_);
+  size_t kept_bytes_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace clew::api

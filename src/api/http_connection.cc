@@ -346,6 +346,7 @@ void HttpConnection::read_lost() {
 void HttpConnection::run_call() {
   state_ = State::kHandling;
   no_deadline();
+  handling_since_ = Clock::now();
   static const std::shared_ptr<const std::string> kEmpty = std::make_shared<const std::string>();
   auto body = body_size_ == 0 && body_filled_ == 0 ? kEmpty : shared_->pool->share(std::move(body_));
   body_ = std::string();
@@ -393,6 +394,7 @@ void HttpConnection::refuse(HttpResponse response) {
 
 void HttpConnection::respond(HttpResponse response) {
   if (state_ == State::kClosed) return;
+  if (state_ == State::kHandling) shared_->counters.durations.add(Clock::now() - handling_since_);
   state_ = State::kWriting;
   keep_alive_ = keep_alive_ && !draining_;
   reply_ = std::move(response);

@@ -85,6 +85,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   State state_ = State::kHandshake;
   bool draining_ = false;
   Clock::time_point deadline_;
+  Clock::time_point handling_since_;
 
   std::unique_ptr<char[]> in_;             // bytes received and not yet used: [begin_, end_)
   size_t in_capacity_ = 0, begin_ = 0, end_ = 0;

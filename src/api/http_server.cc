@@ -23,8 +23,8 @@ std::chrono::milliseconds sweep_interval(const HttpLimits& limits) {
 
 void sweep(const std::shared_ptr<HttpShared>& shared, HttpLane& lane) {
   lane.sweeping = true;
-  lane.sweep.expires_after(sweep_interval(shared->options.limits));
-  lane.sweep.async_wait([shared, &lane](ErrorCode error) {
+  auto timer = std::make_shared<HttpLane::Timer>(lane.io, sweep_interval(shared->options.limits));
+  timer->async_wait([shared, timer, &lane](ErrorCode error) {
     lane.sweeping = false;
     if (error) return;
     const auto now = std::chrono::steady_clock::now();
@@ -93,7 +93,7 @@ class HttpServer::Listener : public std::enable_shared_from_this<HttpServer::Lis
       self->pause_.cancel();
       self->shared_->stopped_accepting.store(true);
       for (auto& lane : self->shared_->lanes) {
-        asio::post(lane->io, [self, &lane = *lane] { each_connection(lane, [](HttpConnection& c) { c.drain(); }); });
+        asio::post(lane->io, [shared = self->shared_, &lane = *lane] { each_connection(lane, [](HttpConnection& c) { c.drain(); }); });
       }
       self->grace_.expires_after(std::chrono::milliseconds(grace_ms));
       self->grace_.async_wait([self](ErrorCode error) {
@@ -103,17 +103,20 @@ class HttpServer::Listener : public std::enable_shared_from_this<HttpServer::Lis
     });
   }
 
+  // The loops may run or have stopped: what runs no more is destroyed with its loop.
   void stop() {
     shared_->draining.store(true);
-    ErrorCode ignored;
-    acceptor_.close(ignored);
-    pause_.cancel();
-    grace_.cancel();
+    asio::post(acceptor_.get_executor(), [self = shared_from_this()] {
+      ErrorCode ignored;
+      self->acceptor_.close(ignored);
+      self->pause_.cancel();
+      self->grace_.cancel();
+    });
   }
 
   void close_all() {
     for (auto& lane : shared_->lanes) {
-      asio::post(lane->io, [self = shared_from_this(), &lane = *lane] { each_connection(lane, [](HttpConnection& c) { c.close(); }); });
+      asio::post(lane->io, [shared = shared_, &lane = *lane] { each_connection(lane, [](HttpConnection& c) { c.close(); }); });
     }
   }
 
@@ -194,6 +197,7 @@ HttpServerStats HttpServer::stats() const {
   stats.requests = c.requests.load();
   stats.bad_requests = c.bad_requests.load();
   for (size_t i = 0; i < 6; ++i) stats.responses[i] = c.responses[i].load();
+  stats.durations = c.durations.read();
   return stats;
 }
 

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "api/buffer_pool.h"
+#include "api/duration_histogram.h"
 #include "api/http_service.h"
 #include "api/server_options.h"
 #include "base/function.h"
@@ -33,6 +34,7 @@ struct HttpServerStats {
   uint64_t requests = 0;
   uint64_t bad_requests = 0;         // heads that do not parse, oversized heads, broken chunks
   uint64_t responses[6] = {};        // by hundreds of the status
+  DurationHistogram::Snapshot durations;  // from a complete request to its reply
 };
 
 class HttpServer {

@@ -1,5 +1,6 @@
 // What the connections of one HttpServer share, and what those of one loop share. Internal to HttpServer.
 //
+// Nothing here belongs to a loop (no socket, no timer): the last connection of any loop may be the one that lets go of it.
 // HttpShared is constant after start() but for its counters (atomics). An HttpLane is touched on its loop only, except
 // `open`, which the listener reads to choose the emptiest loop.
 #pragma once
@@ -15,6 +16,7 @@
 
 #include "api/buffer_pool.h"
 #include "api/cors.h"
+#include "api/duration_histogram.h"
 #include "api/http_service.h"
 #include "api/server_options.h"
 #include "api/tls.h"
@@ -27,14 +29,14 @@ class HttpConnection;
 struct HttpCounters {
   std::atomic<uint64_t> accepted{0}, refused{0}, open{0}, timeouts{0}, tls_failures{0}, requests{0}, bad_requests{0};
   std::atomic<uint64_t> responses[6] = {};
+  DurationHistogram durations;
 };
 
 struct HttpLane {
   using Timer = boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
                                                   boost::asio::io_context::executor_type>;
-  explicit HttpLane(boost::asio::io_context& loop) : io(loop), sweep(loop) {}
+  explicit HttpLane(boost::asio::io_context& loop) : io(loop) {}
   boost::asio::io_context& io;
-  Timer sweep;
   bool sweeping = false;
   std::unordered_set<HttpConnection*> connections;
   std::atomic<uint64_t> open{0};

@@ -1,5 +1,6 @@
 #include "api/otlp_http.h"
 
+#include "api/query_common.h"
 #include "api/text.h"
 
 namespace clew::api {

@@ -25,6 +25,7 @@ void OtlpReceiver::receive(OtlpRequest request, UniqueFunction<void(OtlpOutcome)
   received_bytes_.fetch_add(request.body->size(), std::memory_order_relaxed);
   const auto fail = [&](Code code, std::string message, uint32_t retry_after_ms) {
     failed_.fetch_add(1, std::memory_order_relaxed);
+    request.lease.release();  // before the client can know
     done({Status(code, std::move(message)), 0, {}, retry_after_ms});
   };
 
@@ -49,7 +50,10 @@ void OtlpReceiver::receive(OtlpRequest request, UniqueFunction<void(OtlpOutcome)
     body = pool_->share(std::move(protobuf));
   }
   inflated_bytes_.fetch_add(body->size(), std::memory_order_relaxed);
-  if (body->empty()) return done({});  // an empty request is a success
+  if (body->empty()) {  // a success
+    request.lease.release();
+    return done({});
+  }
 
   service_.ingest({std::move(request.tenant), std::move(body)},
                   [this, lease = std::move(request.lease), answer = std::move(done)](cluster::IngestReply reply) mutable {

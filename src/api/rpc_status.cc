@@ -93,27 +93,4 @@ std::string encode_export_response(WireFormat format, uint64_t rejected_spans, s
   return out;
 }
 
-int http_status_of(Code code) {
-  switch (code) {
-    case Code::kOk: return 200;
-    case Code::kCancelled: return 499;
-    case Code::kInvalidArgument:
-    case Code::kFailedPrecondition:
-    case Code::kOutOfRange: return 400;
-    case Code::kDeadlineExceeded: return 504;
-    case Code::kNotFound: return 404;
-    case Code::kAlreadyExists:
-    case Code::kAborted: return 409;
-    case Code::kPermissionDenied: return 403;
-    case Code::kResourceExhausted: return 429;
-    case Code::kUnimplemented: return 501;
-    case Code::kUnavailable: return 503;
-    case Code::kUnauthenticated: return 401;
-    case Code::kUnknown:
-    case Code::kInternal:
-    case Code::kDataLoss: return 500;
-  }
-  return 500;
-}
-
 }  // namespace clew::api

@@ -1,6 +1,6 @@
 // google.rpc.Status and ExportTraceServiceResponse as bytes, in protobuf and JSON: the replies of the OTLP receivers. Written
 // by hand because they are a few bytes on the hot path of acknowledging; tests read them back with the generated classes.
-// Also the canonical mapping of codes to HTTP statuses (google/rpc/code.proto). Pure; any thread.
+// Pure; any thread.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,6 @@ std::string encode_rpc_status(WireFormat format, Code code, std::string_view mes
 
 // Empty `message` and no rejected spans: partial_success unset (an empty protobuf message, "{}" in JSON).
 std::string encode_export_response(WireFormat format, uint64_t rejected_spans, std::string_view message);
-
-int http_status_of(Code code);
 
 // Appends a JSON string literal, quotes included; invalid UTF-8 becomes U+FFFD so that the reply stays valid JSON.
 void append_json_text(std::string& out, std::string_view text);

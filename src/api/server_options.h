@@ -59,7 +59,7 @@ struct GrpcEndpoint {
   uint64_t max_recv_msg_size = 64ull << 20;      // bytes; before and after inflating
   uint32_t max_concurrent_streams = 1024;        // of one connection
   uint32_t threads = 1;                          // completion queues, one thread each
-  uint32_t max_pending_calls = 256;              // accepted and not yet answered, of one thread; more wait unread
+  uint32_t max_pending_calls = 1024;             // accepted and not yet answered; more are refused as retryable
   uint64_t memory_quota_bytes = 256ull << 20;    // of gRPC's own buffers
   uint32_t keepalive_time_ms = 120'000;          // pings an idle client after this
   uint32_t keepalive_timeout_ms = 20'000;

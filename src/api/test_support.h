@@ -1,5 +1,7 @@
-// For the tests of api/ only: a node that answers as it is told, loops on threads, a client that speaks bytes.
+// For the tests and benchmarks of api/ only: a node that answers as it is told, loops on threads, a client that speaks bytes.
 #pragma once
+
+#include <pthread.h>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -7,6 +9,7 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 #include <condition_variable>
+#include <ctime>
 #include <deque>
 #include <functional>
 #include <future>
@@ -88,6 +91,17 @@ class Loops {
     for (auto& thread : threads_) {
       if (thread.joinable()) thread.join();
     }
+  }
+  double cpu_seconds() {  // of all loop threads so far
+    double total = 0;
+    for (auto& thread : threads_) {
+      clockid_t clock;
+      timespec time{};
+      if (pthread_getcpuclockid(thread.native_handle(), &clock) == 0 && clock_gettime(clock, &time) == 0) {
+        total += static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+      }
+    }
+    return total;
   }
   std::vector<boost::asio::io_context*> all() const {
     std::vector<boost::asio::io_context*> out;

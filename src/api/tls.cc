@@ -54,13 +54,13 @@ Result<SslContext> load_tls(const TlsOptions& options) {
 Status TlsReloader::reload() {
   if (!options_.enabled()) return {};
   CLEW_ASSIGN(SslContext fresh, load_tls(options_));
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   current_ = std::move(fresh);
   return {};
 }
 
 SslContext TlsReloader::current() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return current_;
 }
 

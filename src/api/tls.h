@@ -5,9 +5,9 @@
 
 #include <boost/asio/ssl/context.hpp>
 #include <memory>
-#include <mutex>
 
 #include "api/server_options.h"
+#include "base/mutex.h"
 #include "base/status.h"
 
 namespace clew::api {
@@ -26,8 +26,8 @@ class TlsReloader {
 
  private:
   const TlsOptions options_;
-  mutable std::mutex mutex_;
-  SslContext current_;  // guarded by mutex_
+  mutable Mutex mutex_;
+  SslContext current_ GUARDED_BY(mutex_);
 };
 
 }  // namespace clew::api

@@ -181,7 +181,8 @@ TEST(Tags, Json) {
     return result.ok() ? show(*result) : result.error().message;
   };
   EXPECT_EQ(shown("{}"), "true");
-  EXPECT_EQ(shown(R"({"http.method":"GET","n":5,"b":true})"), "(and any[http.method]=u'GET' any[n]=u'5' any[b]=u'true')");
+  EXPECT_EQ(shown(R"({"http.method":"GET","n":5,"b":true})"),
+            "(and any[http.method]=u'GET' any[n]=u'5' any[b]=u'true')");
   EXPECT_NE(shown("[1]").find("tags must be a JSON object"), std::string::npos);
   EXPECT_NE(shown(R"({"a":{}})").find("must be a text, a number or a boolean"), std::string::npos);
 }

@@ -1,19 +1,21 @@
 // The `clew` program: finds the subcommand and runs it.
 #include <CLI/CLI.hpp>
-#include <csignal>
 
 #include "app/commands.h"
 #include "app/version.h"
 
 int main(int argc, char** argv) {
-  // A peer that goes away is an error of that write, not the end of the program.
-  std::signal(SIGPIPE, SIG_IGN);
   CLI::App program("Clew: a trace store that tells whether a trace is whole");
   program.set_version_flag("--version", std::string("clew ") + clew::app::kVersion);
   program.require_subcommand(1);
   program.get_formatter()->column_width(32);
   int exit_code = 0;
+  clew::app::add_serve(program, exit_code);
+  clew::app::add_import(program, exit_code);
+  clew::app::add_trace(program, exit_code);
+  clew::app::add_search(program, exit_code);
   clew::app::add_bench(program, exit_code);
+  clew::app::add_verify(program, exit_code);
   clew::app::add_config(program, exit_code);
   try {
     program.parse(argc, argv);

@@ -1,6 +1,6 @@
-// The version of the program, as CMakeLists.txt has it.
+// The version of the program: that of the CMake project.
 #pragma once
 
 namespace clew::app {
-inline constexpr char kVersion[] = "0.1.0";
+inline constexpr char kVersion[] = CLEW_VERSION;
 }  // namespace clew::app

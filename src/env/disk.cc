@@ -26,8 +26,8 @@ Result<std::string> read_file(Disk& disk, const std::string& path, uint64_t max_
   CLEW_ASSIGN(auto file, disk.open(path, {}));
   CLEW_ASSIGN(const uint64_t size, file->size());
   if (size > max_bytes) {
-    return Error{Code::kResourceExhausted, path + ": " + std::to_string(size) + " bytes, more than the allowed " +
-                                               std::to_string(max_bytes)};
+    return Error{Code::kResourceExhausted,
+                 path + ": " + std::to_string(size) + " bytes, more than the allowed " + std::to_string(max_bytes)};
   }
   std::string content(size, '\0');
   CLEW_ASSIGN(const size_t got, file->read_at(0, content.data(), size));

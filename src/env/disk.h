@@ -1,10 +1,11 @@
-// The port to stable storage. os/ implements it on POSIX files, sim/ on memory with lost writes, torn sectors and crashes.
+// The port to stable storage. os/ implements it on POSIX files, sim/ on memory with lost writes, torn sectors and
+// crashes.
 //
-// Two manners: `submit_*` (any loop; completes by a task on that loop) for the write path of a loop, and blocking calls,
-// allowed only inside offloaded work and during start-up. Nothing above os/ maps a file.
-// What survives a crash: bytes of a file after a successful sync() of it; names (create, rename, remove) after a
-// successful sync_dir() of the directory. Anything else may be lost, kept, or torn at 512-byte sectors.
-// A failed write or sync is never retried on admitted data: the caller halts.
+// Two manners: `submit_*` (any loop; completes by a task on that loop) for the write path of a loop, and blocking
+// calls, allowed only inside offloaded work and during start-up. Nothing above os/ maps a file. What survives a crash:
+// bytes of a file after a successful sync() of it; names (create, rename, remove) after a successful sync_dir() of the
+// directory. Anything else may be lost, kept, or torn at 512-byte sectors. A failed write or sync is never retried on
+// admitted data: the caller halts.
 #pragma once
 
 #include <cstdint>
@@ -45,8 +46,8 @@ class File {
   // Blocking. read_at returns fewer bytes only at the end of the file.
   virtual Result<size_t> read_at(uint64_t offset, char* out, size_t size) const = 0;
   virtual Status write_at(uint64_t offset, std::string_view bytes) = 0;
-  virtual Status sync() = 0;                            // fdatasync: data and size
-  virtual Status preallocate(uint64_t size) = 0;        // reserves blocks up to `size`; kResourceExhausted when full
+  virtual Status sync() = 0;                      // fdatasync: data and size
+  virtual Status preallocate(uint64_t size) = 0;  // reserves blocks up to `size`; kResourceExhausted when full
   virtual Status truncate(uint64_t size) = 0;
   virtual Result<uint64_t> size() const = 0;
 
@@ -60,7 +61,7 @@ struct OpenOptions {
   bool create = false;     // create when absent
   bool exclusive = false;  // fail when present
   bool writable = false;
-  bool direct = false;     // bypass the page cache where the file system can; alignment rules above apply
+  bool direct = false;  // bypass the page cache where the file system can; alignment rules above apply
 };
 
 struct DiskSpace {
@@ -78,7 +79,8 @@ class Disk {
   virtual Status sync_dir(const std::string& path) = 0;
   virtual Result<std::vector<std::string>> list(const std::string& path) = 0;  // names, sorted; no . and ..
   virtual Result<DiskSpace> space(const std::string& path) = 0;
-  // Takes the directory for this process; the lock ends with the returned object. kFailedPrecondition when another has it.
+  // Takes the directory for this process; the lock ends with the returned object. kFailedPrecondition when another has
+  // it.
   virtual Result<std::unique_ptr<File>> lock_dir(const std::string& path) = 0;
 };
 

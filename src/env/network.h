@@ -1,5 +1,5 @@
-// The port for byte streams between nodes (peers, the cluster protocols). api/'s own sockets (HTTP, gRPC) do not use it:
-// they are the one declared exception.
+// The port for byte streams between nodes (peers, the cluster protocols). api/'s own sockets (HTTP, gRPC) do not use
+// it: they are the one declared exception.
 //
 // All calls and callbacks are on the loop that is passed in. Streams are ordered and reliable until they fail; after
 // `on_closed` no callback comes. os/ implements it on TCP, sim/ on a simulated network.
@@ -25,9 +25,9 @@ class Stream {
     UniqueFunction<void()> on_writable;               // pending_bytes() fell to zero
   };
   virtual void start(Handler handler) = 0;
-  virtual void write(std::string bytes) = 0;     // queued without limit: watch pending_bytes()
+  virtual void write(std::string bytes) = 0;  // queued without limit: watch pending_bytes()
   virtual uint64_t pending_bytes() const = 0;
-  virtual std::string peer() const = 0;          // "10.0.0.2:4330"
+  virtual std::string peer() const = 0;  // "10.0.0.2:4330"
 };
 
 class Listener {
@@ -39,7 +39,8 @@ class Listener {
 class Network {
  public:
   virtual ~Network() = default;
-  virtual void connect(Loop& loop, const std::string& address, UniqueFunction<void(Result<std::unique_ptr<Stream>>)> done) = 0;
+  virtual void connect(Loop& loop, const std::string& address,
+                       UniqueFunction<void(Result<std::unique_ptr<Stream>>)> done) = 0;
   virtual Result<std::unique_ptr<Listener>> listen(Loop& loop, const std::string& address,
                                                    UniqueFunction<void(std::unique_ptr<Stream>)> on_accept) = 0;
 };

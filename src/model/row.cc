@@ -7,6 +7,7 @@
 namespace clew::model {
 namespace {
 
+const uint64_t kEmptyTextHash = stable_hash64({});
 constexpr uint8_t kTypes = static_cast<uint8_t>(ValueType::kRaw) + 1;
 
 void refuse(ByteReader& reader) { reader.skip(~uint64_t{0}); }
@@ -351,12 +352,12 @@ uint64_t row_hash(const Dictionary& dictionary, std::string_view row) {
   RowTail tail;
   if (!parse_row_tail(dictionary, head, attributes.position(), tail)) return 0;
   if (tail.flags != 0) hash.add_optional(kPartFlags, tail.flags);
-  if (head.presence & kHasTraceState) {
-    hash.add_optional(kPartTraceState, strref_hash(dictionary, tail.trace_state, scratch));
-  }
-  if (head.presence & kHasStatusMessage) {
-    hash.add_optional(kPartStatusMessage, strref_hash(dictionary, tail.status_message, scratch));
-  }
+  const auto add_text = [&](ContentPart part, const StrRef& ref) {
+    const uint64_t text = strref_hash(dictionary, ref, scratch);
+    if (text != kEmptyTextHash) hash.add_optional(part, text);
+  };
+  if (head.presence & kHasTraceState) add_text(kPartTraceState, tail.trace_state);
+  if (head.presence & kHasStatusMessage) add_text(kPartStatusMessage, tail.status_message);
   if (tail.dropped_attributes != 0 || tail.dropped_events != 0 || tail.dropped_links != 0) {
     hash.add_optional(kPartDropped, tail.dropped_attributes);
     hash.add(uint64_t{tail.dropped_events} << 32 | tail.dropped_links);

@@ -154,8 +154,8 @@ std::string_view Arena::keep(std::string_view bytes) {
   if (bytes.size() > left_) {
     const size_t wanted = std::clamp<size_t>(bytes_, kMinChunk, kMaxChunk);
     const size_t size = std::max(wanted, bytes.size());
-    chunks_.push_back(std::make_unique_for_overwrite<char[]>(size));
-    bytes_ += size;
+    chunks_.push_back(std::make_unique<char[]>(size + kReadableBehind));
+    bytes_ += size + kReadableBehind;
     if (bytes.size() > kMaxChunk / 4) {  // a chunk of its own: what is left of the current one stays in use
       std::memcpy(chunks_.back().get(), bytes.data(), bytes.size());
       return {chunks_.back().get(), bytes.size()};

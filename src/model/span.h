@@ -21,6 +21,9 @@ namespace clew::model {
 // Chunked storage for borrowed bytes: addresses stay.
 class Arena {
  public:
+  // After what keep() returned, at least so many bytes may be read (not relied upon), so that comparisons go in blocks. Not
+  // for the empty text.
+  static constexpr size_t kReadableBehind = 32;
   std::string_view keep(std::string_view bytes);
   uint64_t memory_bytes() const { return bytes_; }
 

@@ -21,7 +21,8 @@ constexpr size_t kMaxPlaceholders = kMaxTemplatedBytes / 2;
 struct SplitText {
   uint32_t text_size = 0;
   uint32_t number_count = 0;
-  char text[kMaxTemplatedBytes + 2];  // a placeholder is never longer than what it stands for, but for one last digit
+  // A placeholder is never longer than what it stands for, but for one last digit; 32 bytes more may be read.
+  char text[kMaxTemplatedBytes + 2 + 32];
   uint64_t numbers[kMaxPlaceholders];
 };
 // As split_template, into fixed storage.

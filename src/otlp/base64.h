@@ -11,8 +11,8 @@ namespace clew::otlp {
 void append_base64(std::string_view bytes, std::string& out);
 // Room that decoding `size` characters may need.
 constexpr size_t base64_decoded_bound(size_t size) { return size / 4 * 3 + 3; }
-// Writes at `out`, which has base64_decoded_bound(text.size()) bytes; the number written, or -1 when `text` is not base64.
-// Left-over bits of the last character must be zero, so that no two texts mean the same bytes by accident.
+// Writes at `out`, which has base64_decoded_bound(text.size()) bytes; the number written, or -1 when `text` is not
+// base64. Left-over bits of the last character must be zero, so that no two texts mean the same bytes by accident.
 ptrdiff_t decode_base64(std::string_view text, char* out);
 
 }  // namespace clew::otlp

@@ -19,7 +19,7 @@ class Buffer {
   void wrote(const char* end) { size_ = static_cast<size_t>(end - data_.get()); }
   void append(std::string_view bytes) {
     char* to = room(bytes.size());
-    std::memcpy(to, bytes.data(), bytes.size());
+    if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
     size_ += bytes.size();
   }
   void append_varint(uint64_t v) { wrote(put_varint(room(kMaxVarintBytes), v)); }

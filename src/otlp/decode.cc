@@ -10,6 +10,7 @@
 #include "model/any_value.h"
 #include "model/wire.h"
 #include "otlp/buffer.h"
+#include "otlp/fast_varint.h"
 #include "otlp/text_coder.h"
 
 namespace clew::otlp {
@@ -41,16 +42,49 @@ struct Key {
 // order, so the next key is nearly always one of a node's few children, found by comparing bytes, without hashing; and a
 // list's last node knows its shape code.
 struct Node {
-  const char* key_text = nullptr;
-  uint32_t key_size = 0;
-  ValueType type = ValueType::kEmpty;
+  char key_start[kWindow] = {};  // the first bytes of the key, in the node itself: no second cache line
   Key* key = nullptr;
   uint32_t first_child = kNone;
   uint32_t next_sibling = kNone;
-  uint32_t children = 0;
+  uint32_t parent = kNone;
   uint32_t shape = kNone;  // of the list that ends here; kNone: the dictionary does not take it
   uint32_t generation = 0;
+  uint16_t key_size = 0;
+  ValueType type = ValueType::kEmpty;
+  uint8_t children = 0;
 };
+
+// The nodes that a list with this hint took last time. Spans (events) of one name have the same keys, so a hint by name
+// spares the search among children, which no branch predictor would get right.
+struct Path {
+  static constexpr size_t kLength = 16;
+  uint32_t nodes[kLength] = {};
+};
+constexpr size_t kPaths = 512;
+
+// A whole KeyValue met before, with what it became in the row: most attributes of most spans are repeated to the byte, and
+// these then cost one compare instead of being parsed.
+struct Memo {
+  static constexpr size_t kMinBytes = 16;
+  static constexpr size_t kMaxBytes = 104;
+  uint32_t generation = 0;  // of the dictionary whose code it holds
+  uint8_t size = 0;
+  uint8_t value_size = 0;
+  ValueType type = ValueType::kEmpty;
+  bool used = false;        // since it was last spared
+  Key* key = nullptr;
+  char value[8] = {};
+  char bytes[kMaxBytes] = {};
+
+  bool equals(const char* other) const {
+    if (!same_sixteen(bytes, other) || !same_sixteen(bytes + size - 16, other + size - 16)) return false;
+    for (size_t i = 16; i + 16 < size; i += 16) {
+      if (!same_sixteen(bytes + i, other + i)) return false;
+    }
+    return true;
+  }
+};
+constexpr size_t kMemos = 2048;
 
 struct SeededHash {
   uint64_t seed;
@@ -66,7 +100,7 @@ struct Plain {
 
 // The usual encoding of a KeyValue, key before value, lengths below 128 or in two bytes. Whatever differs is left to
 // model::read_key_value.
-inline bool parse_usual(std::string_view message, Plain& out) {
+[[gnu::always_inline]] inline bool parse_usual(std::string_view message, const char* limit, Plain& out) {
   const char* p = message.data();
   const char* const end = p + message.size();
   if (message.size() < 6 || p[0] != 0x0a) return false;
@@ -115,6 +149,14 @@ inline bool parse_usual(std::string_view message, Plain& out) {
       return size == 2 && out.number <= 1;
     case 0x18: {
       out.type = ValueType::kInt;
+      if (size == 2) {
+        out.number = static_cast<uint8_t>(*p);
+        return out.number < 0x80;
+      }
+      if (limit - p >= 8) {
+        const size_t length = read_short_varint(p, out.number);
+        if (length != 0) return length == static_cast<size_t>(end - p);
+      }
       uint64_t v = 0;
       for (int shift = 0; p < end && shift < 63; shift += 7) {
         const auto byte = static_cast<uint8_t>(*p++);
@@ -151,24 +193,43 @@ class Learnt {
   void count_stray_list() { ++stray_lists_; }
 
   // The child of `at` for this step, or kNone.
-  uint32_t find_child(uint32_t at, std::string_view key, ValueType type) const {
+  uint32_t find_child(uint32_t at, std::string_view key, ValueType type, const char* limit) const {
     for (uint32_t i = nodes_[at].first_child; i != kNone; i = nodes_[i].next_sibling) {
-      const Node& child = nodes_[i];
-      if (child.key_size == key.size() && child.type == type && same_bytes(child.key_text, key.data(), key.size())) {
-        return i;
-      }
+      if (is_step(i, at, key, type, limit)) return i;
     }
     return kNone;
   }
+  // Whether `index` is the child of `at` for this step.
+  [[gnu::always_inline]] bool is_step(uint32_t index, uint32_t at, std::string_view key, ValueType type, const char* limit) const {
+    if (index >= nodes_.size()) return false;
+    const Node& node = nodes_[index];
+    if (node.parent != at || node.key_size != key.size() || node.type != type) return false;
+    if (key.size() <= kWindow && static_cast<size_t>(limit - key.data()) >= kWindow) {
+      return same_in_window(node.key_start, key.data(), key.size());
+    }
+    return same_bytes(node.key->text.data(), key.data(), key.size());
+  }
+  bool is_step(uint32_t index, uint32_t at, const Key* key, ValueType type) const {
+    return index < nodes_.size() && nodes_[index].parent == at && nodes_[index].key == key && nodes_[index].type == type;
+  }
+  Memo& memo(uint32_t node, const char* bytes, size_t size) {
+    uint64_t low, high;
+    std::memcpy(&low, bytes + size - 16, 8);
+    std::memcpy(&high, bytes + size - 8, 8);
+    const uint64_t h = (low + node) * 0xd6e8feb86659fd93ull ^ high * 0xa0761d6478bd642full;
+    return memos_[(h ^ h >> 31) * 0xe7037ed1a0b428dbull >> 53];
+  }
+  Path& path(uint32_t hint) { return paths_[hint % kPaths]; }
   // A new child, or kNone when there is no place.
   uint32_t add_child(uint32_t at, Key& key, ValueType type) {
     if (nodes_[at].children >= kMaxChildren || nodes_.size() >= kMaxNodes) return kNone;
     const auto index = static_cast<uint32_t>(nodes_.size());
     Node child;
-    child.key_text = key.text.data();
-    child.key_size = static_cast<uint32_t>(key.text.size());
+    key.text.copy(child.key_start, kWindow);
+    child.key_size = static_cast<uint16_t>(key.text.size());
     child.type = type;
     child.key = &key;
+    child.parent = at;
     child.next_sibling = nodes_[at].first_child;
     nodes_.push_back(child);
     nodes_[at].first_child = index;
@@ -189,6 +250,7 @@ class Learnt {
 
  private:
   void forget() {
+    memos_.assign(kMemos, {});
     keys_.clear();
     forget_nodes();
   }
@@ -199,6 +261,8 @@ class Learnt {
   }
   std::unordered_map<std::string_view, std::unique_ptr<Key>, SeededHash> keys_;
   std::vector<Node> nodes_;
+  std::vector<Memo> memos_;
+  std::vector<Path> paths_ = std::vector<Path>(kPaths);
   uint32_t stray_lists_ = 0;
 };
 
@@ -211,27 +275,55 @@ class ListWriter {
   void begin(model::Dictionary& dictionary, Learnt& learnt) {
     dictionary_ = &dictionary;
     learnt_ = &learnt;
+    path_ = &learnt.path(0);
     at_ = 0;
     values_.clear();
     steps_.clear();
   }
 
-  Reject add(std::string_view key_value) {
+  // Any number that lists with the same keys share; before the first add().
+  void hint(uint32_t number) { path_ = &learnt_->path(number); }
+
+  // Up to `limit` may be read.
+  Reject add(std::string_view key_value, const char* limit) {
+    Memo* memo = nullptr;
+    if (at_ != kNone && steps_.size() < Path::kLength && key_value.size() >= Memo::kMinBytes &&
+        key_value.size() <= Memo::kMaxBytes) {
+      const uint32_t predicted = path_->nodes[steps_.size()];
+      memo = &learnt_->memo(predicted, key_value.data(), key_value.size());
+      if (memo->size == key_value.size() && memo->generation == texts_.generation() &&
+          learnt_->is_step(predicted, at_, memo->key, memo->type) && memo->equals(key_value.data())) {
+        at_ = predicted;
+        memo->used = true;
+        memo->key->habit.count();
+        char* out = values_.room(sizeof memo->value);
+        std::memcpy(out, memo->value, sizeof memo->value);
+        values_.wrote(out + memo->value_size);
+        steps_.push_back({memo->key->text, memo->key, memo->type, static_cast<uint32_t>(values_.size())});
+        return Reject::kNone;
+      }
+    }
     Plain attribute;
-    if (!parse_usual(key_value, attribute)) {
+    bool usual = true;
+    if (!parse_usual(key_value, limit, attribute)) {
+      usual = false;
       if (Reject reject = parse_unusual(key_value, attribute); reject != Reject::kNone) return reject;
     } else if (attribute.type == ValueType::kComplex) {
       if (Reject reject = check_complex(attribute.bytes); reject != Reject::kNone) return reject;
     }
     Key* key = nullptr;
-    const uint32_t child = at_ != kNone ? learnt_->find_child(at_, attribute.key, attribute.type) : kNone;
-    if (child != kNone) {
-      at_ = child;
-      key = learnt_->node(child).key;
-    } else if (Reject reject = leave_path(attribute, key); reject != Reject::kNone) {
-      return reject;
+    const size_t step = steps_.size();
+    if (step < Path::kLength && at_ != kNone &&
+        learnt_->is_step(path_->nodes[step], at_, attribute.key, attribute.type, limit)) {
+      at_ = path_->nodes[step];
+      key = learnt_->node(at_).key;
+    } else {
+      if (const Reject reject = find_step(attribute, limit, key); reject != Reject::kNone) return reject;
+      if (step < Path::kLength && at_ != kNone) path_->nodes[step] = at_;
     }
-    if (!write_value(attribute, key)) return Reject::kInvalidUtf8;
+    const size_t value_begin = values_.size();
+    if (!write_value(attribute, limit, key)) return Reject::kInvalidUtf8;
+    if (memo != nullptr && usual && key != nullptr) remember(*memo, key_value, attribute.type, *key, value_begin);
     steps_.push_back({attribute.key, key, attribute.type, static_cast<uint32_t>(values_.size())});
     return Reject::kNone;
   }
@@ -268,10 +360,29 @@ class ListWriter {
     uint32_t values_end;
   };
 
+  // Takes the place of a memo that was not used for a while. Of texts, only those that went by code.
+  void remember(Memo& memo, std::string_view key_value, ValueType type, Key& key, size_t value_begin) {
+    const std::string_view value = values_.view().substr(value_begin);
+    if (value.size() > sizeof memo.value) return;
+    if (type == ValueType::kString && (value[0] & 3) != static_cast<char>(model::StrMode::kCode)) return;
+    if (memo.used && memo.generation == texts_.generation()) {
+      memo.used = false;
+      return;
+    }
+    memo.generation = texts_.generation();
+    memo.size = static_cast<uint8_t>(key_value.size());
+    memo.value_size = static_cast<uint8_t>(value.size());
+    memo.type = type;
+    memo.used = false;
+    memo.key = &key;
+    value.copy(memo.value, sizeof memo.value);
+    key_value.copy(memo.bytes, Memo::kMaxBytes);
+  }
+
   Reject parse_unusual(std::string_view key_value, Plain& out) {
     Attribute attribute;
     if (!model::read_key_value(key_value, attribute)) return Reject::kMalformed;
-    out.key = attribute.key;
+    out.key = attribute.key.empty() ? key_value.substr(0, 0) : attribute.key;  // never a null pointer
     out.type = attribute.value.type;
     out.bytes = attribute.value.bytes;
     switch (out.type) {
@@ -293,8 +404,15 @@ class ListWriter {
     return model::check_any_value(any_value, limits_.max_depth, any_text) ? Reject::kInvalidUtf8 : Reject::kMalformed;
   }
 
-  // The step was not predicted: finds or learns its key, and goes on in the tree where there is place.
-  Reject leave_path(const Plain& attribute, Key*& key) {
+  // The step was not predicted: looks among the other children; else finds or learns its key and goes on in the tree
+  // where there is place.
+  Reject find_step(const Plain& attribute, const char* limit, Key*& key) {
+    const uint32_t child = at_ != kNone ? learnt_->find_child(at_, attribute.key, attribute.type, limit) : kNone;
+    if (child != kNone) {
+      at_ = child;
+      key = learnt_->node(child).key;
+      return Reject::kNone;
+    }
     key = attribute.key.size() <= kMaxKeyBytes ? learnt_->find_key(attribute.key) : nullptr;
     if (key == nullptr) {
       if (!valid_utf8(attribute.key)) return Reject::kInvalidUtf8;
@@ -306,17 +424,17 @@ class ListWriter {
     return Reject::kNone;
   }
 
-  bool write_value(const Plain& attribute, Key* key) {
-    char* out = values_.room(attribute.bytes.size() + 32);
+  bool write_value(const Plain& attribute, const char* limit, Key* key) {
+    char* out = values_.room(TextCoder::room(attribute.bytes.size()));
     switch (attribute.type) {
       case ValueType::kEmpty: return true;
       case ValueType::kString: {
-        out = texts_.write(key != nullptr ? key->habit : other_texts_, attribute.bytes, out);
+        out = texts_.write(key != nullptr ? key->habit : other_texts_, attribute.bytes, limit, out);
         if (out == nullptr) return false;
         break;
       }
       case ValueType::kBool: *out++ = static_cast<char>(attribute.number); break;
-      case ValueType::kInt: out = put_varint(out, zigzag(static_cast<int64_t>(attribute.number))); break;
+      case ValueType::kInt: out = put_varint_fast(out, zigzag(static_cast<int64_t>(attribute.number))); break;
       case ValueType::kDouble:
         std::memcpy(out, &attribute.number, 8);
         out += 8;
@@ -325,7 +443,7 @@ class ListWriter {
       case ValueType::kComplex:
       case ValueType::kRaw:
         out = put_varint(out, attribute.bytes.size());
-        std::memcpy(out, attribute.bytes.data(), attribute.bytes.size());
+        attribute.bytes.copy(out, attribute.bytes.size());
         out += attribute.bytes.size();
         break;
     }
@@ -363,6 +481,7 @@ class ListWriter {
   const Limits& limits_;
   model::Dictionary* dictionary_ = nullptr;
   Learnt* learnt_ = nullptr;
+  Path* path_ = nullptr;
   uint32_t at_ = 0;  // node of the list so far; kNone: outside the tree
   Buffer values_;
   std::vector<Step> steps_;
@@ -378,7 +497,7 @@ struct SpanFields {
   uint32_t flags = 0;
   uint32_t dropped_attributes = 0, dropped_events = 0, dropped_links = 0;
   uint8_t kind = 0, status_code = 0;
-  std::string_view name, trace_state, status_message;
+  std::string_view trace_state, status_message;
 };
 
 inline bool read_varint(const char*& pos, const char* end, uint64_t& out) {
@@ -436,11 +555,11 @@ struct SpanDecoder::Impl {
   std::vector<std::string_view> events, links;
   std::string unknown, status_unknown;
   uint32_t attribute_count = 0;
-  Buffer row, cold;
+  Buffer row, cold, name, event_name;
 
-  Reject add_attribute(ListWriter& list, std::string_view key_value) {
+  Reject add_attribute(ListWriter& list, std::string_view key_value, const char* limit) {
     if (++attribute_count > limits.max_attributes) return Reject::kTooManyAttributes;
-    return list.add(key_value);
+    return list.add(key_value, limit);
   }
 
   Reject read_span(std::string_view span, SpanFields& out) {
@@ -472,7 +591,13 @@ struct SpanDecoder::Impl {
           if (bytes.size() != 8 && !bytes.empty()) return Reject::kParentId;
           out.parent = bytes.empty() ? 0 : model::SpanId::from_bytes(bytes.data()).value;
           break;
-        case 5 << 3 | kBytes: whole = read_bytes(pos, end, out.name); break;
+        case 5 << 3 | kBytes:
+          whole = read_bytes(pos, end, bytes);
+          if (!whole) break;
+          name.clear();
+          if (!write_text(span_names, bytes, end, name)) return Reject::kInvalidUtf8;
+          attributes.hint(texts.last_mark());
+          break;
         case 6 << 3 | kVarint:
           whole = read_varint(pos, end, number);
           if (!whole) break;
@@ -486,7 +611,7 @@ struct SpanDecoder::Impl {
         case 9 << 3 | kBytes: {
           whole = read_bytes(pos, end, bytes);
           if (!whole) break;
-          if (const Reject reject = add_attribute(attributes, bytes); reject != Reject::kNone) return reject;
+          if (const Reject reject = add_attribute(attributes, bytes, end); reject != Reject::kNone) return reject;
           break;
         }
         case 10 << 3 | kVarint:
@@ -583,8 +708,8 @@ struct SpanDecoder::Impl {
     return reader.ok();
   }
 
-  bool write_text(TextHabit& habit, std::string_view text, Buffer& to) {
-    char* out = texts.write(habit, text, to.room(TextCoder::room(text.size())));
+  bool write_text(TextHabit& habit, std::string_view text, const char* limit, Buffer& to) {
+    char* out = texts.write(habit, text, limit, to.room(TextCoder::room(text.size())));
     if (out == nullptr) return false;
     to.wrote(out);
     return true;
@@ -594,19 +719,26 @@ struct SpanDecoder::Impl {
     const char* pos = message.data();
     const char* const end = pos + message.size();
     uint64_t time_ns = 0, dropped = 0;
-    std::string_view name, bytes;
+    std::string_view bytes;
     std::string kept;
+    event_name.clear();
     inner_attributes.begin(*dictionary, *learnt);
     while (pos < end) {
       const char* const field = pos;
       bool whole = true;
       switch (static_cast<uint8_t>(*pos++)) {
         case 1 << 3 | kFixed64: whole = read_fixed(pos, end, time_ns); break;
-        case 2 << 3 | kBytes: whole = read_bytes(pos, end, name); break;
+        case 2 << 3 | kBytes:
+          whole = read_bytes(pos, end, bytes);
+          if (!whole) break;
+          event_name.clear();
+          if (!write_text(event_names, bytes, end, event_name)) return Reject::kInvalidUtf8;
+          inner_attributes.hint(~texts.last_mark());
+          break;
         case 3 << 3 | kBytes:
           whole = read_bytes(pos, end, bytes);
           if (!whole) break;
-          if (const Reject reject = add_attribute(inner_attributes, bytes); reject != Reject::kNone) return reject;
+          if (const Reject reject = add_attribute(inner_attributes, bytes, end); reject != Reject::kNone) return reject;
           break;
         case 4 << 3 | kVarint: whole = read_varint(pos, end, dropped); break;
         default:
@@ -616,7 +748,8 @@ struct SpanDecoder::Impl {
       if (!whole) return Reject::kMalformed;
     }
     cold.append_varint(zigzag(static_cast<int64_t>(time_ns - start_ns)));
-    if (!write_text(event_names, name, cold)) return Reject::kInvalidUtf8;
+    if (event_name.size() == 0) write_text(event_names, {}, nullptr, event_name);
+    cold.append(event_name.view());
     inner_attributes.finish(cold);
     cold.append_varint(static_cast<uint32_t>(dropped));
     cold.append_varint(kept.size());
@@ -642,7 +775,7 @@ struct SpanDecoder::Impl {
         case 4 << 3 | kBytes:
           whole = read_bytes(pos, end, bytes);
           if (!whole) break;
-          if (const Reject reject = add_attribute(inner_attributes, bytes); reject != Reject::kNone) return reject;
+          if (const Reject reject = add_attribute(inner_attributes, bytes, end); reject != Reject::kNone) return reject;
           break;
         case 5 << 3 | kVarint: whole = read_varint(pos, end, dropped); break;
         case 6 << 3 | kFixed32: whole = read_fixed(pos, end, flags); break;
@@ -656,7 +789,7 @@ struct SpanDecoder::Impl {
     constexpr char kZero[16] = {};
     cold.append(trace.empty() ? std::string_view(kZero, 16) : trace);
     cold.append(span.empty() ? std::string_view(kZero, 8) : span);
-    if (!write_text(trace_states, trace_state, cold)) return Reject::kInvalidUtf8;
+    if (!write_text(trace_states, trace_state, end, cold)) return Reject::kInvalidUtf8;
     inner_attributes.finish(cold);
     cold.append_varint(static_cast<uint32_t>(dropped));
     cold.append_varint(flags);
@@ -673,9 +806,13 @@ struct SpanDecoder::Impl {
     unknown.clear();
     status_unknown.clear();
     attribute_count = 0;
+    name.clear();
+    const char* const end = span.data() + span.size();
     attributes.begin(*dictionary, *learnt);
     SpanFields fields;
     if (const Reject reject = read_span(span, fields); reject != Reject::kNone) return reject;
+
+    if (name.size() == 0) write_text(span_names, {}, nullptr, name);
 
     cold.clear();
     if (!events.empty()) cold.append_varint(events.size());
@@ -702,7 +839,7 @@ struct SpanDecoder::Impl {
     if (!unknown.empty()) presence |= model::kHasUnknown;
 
     row.clear();
-    char* out = row.room(64 + TextCoder::room(fields.name.size()));
+    char* out = row.room(64 + name.size());
     *out++ = static_cast<char>(presence);
     *out++ = static_cast<char>(fields.kind | fields.status_code << 3);
     std::memcpy(out, &fields.id, 8);
@@ -713,16 +850,15 @@ struct SpanDecoder::Impl {
     }
     std::memcpy(out, &fields.start_ns, 8);
     out += 8;
-    out = put_varint(out, zigzag(static_cast<int64_t>(fields.end_ns - fields.start_ns)));
+    out = put_varint_fast(out, zigzag(static_cast<int64_t>(fields.end_ns - fields.start_ns)));
     out = put_varint(out, resource);
     out = put_varint(out, scope);
-    out = texts.write(span_names, fields.name, out);
-    if (out == nullptr) return Reject::kInvalidUtf8;
     row.wrote(out);
+    row.append(name.view());
     attributes.finish(row);
     if (fields.flags != 0) row.append_varint(fields.flags);
-    if (!fields.trace_state.empty() && !write_text(trace_states, fields.trace_state, row)) return Reject::kInvalidUtf8;
-    if (!fields.status_message.empty() && !write_text(status_messages, fields.status_message, row)) {
+    if (!fields.trace_state.empty() && !write_text(trace_states, fields.trace_state, end, row)) return Reject::kInvalidUtf8;
+    if (!fields.status_message.empty() && !write_text(status_messages, fields.status_message, end, row)) {
       return Reject::kInvalidUtf8;
     }
     if (presence & model::kHasDropped) {

@@ -1,13 +1,13 @@
 #include "otlp/inflate.h"
 
+#include <zlib.h>
+#include <zstd.h>
+#include <zstd_errors.h>
+
 #include <algorithm>
 #include <bit>
 #include <limits>
 #include <memory>
-
-#include <zlib.h>
-#include <zstd.h>
-#include <zstd_errors.h>
 
 namespace clew::otlp {
 namespace {
@@ -29,11 +29,13 @@ Status bad_bytes(const char* format, const std::string& reason) {
                                       "; check that Content-Encoding names the compression really used"};
 }
 
-// Output that grows by doubling and never holds more than the limit and one byte, which proves that the limit is passed.
+// Output that grows by doubling and never holds more than the limit and one byte, which proves that the limit is
+// passed.
 class BoundedOutput {
  public:
   BoundedOutput(std::string& out, uint64_t max_bytes, size_t compressed) : out_(out), max_(max_bytes) {
-    out_.resize(static_cast<size_t>(std::min<uint64_t>(cap(), std::max<uint64_t>(kFirstOutput, uint64_t{compressed} * 4))));
+    out_.resize(
+        static_cast<size_t>(std::min<uint64_t>(cap(), std::max<uint64_t>(kFirstOutput, uint64_t{compressed} * 4))));
   }
   char* next() { return out_.data() + size_; }
   // Bytes that may be written at next(); grows when there are none. At least 1 unless exceeded().
@@ -89,8 +91,10 @@ Status inflate_zlib(int window_bits, const char* format, std::string_view in, ui
     if (output.exceeded()) return too_large(max_bytes);
     if (code == Z_STREAM_END) {
       if (in.empty()) break;
-      if (window_bits != kGzipWindow) return bad_bytes(format, std::to_string(in.size()) + " bytes follow the end of the stream");
-      if (inflateReset(&stream) != Z_OK) return bad_bytes(format, "a member cannot be opened");  // RFC 1952 §2.2: the next member
+      if (window_bits != kGzipWindow)
+        return bad_bytes(format, std::to_string(in.size()) + " bytes follow the end of the stream");
+      if (inflateReset(&stream) != Z_OK)
+        return bad_bytes(format, "a member cannot be opened");  // RFC 1952 §2.2: the next member
       continue;
     }
     if (code == Z_OK) {
@@ -119,7 +123,8 @@ Status inflate_deflate(std::string_view in, uint64_t max_bytes, std::string& out
 Status inflate_zstd(std::string_view in, uint64_t max_bytes, std::string& out) {
   const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(), &ZSTD_freeDCtx);
   if (context == nullptr) return {Code::kUnavailable, "no memory to inflate the body; retry"};
-  const int window_log = std::clamp(static_cast<int>(std::bit_width(max_bytes)) - 1, kMinZstdWindowLog, kMaxZstdWindowLog);
+  const int window_log =
+      std::clamp(static_cast<int>(std::bit_width(max_bytes)) - 1, kMinZstdWindowLog, kMaxZstdWindowLog);
   ZSTD_DCtx_setParameter(context.get(), ZSTD_d_windowLogMax, window_log);
   BoundedOutput output(out, max_bytes, in.size());
   ZSTD_inBuffer input{in.data(), in.size(), 0};
@@ -137,7 +142,8 @@ Status inflate_zstd(std::string_view in, uint64_t max_bytes, std::string& out) {
                                               " bytes; compress without long-distance matching or at a lower level"};
       return bad_bytes("zstd", ZSTD_getErrorName(left));
     }
-    if (left != 0 && input.pos == input.size && input.pos == consumed && chunk.pos == 0) return bad_bytes("zstd", "it ends too early");
+    if (left != 0 && input.pos == input.size && input.pos == consumed && chunk.pos == 0)
+      return bad_bytes("zstd", "it ends too early");
   }
   output.finish();
   return {};
@@ -147,12 +153,14 @@ Status inflate_zstd(std::string_view in, uint64_t max_bytes, std::string& out) {
 
 Result<Encoding> parse_encoding(std::string_view token) {
   std::string lower(token);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   if (lower.empty() || lower == "identity") return Encoding::kIdentity;
   if (lower == "gzip" || lower == "x-gzip") return Encoding::kGzip;
   if (lower == "deflate") return Encoding::kDeflate;
   if (lower == "zstd") return Encoding::kZstd;
-  return Error{Code::kUnimplemented, "content encoding \"" + lower.substr(0, 64) + "\" is not supported; use gzip, zstd, deflate or identity"};
+  return Error{Code::kUnimplemented, "content encoding \"" + lower.substr(0, 64) +
+                                         "\" is not supported; use gzip, zstd, deflate or identity"};
 }
 
 Status inflate(Encoding encoding, std::string_view compressed, uint64_t max_bytes, std::string& out) {
@@ -165,9 +173,15 @@ Status inflate(Encoding encoding, std::string_view compressed, uint64_t max_byte
         out.assign(compressed);
       }
       break;
-    case Encoding::kGzip: status = inflate_zlib(kGzipWindow, "gzip", compressed, max_bytes, out); break;
-    case Encoding::kDeflate: status = inflate_deflate(compressed, max_bytes, out); break;
-    case Encoding::kZstd: status = inflate_zstd(compressed, max_bytes, out); break;
+    case Encoding::kGzip:
+      status = inflate_zlib(kGzipWindow, "gzip", compressed, max_bytes, out);
+      break;
+    case Encoding::kDeflate:
+      status = inflate_deflate(compressed, max_bytes, out);
+      break;
+    case Encoding::kZstd:
+      status = inflate_zstd(compressed, max_bytes, out);
+      break;
   }
   if (!status.ok()) out.clear();
   return status;
@@ -185,10 +199,11 @@ Status deflate(Encoding encoding, std::string_view bytes, std::string& out) {
     out.resize(size);
     return {};
   }
-  if (bytes.size() > std::numeric_limits<uInt>::max()) return {Code::kInvalidArgument, "more than 4 GiB in one stream; split it"};
+  if (bytes.size() > std::numeric_limits<uInt>::max())
+    return {Code::kInvalidArgument, "more than 4 GiB in one stream; split it"};
   z_stream stream{};
-  if (deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, encoding == Encoding::kGzip ? kGzipWindow : kWindowBits, 8,
-                   Z_DEFAULT_STRATEGY) != Z_OK)
+  if (deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, encoding == Encoding::kGzip ? kGzipWindow : kWindowBits,
+                   8, Z_DEFAULT_STRATEGY) != Z_OK)
     return {Code::kUnavailable, "no memory to compress; retry"};
   out.resize(deflateBound(&stream, bytes.size()));
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));

@@ -1,6 +1,9 @@
-// Bounded decompression of request bodies: gzip (RFC 1952, several members), deflate (zlib), zstd, identity. Streaming: the limit is checked
-// while inflating, so a bomb costs at most the limit. kResourceExhausted above the limit, kInvalidArgument on bad bytes or a truncated
-// stream, kUnimplemented for another encoding. Thread: any; one call at a time.
+// Bounded decompression of request bodies: gzip (RFC 1952, several members), deflate (zlib, and the raw stream that
+// some clients send), zstd (several frames; windows up to 8 MiB, or up to the limit but at most 128 MiB), identity.
+// Streaming: the limit is checked while inflating, so a bomb costs at most the limit.
+//
+// kResourceExhausted above the limit, kInvalidArgument on bad bytes, a truncated stream or bytes after its end,
+// kUnimplemented for another encoding. Thread: any. Every function replaces `out` and leaves it empty on failure.
 #pragma once
 
 #include <cstdint>

@@ -69,7 +69,7 @@ TEST(Inflate, encodingsAreNamedAsHttpAndGrpcNameThem) {
 
 TEST(Inflate, whatWasDeflatedComesBack) {
   for (const Encoding encoding : kEncodings) {
-    for (const size_t size : {0u, 1u, 1000u, 65536u, 3000000u}) {
+    for (const size_t size : {0u, 1u, 1000u, 65536u, 500000u}) {
       const std::string text = random_text(size, size + 1);
       std::string out = "left over";
       const Status status = inflate(encoding, deflated(encoding, text), size, out);
@@ -99,7 +99,8 @@ TEST(Inflate, aBombCostsNoMoreThanTheLimit) {
     ASSERT_LT(bomb.size() * 900, zeros.size());
     std::string out;
     EXPECT_EQ(inflate(encoding, bomb, kLimit, out).code(), Code::kResourceExhausted);
-    EXPECT_LE(out.capacity(), 2 * kLimit + 64);  // std::string grows by doubling; what lies beyond the limit is never touched
+    EXPECT_LE(out.capacity(),
+              2 * kLimit + 64);  // std::string grows by doubling; what lies beyond the limit is never touched
   }
 }
 
@@ -136,7 +137,8 @@ TEST(Inflate, garbageAfterTheEndIsRefused) {
   }
 }
 
-TEST(Inflate, flippedBytesNeverPassAsOtherContentInGzip) {  // CRC-32 of the content; the header's own bytes may change freely
+TEST(Inflate,
+     flippedBytesNeverPassAsOtherContentInGzip) {  // CRC-32 of the content; the header's own bytes may change freely
   const std::string text = random_text(300, 5);
   const std::string whole = deflated(Encoding::kGzip, text);
   for (size_t at = 10; at < whole.size(); ++at) {

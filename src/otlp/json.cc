@@ -1,5 +1,7 @@
 #include "otlp/json.h"
 
+#include <simdjson.h>
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -9,8 +11,6 @@
 #include <cstring>
 #include <limits>
 #include <vector>
-
-#include <simdjson.h>
 
 #include "base/varint.h"
 #include "otlp/base64.h"
@@ -68,7 +68,8 @@ bool parse_integer(std::string_view text, T& out) {
   const auto [stop, error] = std::from_chars(text.data(), end, out);
   if (error == std::errc() && stop == end) return true;
   double real = 0;
-  if (text.find_first_of(".eE") == std::string_view::npos || !parse_double(text, real) || real != std::trunc(real)) return false;
+  if (text.find_first_of(".eE") == std::string_view::npos || !parse_double(text, real) || real != std::trunc(real))
+    return false;
   const double low = static_cast<double>(std::numeric_limits<T>::min());
   const double above = std::ldexp(1.0, std::numeric_limits<T>::digits);  // max + 1, exact
   if (!(real >= low && real < above)) return false;
@@ -128,7 +129,7 @@ struct JsonReader::Impl {
   void put_tag(const JsonField& spec, Wire wire) { put(static_cast<uint32_t>(spec.number) << 3 | wire); }
 
   // The path of a failure grows while the calls return.
-  void prepend(std::string_view step) { path_.insert(0, step); }
+  void prepend(std::string_view step) { path_ = std::string(step).append(path_); }
   bool failed_in(std::string_view name) {
     prepend(name.substr(0, kMaxErrorKey));
     prepend(".");
@@ -138,8 +139,8 @@ struct JsonReader::Impl {
   JsonScanner scanner_{std::string_view()};
   std::string* out_ = nullptr;  // sized generously; size_ is what is written
   size_t size_ = 0;
-  bool keep_default_ = false;   // inside a oneof or a list, where even "" and 0 say something
-  uint32_t depth_ = 0;          // of nested arrays and lists
+  bool keep_default_ = false;  // inside a oneof or a list, where even "" and 0 say something
+  uint32_t depth_ = 0;         // of nested arrays and lists
   uint32_t max_depth_ = 0;
   std::vector<Segment> segments_;
   std::string scratch_;
@@ -167,10 +168,13 @@ Status JsonReader::to_protobuf(std::string_view json, const Limits& limits, std:
 }
 
 Status JsonReader::Impl::run(std::string_view json, const Limits& limits, std::string& out) {
-  constexpr std::string_view kAdvice = "; send OTLP JSON (ExportTraceServiceRequest) as the OTLP specification writes it";
+  constexpr std::string_view kAdvice =
+      "; send OTLP JSON (ExportTraceServiceRequest) as the OTLP specification writes it";
   if (!simdjson::validate_utf8(json.data(), json.size())) {
     out.clear();
-    return {Code::kInvalidArgument, "byte " + std::to_string(first_invalid_utf8(json)) + ": not UTF-8; JSON must be sent as UTF-8"};
+    return {Code::kInvalidArgument, std::string("byte ")
+                                        .append(std::to_string(first_invalid_utf8(json)))
+                                        .append(": not UTF-8; JSON must be sent as UTF-8")};
   }
   size_t skipped = 0;
   if (json.starts_with("\xef\xbb\xbf")) json.remove_prefix(skipped = 3);  // a byte order mark
@@ -303,18 +307,26 @@ bool JsonReader::Impl::field(const JsonField& spec) {
 
 bool JsonReader::Impl::value(const JsonField& spec) {
   switch (spec.kind) {
-    case FieldKind::kString: return string_field(spec);
+    case FieldKind::kString:
+      return string_field(spec);
     case FieldKind::kId:
-    case FieldKind::kParentId: return id_field(spec);
-    case FieldKind::kBytes: return bytes_field(spec);
-    case FieldKind::kBool: return bool_field(spec);
+    case FieldKind::kParentId:
+      return id_field(spec);
+    case FieldKind::kBytes:
+      return bytes_field(spec);
+    case FieldKind::kBool:
+      return bool_field(spec);
     case FieldKind::kInt64:
     case FieldKind::kUint32:
     case FieldKind::kFixed64:
-    case FieldKind::kFixed32: return integer_field(spec);
-    case FieldKind::kDouble: return double_field(spec);
-    case FieldKind::kEnum: return enum_field(spec);
-    case FieldKind::kMessage: return submessage(spec);
+    case FieldKind::kFixed32:
+      return integer_field(spec);
+    case FieldKind::kDouble:
+      return double_field(spec);
+    case FieldKind::kEnum:
+      return enum_field(spec);
+    case FieldKind::kMessage:
+      return submessage(spec);
   }
   return false;
 }
@@ -451,7 +463,8 @@ bool JsonReader::Impl::integer_field(const JsonField& spec) {
   }
   if (spec.kind == FieldKind::kFixed64) {
     uint64_t v = 0;
-    if (!parse_integer(text, v)) return scanner_.fail_at(start, "expected an unsigned 64-bit integer (nanoseconds since 1970)");
+    if (!parse_integer(text, v))
+      return scanner_.fail_at(start, "expected an unsigned 64-bit integer (nanoseconds since 1970)");
     if (v == 0 && !keep_default_) return true;
     put_tag(spec, kWireFixed64);
     std::memcpy(cursor(), &v, 8);
@@ -506,7 +519,8 @@ bool JsonReader::Impl::enum_field(const JsonField& spec) {
       if (text == spec.enum_names[i]) v = static_cast<int32_t>(i);
     }
   }
-  if (v < 0 && !parse_integer(text, v)) return scanner_.fail_at(start, "not a value of this enum; give its number or its full name");
+  if (v < 0 && !parse_integer(text, v))
+    return scanner_.fail_at(start, "not a value of this enum; give its number or its full name");
   if (v == 0 && !keep_default_) return true;
   room(2 * kMaxVarintBytes);
   put_tag(spec, kWireVarint);

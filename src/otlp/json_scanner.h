@@ -1,6 +1,7 @@
-// JsonScanner: a cursor over JSON text (RFC 8259) that finds tokens and allocates nothing; the text needs no padding and is
-// never copied, so reading a document costs no memory beyond the document. Strict: control characters, bad escapes, leading
-// zeros and truncation are errors. The caller has checked UTF-8 (simdjson::validate_utf8) and knows the grammar of objects.
+// JsonScanner: a cursor over JSON text (RFC 8259) that finds tokens and allocates nothing; the text needs no padding
+// and is never copied, so reading a document costs no memory beyond the document. Strict: control characters, bad
+// escapes, leading zeros and truncation are errors. The caller has checked UTF-8 (simdjson::validate_utf8) and knows
+// the grammar of objects.
 //
 // Not a parser for arbitrary documents: json.cc drives it by OTLP's tables and skips what it does not know.
 // After a failure `error()` and `error_at()` say why and where. Single-threaded; O(bytes).
@@ -14,7 +15,8 @@ namespace clew::otlp {
 
 class JsonScanner {
  public:
-  explicit JsonScanner(std::string_view text) : begin_(text.data()), pos_(text.data()), end_(text.data() + text.size()) {}
+  explicit JsonScanner(std::string_view text)
+      : begin_(text.data()), pos_(text.data()), end_(text.data() + text.size()) {}
 
   // The next character that is not whitespace, or 0 at the end. Does not consume it.
   char peek() {
@@ -65,8 +67,8 @@ class JsonScanner {
   size_t error_at_ = 0;
 };
 
-// Writes the text that `raw` means at `out`, which has raw.size() bytes; returns the end, or null when an escape is bad.
-// A surrogate without its partner becomes U+FFFD: a client that cut an emoji in two loses that, not its spans.
+// Writes the text that `raw` means at `out`, which has raw.size() bytes; returns the end, or null when an escape is
+// bad. A surrogate without its partner becomes U+FFFD: a client that cut an emoji in two loses that, not its spans.
 char* unescape_json(std::string_view raw, char* out);
 
 }  // namespace clew::otlp

@@ -8,8 +8,9 @@ namespace {
 using K = FieldKind;
 using M = MessageType;
 
-constexpr std::array<std::string_view, 6> kSpanKinds = {"SPAN_KIND_UNSPECIFIED", "SPAN_KIND_INTERNAL", "SPAN_KIND_SERVER",
-                                                        "SPAN_KIND_CLIENT",      "SPAN_KIND_PRODUCER", "SPAN_KIND_CONSUMER"};
+constexpr std::array<std::string_view, 6> kSpanKinds = {"SPAN_KIND_UNSPECIFIED", "SPAN_KIND_INTERNAL",
+                                                        "SPAN_KIND_SERVER",      "SPAN_KIND_CLIENT",
+                                                        "SPAN_KIND_PRODUCER",    "SPAN_KIND_CONSUMER"};
 constexpr std::array<std::string_view, 3> kStatusCodes = {"STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"};
 
 constexpr JsonField message(std::string_view name, std::string_view alias, uint8_t number, M type) {
@@ -94,9 +95,12 @@ constexpr JsonField kKeyValue[] = {
     message("value", "", 2, M::kAnyValue),
 };
 constexpr JsonField kAnyValue[] = {
-    scalar("stringValue", "string_value", 1, K::kString), scalar("boolValue", "bool_value", 2, K::kBool),
-    scalar("intValue", "int_value", 3, K::kInt64),        scalar("doubleValue", "double_value", 4, K::kDouble),
-    message("arrayValue", "array_value", 5, M::kArrayValue), message("kvlistValue", "kvlist_value", 6, M::kKeyValueList),
+    scalar("stringValue", "string_value", 1, K::kString),
+    scalar("boolValue", "bool_value", 2, K::kBool),
+    scalar("intValue", "int_value", 3, K::kInt64),
+    scalar("doubleValue", "double_value", 4, K::kDouble),
+    message("arrayValue", "array_value", 5, M::kArrayValue),
+    message("kvlistValue", "kvlist_value", 6, M::kKeyValueList),
     scalar("bytesValue", "bytes_value", 7, K::kBytes),
 };
 constexpr JsonField kArrayValue[] = {messages("values", "", 1, M::kAnyValue)};

@@ -11,7 +11,8 @@ namespace clew::otlp {
 enum class FieldKind : uint8_t {
   kString,
   kId,        // bytes as hex: trace and span ids
-  kParentId,  // likewise; empty means "a root", so what is not hex becomes one zero byte, which no decoder takes for an id
+  kParentId,  // likewise; empty means "a root", so what is not hex becomes one zero byte, which no decoder takes for an
+              // id
   kBytes,     // bytes as base64
   kBool,
   kInt64,
@@ -55,8 +56,8 @@ constexpr size_t kMaxJsonFields = 16;  // of one message
 
 struct JsonSchema {
   std::span<const JsonField> fields;
-  bool oneof = false;            // at most one field, kept even when it holds its default
-  uint8_t length_bytes_hint = 1; // how long a varint its length usually is
+  bool oneof = false;             // at most one field, kept even when it holds its default
+  uint8_t length_bytes_hint = 1;  // how long a varint its length usually is
 };
 
 const JsonSchema& json_schema(MessageType type);

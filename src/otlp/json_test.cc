@@ -1,33 +1,31 @@
 #include "otlp/json.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <limits>
 
-#include <gmock/gmock.h>
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-#include <gtest/gtest.h>
-#include <rapidcheck.h>
-
-#include "base/random.h"
 #include "opentelemetry/proto/collector/trace/v1/trace_service.pb.h"
-#include "otlp/base64.h"
+#include "otlp/random_request_test.h"
 
 namespace clew::otlp {
 namespace {
 
 using opentelemetry::proto::collector::trace::v1::ExportTraceServiceRequest;
 using opentelemetry::proto::common::v1::AnyValue;
-using opentelemetry::proto::common::v1::KeyValue;
 using opentelemetry::proto::trace::v1::Span;
 using ::testing::HasSubstr;
 
 std::string in_span(std::string_view fields) {
   return R"({"resourceSpans":[{"scopeSpans":[{"spans":[{)" + std::string(fields) + "}]}]}]}";
 }
-std::string in_value(std::string_view value) { return in_span(R"("attributes":[{"key":"k","value":)" + std::string(value) + "}]"); }
+std::string in_value(std::string_view value) {
+  return in_span(R"("attributes":[{"key":"k","value":)" + std::string(value) + "}]");
+}
 
 Status read(std::string_view json, std::string& out) { return JsonReader().to_protobuf(json, Limits(), out); }
 
@@ -50,16 +48,6 @@ std::string error_of(std::string_view json) {
   EXPECT_EQ(status.code(), Code::kInvalidArgument) << json;
   EXPECT_EQ(out, "");
   return std::string(status.message());
-}
-
-std::string serialized(const google::protobuf::Message& message) {
-  std::string bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream coded(&stream);
-  coded.SetSerializationDeterministic(true);
-  message.SerializeToCodedStream(&coded);
-  coded.Trim();
-  return bytes;
 }
 
 std::string test_data(const char* name) {
@@ -104,8 +92,9 @@ TEST(JsonReader, filesOfTheZooComeOutAsProtobufSerializesThem) {
   JsonReader reader;
   std::string out;
   size_t lines = 0;
-  for (const char* name : {"zoo/zipkin-yelp.jsonl", "zoo/zipkin-smartthings-mobile-web-install.jsonl", "zoo/jaeger-ui-genai.jsonl",
-                           "zoo/dsb-social-network.jsonl", "zoo/crisp-critical-path-cases.jsonl", "zoo/jaeger-link_attributes_trace.jsonl"}) {
+  for (const char* name : {"zoo/zipkin-yelp.jsonl", "zoo/zipkin-smartthings-mobile-web-install.jsonl",
+                           "zoo/jaeger-ui-genai.jsonl", "zoo/dsb-social-network.jsonl",
+                           "zoo/crisp-critical-path-cases.jsonl", "zoo/jaeger-link_attributes_trace.jsonl"}) {
     std::ifstream file(test_data(name));
     for (std::string line; std::getline(file, line);) {
       const Status status = reader.to_protobuf(line, Limits(), out);
@@ -120,7 +109,8 @@ TEST(JsonReader, filesOfTheZooComeOutAsProtobufSerializesThem) {
 }
 
 TEST(JsonReader, idsInEitherCaseAndInLinks) {
-  const Span span = span_of(R"("traceId":"5b8EFFf798038103d269b633813fc60c","spanId":"EEE19b7ec3c1b174","parentSpanId":"eee19b7ec3c1b173",
+  const Span span = span_of(
+      R"("traceId":"5b8EFFf798038103d269b633813fc60c","spanId":"EEE19b7ec3c1b174","parentSpanId":"eee19b7ec3c1b173",
       "links":[{"traceId":"000102030405060708090A0B0C0D0E0F","spanId":"a0A1a2A3a4A5a6A7","traceState":"a=b","flags":257}])");
   EXPECT_EQ(span.trace_id().size(), 16u);
   EXPECT_EQ(span.span_id(), "\xEE\xE1\x9B\x7E\xC3\xC1\xB1\x74");
@@ -148,7 +138,8 @@ TEST(JsonReader, integersAsStringOrNumber) {
   for (const char* text : {"\"1544712660000000001\"", "1544712660000000001"}) {
     EXPECT_EQ(span_of(std::string("\"startTimeUnixNano\":") + text).start_time_unix_nano(), 1544712660000000001u);
   }
-  EXPECT_EQ(span_of(R"("endTimeUnixNano":"18446744073709551615")").end_time_unix_nano(), std::numeric_limits<uint64_t>::max());
+  EXPECT_EQ(span_of(R"("endTimeUnixNano":"18446744073709551615")").end_time_unix_nano(),
+            std::numeric_limits<uint64_t>::max());
   EXPECT_EQ(span_of(R"("endTimeUnixNano":1.5e18)").end_time_unix_nano(), 1500000000000000000u);
   EXPECT_EQ(value_of(R"({"intValue":"-9223372036854775808"})").int_value(), std::numeric_limits<int64_t>::min());
   EXPECT_EQ(value_of(R"({"intValue":-9223372036854775808})").int_value(), std::numeric_limits<int64_t>::min());
@@ -159,7 +150,8 @@ TEST(JsonReader, integersAsStringOrNumber) {
 }
 
 TEST(JsonReader, numbersOutOfRangeAreErrorsWithTheirPlace) {
-  EXPECT_THAT(error_of(in_span(R"("flags":4294967296)")), HasSubstr("resourceSpans[0].scopeSpans[0].spans[0].flags, byte 52:"));
+  EXPECT_THAT(error_of(in_span(R"("flags":4294967296)")),
+              HasSubstr("resourceSpans[0].scopeSpans[0].spans[0].flags, byte 52:"));
   EXPECT_THAT(error_of(in_span(R"("startTimeUnixNano":-1)")), HasSubstr("startTimeUnixNano"));
   EXPECT_THAT(error_of(in_span(R"("startTimeUnixNano":18446744073709551616)")), HasSubstr("startTimeUnixNano"));
   EXPECT_THAT(error_of(in_span(R"("startTimeUnixNano":1.8446744073709552e19)")), HasSubstr("startTimeUnixNano"));
@@ -228,11 +220,13 @@ TEST(JsonReader, bytesInBothAlphabetsPaddedOrNot) {
 }
 
 TEST(JsonReader, arraysAndListsOfMixedValues) {
-  const AnyValue array = value_of(R"({"arrayValue":{"values":[{"intValue":1},null,{"stringValue":"x"},{"arrayValue":{"values":[{}]}}]}})");
+  const AnyValue array =
+      value_of(R"({"arrayValue":{"values":[{"intValue":1},null,{"stringValue":"x"},{"arrayValue":{"values":[{}]}}]}})");
   ASSERT_EQ(array.array_value().values_size(), 4);
   EXPECT_EQ(array.array_value().values(1).value_case(), AnyValue::VALUE_NOT_SET);
   EXPECT_EQ(array.array_value().values(2).string_value(), "x");
-  const AnyValue list = value_of(R"({"kvlistValue":{"values":[{"key":"a","value":{"boolValue":true}},{"key":"","value":{"intValue":"2"}}]}})");
+  const AnyValue list = value_of(
+      R"({"kvlistValue":{"values":[{"key":"a","value":{"boolValue":true}},{"key":"","value":{"intValue":"2"}}]}})");
   EXPECT_EQ(list.kvlist_value().values(1).value().int_value(), 2);
 }
 
@@ -248,18 +242,30 @@ TEST(JsonReader, snakeCaseKeysAndEscapedKeys) {
 }
 
 TEST(JsonReader, unknownAndNullFieldsAreIgnored) {
-  const Span span = span_of(R"("x":{"y":[1,-2.5e3,{"z":null},[],{},"a\"]"],"t":true,"f":false},"name":"n","kind":null,"events":null,"links":[null],"status":null)");
+  const Span span = span_of(
+      R"("x":{"y":[1,-2.5e3,{"z":null},[],{},"a\"]"],"t":true,"f":false},"name":"n","kind":null,"events":null,"links":[null],"status":null)");
   EXPECT_EQ(span.name(), "n");
   EXPECT_EQ(span.links_size(), 0);
   EXPECT_FALSE(span.has_status());
-  const ExportTraceServiceRequest old = parsed(R"({"resourceSpans":[{"instrumentationLibrarySpans":[{"spans":[{"name":"old"}]}]}]})");
+  const ExportTraceServiceRequest old =
+      parsed(R"({"resourceSpans":[{"instrumentationLibrarySpans":[{"spans":[{"name":"old"}]}]}]})");
   EXPECT_EQ(old.resource_spans(0).scope_spans_size(), 0);
 }
 
 TEST(JsonReader, fieldsComeOutInAscendingOrderWhateverTheirOrderInTheText) {
   std::string straight, shuffled;
-  ASSERT_TRUE(read(in_span(R"("traceId":"5b8efff798038103d269b633813fc60c","name":"n","kind":2,"startTimeUnixNano":"1","attributes":[{"key":"k","value":{"stringValue":"v"}}],"status":{"message":"m","code":2})"), straight).ok());
-  ASSERT_TRUE(read(in_span(R"("status":{"code":2,"message":"m"},"attributes":[{"value":{"stringValue":"v"},"key":"k"}],"startTimeUnixNano":1,"kind":2,"name":"n","traceId":"5B8EFFF798038103D269B633813FC60C")"), shuffled).ok());
+  ASSERT_TRUE(
+      read(
+          in_span(
+              R"("traceId":"5b8efff798038103d269b633813fc60c","name":"n","kind":2,"startTimeUnixNano":"1","attributes":[{"key":"k","value":{"stringValue":"v"}}],"status":{"message":"m","code":2})"),
+          straight)
+          .ok());
+  ASSERT_TRUE(
+      read(
+          in_span(
+              R"("status":{"code":2,"message":"m"},"attributes":[{"value":{"stringValue":"v"},"key":"k"}],"startTimeUnixNano":1,"kind":2,"name":"n","traceId":"5B8EFFF798038103D269B633813FC60C")"),
+          shuffled)
+          .ok());
   EXPECT_EQ(straight, shuffled);
   ExportTraceServiceRequest request;
   ASSERT_TRUE(request.ParseFromString(straight));
@@ -280,7 +286,9 @@ TEST(JsonReader, aSurrogateWithoutItsPartnerIsReplacedAndTheSpanKept) {
     EXPECT_EQ(span_of(std::string("\"name\":\"") + text + "\"").name(), "\xef\xbf\xbd") << text;
   }
   EXPECT_EQ(span_of(R"("name":"\ud83d\ud83d\ude00")").name(), "\xef\xbf\xbd\xf0\x9f\x98\x80");
-  EXPECT_EQ(span_of(R"("name":"\ud83d\u0041")").name(), "\xef\xbf\xbd" "A");
+  EXPECT_EQ(span_of(R"("name":"\ud83d\u0041")").name(),
+            "\xef\xbf\xbd"
+            "A");
 }
 
 TEST(JsonReader, malformedStringsAreErrors) {
@@ -301,14 +309,17 @@ TEST(JsonReader, invalidUtf8IsNamedByItsByte) {
   }
 }
 
-TEST(JsonReader, aKeyGivenTwiceIsAnError) { EXPECT_THAT(error_of(in_span(R"("name":"a","name":"b")")), HasSubstr("spans[0].name")); }
+TEST(JsonReader, aKeyGivenTwiceIsAnError) {
+  EXPECT_THAT(error_of(in_span(R"("name":"a","name":"b")")), HasSubstr("spans[0].name"));
+}
 
 TEST(JsonReader, wrongShapesAreErrorsWithTheirPlace) {
   EXPECT_THAT(error_of("[]"), HasSubstr("expected an object"));
   EXPECT_THAT(error_of(""), HasSubstr("expected an object"));
   EXPECT_THAT(error_of("{} {}"), HasSubstr("something follows"));
   EXPECT_THAT(error_of(R"({"resourceSpans":{}})"), HasSubstr("resourceSpans, byte 17: expected an array"));
-  EXPECT_THAT(error_of(R"({"resourceSpans":[{},{"scopeSpans":[{},{},{"spans":[7]}]}]})"), HasSubstr("resourceSpans[1].scopeSpans[2].spans[0], byte"));
+  EXPECT_THAT(error_of(R"({"resourceSpans":[{},{"scopeSpans":[{},{},{"spans":[7]}]}]})"),
+              HasSubstr("resourceSpans[1].scopeSpans[2].spans[0], byte"));
   EXPECT_THAT(error_of(R"({"resourceSpans":[],})"), HasSubstr("key after the comma"));
   EXPECT_THAT(error_of(R"({"resourceSpans":[,]})"), HasSubstr("resourceSpans[0]"));
   EXPECT_THAT(error_of(R"({"resourceSpans":[{},]})"), HasSubstr("resourceSpans[1]"));
@@ -335,7 +346,8 @@ TEST(JsonReader, nestedValuesUpToTheLimitAndNoFurther) {
   const Status status = reader.to_protobuf(in_value(nested_arrays(9)), limits, out);
   EXPECT_EQ(status.code(), Code::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("nested too deeply"));
-  EXPECT_TRUE(reader.to_protobuf(in_value(nested_arrays(8)), limits, out).ok()) << "the failure before must leave nothing behind";
+  EXPECT_TRUE(reader.to_protobuf(in_value(nested_arrays(8)), limits, out).ok())
+      << "the failure before must leave nothing behind";
 }
 
 TEST(JsonReader, depthBombsEndEarly) {
@@ -360,7 +372,8 @@ TEST(JsonReader, truncatedAtEveryByteItIsAnError) {
 }
 
 TEST(JsonReader, everyByteReplacedIsReadOrRefused) {
-  const std::string json = in_span(R"("name":"a\nb","kind":2,"flags":257,"attributes":[{"key":"k","value":{"intValue":"1"}}])");
+  const std::string json =
+      in_span(R"("name":"a\nb","kind":2,"flags":257,"attributes":[{"key":"k","value":{"intValue":"1"}}])");
   JsonReader reader;
   std::string out;
   for (size_t at = 0; at < json.size(); ++at) {
@@ -374,212 +387,11 @@ TEST(JsonReader, everyByteReplacedIsReadOrRefused) {
   }
 }
 
-// Random requests, written as JSON in every way that the specification allows, must come out as protobuf serializes them.
-class JsonWriter {
- public:
-  explicit JsonWriter(uint64_t seed) : random_(seed) {}
-
-  ExportTraceServiceRequest request() {
-    ExportTraceServiceRequest request;
-    for (uint64_t n = random_.below(3); n > 0; --n) {
-      auto& resource_spans = *request.add_resource_spans();
-      if (random_.one_in(2)) fill_attributes(*resource_spans.mutable_resource()->mutable_attributes(), 0);
-      if (random_.one_in(2)) resource_spans.mutable_resource()->set_dropped_attributes_count(u32());
-      if (random_.one_in(3)) resource_spans.set_schema_url(text());
-      for (uint64_t m = random_.below(3); m > 0; --m) {
-        auto& scope_spans = *resource_spans.add_scope_spans();
-        if (random_.one_in(2)) scope_spans.mutable_scope()->set_name(text());
-        if (random_.one_in(2)) fill_attributes(*scope_spans.mutable_scope()->mutable_attributes(), 0);
-        for (uint64_t k = random_.below(4); k > 0; --k) fill(*scope_spans.add_spans());
-      }
-    }
-    return request;
-  }
-
-  std::string json(const ExportTraceServiceRequest& request) { return object(request); }
-
- private:
-  void fill(Span& span) {
-    span.set_trace_id(bytes(16));
-    span.set_span_id(bytes(8));
-    if (random_.one_in(2)) span.set_parent_span_id(bytes(8));
-    if (random_.one_in(3)) span.set_trace_state(text());
-    span.set_name(text());
-    span.set_kind(static_cast<Span::SpanKind>(random_.below(6)));
-    span.set_start_time_unix_nano(random_.next());
-    span.set_end_time_unix_nano(random_.next() >> random_.below(64));
-    fill_attributes(*span.mutable_attributes(), 0);
-    span.set_dropped_attributes_count(u32());
-    span.set_dropped_events_count(u32());
-    span.set_dropped_links_count(u32());
-    span.set_flags(u32());
-    for (uint64_t n = random_.below(3); n > 0; --n) {
-      auto& event = *span.add_events();
-      event.set_time_unix_nano(random_.next());
-      event.set_name(text());
-      fill_attributes(*event.mutable_attributes(), 0);
-      event.set_dropped_attributes_count(u32());
-    }
-    for (uint64_t n = random_.below(3); n > 0; --n) {
-      auto& link = *span.add_links();
-      link.set_trace_id(bytes(16));
-      link.set_span_id(bytes(8));
-      link.set_trace_state(text());
-      fill_attributes(*link.mutable_attributes(), 0);
-      link.set_dropped_attributes_count(u32());
-      link.set_flags(u32());
-    }
-    if (random_.one_in(2)) {
-      span.mutable_status()->set_message(text());
-      span.mutable_status()->set_code(static_cast<opentelemetry::proto::trace::v1::Status::StatusCode>(random_.below(3)));
-    }
-  }
-  template <typename List>
-  void fill_attributes(List& list, int depth) {
-    for (uint64_t n = random_.below(4); n > 0; --n) {
-      KeyValue& pair = *list.Add();
-      pair.set_key(text());
-      if (!random_.one_in(8)) fill(*pair.mutable_value(), depth);
-    }
-  }
-  void fill(AnyValue& value, int depth) {
-    switch (random_.below(depth < 4 ? 8 : 6)) {
-      case 0: value.set_string_value(text()); break;
-      case 1: value.set_bool_value(random_.one_in(2)); break;
-      case 2: value.set_int_value(static_cast<int64_t>(random_.next() >> random_.below(64))); break;
-      case 3: value.set_double_value(real()); break;
-      case 4: value.set_bytes_value(bytes(random_.below(40))); break;
-      case 5: break;
-      case 6:
-        value.mutable_array_value();
-        for (uint64_t n = random_.below(4); n > 0; --n) fill(*value.mutable_array_value()->add_values(), depth + 1);
-        break;
-      default:
-        fill_attributes(*value.mutable_kvlist_value()->mutable_values(), depth + 1);
-    }
-  }
-  uint32_t u32() { return random_.one_in(2) ? 0 : static_cast<uint32_t>(random_.next() >> random_.below(64)); }
-  double real() {
-    switch (random_.below(6)) {
-      case 0: return std::numeric_limits<double>::infinity();
-      case 1: return -std::numeric_limits<double>::infinity();
-      case 2: return std::numeric_limits<double>::quiet_NaN();
-      case 3: return static_cast<double>(random_.below(1000)) / 8;
-      case 4: return -0.0;
-      default: {
-        const double v = std::bit_cast<double>(random_.next());
-        return std::isfinite(v) ? v : 0;
-      }
-    }
-  }
-  std::string bytes(uint64_t size) {
-    std::string result;
-    while (result.size() < size) result += static_cast<char>(random_.next());
-    return result;
-  }
-  std::string text() {
-    static const std::vector<std::string> kPieces = {"a", "http.method", "é", "€", "\U0001F600", "\"", "\\", "/", "\n", std::string(1, '\0'), "\x7f", "0123456789abcdef"};
-    std::string result;
-    for (uint64_t n = random_.below(6); n > 0; --n) result += kPieces[random_.below(kPieces.size())];
-    if (random_.one_in(20)) result.append(random_.below(400), 'z');
-    return result;
-  }
-
-  std::string space() { return random_.one_in(8) ? std::string(random_.below(3), ' ') + (random_.one_in(2) ? "\n" : "\t") : ""; }
-  std::string quoted(const std::string& text) {
-    std::string out = "\"";
-    for (size_t i = 0; i < text.size(); ++i) {
-      const auto c = static_cast<uint8_t>(text[i]);
-      if (c < 0x20 || c == '"' || c == '\\' || (c < 0x80 && random_.one_in(20))) {
-        char escape[8];
-        std::snprintf(escape, sizeof escape, random_.one_in(2) ? "\\u%04x" : "\\u%04X", c);
-        out += escape;
-      } else {
-        out += text[i];
-      }
-    }
-    return out + "\"";
-  }
-  std::string hex(const std::string& bytes) {
-    std::string out = "\"";
-    for (const char c : bytes) {
-      char digits[3];
-      std::snprintf(digits, sizeof digits, random_.one_in(2) ? "%02x" : "%02X", static_cast<uint8_t>(c));
-      out += digits;
-    }
-    return out + "\"";
-  }
-  std::string object(const google::protobuf::Message& message) {
-    using google::protobuf::FieldDescriptor;
-    const auto& reflection = *message.GetReflection();
-    std::vector<std::string> members;
-    for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
-      const FieldDescriptor& field = *message.GetDescriptor()->field(i);
-      const std::string name = "\"" + std::string(random_.one_in(4) ? field.name() : field.json_name()) + "\"" + space() + ":" + space();
-      if (field.is_repeated()) {
-        std::string list;
-        for (int k = 0; k < reflection.FieldSize(message, &field); ++k)
-          list += (k ? "," : "") + space() + (field.type() == FieldDescriptor::TYPE_STRING ? quoted(reflection.GetRepeatedString(message, &field, k)) : object(reflection.GetRepeatedMessage(message, &field, k)));
-        members.push_back(name + "[" + list + space() + "]");
-        continue;
-      }
-      const bool presence = field.has_presence();
-      if (presence && !reflection.HasField(message, &field)) {
-        if (random_.one_in(8)) members.push_back(name + "null");
-        continue;
-      }
-      if (!presence && !reflection.HasField(message, &field) && random_.one_in(2)) continue;
-      std::string value;
-      const auto number = [&](auto v) { return random_.one_in(2) ? std::to_string(v) : "\"" + std::to_string(v) + "\""; };
-      switch (field.type()) {
-        case FieldDescriptor::TYPE_STRING: value = quoted(reflection.GetString(message, &field)); break;
-        case FieldDescriptor::TYPE_BYTES:
-          if (field.name() == "bytes_value") {
-            value = "\"";
-            append_base64(reflection.GetString(message, &field), value);
-            value += "\"";
-          } else {
-            value = hex(reflection.GetString(message, &field));
-          }
-          break;
-        case FieldDescriptor::TYPE_BOOL: value = reflection.GetBool(message, &field) ? "true" : "false"; break;
-        case FieldDescriptor::TYPE_INT64: value = number(reflection.GetInt64(message, &field)); break;
-        case FieldDescriptor::TYPE_FIXED64: value = number(reflection.GetUInt64(message, &field)); break;
-        case FieldDescriptor::TYPE_UINT32:
-        case FieldDescriptor::TYPE_FIXED32: value = number(reflection.GetUInt32(message, &field)); break;
-        case FieldDescriptor::TYPE_ENUM: {
-          const auto* entry = reflection.GetEnum(message, &field);
-          value = random_.one_in(2) ? std::to_string(entry->number()) : "\"" + std::string(entry->name()) + "\"";
-          break;
-        }
-        case FieldDescriptor::TYPE_DOUBLE: {
-          const double v = reflection.GetDouble(message, &field);
-          char digits[40];
-          std::snprintf(digits, sizeof digits, "%.17g", v);
-          value = std::isnan(v) ? "\"NaN\"" : std::isinf(v) ? (v > 0 ? "\"Infinity\"" : "\"-Infinity\"") : digits;
-          break;
-        }
-        default: value = object(reflection.GetMessage(message, &field));
-      }
-      members.push_back(name + value);
-    }
-    if (random_.one_in(4)) members.push_back(R"("futureField":{"a":[1,"]}"]})");
-    if (random_.one_in(2)) {
-      for (size_t i = members.size(); i > 1; --i) std::swap(members[i - 1], members[random_.below(i)]);
-    }
-    std::string out = "{";
-    for (size_t i = 0; i < members.size(); ++i) out += (i ? "," : "") + space() + members[i];
-    return out + space() + "}";
-  }
-
-  Generator random_;
-};
-
 TEST(JsonReader, anyRequestWrittenAnyWayComesOutAsProtobufSerializesIt) {
   JsonReader reader;  // one for all: what it learnt from one document must not show in the next
   std::string out;
   EXPECT_TRUE(rc::check([&](uint64_t seed) {
-    JsonWriter writer(seed);
+    RandomRequest writer(seed);
     const ExportTraceServiceRequest request = writer.request();
     const std::string json = writer.json(request);
     const Status status = reader.to_protobuf(json, Limits(), out);

@@ -7,6 +7,8 @@
 #include "base/hash.h"
 #include "base/varint.h"
 #include "model/row.h"
+#include "model/span.h"
+#include "otlp/fast_varint.h"
 
 namespace clew::otlp {
 namespace {
@@ -14,7 +16,6 @@ namespace {
 using model::EntryKind;
 using model::StrMode;
 
-constexpr size_t kMetTexts = 4096;
 // A first look that shows nothing but new texts is enough; else the judgement waits for a fair sample.
 constexpr uint32_t kFirstLook = 64;
 constexpr uint32_t kSample = 512;
@@ -26,12 +27,12 @@ uint64_t load8(const char* p) {
 }
 
 inline char* put_strref(char* out, uint64_t x, StrMode mode) {
-  return put_varint(out, x << 2 | static_cast<uint64_t>(mode));
+  return put_varint_fast(out, x << 2 | static_cast<uint64_t>(mode));
 }
 
 char* put_inline(char* out, std::string_view text) {
   out = put_strref(out, text.size(), StrMode::kInline);
-  std::memcpy(out, text.data(), text.size());
+  text.copy(out, text.size());
   return out + text.size();
 }
 
@@ -53,62 +54,65 @@ bool valid_utf8(std::string_view text) {
   return simdjson::validate_utf8(text.data(), text.size());
 }
 
+static_assert(model::Arena::kReadableBehind >= kWindow);
+
 void TextCoder::use_dictionary(model::Dictionary& dictionary) {
   dictionary_ = &dictionary;
   ++generation_;
+  texts_.assign(kKnownTexts, {});
+  templates_.assign(kKnownTemplates, {});
   met_.assign(kMetTexts, 0);
 }
 
-// Looks at up to 24 bytes: first, middle, last. It only chooses a cache slot.
-uint32_t TextCoder::slot_hash(std::string_view text) {
-  const char* p = text.data();
-  const size_t n = text.size();
-  uint64_t h = n * 0x9e3779b97f4a7c15ull;
-  if (n >= 8) {
-    h ^= load8(p) * 0xd6e8feb86659fd93ull;
-    h = (h ^ load8(p + n - 8)) * 0xa0761d6478bd642full;
-    h = (h ^ (h >> 29) ^ load8(p + (n - 8) / 2)) * 0xe7037ed1a0b428dbull;
+// From up to 32 bytes: first 16, middle, last. It only chooses cache slots. Sixteen bytes are readable.
+[[gnu::always_inline]] inline uint32_t TextCoder::mark_of(const char* text, size_t size) {
+  const auto low_bytes = [](size_t n) { return n >= 8 ? ~uint64_t{0} : (uint64_t{1} << 8 * n) - 1; };
+  uint64_t low = load8(text), high = load8(text + 8);
+  if (size < 16) {
+    low &= low_bytes(size);
+    high &= low_bytes(size > 8 ? size - 8 : 0);
   } else {
-    uint64_t word = 0;
-    if (n >= 4) {
-      uint32_t a, b;
-      std::memcpy(&a, p, 4);
-      std::memcpy(&b, p + n - 4, 4);
-      word = uint64_t{a} << 32 | b;
-    } else if (n > 0) {
-      word = static_cast<uint64_t>(static_cast<uint8_t>(p[0])) << 16 |
-             static_cast<uint64_t>(static_cast<uint8_t>(p[n / 2])) << 8 | static_cast<uint8_t>(p[n - 1]);
-    }
-    h = (h ^ word) * 0xa0761d6478bd642full;
-    h = (h ^ h >> 29) * 0xe7037ed1a0b428dbull;
+    low ^= load8(text + size - 8) * 0x9e3779b97f4a7c15ull;
+    high ^= load8(text + size / 2 - 4) * 0xc2b2ae3d27d4eb4full;
   }
-  return static_cast<uint32_t>(h >> 48);
+  uint64_t h = (low + size) * 0xd6e8feb86659fd93ull ^ high * 0xa0761d6478bd642full;
+  h ^= h >> 32;
+  return static_cast<uint32_t>(h * 0xe7037ed1a0b428dbull >> 40);
 }
 
-void TextCoder::renew(TextHabit& habit) {
-  habit.generation_ = generation_;
-  habit.seen_ = 0;
-  habit.fresh_ = 0;
-  if (habit.texts_ == nullptr) {
-    habit.texts_ = std::make_unique<Known[]>(TextHabit::kKnownTexts);
-  } else {
-    std::fill_n(habit.texts_.get(), TextHabit::kKnownTexts, Known{});
-  }
-  if (habit.templates_ != nullptr) std::fill_n(habit.templates_.get(), TextHabit::kKnownTemplates, Known{});
+// `text` is readable for kWindow bytes when it is shorter than that.
+[[gnu::always_inline]] inline bool TextCoder::holds(const Known& known, const char* text, size_t size) {
+  if (known.size != size || known.code_plus_one == 0) return false;
+  return size <= kWindow ? same_in_window(known.text, text, size) : same_bytes(known.text, text, size);
 }
 
-char* TextCoder::write(TextHabit& habit, std::string_view text, char* out) {
+void TextCoder::remember(Known& slot, EntryKind kind, uint32_t code, size_t size) {
+  if (size == 0) return;  // the empty text has no bytes to read behind
+  slot = {dictionary_->text(kind, code).data(), static_cast<uint32_t>(size), code + 1};
+}
+
+char* TextCoder::write(TextHabit& habit, std::string_view text, const char* limit, char* out) {
   if (text.size() > model::kMaxTemplatedBytes) return valid_utf8(text) ? put_inline(out, text) : nullptr;
-  if (habit.generation_ != generation_) renew(habit);
+  if (habit.generation_ != generation_) {
+    habit.generation_ = generation_;
+    habit.seen_ = 0;
+    habit.fresh_ = 0;
+  }
   ++habit.seen_;
   if (habit.policy_ == Policy::kTemplate && habit.may_template_ && model::split_text(text, split_)) {
     if (char* end = write_template(habit, out)) return end;
     return valid_utf8(text) ? put_inline(out, text) : nullptr;
   }
-  Known& slot = habit.texts_[slot_hash(text) % TextHabit::kKnownTexts];
-  if (slot.code_plus_one != 0 && slot.size == text.size() && same_bytes(slot.text, text.data(), text.size())) {
-    return put_strref(out, slot.code_plus_one - 1, StrMode::kCode);
+  const char* window = text.data();
+  char copy[kWindow];
+  if (text.empty() || (text.size() < kWindow && static_cast<size_t>(limit - window) < kWindow)) {
+    std::memset(copy, 0, kWindow);
+    text.copy(copy, kWindow);
+    window = copy;
   }
+  last_mark_ = mark_of(window, text.size());
+  Known& slot = texts_[last_mark_ % kKnownTexts];
+  if (holds(slot, window, text.size())) return put_strref(out, slot.code_plus_one - 1, StrMode::kCode);
   if (!valid_utf8(text)) return nullptr;
   return habit.policy_ == Policy::kCode ? write_new(habit, text, slot, out) : write_rare(text, slot, out);
 }
@@ -121,16 +125,15 @@ char* TextCoder::write_new(TextHabit& habit, std::string_view text, Known& slot,
     judge(habit);
   }
   if (!code) return put_inline(out, text);
-  slot = {dictionary_->text(EntryKind::kString, *code).data(), static_cast<uint32_t>(text.size()), *code + 1};
+  remember(slot, EntryKind::kString, *code, text.size());
   return put_strref(out, *code, StrMode::kCode);
 }
 
 // The template and numbers in split_; nullptr when it has no code, or is not UTF-8.
 char* TextCoder::write_template(TextHabit& habit, char* out) {
   const std::string_view text(split_.text, split_.text_size);
-  if (habit.templates_ == nullptr) habit.templates_ = std::make_unique<Known[]>(TextHabit::kKnownTemplates);
-  Known& slot = habit.templates_[slot_hash(text) % TextHabit::kKnownTemplates];
-  if (slot.code_plus_one == 0 || slot.size != text.size() || !same_bytes(slot.text, text.data(), text.size())) {
+  Known& slot = templates_[mark_of(text.data(), text.size()) % kKnownTemplates];
+  if (!holds(slot, text.data(), text.size())) {
     if (!valid_utf8(text)) return nullptr;
     const uint32_t before = dictionary_->size(EntryKind::kTemplate);
     const auto code = dictionary_->intern(EntryKind::kTemplate, text);
@@ -139,10 +142,10 @@ char* TextCoder::write_template(TextHabit& habit, char* out) {
       judge(habit);
     }
     if (!code) return nullptr;
-    slot = {dictionary_->text(EntryKind::kTemplate, *code).data(), static_cast<uint32_t>(text.size()), *code + 1};
+    remember(slot, EntryKind::kTemplate, *code, text.size());
   }
   out = put_strref(out, slot.code_plus_one - 1, StrMode::kTemplate);
-  for (uint32_t i = 0; i < split_.number_count; ++i) out = put_varint(out, split_.numbers[i]);
+  for (uint32_t i = 0; i < split_.number_count; ++i) out = put_varint_fast(out, split_.numbers[i]);
   return out;
 }
 
@@ -156,7 +159,7 @@ char* TextCoder::write_rare(std::string_view text, Known& slot, char* out) {
   }
   const auto code = dictionary_->intern(EntryKind::kString, text);
   if (!code) return put_inline(out, text);
-  slot = {dictionary_->text(EntryKind::kString, *code).data(), static_cast<uint32_t>(text.size()), *code + 1};
+  remember(slot, EntryKind::kString, *code, text.size());
   return put_strref(out, *code, StrMode::kCode);
 }
 

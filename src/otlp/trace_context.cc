@@ -2,11 +2,12 @@
 
 #include <algorithm>
 
+#include "otlp/hex.h"
+
 namespace clew::otlp {
 namespace {
 
 constexpr size_t kTraceParentSize = 55;
-constexpr char kDigits[] = "0123456789abcdef";
 
 std::string_view trim(std::string_view text) {
   const size_t from = text.find_first_not_of(" \t");
@@ -31,10 +32,6 @@ bool read_hex(std::string_view hex, uint64_t& out) {
   return true;
 }
 
-void append_hex(uint64_t value, int digits, std::string& out) {
-  for (int shift = (digits - 1) * 4; shift >= 0; shift -= 4) out += kDigits[value >> shift & 15];
-}
-
 bool lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
 size_t member_size(const TraceState::Member& member) { return member.key.size() + 1 + member.value.size(); }
@@ -49,8 +46,10 @@ std::optional<TraceParent> parse_traceparent(std::string_view header) {
   TraceParent parent;
   if (!read_hex(header.substr(0, 2), version) || version == 0xff) return std::nullopt;
   if (header.size() > kTraceParentSize && (version == 0 || header[kTraceParentSize] != '-')) return std::nullopt;
-  if (!read_hex(header.substr(3, 16), parent.trace.hi) || !read_hex(header.substr(19, 16), parent.trace.lo)) return std::nullopt;
-  if (!read_hex(header.substr(36, 16), parent.parent.value) || !read_hex(header.substr(53, 2), flags)) return std::nullopt;
+  if (!read_hex(header.substr(3, 16), parent.trace.hi) || !read_hex(header.substr(19, 16), parent.trace.lo))
+    return std::nullopt;
+  if (!read_hex(header.substr(36, 16), parent.parent.value) || !read_hex(header.substr(53, 2), flags))
+    return std::nullopt;
   if (!parent.trace.valid() || !parent.parent.valid()) return std::nullopt;
   parent.flags = static_cast<uint8_t>(flags);
   return parent;
@@ -59,10 +58,9 @@ std::optional<TraceParent> parse_traceparent(std::string_view header) {
 std::string format_traceparent(const TraceParent& parent) {
   std::string out = "00-";
   out.reserve(kTraceParentSize);
-  append_hex(parent.trace.hi, 16, out);
-  append_hex(parent.trace.lo, 16, out);
+  append_hex(parent.trace, out);
   out += '-';
-  append_hex(parent.parent.value, 16, out);
+  append_hex(parent.parent, out);
   out += '-';
   append_hex(parent.flags, 2, out);
   return out;
@@ -143,7 +141,8 @@ std::string TraceState::format(size_t max_chars) const {
   return kept.format();
 }
 
-std::optional<TraceContext> extract(std::span<const std::string_view> traceparents, std::span<const std::string_view> tracestates) {
+std::optional<TraceContext> extract(std::span<const std::string_view> traceparents,
+                                    std::span<const std::string_view> tracestates) {
   if (traceparents.size() != 1) return std::nullopt;
   const std::optional<TraceParent> parent = parse_traceparent(traceparents[0]);
   if (!parent) return std::nullopt;
@@ -163,15 +162,24 @@ TraceContext start(model::TraceId trace, model::SpanId span, bool sampled) {
 
 std::string_view hop_finding_name(HopFindingKind kind) {
   switch (kind) {
-    case HopFindingKind::kOtherTrace: return "other_trace";
-    case HopFindingKind::kOtherParent: return "other_parent";
-    case HopFindingKind::kSampledChanged: return "sampled_changed";
-    case HopFindingKind::kRandomChanged: return "random_changed";
-    case HopFindingKind::kUnknownFlags: return "unknown_flags";
-    case HopFindingKind::kStateLost: return "state_lost";
-    case HopFindingKind::kStateCut: return "state_cut";
-    case HopFindingKind::kStateChanged: return "state_changed";
-    case HopFindingKind::kStateReordered: return "state_reordered";
+    case HopFindingKind::kOtherTrace:
+      return "other_trace";
+    case HopFindingKind::kOtherParent:
+      return "other_parent";
+    case HopFindingKind::kSampledChanged:
+      return "sampled_changed";
+    case HopFindingKind::kRandomChanged:
+      return "random_changed";
+    case HopFindingKind::kUnknownFlags:
+      return "unknown_flags";
+    case HopFindingKind::kStateLost:
+      return "state_lost";
+    case HopFindingKind::kStateCut:
+      return "state_cut";
+    case HopFindingKind::kStateChanged:
+      return "state_changed";
+    case HopFindingKind::kStateReordered:
+      return "state_reordered";
   }
   return "unknown";
 }
@@ -189,8 +197,9 @@ std::vector<HopFinding> verify_hop(const TraceContext& parent, const TraceContex
     add(HopFindingKind::kOtherParent, "the parent id of " + sent + " is not the caller's span of " + had);
   const auto changed = static_cast<uint8_t>(child.parent.flags ^ parent.parent.flags);
   if (changed & kFlagSampled)
-    add(HopFindingKind::kSampledChanged, child.parent.flags & kFlagSampled ? "the caller was not sampled, its callee is"
-                                                                          : "the caller was sampled, its callee is not");
+    add(HopFindingKind::kSampledChanged, child.parent.flags & kFlagSampled
+                                             ? "the caller was not sampled, its callee is"
+                                             : "the caller was sampled, its callee is not");
   if (changed & kFlagRandom) add(HopFindingKind::kRandomChanged, "the random flag was not passed on as received");
   if (child.parent.flags & ~(kFlagSampled | kFlagRandom))
     add(HopFindingKind::kUnknownFlags, "flags that version 00 does not define were passed on in " + sent);
@@ -198,7 +207,9 @@ std::vector<HopFinding> verify_hop(const TraceContext& parent, const TraceContex
   // Members that the caller added or changed stand in front; the rest must follow in the order received.
   const auto& before = parent.state.members();
   const auto& after = child.state.members();
-  const auto untouched = [&](const TraceState::Member& member) { return std::find(before.begin(), before.end(), member) != before.end(); };
+  const auto untouched = [&](const TraceState::Member& member) {
+    return std::find(before.begin(), before.end(), member) != before.end();
+  };
   const size_t front = static_cast<size_t>(std::find_if(after.begin(), after.end(), untouched) - after.begin());
   std::string lost, altered;
   for (const TraceState::Member& member : before) {
@@ -211,7 +222,8 @@ std::vector<HopFinding> verify_hop(const TraceContext& parent, const TraceContex
     const bool oversized = parent.state.format().size() > kPropagatedStateChars || before.size() == kMaxStateMembers;
     add(oversized ? HopFindingKind::kStateCut : HopFindingKind::kStateLost, "tracestate members missing: " + lost);
   }
-  if (!altered.empty()) add(HopFindingKind::kStateChanged, "tracestate members changed or added without moving to the front: " + altered);
+  if (!altered.empty())
+    add(HopFindingKind::kStateChanged, "tracestate members changed or added without moving to the front: " + altered);
   size_t place = 0;
   for (const TraceState::Member& member : after) {
     const auto at = std::find(before.begin(), before.end(), member);

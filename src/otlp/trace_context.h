@@ -1,9 +1,10 @@
-// W3C Trace Context, level 2 (w3.org/TR/trace-context-2): the headers `traceparent` and `tracestate` parsed, propagated and
-// written; and what a hop between two services did to them.
+// W3C Trace Context, level 2 (w3.org/TR/trace-context-2): the headers `traceparent` and `tracestate` parsed, propagated
+// and written; and what a hop between two services did to them.
 //
 // A bad traceparent drops the tracestate and restarts the trace; a bad tracestate is dropped alone. Never an error: the
 // specification leaves nothing to refuse. Hostile headers cost O(bytes) and at most kMaxStateMembers entries.
-// Not for ids in OTLP (either case of hex is fine there, here only lower case is). Pure; any thread; values own their text.
+// Not for ids in OTLP (either case of hex is fine there, here only lower case is). Pure; any thread; values own their
+// text.
 #pragma once
 
 #include <cstdint>
@@ -55,8 +56,8 @@ class TraceState {
   const std::vector<Member>& members() const { return members_; }
   bool empty() const { return members_.empty(); }
   const std::string* find(std::string_view key) const;
-  // Puts key=value in front, as §3.3.1.6 wants of who changes a member; the last member gives way when there is no room.
-  // False, and nothing changes, when key or value are not valid.
+  // Puts key=value in front, as §3.3.1.6 wants of who changes a member; the last member gives way when there is no
+  // room. False, and nothing changes, when key or value are not valid.
   bool set(std::string_view key, std::string_view value);
   bool remove(std::string_view key);
 
@@ -75,9 +76,10 @@ struct TraceContext {
   friend bool operator==(const TraceContext&, const TraceContext&) = default;
 };
 
-// The context of a request: its `traceparent` and `tracestate` header values, in order of appearance. Nothing when there is no
-// valid traceparent or more than one: the trace restarts, and its tracestate is not to be used.
-std::optional<TraceContext> extract(std::span<const std::string_view> traceparents, std::span<const std::string_view> tracestates);
+// The context of a request: its `traceparent` and `tracestate` header values, in order of appearance. Nothing when
+// there is no valid traceparent or more than one: the trace restarts, and its tracestate is not to be used.
+std::optional<TraceContext> extract(std::span<const std::string_view> traceparents,
+                                    std::span<const std::string_view> tracestates);
 
 // What a service sends on, `span` being its own span: same trace, same sampled and random flags, unknown flags cleared.
 TraceContext propagate(const TraceContext& received, model::SpanId span);
@@ -85,15 +87,15 @@ TraceContext propagate(const TraceContext& received, model::SpanId span);
 TraceContext start(model::TraceId trace, model::SpanId span, bool sampled);
 
 enum class HopFindingKind : uint8_t {
-  kOtherTrace,       // the trace was restarted
-  kOtherParent,      // the parent id is not the caller's span id
-  kSampledChanged,   // allowed, yet it cuts a trace in two
-  kRandomChanged,    // must be passed on unchanged
-  kUnknownFlags,     // must be cleared
-  kStateLost,        // members are missing though the whole was within kPropagatedStateChars
-  kStateCut,         // members are missing from an oversized tracestate, which is allowed
-  kStateChanged,     // a value changed and its member did not move to the front
-  kStateReordered,   // unchanged members swapped places
+  kOtherTrace,      // the trace was restarted
+  kOtherParent,     // the parent id is not the caller's span id
+  kSampledChanged,  // allowed, yet it cuts a trace in two
+  kRandomChanged,   // must be passed on unchanged
+  kUnknownFlags,    // must be cleared
+  kStateLost,       // members are missing though the whole was within kPropagatedStateChars
+  kStateCut,        // members are missing from an oversized tracestate, which is allowed
+  kStateChanged,    // a value changed and its member did not move to the front
+  kStateReordered,  // unchanged members swapped places
 };
 std::string_view hop_finding_name(HopFindingKind kind);  // "other_trace", ...
 
@@ -103,8 +105,9 @@ struct HopFinding {
   friend bool operator==(const HopFinding&, const HopFinding&) = default;
 };
 
-// What happened between a caller and what it sent. `parent`: the caller's context, with its own span id in parent.parent
-// and the tracestate it received; `child`: the context that its callee received. Empty: the hop kept the rules.
+// What happened between a caller and what it sent. `parent`: the caller's context, with its own span id in
+// parent.parent and the tracestate it received; `child`: the context that its callee received. Empty: the hop kept the
+// rules.
 std::vector<HopFinding> verify_hop(const TraceContext& parent, const TraceContext& child);
 
 }  // namespace clew::otlp

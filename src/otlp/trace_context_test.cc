@@ -12,16 +12,21 @@ namespace {
 using ::testing::ElementsAre;
 
 constexpr std::string_view kTrace = "12345678901234567890123456789012", kSpan = "1234567890123456";
-std::string traceparent(std::string_view version, std::string_view trace, std::string_view span, std::string_view flags) {
+std::string traceparent(std::string_view version, std::string_view trace, std::string_view span,
+                        std::string_view flags) {
   return std::string(version) + "-" + std::string(trace) + "-" + std::string(span) + "-" + std::string(flags);
 }
-std::optional<TraceContext> extracted(std::vector<std::string_view> parents, std::vector<std::string_view> states) { return extract(parents, states); }
+std::optional<TraceContext> extracted(std::vector<std::string_view> parents, std::vector<std::string_view> states) {
+  return extract(parents, states);
+}
 std::vector<HopFindingKind> kinds(const std::vector<HopFinding>& findings) {
   std::vector<HopFindingKind> result;
   for (const HopFinding& finding : findings) result.push_back(finding.kind);
   return result;
 }
-TraceContext context(std::string_view parent, std::string_view state) { return {*parse_traceparent(parent), *TraceState::parse(state)}; }
+TraceContext context(std::string_view parent, std::string_view state) {
+  return {*parse_traceparent(parent), *TraceState::parse(state)};
+}
 
 TEST(TraceParent, fieldsAreRead) {
   const auto parent = parse_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03");
@@ -48,27 +53,41 @@ TEST(TraceParent, validOnes) {
 
 TEST(TraceParent, invalidOnes) {
   for (const std::string& header : {
-           std::string(), std::string("00"), std::string(55, '-'), std::string(55, '0'),
+           std::string(),
+           std::string("00"),
+           std::string(55, '-'),
+           std::string(55, '0'),
            traceparent("00", kTrace, kSpan, "01") + "-what-the-future-will-be-like",
            traceparent("00", kTrace, kSpan, "01") + "-",
            traceparent("00", kTrace, kSpan, "01") + ",",
            traceparent("cc", kTrace, kSpan, "01") + ".what-the-future-will-be-like",
            traceparent("cc", kTrace, kSpan, "01") + "0",
            traceparent("ff", kTrace, kSpan, "01"),
-           traceparent("FE", kTrace, kSpan, "01"), traceparent(".0", kTrace, kSpan, "01"), traceparent("0.", kTrace, kSpan, "01"),
-           traceparent("000", kTrace, kSpan, "01"), traceparent("0000", kTrace, kSpan, "01"), traceparent("0", kTrace, kSpan, "01"),
+           traceparent("FE", kTrace, kSpan, "01"),
+           traceparent(".0", kTrace, kSpan, "01"),
+           traceparent("0.", kTrace, kSpan, "01"),
+           traceparent("000", kTrace, kSpan, "01"),
+           traceparent("0000", kTrace, kSpan, "01"),
+           traceparent("0", kTrace, kSpan, "01"),
            traceparent("00", "00000000000000000000000000000000", kSpan, "01"),
            traceparent("00", ".2345678901234567890123456789012", kSpan, "01"),
            traceparent("00", "1234567890123456789012345678901.", kSpan, "01"),
            traceparent("00", "ABCDEF78901234567890123456789012", kSpan, "01"),
            traceparent("00", "123456789012345678901234567890123", kSpan, "01"),
            traceparent("00", "1234567890123456789012345678901", kSpan, "01"),
-           traceparent("00", kTrace, "0000000000000000", "01"), traceparent("00", kTrace, ".234567890123456", "01"),
-           traceparent("00", kTrace, "123456789012345.", "01"), traceparent("00", kTrace, "ABCDEF7890123456", "01"),
-           traceparent("00", kTrace, "12345678901234567", "01"), traceparent("00", kTrace, "123456789012345", "01"),
-           traceparent("00", kTrace, kSpan, ".0"), traceparent("00", kTrace, kSpan, "0."), traceparent("00", kTrace, kSpan, "0A"),
-           traceparent("00", kTrace, kSpan, "001"), traceparent("00", kTrace, kSpan, "1"), traceparent("00", kTrace, kSpan, ""),
-           traceparent("00", kTrace, kSpan, "01").replace(2, 1, "_"),
+           traceparent("00", kTrace, "0000000000000000", "01"),
+           traceparent("00", kTrace, ".234567890123456", "01"),
+           traceparent("00", kTrace, "123456789012345.", "01"),
+           traceparent("00", kTrace, "ABCDEF7890123456", "01"),
+           traceparent("00", kTrace, "12345678901234567", "01"),
+           traceparent("00", kTrace, "123456789012345", "01"),
+           traceparent("00", kTrace, kSpan, ".0"),
+           traceparent("00", kTrace, kSpan, "0."),
+           traceparent("00", kTrace, kSpan, "0A"),
+           traceparent("00", kTrace, kSpan, "001"),
+           traceparent("00", kTrace, kSpan, "1"),
+           traceparent("00", kTrace, kSpan, ""),
+           traceparent("00", kTrace, kSpan, "01").replace(2, 1, 1, '_'),
        })
     EXPECT_FALSE(parse_traceparent(header)) << header;
 }
@@ -101,7 +120,8 @@ TEST(TraceParent, anyOneByteChangedIsRefusedOrMeansWhatItSays) {
 TEST(TraceState, validOnes) {
   const std::string key256(256, 'z'), value256(256, 'v');
   std::string members32;
-  for (int i = 0; i < 32; ++i) members32 += std::string(i ? ",bar" : "bar").append(std::to_string(i)).append("=").append(std::to_string(i));
+  for (int i = 0; i < 32; ++i)
+    members32 += std::string(i ? ",bar" : "bar").append(std::to_string(i)).append("=").append(std::to_string(i));
   const std::pair<std::string, std::string> cases[] = {
       {"foo=1", "foo=1"},
       {"foo=1,bar=2", "foo=1,bar=2"},
@@ -127,12 +147,29 @@ TEST(TraceState, validOnes) {
 
 TEST(TraceState, invalidOnes) {
   std::string members33;
-  for (int i = 0; i < 33; ++i) members33 += std::string(i ? ",bar" : "bar").append(std::to_string(i)).append("=").append(std::to_string(i));
+  for (int i = 0; i < 33; ++i)
+    members33 += std::string(i ? ",bar" : "bar").append(std::to_string(i)).append("=").append(std::to_string(i));
   for (const std::string& header : {
-           std::string("foo"), std::string("=1"), std::string("foo="), std::string("foo=,bar=3"), std::string("foo =1"), std::string("FOO=1"),
-           std::string("foo.bar=1"), std::string("_foo=1"), std::string("@foo=1"), std::string("foo=bar=baz"), std::string("foo=1,bar"),
-           std::string("foo=a\tb"), std::string("foo=a\x7f"), std::string("foo=\xc3\xa9"), std::string("foo=a\0b", 7), std::string("f\0o=1", 5),
-           std::string(257, 'z') + "=1", "foo=" + std::string(257, 'v'), members33, "foo=1,foo=2," + members33.substr(0, members33.rfind(',')),
+           std::string("foo"),
+           std::string("=1"),
+           std::string("foo="),
+           std::string("foo=,bar=3"),
+           std::string("foo =1"),
+           std::string("FOO=1"),
+           std::string("foo.bar=1"),
+           std::string("_foo=1"),
+           std::string("@foo=1"),
+           std::string("foo=bar=baz"),
+           std::string("foo=1,bar"),
+           std::string("foo=a\tb"),
+           std::string("foo=a\x7f"),
+           std::string("foo=\xc3\xa9"),
+           std::string("foo=a\0b", 7),
+           std::string("f\0o=1", 5),
+           std::string(257, 'z') + "=1",
+           "foo=" + std::string(257, 'v'),
+           members33,
+           "foo=1,foo=2," + members33.substr(0, members33.rfind(',')),
        })
     EXPECT_FALSE(TraceState::parse(header)) << header;
 }
@@ -159,7 +196,7 @@ TEST(TraceState, aChangedMemberMovesToTheFront) {
 
 TEST(TraceState, theOldestGivesWayToThe33rd) {
   TraceState state;
-  for (int i = 0; i < 33; ++i) EXPECT_TRUE(state.set("k" + std::to_string(i), "v"));
+  for (int i = 0; i < 33; ++i) EXPECT_TRUE(state.set(std::string("k").append(std::to_string(i)), "v"));
   EXPECT_EQ(state.members().size(), kMaxStateMembers);
   EXPECT_EQ(state.members().front().key, "k32");
   EXPECT_EQ(state.find("k0"), nullptr);
@@ -226,11 +263,17 @@ TEST(VerifyHop, whatPropagateSendsHasNoFindings) {
 TEST(VerifyHop, eachRuleBrokenIsFound) {
   const std::string caller_header = traceparent("00", kTrace, kSpan, "03");
   const TraceContext caller = context(caller_header, "a=1,b=2,c=3");
-  const auto found = [&](const std::string& parent, std::string_view state) { return kinds(verify_hop(caller, context(parent, state))); };
-  EXPECT_THAT(found(traceparent("00", "00000000000000000000000000000001", kSpan, "00"), ""), ElementsAre(HopFindingKind::kOtherTrace));
-  EXPECT_THAT(found(traceparent("00", kTrace, "0000000000000001", "03"), "a=1,b=2,c=3"), ElementsAre(HopFindingKind::kOtherParent));
-  EXPECT_THAT(found(traceparent("00", kTrace, kSpan, "02"), "a=1,b=2,c=3"), ElementsAre(HopFindingKind::kSampledChanged));
-  EXPECT_THAT(found(traceparent("00", kTrace, kSpan, "01"), "a=1,b=2,c=3"), ElementsAre(HopFindingKind::kRandomChanged));
+  const auto found = [&](const std::string& parent, std::string_view state) {
+    return kinds(verify_hop(caller, context(parent, state)));
+  };
+  EXPECT_THAT(found(traceparent("00", "00000000000000000000000000000001", kSpan, "00"), ""),
+              ElementsAre(HopFindingKind::kOtherTrace));
+  EXPECT_THAT(found(traceparent("00", kTrace, "0000000000000001", "03"), "a=1,b=2,c=3"),
+              ElementsAre(HopFindingKind::kOtherParent));
+  EXPECT_THAT(found(traceparent("00", kTrace, kSpan, "02"), "a=1,b=2,c=3"),
+              ElementsAre(HopFindingKind::kSampledChanged));
+  EXPECT_THAT(found(traceparent("00", kTrace, kSpan, "01"), "a=1,b=2,c=3"),
+              ElementsAre(HopFindingKind::kRandomChanged));
   EXPECT_THAT(found(traceparent("00", kTrace, kSpan, "83"), "a=1,b=2,c=3"), ElementsAre(HopFindingKind::kUnknownFlags));
   EXPECT_THAT(found(caller_header, "a=1,c=3"), ElementsAre(HopFindingKind::kStateLost));
   EXPECT_THAT(found(caller_header, "a=1,b=9,c=3"), ElementsAre(HopFindingKind::kStateChanged));
@@ -240,7 +283,8 @@ TEST(VerifyHop, eachRuleBrokenIsFound) {
 
 TEST(VerifyHop, cuttingAnOversizedTracestateIsNamedAsSuch) {
   const std::string large(200, 'x');
-  const TraceContext caller = context(traceparent("00", kTrace, kSpan, "03"), "a=" + large + ",b=" + large + ",c=" + large);
+  const TraceContext caller =
+      context(traceparent("00", kTrace, kSpan, "03"), "a=" + large + ",b=" + large + ",c=" + large);
   TraceContext sent = caller;
   sent.state = *TraceState::parse(caller.state.format(kPropagatedStateChars));
   EXPECT_THAT(kinds(verify_hop(caller, sent)), ElementsAre(HopFindingKind::kStateCut));

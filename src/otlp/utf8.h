@@ -1,5 +1,5 @@
-// One step through UTF-8 (RFC 3629), for the rare paths: repairing text and saying where it is wrong. To check a whole text
-// fast, use simdjson::validate_utf8. Pure; any thread; O(1).
+// One step through UTF-8 (RFC 3629), for the rare paths: repairing text and saying where it is wrong. To check a whole
+// text fast, use simdjson::validate_utf8. Pure; any thread; O(1).
 #pragma once
 
 #include <cstddef>

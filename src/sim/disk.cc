@@ -31,7 +31,9 @@ void apply_change(std::string& image, const Change& change) {
       if (image.size() < change.offset + change.bytes.size()) image.resize(change.offset + change.bytes.size());
       std::memcpy(image.data() + change.offset, change.bytes.data(), change.bytes.size());
       break;
-    case Change::Kind::kTruncate: image.resize(change.offset); break;
+    case Change::Kind::kTruncate:
+      image.resize(change.offset);
+      break;
     case Change::Kind::kAllocate:
       if (image.size() < change.offset) image.resize(change.offset);
       break;
@@ -41,7 +43,8 @@ void apply_change(std::string& image, const Change& change) {
 // Each 512-byte sector of the write arrived or did not.
 void apply_torn(std::string& image, const Change& change, Generator& random) {
   for (uint64_t at = 0; at < change.bytes.size();) {
-    const uint64_t end = std::min<uint64_t>(change.bytes.size(), (change.offset + at) / kSector * kSector + kSector - change.offset);
+    const uint64_t end =
+        std::min<uint64_t>(change.bytes.size(), (change.offset + at) / kSector * kSector + kSector - change.offset);
     if (random.one_in(2)) {
       apply_change(image, {Change::Kind::kWrite, change.offset + at, change.bytes.substr(at, end - at)});
     }
@@ -208,18 +211,17 @@ class SimFile final : public env::File {
     const int64_t now = loop.clock().mono_ns();
     completes_at_ns_ = std::max(completes_at_ns_, now + world_->latency_ns);
     // The loop runs equal deadlines in the order of asking, so completions of one file keep theirs.
-    loop.after(completes_at_ns_ - now,
-               [world = world_, node = node_, path = path_, era = era_, sync_after, written = std::move(written),
-                done = std::move(done)]() mutable {
-                 if (world->crashed || era != world->era) return;
-                 Status status = std::move(written);
-                 if (status.ok() && sync_after) {
-                   SimFile file(world, node, path, {.writable = true}, false);
-                   status = file.sync();
-                   if (world->crashed) return;
-                 }
-                 done(std::move(status));
-               });
+    loop.after(completes_at_ns_ - now, [world = world_, node = node_, path = path_, era = era_, sync_after,
+                                        written = std::move(written), done = std::move(done)]() mutable {
+      if (world->crashed || era != world->era) return;
+      Status status = std::move(written);
+      if (status.ok() && sync_after) {
+        SimFile file(world, node, path, {.writable = true}, false);
+        status = file.sync();
+        if (world->crashed) return;
+      }
+      done(std::move(status));
+    });
   }
 
  private:

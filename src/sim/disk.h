@@ -2,13 +2,16 @@
 //
 // Every file has a durable image and a list of operations that no sync has covered yet; what programs read is both
 // together. Names work the same way per directory. Faults that exist here, and nothing else:
-//   - power cut (`crash_and_restart(seed)`): each uncovered write is kept, dropped, or torn at 512-byte sectors; each uncovered
+//   - power cut (`crash_and_restart(seed)`): each uncovered write is kept, dropped, or torn at 512-byte sectors; each
+//   uncovered
 //     truncation or preallocation kept or dropped; uncovered names either lost from some point on (as a journal
 //     does) or each on its own (as POSIX allows). The seed decides.
-//   - power cut in the middle: `crash_at_io(n)`: from the n-th change on, that one half done, every call fails and no completion
+//   - power cut in the middle: `crash_at_io(n)`: from the n-th change on, that one half done, every call fails and no
+//   completion
 //     comes. Changes are writes, syncs, preallocations, truncations, creations, renames, removals and directory syncs.
 //   - full disk: `set_capacity`. Space counts in 4 KiB blocks of files that have a name or an open handle.
-//   - I/O errors: the n-th write or sync from now fails (`fail_write`, `fail_sync`), a range cannot be read (`fail_reads`).
+//   - I/O errors: the n-th write or sync from now fails (`fail_write`, `fail_sync`), a range cannot be read
+//   (`fail_reads`).
 //   - bit rot: `flip` changes one byte under everybody's feet.
 // Not modelled: a disk that answers wrongly once and rightly later, misdirected writes, hard links, permissions.
 //
@@ -70,8 +73,8 @@ class SimDisk final : public env::Disk {
   std::shared_ptr<World> world_;
 };
 
-// A mutant: forwards everything to `disk`, but no sync of a file ever happens, though it reports success. A crash test that
-// passes on this disk tests nothing.
+// A mutant: forwards everything to `disk`, but no sync of a file ever happens, though it reports success. A crash test
+// that passes on this disk tests nothing.
 class ForgetfulDisk final : public env::Disk {
  public:
   explicit ForgetfulDisk(env::Disk& disk) : disk_(disk) {}

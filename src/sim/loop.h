@@ -1,8 +1,8 @@
 // Virtual time: a Scheduler that owns all events of a simulated world, and SimLoop, env::Loop on top of it.
 //
-// One real thread, no real clock. Events run in the order of (time, sequence of scheduling), so the same program with the
-// same seeds does the same thing every time. Time moves only when an event with a later time is run.
-// Faults that exist here: a loop that dies with everything it had queued (`kill`), a wall clock that is off or jumps
+// One real thread, no real clock. Events run in the order of (time, sequence of scheduling), so the same program with
+// the same seeds does the same thing every time. Time moves only when an event with a later time is run. Faults that
+// exist here: a loop that dies with everything it had queued (`kill`), a wall clock that is off or jumps
 // (`set_wall_offset`), offloaded work that takes virtual time (`set_offload_latency`). Faults of disks: sim/disk.h.
 //
 // Not for benchmarks and not thread-safe. A SimLoop may die before its Scheduler, never after it.
@@ -22,12 +22,13 @@ namespace clew::sim {
 
 class Scheduler {
  public:
-  // Runs `task` at virtual time `at_ns` (or now, when that has passed), after everything scheduled earlier for that time.
+  // Runs `task` at virtual time `at_ns` (or now, when that has passed), after everything scheduled earlier for that
+  // time.
   void at(int64_t at_ns, Task task);
   int64_t now_ns() const { return now_ns_; }
 
-  bool run_one();                   // the next event; false when there is none
-  void run_until_idle();            // until no event is left (a program with periodic timers never gets there)
+  bool run_one();                     // the next event; false when there is none
+  void run_until_idle();              // until no event is left (a program with periodic timers never gets there)
   void run_for(int64_t duration_ns);  // all events up to now + duration, then time stands at now + duration
   // Until `condition` holds; false when the events ran out before.
   bool run_until(const std::function<bool()>& condition);

@@ -1,6 +1,7 @@
 #include "store/chunk_index.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <string>
@@ -41,6 +42,15 @@ struct IndexScratch {
   std::vector<uint64_t> key_hash;  // by string code: the scoped key; 0 unknown
   model::TenantId last_tenant;
   bool any_tenant = false;
+  // Most facts of a row were facts of the row before: the ones added last are not added again.
+  std::array<uint64_t, 4096> recent{};
+
+  bool repeats(uint64_t hash) {
+    uint64_t& slot = recent[hash % recent.size()];
+    if (slot == hash) return true;
+    slot = hash;
+    return false;
+  }
 
   static bool first(std::vector<bool>& seen, uint32_t code) {
     if (code >= seen.size()) seen.resize(std::max<size_t>(code + 1, seen.size() * 2), false);
@@ -87,8 +97,14 @@ std::unique_ptr<const ChunkIndex> ChunkIndex::build(const RowChunk& chunk) {
 
 void ChunkIndex::add_row(const model::Dictionary& dictionary, const RowRecord& record, IndexScratch& scratch) {
   model::RowHead head;
+  // The codes of a damaged row may be anything; cursors check theirs.
   if (!model::parse_row_head(record.row(), head)) return;
+  if (head.resource >= dictionary.size(model::EntryKind::kResource)) return;
+  if (head.name.mode == model::StrMode::kCode && head.name.code >= dictionary.size(model::EntryKind::kString)) return;
   ++rows_;
+  const auto note = [&](uint64_t hash) {
+    if (hash == 0 || !scratch.repeats(hash)) add(hash);  // 0 marks an empty slot
+  };
   const auto duration = static_cast<int64_t>(static_cast<uint64_t>(head.end_ns) - static_cast<uint64_t>(head.start_ns));
   min_start_ns_ = std::min(min_start_ns_, head.start_ns);
   max_start_ns_ = std::max(max_start_ns_, head.start_ns);
@@ -99,43 +115,43 @@ void ChunkIndex::add_row(const model::Dictionary& dictionary, const RowRecord& r
   if (!scratch.any_tenant || scratch.last_tenant != record.tenant) {
     scratch.any_tenant = true;
     scratch.last_tenant = record.tenant;
-    add(mix64(kTenants, record.tenant.value));
+    note(mix64(kTenants, record.tenant.value));
   }
 
   const auto add_text = [&](uint64_t key, const model::StrRef& ref) {
     switch (ref.mode) {
       case model::StrMode::kCode:
-        add(text_fact(key, dictionary.text_hash(model::EntryKind::kString, ref.code)));
+        note(text_fact(key, dictionary.text_hash(model::EntryKind::kString, ref.code)));
         break;
       case model::StrMode::kTemplate:
-        add(template_fact(key, dictionary.text_hash(model::EntryKind::kTemplate, ref.code), ref.payload));
+        note(template_fact(key, dictionary.text_hash(model::EntryKind::kTemplate, ref.code), ref.payload));
         break;
       case model::StrMode::kInline:
-        add(text_fact(key, stable_hash64(ref.payload)));
+        note(text_fact(key, stable_hash64(ref.payload)));
         break;
     }
   };
   add_text(kNames, head.name);
 
   if (IndexScratch::first(scratch.resources, head.resource)) {
-    add(text_fact(kServices, stable_hash64(dictionary.service_name(head.resource))));
+    note(text_fact(kServices, stable_hash64(dictionary.service_name(head.resource))));
     model::TraceData trace;
     if (model::append_span_of_row(dictionary, record.row(), {}, trace).ok() && !trace.spans.empty()) {
       for (const model::Attribute& attribute : trace.spans.front().resource->attributes) {
         const uint64_t key = scoped_key(kResourceKey, stable_hash64(attribute.key));
-        add(key);
+        note(key);
         switch (attribute.value.type) {
           case model::ValueType::kString:
-            add(text_fact(key, stable_hash64(attribute.value.bytes)));
+            note(text_fact(key, stable_hash64(attribute.value.bytes)));
             break;
           case model::ValueType::kBool:
-            add(bool_fact(key, attribute.value.integer != 0));
+            note(bool_fact(key, attribute.value.integer != 0));
             break;
           case model::ValueType::kInt:
-            add(int_fact(key, attribute.value.integer));
+            note(int_fact(key, attribute.value.integer));
             break;
           case model::ValueType::kDouble:
-            add(double_fact(key, attribute.value.real));
+            note(double_fact(key, attribute.value.real));
             break;
           default:
             break;
@@ -157,19 +173,19 @@ void ChunkIndex::add_row(const model::Dictionary& dictionary, const RowRecord& r
       if (memo == 0) memo = scoped_key(kSpanKey, dictionary.text_hash(model::EntryKind::kString, value.key));
       key = memo;
     }
-    if (new_shape) add(key);
+    if (new_shape) note(key);
     switch (value.type) {
       case model::ValueType::kString:
         add_text(key, value.string);
         break;
       case model::ValueType::kBool:
-        add(bool_fact(key, value.number != 0));
+        note(bool_fact(key, value.number != 0));
         break;
       case model::ValueType::kInt:
-        add(int_fact(key, static_cast<int64_t>(value.number)));
+        note(int_fact(key, static_cast<int64_t>(value.number)));
         break;
       case model::ValueType::kDouble:
-        add(double_fact(key, std::bit_cast<double>(value.number)));
+        note(double_fact(key, std::bit_cast<double>(value.number)));
         break;
       default:
         break;

@@ -12,16 +12,20 @@ namespace {
 enum Known : uint8_t { kUnknown = 0, kFalse = 1, kTrue = 2, kAbsentHere = 3 };
 Known known(bool value) { return value ? kTrue : kFalse; }
 
-// Remembers one small answer per code. Codes are dense and bounded by the dictionary's limits.
+// Remembers one small answer per code. Codes are dense and bounded by the dictionary's limits; one beyond them, of a
+// damaged row, is not remembered.
 class Memo {
  public:
   uint8_t& operator[](uint32_t code) {
+    if (code >= kMostCodes) return nothing_ = kUnknown;
     if (code >= values_.size()) values_.resize(std::max<size_t>(code + 1, values_.size() * 2), kUnknown);
     return values_[code];
   }
   void clear() { values_.clear(); }
 
  private:
+  static constexpr uint32_t kMostCodes = 1u << 22;
+  uint8_t nothing_ = kUnknown;
   std::vector<uint8_t> values_;
 };
 

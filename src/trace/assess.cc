@@ -23,21 +23,11 @@ constexpr int64_t kYear2000 = 946'684'800'000'000'000;
 constexpr int64_t kDay = 86'400'000'000'000;
 constexpr size_t kFindingKinds = static_cast<size_t>(FindingKind::kTooManySpans) + 1;
 constexpr uint32_t kFlagSampled = 0x1, kFlagHasRemote = 0x100, kFlagRemote = 0x200;
-// Differences are clamped here, so that sums of a few of them stay in range.
-constexpr int64_t kFar = std::numeric_limits<int64_t>::max() / 8;
-
 constexpr uint8_t kClient = static_cast<uint8_t>(model::SpanKind::kClient);
 constexpr uint8_t kServer = static_cast<uint8_t>(model::SpanKind::kServer);
 constexpr uint8_t kProducer = static_cast<uint8_t>(model::SpanKind::kProducer);
 constexpr uint8_t kConsumer = static_cast<uint8_t>(model::SpanKind::kConsumer);
-constexpr uint8_t kInternal = static_cast<uint8_t>(model::SpanKind::kInternal);
 constexpr uint8_t kError = static_cast<uint8_t>(model::StatusCode::kError);
-
-int64_t difference(int64_t a, int64_t b) {
-  int64_t d;
-  if (__builtin_sub_overflow(a, b, &d)) return a < b ? -kFar : kFar;
-  return std::clamp(d, -kFar, kFar);
-}
 
 std::string counted(uint64_t n, std::string_view one, std::string_view many) {
   return std::to_string(n) + ' ' + std::string(n == 1 ? one : many);
@@ -79,13 +69,14 @@ struct Assessor::Impl {
   std::vector<SpanId> missing;
   std::vector<int32_t> members;
   SkewEstimator skew;
+  std::vector<SkewEdge> cross_edges;
   std::array<std::vector<SpanId>, kFindingKinds> noted;
   uint32_t noted_kinds = 0;
 
   // What the details of findings need.
   bool all_old = false;          // the trace as a whole lies before 2000
   bool self_parent = false;
-  uint32_t ends_after_strict = 0;  // kEndsAfterParent where it is more than work left to run
+  uint32_t ends_after_waiting = 0;  // kEndsAfterParent of a call that its caller waited for
   int64_t worst_before = 0, worst_after = 0;
   uint32_t skew_pairs = 0;
   uint32_t host_count = 0;
@@ -118,8 +109,13 @@ struct Assessor::Impl {
   bool plausible(size_t i) const {
     return (implausible.empty() || implausible[i] == 0) && spans[i].end_ns >= spans[i].start_ns;
   }
-  static bool synchronous(const SpanFacts& parent, const SpanFacts& child) {
-    return parent.kind != kProducer && child.kind != kConsumer;
+  // A synchronous edge whose times can be held against each other.
+  bool comparable(size_t child, int32_t parent) const {
+    const auto p = static_cast<size_t>(parent);
+    return spans[p].kind != kProducer && spans[child].kind != kConsumer && plausible(child) && plausible(p);
+  }
+  static bool waits(const SpanFacts& parent, const SpanFacts& child) {
+    return parent.kind == kClient && child.kind == kServer;
   }
 
   Cell& cell_of(uint64_t id) {
@@ -134,6 +130,9 @@ struct Assessor::Impl {
   void resolve_parents();
   void find_cycles();
   void judge_times();
+  bool bounds_of(const SpanFacts& parent, const SpanFacts& child, SkewEdge& edge) const;
+  uint32_t contradictions() const;
+  void adjust_clocks();
   void check_edges();
   void check_flags(size_t i, int32_t parent);
   void check_clients(std::span<const std::string_view> names, PeerHistory& history, bool whole);
@@ -319,7 +318,7 @@ void Assessor::Impl::judge_times() {
   bool any = false;
   for (size_t i = 0; i < n; ++i) {
     const SpanFacts& span = spans[i];
-    const bool odd = std::abs(difference(span.start_ns, median)) > kDay ||
+    const bool odd = std::abs(time_difference(span.start_ns, median)) > kDay ||
                      (!all_old && (span.start_ns < kYear2000 || span.end_ns < kYear2000));
     implausible[i] = odd;
     if (odd) note(FindingKind::kImplausibleTime, span.id);
@@ -339,6 +338,51 @@ void Assessor::Impl::judge_times() {
   }
 }
 
+// Fills the bounds that an edge between two hosts sets; false when it is no evidence.
+bool Assessor::Impl::bounds_of(const SpanFacts& parent, const SpanFacts& child, SkewEdge& edge) const {
+  edge.parent_host = parent.host;
+  edge.child_host = child.host;
+  return skew_bounds({parent.start_ns, parent.end_ns}, {child.start_ns, child.end_ns}, waits(parent, child),
+                     policy.skew_tolerance_ns, edge);
+}
+
+// Edges between hosts that no adjustment, or this one, leaves in contradiction to one clock.
+uint32_t Assessor::Impl::contradictions() const {
+  const int64_t tolerance = policy.skew_tolerance_ns;
+  uint32_t count = 0;
+  for (const SkewEdge& edge : cross_edges) {
+    const int64_t shift = time_difference(out->offset_ns[edge.child_host], out->offset_ns[edge.parent_host]);
+    count += shift < edge.low_ns - tolerance || shift > edge.high_ns + tolerance;
+  }
+  return count;
+}
+
+void Assessor::Impl::adjust_clocks() {
+  cross_edges.clear();
+  int32_t first = out->root >= 0 ? out->root : 0;
+  for (size_t i = 0; i < spans.size(); ++i) {
+    if (out->root < 0 && before(static_cast<int32_t>(i), first)) first = static_cast<int32_t>(i);
+    const int32_t parent = out->parent[i];
+    if (parent < 0) continue;
+    const SpanFacts& child = spans[i];
+    const SpanFacts& p = spans[static_cast<size_t>(parent)];
+    if (p.host == child.host || !comparable(i, parent)) continue;
+    SkewEdge edge;
+    if (bounds_of(p, child, edge)) cross_edges.push_back(edge);
+  }
+  const uint32_t found = contradictions();
+  if (found == 0) return;
+  skew.clear();
+  for (const SkewEdge& edge : cross_edges) skew.add(edge);
+  skew_pairs = skew.solve(spans[static_cast<size_t>(first)].host, host_count, context->hosts, policy.skew_tolerance_ns,
+                          out->offset_ns, out->verdict.skew);
+  if (skew_pairs == 0 || contradictions() < found) return;
+  // Clocks do not explain it: hosts in a ring that disagree, or work that no rule foresaw. Raw times are the better guess.
+  skew_pairs = 0;
+  out->verdict.skew.clear();
+  out->offset_ns.assign(host_count, 0);
+}
+
 void Assessor::Impl::check_edges() {
   const int64_t tolerance = policy.skew_tolerance_ns;
   const size_t n = spans.size();
@@ -349,48 +393,31 @@ void Assessor::Impl::check_edges() {
     const SpanFacts& child = spans[i];
     const SpanFacts& p = spans[static_cast<size_t>(parent)];
     if (child.start_ns >= p.start_ns && child.end_ns <= p.end_ns) continue;
-    if (!synchronous(p, child) || !plausible(i) || !plausible(static_cast<size_t>(parent))) continue;
+    if (!comparable(i, parent)) continue;
     outside = true;
-    outside_across |= p.host != child.host && (difference(p.start_ns, child.start_ns) > tolerance ||
-                                               difference(p.end_ns, child.end_ns) < -tolerance);
+    outside_across |= p.host != child.host;
   }
   if (!outside) return;
-  if (outside_across) {
-    skew.clear();
-    int32_t first = out->root >= 0 ? out->root : 0;
-    for (size_t i = 0; i < n; ++i) {
-      if (out->root < 0 && before(static_cast<int32_t>(i), first)) first = static_cast<int32_t>(i);
-      const int32_t parent = out->parent[i];
-      if (parent < 0) continue;
-      const SpanFacts& child = spans[i];
-      const SpanFacts& p = spans[static_cast<size_t>(parent)];
-      if (p.host == child.host || !synchronous(p, child)) continue;
-      if (!plausible(i) || !plausible(static_cast<size_t>(parent))) continue;
-      skew.add({p.host, child.host, difference(p.start_ns, child.start_ns), difference(p.end_ns, child.end_ns)});
-    }
-    skew_pairs = skew.solve(spans[static_cast<size_t>(first)].host, host_count, context->hosts, tolerance, out->offset_ns,
-                            out->verdict.skew);
-  }
+  if (outside_across) adjust_clocks();
   for (size_t i = 0; i < n; ++i) {
     const int32_t parent = out->parent[i];
-    if (parent < 0) continue;
+    if (parent < 0 || !comparable(i, parent)) continue;
     const SpanFacts& child = spans[i];
     const SpanFacts& p = spans[static_cast<size_t>(parent)];
-    if (!synchronous(p, child) || !plausible(i) || !plausible(static_cast<size_t>(parent))) continue;
-    const int64_t shift = difference(out->offset_ns[child.host], out->offset_ns[p.host]);
-    const int64_t before_by = difference(p.start_ns, child.start_ns) - shift;
-    const int64_t after_by = difference(child.end_ns, p.end_ns) + shift;
+    const int64_t shift = time_difference(out->offset_ns[child.host], out->offset_ns[p.host]);
+    const int64_t before_by = time_difference(p.start_ns, child.start_ns) - shift;
+    const int64_t after_by = time_difference(child.end_ns, p.end_ns) + shift;
     if (before_by > tolerance) {
       note(FindingKind::kStartsBeforeParent, child.id);
       worst_before = std::max(worst_before, before_by);
     }
     if (after_by <= tolerance) continue;
-    worst_after = std::max(worst_after, after_by);
-    if (difference(child.start_ns, p.end_ns) + shift > tolerance) {
+    if (time_difference(child.start_ns, p.end_ns) + shift > tolerance) {
       note(FindingKind::kStartsAfterParentEnd, child.id);
     } else {
       note(FindingKind::kEndsAfterParent, child.id);
-      ends_after_strict += p.kind > kInternal || p.host != child.host;
+      worst_after = std::max(worst_after, after_by);
+      ends_after_waiting += waits(p, child);
     }
   }
 }
@@ -431,7 +458,7 @@ Severity Assessor::Impl::severity_of(FindingKind kind) const {
     case FindingKind::kImplausibleTime:
       return all_old ? Severity::kInfo : Severity::kWarning;
     case FindingKind::kEndsAfterParent:
-      return ends_after_strict > 0 ? Severity::kWarning : Severity::kInfo;
+      return ends_after_waiting > 0 ? Severity::kWarning : Severity::kInfo;
     case FindingKind::kStartsAfterParentEnd:
     case FindingKind::kFlagsInconsistent:
     case FindingKind::kClockSkew:
@@ -535,7 +562,7 @@ void Assessor::assess(std::span<const SpanFacts> spans, const Context& context, 
   m.noted_kinds = 0;
   m.missing.clear();
   m.self_parent = false;
-  m.ends_after_strict = 0;
+  m.ends_after_waiting = 0;
   m.worst_before = m.worst_after = 0;
   m.skew_pairs = 0;
   m.host_count = 0;

@@ -17,10 +17,10 @@
 // What the findings mean for the verdict: only evidence that spans are missing (Severity::kLoss) keeps a trace from being
 // complete: kNoRoot, kOrphan, kCycle, a span that is its own parent, kClientWithoutServer. All else is told and does not:
 //   kWarning  kSeveralRoots, kDuplicateId, a zero id, kNegativeDuration, kImplausibleTime, kStartsBeforeParent,
-//             kEndsAfterParent, kDropsReported (the span is here; its SDK cut some of its content), kTooManySpans
-//   kInfo     kSharedSpanId, kClockSkew, kStartsAfterParentEnd (work left to run), kEndsAfterParent of children of an
-//             internal span on its own host, kFlagsInconsistent (sampled is not inherited by law), times of a trace that lies
-//             before 2000 as a whole (made by hand)
+//             kEndsAfterParent of a SERVER that outlives its CLIENT, kTooManySpans,
+//             kDropsReported (the span is here; its SDK cut some of its content)
+//   kInfo     kSharedSpanId, kClockSkew, kStartsAfterParentEnd and other kEndsAfterParent (work left to run),
+//             kFlagsInconsistent (sampled is not inherited by law), times of a trace that lies before 2000 as a whole
 // Containment is checked after skew adjustment (skew.h), on synchronous edges only: neither from a PRODUCER nor to a
 // CONSUMER, and links are no edges. A child that starts after its parent ended counts as kStartsAfterParentEnd alone.
 // A time is implausible when it is before 2000 or more than a day from the median start; such spans, and those that end

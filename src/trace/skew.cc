@@ -13,40 +13,44 @@ namespace {
 constexpr uint32_t kUnreached = std::numeric_limits<uint32_t>::max();
 
 int64_t distance_to_zero(int64_t low, int64_t high) { return low > 0 ? low : high < 0 ? -high : 0; }
-// Bounds are differences of times clamped well inside int64 (see the caller), so sums of two do not overflow.
-int64_t middle(int64_t low, int64_t high) { return low + (high - low) / 2; }
+int64_t nearest_to_zero(int64_t low, int64_t high) { return std::clamp<int64_t>(0, low, high); }
 bool holds_zero(const SkewEdge& edge, int64_t tolerance) {
   return edge.low_ns <= tolerance && edge.high_ns >= -tolerance;
 }
 
 }  // namespace
 
-// All edges have parent_host = a, child_host = b. False when none of them is evidence.
-bool SkewEstimator::estimate(std::span<const SkewEdge> edges, int64_t tolerance_ns, Pair& out) {
+bool skew_bounds(Interval parent, Interval child, bool waits, int64_t tolerance_ns, SkewEdge& edge) {
+  edge.low_ns = time_difference(parent.start_ns, child.start_ns);
+  edge.high_ns = time_difference(parent.end_ns, child.end_ns);
+  if (edge.high_ns >= edge.low_ns && (waits || edge.high_ns >= -tolerance_ns)) return true;
+  // It outlives its parent, which did not wait for it: all that is known is that its parent started it.
+  edge.high_ns = time_difference(parent.end_ns, child.start_ns);
+  return edge.high_ns >= -tolerance_ns && edge.high_ns >= edge.low_ns;
+}
+
+// All edges have parent_host = a, child_host = b.
+void SkewEstimator::estimate(std::span<const SkewEdge> edges, int64_t tolerance_ns, Pair& out) {
   int64_t low = std::numeric_limits<int64_t>::min(), high = std::numeric_limits<int64_t>::max();
-  uint32_t usable = 0, accept_zero = 0;
+  uint32_t accept_zero = 0;
   for (const SkewEdge& edge : edges) {
-    if (edge.low_ns > edge.high_ns) continue;
-    ++usable;
     accept_zero += holds_zero(edge, tolerance_ns);
     low = std::max(low, edge.low_ns);
     high = std::min(high, edge.high_ns);
   }
-  if (usable == 0) return false;
-  out.edges = usable;
+  out.edges = static_cast<uint32_t>(edges.size());
   out.offset_ns = 0;
   out.bound_ns = 0;
-  if (accept_zero == usable) return true;
+  if (accept_zero == edges.size()) return;
   if (low <= high) {
-    out.offset_ns = middle(low, high);
-    out.bound_ns = high - middle(low, high);
-    return true;
+    out.offset_ns = nearest_to_zero(low, high);
+    out.bound_ns = (high - low + 1) / 2;
+    return;
   }
-  if (accept_zero * 2 >= usable) return true;
+  if (accept_zero * 2 >= edges.size()) return;
 
   endpoints_.clear();
   for (const SkewEdge& edge : edges) {
-    if (edge.low_ns > edge.high_ns) continue;
     endpoints_.push_back({edge.low_ns, false});
     endpoints_.push_back({edge.high_ns, true});
   }
@@ -70,9 +74,8 @@ bool SkewEstimator::estimate(std::span<const SkewEdge> edges, int64_t tolerance_
       best_high = to;
     }
   }
-  out.offset_ns = middle(best_low, best_high);
-  out.bound_ns = std::max(best_high - out.offset_ns, (low - high) / 2);
-  return true;
+  out.offset_ns = nearest_to_zero(best_low, best_high);
+  out.bound_ns = std::max(best_high - best_low, low - high) / 2;
 }
 
 uint32_t SkewEstimator::solve(uint32_t reference, uint32_t hosts, std::span<const std::string_view> names,
@@ -112,7 +115,8 @@ uint32_t SkewEstimator::solve(uint32_t reference, uint32_t hosts, std::span<cons
       ++end;
     }
     Pair pair{.a = edges_[i].parent_host, .b = edges_[i].child_host};
-    if (estimate(std::span(edges_).subspan(i, end - i), tolerance_ns, pair)) pairs_.push_back(pair);
+    estimate(std::span(edges_).subspan(i, end - i), tolerance_ns, pair);
+    pairs_.push_back(pair);
     i = end;
   }
 

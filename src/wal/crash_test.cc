@@ -1,5 +1,6 @@
 // The power goes at every change that a script makes to the disk, once for each of several fates of the unsynced bytes.
-// Afterwards: every completed record is there, in order; no record that was not appended; nothing is called damage; and the log goes on.
+// Afterwards: every completed record is there, in order; no record that was not appended; nothing is called damage; and
+// the log goes on.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -31,8 +32,10 @@ struct Verdict {
   std::string what;
 };
 
-// What `again` replayed against what is known. Replay may begin anywhere at or before `released` + 1: files go as a whole.
-Verdict judge(const LogRun& again, const std::map<uint64_t, std::string>& appended, uint64_t released, uint64_t completed) {
+// What `again` replayed against what is known. Replay may begin anywhere at or before `released` + 1: files go as a
+// whole.
+Verdict judge(const LogRun& again, const std::map<uint64_t, std::string>& appended, uint64_t released,
+              uint64_t completed) {
   if (!again.open_status.ok()) return {false, "open: " + again.open_status.to_string()};
   if (!again.report.damage.empty()) {
     const auto& damage = again.report.damage.front();
@@ -47,13 +50,15 @@ Verdict judge(const LogRun& again, const std::map<uint64_t, std::string>& append
   }
   if (completed > released) {
     if (previous < completed) return {false, "completed record " + std::to_string(completed) + " is lost"};
-    if (again.replayed.front().first > released + 1) return {false, "record " + std::to_string(released + 1) + " is lost"};
+    if (again.replayed.front().first > released + 1)
+      return {false, "record " + std::to_string(released + 1) + " is lost"};
   }
   if (again.wal->last_record() < completed) return {false, "the numbers went back"};
   return {};
 }
 
-// Runs the script with the power going at change `crash_at`, then a second life that appends on top, and a third that looks.
+// Runs the script with the power going at change `crash_at`, then a second life that appends on top, and a third that
+// looks.
 Verdict crash_once(bool forgetful, uint64_t crash_at, uint64_t seed) {
   sim::SimDisk disk;
   sim::ForgetfulDisk mutant(disk);

@@ -1,5 +1,5 @@
-// The files of a log on the disk: made ready, set aside, taken away. Blocking functions for start-up and the kFiles lane;
-// they touch nothing but what they are given.
+// The files of a log on the disk: made ready, set aside, taken away. Blocking functions for start-up and the kFiles
+// lane; they touch nothing but what they are given.
 #pragma once
 
 #include <cstdint>

@@ -18,11 +18,11 @@ constexpr size_t kRecordHeaderBytes = 8;  // checksum, length
 constexpr uint64_t align_up(uint64_t bytes) { return (bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes; }
 
 struct GroupHeader {
-  uint64_t file = 0;          // number of the file that it was written to: tells recycled bytes from new ones
-  uint64_t offset = 0;        // of this header in that file
-  uint64_t salt = 0;          // of the run that wrote it
-  uint64_t first_record = 0;  // number of its first record; with no records: of the next one
-  uint64_t payload_bytes = 0; // all records with their headers
+  uint64_t file = 0;           // number of the file that it was written to: tells recycled bytes from new ones
+  uint64_t offset = 0;         // of this header in that file
+  uint64_t salt = 0;           // of the run that wrote it
+  uint64_t first_record = 0;   // number of its first record; with no records: of the next one
+  uint64_t payload_bytes = 0;  // all records with their headers
   uint32_t records = 0;
 
   uint64_t bytes_on_disk() const { return align_up(kGroupHeaderBytes + payload_bytes); }
@@ -57,7 +57,7 @@ class RecordReader {
   uint64_t number_;  // of the next record
 };
 
-std::string file_name(uint64_t number);                          // 7 -> "00000007.wal"
-std::optional<uint64_t> file_number(std::string_view name);      // nothing for any other name
+std::string file_name(uint64_t number);                      // 7 -> "00000007.wal"
+std::optional<uint64_t> file_number(std::string_view name);  // nothing for any other name
 
 }  // namespace clew::wal

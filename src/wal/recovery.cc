@@ -16,7 +16,8 @@
 // Why a later header is proof: with durability kDisk a group is written only after the one before it was synced. Hence
 // only the very last group can be torn, and none of its records was ever reported as done. The start of every file and
 // every trim() write a group without records, so the last records of a settled log have such a proof behind them.
-// With kOs and kMemory a power cut can lose groups in the middle; they are reported as damage, since that is what they are.
+// With kOs and kMemory a power cut can lose groups in the middle; they are reported as damage, since that is what they
+// are.
 #include "wal/recovery.h"
 
 #include <algorithm>
@@ -31,6 +32,9 @@ namespace clew::wal {
 namespace {
 
 constexpr uint64_t kWindowBytes = 1 << 20;
+// No log gets there; keeps sums of what a header says from overflowing.
+constexpr uint64_t kMostRecords = uint64_t{1} << 62;
+constexpr uint64_t kMostBytes = uint64_t{1} << 48;
 
 // Reads blocks of a file through a window, block by block where the window cannot be read as a whole.
 class BlockReader {
@@ -91,7 +95,7 @@ void index_groups(FileIndex& file, uint64_t& expected) {
     const auto header = block ? read_group_header(*block) : std::nullopt;
     const bool acceptable = header && header->file == file.number && header->offset == at &&
                             (!salt || *salt == header->salt) && header->first_record >= expected &&
-                            header->first_record <= UINT64_MAX - header->records && header->payload_bytes < (uint64_t{1} << 48);
+                            header->first_record < kMostRecords && header->payload_bytes < kMostBytes;
     if (!acceptable) {
       if (gap_begin == kNone) gap_begin = at;
       at += kBlockBytes;
@@ -131,26 +135,30 @@ class Replayer {
     }
     RecordReader reader(*payload, group.salt, group.first_record);
     std::string_view body;
+    BadRecords bad;
     for (uint32_t i = 0; i < group.records; ++i) {
       const uint64_t before = reader.remaining();
       const uint64_t offset = group.offset + kGroupHeaderBytes + (payload->size() - before);
       switch (reader.next(options_.max_record_bytes, &body)) {
         case RecordReader::Outcome::kRecord:
+          report_bad(file, bad);
           ++report_.records;
           report_.bytes += body.size();
           CLEW_TRY(replay_(group.first_record + i, file.number, body));
           break;
         case RecordReader::Outcome::kDamaged:
-          damage(file, offset, before - reader.remaining(),
-                 "record " + std::to_string(group.first_record + i) + " does not match its checksum");
+          if (bad.count++ == 0) bad = {offset, 0, group.first_record + i, 1};
+          bad.bytes += before - reader.remaining();
           break;
         case RecordReader::Outcome::kLost:
+          report_bad(file, bad);
           damage(file, offset, group.offset + group.bytes_on_disk() - offset,
                  "record " + std::to_string(group.first_record + i) + " has an impossible length; " +
                      lost(group.records - i));
           return {};
       }
     }
+    report_bad(file, bad);
     return {};
   }
 
@@ -158,10 +166,26 @@ class Replayer {
     report_.damage.push_back({file.path, offset, bytes, std::move(what)});
   }
   static std::string lost(uint64_t records) {
-    return records == 0 ? "no record lost" : std::to_string(records) + (records == 1 ? " record lost" : " records lost");
+    return records == 0 ? "no record lost"
+                        : std::to_string(records) + (records == 1 ? " record lost" : " records lost");
   }
 
  private:
+  struct BadRecords {  // side by side: reported as one, so that a report stays small whatever a file holds
+    uint64_t offset = 0;
+    uint64_t bytes = 0;
+    uint64_t first = 0;
+    uint64_t count = 0;
+  };
+  void report_bad(const FileIndex& file, BadRecords& bad) {
+    if (bad.count == 0) return;
+    damage(file, bad.offset, bad.bytes,
+           bad.count == 1 ? "record " + std::to_string(bad.first) + " does not match its checksum"
+                          : "records " + std::to_string(bad.first) + " to " +
+                                std::to_string(bad.first + bad.count - 1) + " do not match their checksums");
+    bad = {};
+  }
+
   // Borrowed until the next call. Shorter than the header says where the file ends early.
   std::optional<std::string_view> read_payload(const FileIndex& file, const GroupHeader& group) {
     const uint64_t begin = group.offset + kGroupHeaderBytes;
@@ -212,7 +236,7 @@ Result<Recovered> recover(env::Disk& disk, const Options& options, ReplayFn& rep
   Recovered recovered;
   CLEW_ASSIGN(std::vector<FileIndex> files, open_files(disk, options.directory, recovered.next_file));
 
-  uint64_t expected = 0;
+  uint64_t expected = 1;
   for (FileIndex& file : files) index_groups(file, expected);
 
   Replayer replayer(options, replay, report);

@@ -19,7 +19,7 @@ struct Recovered {
     uint64_t bytes = 0;        // after the cut
     uint64_t last_record = 0;  // the file can go when this one is released
   };
-  std::vector<File> files;     // ascending; what release() has to let go of later
+  std::vector<File> files;  // ascending; what release() has to let go of later
   uint64_t next_record = 1;
   uint64_t next_file = 1;
 };

@@ -12,9 +12,9 @@
 namespace clew::wal {
 namespace {
 
-constexpr uint64_t kIdleRoomBytes = 1 << 20;          // stays preallocated after trim(): enough until more is made
-constexpr int64_t kRetryDelayNs = 50'000'000;         // for a file that admitted records wait for, on a full disk
-constexpr size_t kBuffersKept = 2;                    // one being written, one being gathered
+constexpr uint64_t kIdleRoomBytes = 1 << 20;   // stays preallocated after trim(): enough until more is made
+constexpr int64_t kRetryDelayNs = 50'000'000;  // for a file that admitted records wait for, on a full disk
+constexpr size_t kBuffersKept = 2;             // one being written, one being gathered
 
 // Invariants:
 //  1. At most one write is in flight, and at most one job that changes files. Groups are written in the order of their
@@ -29,7 +29,8 @@ class WalImpl final : public Wal {
       : loop_(loop),
         disk_(disk),
         options_(std::move(options)),
-        slack_bytes_(align_up(std::max<uint64_t>(2 * kBlockBytes, std::min(2 * options_.max_group_bytes, options_.file_bytes / 2)))),
+        slack_bytes_(align_up(
+            std::max<uint64_t>(2 * kBlockBytes, std::min(2 * options_.max_group_bytes, options_.file_bytes / 2)))),
         on_halt_(std::move(on_halt)),
         last_record_(recovered.next_record - 1),
         durable_record_(last_record_) {
@@ -39,7 +40,8 @@ class WalImpl final : public Wal {
     current_ = new_target(recovered.next_file);
   }
 
-  // The first file and its first group. Blocking. On a full disk the log starts all the same and refuses until there is room.
+  // The first file and its first group. Blocking. On a full disk the log starts all the same and refuses until there is
+  // room.
   Status start() {
     auto made = make_file(disk_, options_.directory, current_->number, "", first_allocation(), options_.direct);
     if (made.ok()) {
@@ -55,7 +57,9 @@ class WalImpl final : public Wal {
     if (made.status().code() != Code::kResourceExhausted) return made.status();
     space_error_ = std::string(made.status().message());
     queue_mark();
-    retry_current_later();
+    loop_.post([this, alive = std::weak_ptr(alive_)] {  // open() may run elsewhere than on the loop, timers may not
+      if (!alive.expired()) retry_current_later();
+    });
     return {};
   }
 
@@ -82,9 +86,11 @@ class WalImpl final : public Wal {
   }
 
   Status reserve(uint64_t bytes) override {
-    if (halt_called_) return Error{Code::kUnavailable, "the log in " + options_.directory + " has halted after an I/O error"};
+    if (halt_called_)
+      return Error{Code::kUnavailable, "the log in " + options_.directory + " has halted after an I/O error"};
     if (pending_bytes_ > 0 && pending_bytes_ + bytes > options_.max_pending_bytes) {
-      return Error{Code::kResourceExhausted, options_.directory + ": the disk is behind, " + std::to_string(pending_bytes_) +
+      return Error{Code::kResourceExhausted, options_.directory + ": the disk is behind, " +
+                                                 std::to_string(pending_bytes_) +
                                                  " bytes wait to be written; try again later"};
     }
     // Headers and the padding of the groups that these bytes may be spread over.
@@ -124,7 +130,8 @@ class WalImpl final : public Wal {
 
   void trim() override {
     if (halt_called_ || trimming_ || !idle()) return;
-    if (last_group_had_records_) {  // puts a group behind the last records, so that they cannot be taken for a torn tail
+    if (last_group_had_records_) {  // puts a group behind the last records, so that they cannot be taken for a torn
+                                    // tail
       trim_after_mark_ = true;
       queue_mark();
       flush_soon();
@@ -160,8 +167,8 @@ class WalImpl final : public Wal {
     uint64_t end;
   };
   struct Job {
-    UniqueFunction<Status()> work;        // in the kFiles lane
-    UniqueFunction<void(Status)> done;    // on the loop
+    UniqueFunction<Status()> work;      // in the kFiles lane
+    UniqueFunction<void(Status)> done;  // on the loop
   };
 
   uint64_t first_allocation() const { return align_up(options_.file_bytes) + slack_bytes_; }
@@ -173,7 +180,9 @@ class WalImpl final : public Wal {
     const uint64_t end = planned_end();
     return end < current_->allocated ? current_->allocated - end : 0;
   }
-  bool idle() const { return !write_in_flight_ && queue_.empty() && gathering_ == nullptr && current_->file != nullptr; }
+  bool idle() const {
+    return !write_in_flight_ && queue_.empty() && gathering_ == nullptr && current_->file != nullptr;
+  }
 
   std::shared_ptr<LogFile> new_target(uint64_t number) const {
     auto file = std::make_shared<LogFile>();
@@ -308,8 +317,8 @@ class WalImpl final : public Wal {
     const uint64_t number = target->number;
     auto made = std::make_shared<LogFile>();  // shared by the work and its completion
     run_job(
-        [&disk = disk_, directory = options_.directory, number, spare = std::move(spare),
-         bytes = first_allocation(), direct = options_.direct, made]() -> Status {
+        [&disk = disk_, directory = options_.directory, number, spare = std::move(spare), bytes = first_allocation(),
+         direct = options_.direct, made]() -> Status {
           auto result = make_file(disk, directory, number, spare, bytes, direct);
           if (result.ok()) *made = std::move(result).value();
           return result.status();
@@ -370,7 +379,8 @@ class WalImpl final : public Wal {
   void leave_files() {
     while (!leaving_.empty()) {
       Leaving& first = leaving_.front();
-      const bool waits = std::any_of(queue_.begin(), queue_.end(), [&](const auto& group) { return group->target() == first.file; });
+      const bool waits =
+          std::any_of(queue_.begin(), queue_.end(), [&](const auto& group) { return group->target() == first.file; });
       if (waits) return;
       // A nearly full one is worth more for recycling as it is.
       if (first.file->allocated > first.end + 2 * slack_bytes_) {
@@ -387,22 +397,21 @@ class WalImpl final : public Wal {
   void retire_released() {
     if (retiring_ || halt_called_ || !current_has_group_ || old_files_.empty()) return;
     const OldFile& oldest = old_files_.front();
-    if (oldest.last_record > released_ || oldest.last_record > durable_record_ || oldest.number >= current_->number) return;
+    if (oldest.last_record > released_ || oldest.last_record > durable_record_ || oldest.number >= current_->number)
+      return;
     retiring_ = true;
     const bool keep = spares_.size() < options_.spare_files && oldest.bytes >= options_.file_bytes / 2;
     auto spare_path = std::make_shared<std::string>();  // shared by the work and its completion
-    run_job(
-        [&disk = disk_, directory = options_.directory, path = oldest.path, keep, spare_path] {
-          return retire_file(disk, directory, path, keep ? spare_path.get() : nullptr);
-        },
-        [this, keep, spare_path](Status status) {
-          retiring_ = false;
-          // A file that cannot be taken away is tried again with the next release.
-          if (!status.ok()) return;
-          if (keep) spares_.push_back({*spare_path, old_files_.front().bytes});
-          old_files_.pop_front();
-          retire_released();
-        });
+    run_job([&disk = disk_, directory = options_.directory, path = oldest.path, keep,
+             spare_path] { return retire_file(disk, directory, path, keep ? spare_path.get() : nullptr); },
+            [this, keep, spare_path](Status status) {
+              retiring_ = false;
+              // A file that cannot be taken away is tried again with the next release.
+              if (!status.ok()) return;
+              if (keep) spares_.push_back({*spare_path, old_files_.front().bytes});
+              old_files_.pop_front();
+              retire_released();
+            });
   }
 
   void trim_now() {
@@ -434,15 +443,16 @@ class WalImpl final : public Wal {
   const Options options_;
   const uint64_t slack_bytes_;  // allocated behind file_bytes: what is appended before a rotation comes about
   UniqueFunction<void(Status)> on_halt_;
-  const std::shared_ptr<char> alive_ = std::make_shared<char>();  // shared: tasks of the loop ask it whether `this` lives
+  const std::shared_ptr<char> alive_ =
+      std::make_shared<char>();  // shared: tasks of the loop ask it whether `this` lives
 
   std::shared_ptr<LogFile> current_;  // what gathers now; shared with its groups and jobs
   std::shared_ptr<LogFile> next_;     // made ahead; without a file while being made
   std::deque<Leaving> leaving_;
   std::deque<OldFile> old_files_;
   std::vector<Spare> spares_;
-  uint64_t end_ = 0;                  // of the sealed groups in current_
-  bool current_has_group_ = false;    // a durable one
+  uint64_t end_ = 0;                // of the sealed groups in current_
+  bool current_has_group_ = false;  // a durable one
 
   std::unique_ptr<Group> gathering_;
   std::deque<std::unique_ptr<Group>> queue_;  // sealed, not yet written

@@ -4,18 +4,18 @@
 // Records are opaque bytes, numbered from 1 without gaps. Appends made while a write is in flight form the next group:
 // one write and one sync per group, no timer. Files are preallocated and recycled; `rotate()` starts a new file and the
 // first record after it opens that file. `release(n)` lets go of whole files whose records are all <= n.
-// Released records may be replayed once more after a crash (a removed name can come back): the owner knows what it has stored.
-// When idle, spare and preallocated space is given back (`trim()`), so that a settled log costs what it holds.
+// Released records may be replayed once more after a crash (a removed name can come back): the owner knows what it has
+// stored. When idle, spare and preallocated space is given back (`trim()`), so that a settled log costs what it holds.
 //
 // Space: `reserve(bytes)` guarantees that the next appends up to that size cannot meet a full disk, or answers
 // kResourceExhausted; admission control calls it before it accepts a request. It looks at the space that is there and
-// takes none: append in the same task of the loop, or ask again. A refusal sets the making of space going (off the loop),
-// so that a retry succeeds as soon as the disk has some; it also refuses while too many bytes wait for a slow disk.
-// A failed write or sync of an admitted record is final: `on_halt` is called once, no completion reports success any
-// more, and the owner stops the node. No retry.
+// takes none: append in the same task of the loop, or ask again. A refusal sets the making of space going (off the
+// loop), so that a retry succeeds as soon as the disk has some; it also refuses while too many bytes wait for a slow
+// disk. A failed write or sync of an admitted record is final: `on_halt` is called once, no completion reports success
+// any more, and the owner stops the node. No retry.
 //
-// Recovery (open): replays every intact record in order. A torn tail (a last group that did not finish) is cut. A damaged
-// record in the middle, with intact records after it, is reported, skipped and counted: never taken for a tail.
+// Recovery (open): replays every intact record in order. A torn tail (a last group that did not finish) is cut. A
+// damaged record in the middle, with intact records after it, is reported, skipped and counted: never taken for a tail.
 //
 // Pure towards env: runs on the simulated disk. All methods on the owner's loop, except open (start-up, blocking).
 // Destroying a Wal drops what is not yet durable, without completions; never destroy it inside one of its completions.
@@ -45,12 +45,12 @@ enum class Durability : uint8_t {
 struct Options {
   std::string directory;
   Durability durability = Durability::kDisk;
-  uint64_t file_bytes = 64ull << 20;        // preallocation step and size at which wants_rotation() turns true
-  uint64_t max_group_bytes = 4ull << 20;    // of one write
-  uint64_t max_record_bytes = 256ull << 20; // larger records in a file are damage, not data
-  uint32_t spare_files = 2;                 // kept for recycling under load
-  uint64_t max_pending_bytes = 64ull << 20; // appended and not yet written: beyond it, reserve() refuses
-  bool direct = true;                       // O_DIRECT where the file system can
+  uint64_t file_bytes = 64ull << 20;         // preallocation step and size at which wants_rotation() turns true
+  uint64_t max_group_bytes = 4ull << 20;     // of one write
+  uint64_t max_record_bytes = 256ull << 20;  // larger records in a file are damage, not data
+  uint32_t spare_files = 2;                  // kept for recycling under load
+  uint64_t max_pending_bytes = 64ull << 20;  // appended and not yet written: beyond it, reserve() refuses
+  bool direct = true;                        // O_DIRECT where the file system can
   // Unpredictable (env::Random), new for every open. Groups carry it, so that a sender who puts forged groups into its
   // records cannot have them taken for groups when a damaged stretch is searched for the next intact one.
   uint64_t salt = 0;
@@ -60,11 +60,11 @@ struct ReplayReport {
   uint64_t files = 0;
   uint64_t records = 0;
   uint64_t bytes = 0;
-  uint64_t torn_tail_bytes = 0;             // cut
+  uint64_t torn_tail_bytes = 0;  // cut
   struct Damage {
     std::string file;
     uint64_t offset = 0;
-    uint64_t bytes = 0;                     // skipped
+    uint64_t bytes = 0;  // skipped
     std::string what;
   };
   std::vector<Damage> damage;
@@ -81,18 +81,19 @@ class Wal {
 
   // Copies the pieces, as one record, into the group being gathered. `done` runs on the loop with ok once the record is
   // as durable as the options ask for; after a halt it never runs. Returns the record's number.
-  // At most max_record_bytes in all. Never call back into `done`'s owner before append returned: `done` always comes later.
+  // At most max_record_bytes in all. Never call back into `done`'s owner before append returned: `done` always comes
+  // later.
   virtual uint64_t append(std::span<const std::string_view> pieces, Task done) = 0;
   virtual Status reserve(uint64_t bytes) = 0;
-  virtual bool wants_rotation() const = 0;       // the file is full and the next one is ready
-  virtual uint64_t rotate() = 0;                 // the number of the new file
+  virtual bool wants_rotation() const = 0;  // the file is full and the next one is ready
+  virtual uint64_t rotate() = 0;            // the number of the new file
   virtual uint64_t current_file() const = 0;
   virtual void release(uint64_t up_to_record) = 0;
-  virtual void trim() = 0;                       // idle: give back spare space
+  virtual void trim() = 0;  // idle: give back spare space
   virtual uint64_t last_record() const = 0;
   virtual uint64_t durable_record() const = 0;
-  virtual uint64_t disk_bytes() const = 0;       // of live, spare and preallocated files
-  virtual uint64_t sync_count() const = 0;       // groups committed so far
+  virtual uint64_t disk_bytes() const = 0;  // of live, spare and preallocated files
+  virtual uint64_t sync_count() const = 0;  // groups committed so far
   virtual bool halted() const = 0;
 };
 

@@ -56,7 +56,9 @@ class LogRun {
     appended[record] = std::move(content);
     return record;
   }
-  uint64_t append_random(uint64_t max_bytes) { return append(record_content(number_, wal->last_record() + 1, max_bytes)); }
+  uint64_t append_random(uint64_t max_bytes) {
+    return append(record_content(number_, wal->last_record() + 1, max_bytes));
+  }
   void settle() { scheduler.run_for(1'000'000'000); }
 
   sim::Scheduler scheduler;

@@ -1,0 +1,265 @@
+// clew serve: one node. Start: configuration → loops → data directory (lock, replay) → listeners → ready. Stop (SIGTERM, SIGINT):
+// not ready → listeners drain → node drains → loops end. SIGHUP reads TLS files again.
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <csignal>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "api/query_router.h"
+#include "api/servers.h"
+#include "app/client_output.h"
+#include "app/commands.h"
+#include "app/config.h"
+#include "app/notify.h"
+#include "app/process_stats.h"
+#include "app/units.h"
+#include "app/version.h"
+#include "cluster/node.h"
+#include "os/clock.h"
+#include "os/disk.h"
+#include "os/loop.h"
+#include "os/random.h"
+#include "os/signals.h"
+#include "os/workers.h"
+
+namespace clew::app {
+namespace {
+
+constexpr uint32_t kDrainGraceMs = 15'000;
+
+struct ServeFlags {
+  std::string config_file;
+  std::string data_directory;
+  std::optional<std::string> otlp_grpc, otlp_http, http, tempo;
+  std::string log_level;
+};
+
+Result<Config> configuration(const ServeFlags& flags) {
+  Config config = default_config();
+  if (!flags.config_file.empty()) {
+    CLEW_ASSIGN(config, load_config(flags.config_file));
+  }
+  if (!flags.data_directory.empty()) config.node.data_directory = flags.data_directory;
+  if (flags.otlp_grpc) config.servers.otlp_grpc.endpoint = *flags.otlp_grpc;
+  if (flags.otlp_http) config.servers.otlp_http.endpoint = *flags.otlp_http;
+  if (flags.http) config.servers.http.endpoint = *flags.http;
+  if (flags.tempo) config.servers.tempo.endpoint = *flags.tempo;
+  if (!flags.log_level.empty()) config.log_level = flags.log_level;
+  CLEW_TRY(check_config(config));
+  return config;
+}
+
+void start_logging(const std::string& level) {
+  auto logger = std::make_shared<spdlog::logger>("clew", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  logger->set_pattern("time=%Y-%m-%dT%H:%M:%S.%eZ level=%l %v", spdlog::pattern_time_type::utc);
+  logger->set_level(spdlog::level::from_str(level));
+  logger->flush_on(spdlog::level::info);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+// What the main thread waits for: signals and the end of the node's ability to keep its promises.
+class Events {
+ public:
+  enum class Kind { kStop, kReload, kHalt };
+  struct Event {
+    Kind kind = Kind::kStop;
+    Status status;  // of kHalt
+  };
+  void push(Event event) {
+    const std::lock_guard lock(mutex_);
+    events_.push_back(std::move(event));
+    wake_.notify_one();
+  }
+  Event wait() {
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [&] { return !events_.empty(); });
+    Event event = std::move(events_.front());
+    events_.pop_front();
+    return event;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Event> events_;  // guarded by mutex_
+};
+
+// Runs `begin` with a completion and waits for it; false when `limit` passed first.
+bool wait_for(std::chrono::milliseconds limit, const std::function<void(Task)>& begin) {
+  struct State {
+    std::mutex mutex;
+    std::condition_variable wake;
+    bool done = false;
+  };
+  const auto state = std::make_shared<State>();  // shared: the completion may come after the wait was given up
+  begin([state] {
+    const std::lock_guard lock(state->mutex);
+    state->done = true;
+    state->wake.notify_one();
+  });
+  std::unique_lock lock(state->mutex);
+  return state->wake.wait_for(lock, limit, [&] { return state->done; });
+}
+
+void log_replay(const cluster::ReplayTotals& replay, int64_t took_ns) {
+  if (replay.records > 0) {
+    spdlog::info("msg=\"log replayed\" records={} spans={} bytes={} took=\"{}\"", replay.records, replay.spans, replay.bytes, readable_duration(took_ns));
+  }
+  if (replay.torn_tail_bytes > 0) spdlog::info("msg=\"unfinished last write of the log cut off\" bytes={}", replay.torn_tail_bytes);
+  for (const auto& damage : replay.damage) {
+    spdlog::error("msg=\"damaged log record skipped\" file={} offset={} bytes={} what=\"{}\"", damage.file, damage.offset, damage.bytes, damage.what);
+  }
+}
+
+// A node with its threads, in the order in which they must come and go.
+class Process {
+ public:
+  explicit Process(Config config) : config_(std::move(config)) {}
+
+  Status start(Events& events) {
+    const uint32_t count = config_.loops != 0 ? config_.loops : std::max(1u, std::thread::hardware_concurrency());
+    workers_ = std::make_unique<os::Workers>();
+    for (uint32_t i = 0; i < count; ++i) loops_.push_back(std::make_unique<os::OsLoop>("loop-" + std::to_string(i), *workers_));
+    disk_ = std::make_unique<os::OsDisk>();
+
+    notify_supervisor("STATUS=replaying the log");
+    cluster::Node::Ports ports;
+    for (const auto& loop : loops_) ports.loops.push_back(loop.get());
+    ports.disk = disk_.get();
+    ports.random = &random_;
+    cluster::ReplayTotals replay;
+    const int64_t begin = clock_.mono_ns();
+    CLEW_ASSIGN(node_, cluster::Node::open(std::move(ports), config_.node, &replay, [&events](Status status) {
+      events.push({Events::Kind::kHalt, std::move(status)});
+    }));
+    log_replay(replay, clock_.mono_ns() - begin);
+
+    std::vector<boost::asio::io_context*> contexts;
+    for (const auto& loop : loops_) contexts.push_back(&loop->context());
+    const api::QueryDeps deps{*node_, clock_, kVersion};
+    servers_ = std::make_unique<api::Servers>(
+        config_.servers,
+        api::Servers::Node{*node_, *node_, std::move(contexts), read_process_stats, kVersion,
+                           [deps](api::HttpRouter& http, api::HttpRouter& tempo) {
+                             api::add_query_routes(http, deps, api::QueryPort::kJaeger);
+                             api::add_query_routes(tempo, deps, api::QueryPort::kTempo);
+                           }},
+        config_.node.limits);
+    CLEW_TRY(servers_->start());
+    servers_->set_ready(true);
+    return {};
+  }
+
+  void log_addresses() const {
+    const auto ports = servers_->ports();
+    const auto line = [](const char* what, const std::string& endpoint, uint16_t port) {
+      if (port != 0) spdlog::info("msg=listening api={} endpoint={}:{}", what, endpoint.substr(0, endpoint.rfind(':')), port);
+    };
+    line("otlp-grpc", config_.servers.otlp_grpc.endpoint, ports.otlp_grpc);
+    line("otlp-http", config_.servers.otlp_http.endpoint, ports.otlp_http);
+    line("http", config_.servers.http.endpoint, ports.http);
+    line("tempo", config_.servers.tempo.endpoint, ports.tempo);
+  }
+
+  void reload() {
+    if (const Status status = servers_->reload_tls(); !status.ok()) {
+      spdlog::error("msg=\"TLS files not reloaded, the former ones stay\" error=\"{}\"", status.message());
+    } else {
+      spdlog::info("msg=\"TLS files reloaded\"");
+    }
+  }
+
+  // Everything that was admitted is durable afterwards. False when it took too long (it is in the log then).
+  bool drain() {
+    const bool quiet = wait_for(std::chrono::milliseconds(2 * kDrainGraceMs), [&](Task done) { servers_->drain(kDrainGraceMs, std::move(done)); });
+    const bool still = wait_for(std::chrono::seconds(60), [&](Task done) { node_->drain(std::move(done)); });
+    return quiet && still;
+  }
+
+  os::OsLoop& first_loop() { return *loops_.front(); }
+
+  ~Process() {
+    servers_.reset();
+    for (const auto& loop : loops_) loop->stop();
+    if (workers_) workers_->stop();
+    node_.reset();
+    disk_.reset();
+    loops_.clear();
+  }
+
+ private:
+  const Config config_;
+  os::OsClock clock_;
+  os::OsRandom random_;
+  std::unique_ptr<os::Workers> workers_;
+  std::vector<std::unique_ptr<os::OsLoop>> loops_;
+  std::unique_ptr<os::OsDisk> disk_;
+  std::unique_ptr<cluster::Node> node_;
+  std::unique_ptr<api::Servers> servers_;
+};
+
+int serve(const ServeFlags& flags) {
+  auto config = configuration(flags);
+  if (!config.ok()) return fail(config.status());
+  start_logging(config->log_level);
+  os::ignore_broken_pipes();
+  spdlog::info("msg=starting version={} data={} durability={}", kVersion, config->node.data_directory,
+               config->node.durability == wal::Durability::kDisk ? "disk" : config->node.durability == wal::Durability::kOs ? "os" : "memory");
+  Events events;
+  Process process(std::move(*config));
+  if (const Status status = process.start(events); !status.ok()) {
+    spdlog::critical("msg=\"cannot start\" error=\"{}\"", status.message());
+    return 1;
+  }
+  std::optional<os::SignalWatch> signals;
+  signals.emplace(process.first_loop(), std::vector<int>{SIGTERM, SIGINT, SIGHUP}, [&events](int signal) {
+    events.push({signal == SIGHUP ? Events::Kind::kReload : Events::Kind::kStop, {}});
+  });
+  process.log_addresses();
+  spdlog::info("msg=ready");
+  notify_supervisor("READY=1\nSTATUS=serving");
+  while (true) {
+    const Events::Event event = events.wait();
+    if (event.kind == Events::Kind::kReload) {
+      process.reload();
+      continue;
+    }
+    if (event.kind == Events::Kind::kHalt) {
+      // What was acknowledged is on disk; the next start replays it. Nothing here may look like an orderly end.
+      spdlog::critical("msg=\"halted: admitted data could not be written\" error=\"{}\"", event.status.message());
+      spdlog::shutdown();
+      _exit(1);
+    }
+    break;
+  }
+  notify_supervisor("STOPPING=1");
+  spdlog::info("msg=draining");
+  const bool drained = process.drain();
+  signals.reset();
+  spdlog::info("msg=stopped drained={}", drained);
+  return drained ? 0 : 1;
+}
+
+}  // namespace
+
+void add_serve(CLI::App& program, int& exit_code) {
+  auto flags = std::make_shared<ServeFlags>();
+  auto* command = program.add_subcommand("serve", "run a node");
+  command->add_option("--config", flags->config_file, "YAML file (docs/operations.md); flags override it");
+  command->add_option("--data-dir", flags->data_directory, "where everything is kept (default ./clew-data)");
+  command->add_option("--otlp-grpc", flags->otlp_grpc, "OTLP over gRPC (default 127.0.0.1:4317; \"\" switches it off)");
+  command->add_option("--otlp-http", flags->otlp_http, "OTLP over HTTP (default 127.0.0.1:4318)");
+  command->add_option("--http", flags->http, "Jaeger and own API, /metrics (default 127.0.0.1:16686)");
+  command->add_option("--tempo", flags->tempo, "Tempo API (default 127.0.0.1:3200)");
+  command->add_option("--log-level", flags->log_level, "trace, debug, info, warn, error");
+  command->callback([flags, &exit_code] { exit_code = serve(*flags); });
+}
+
+}  // namespace clew::app
