@@ -28,6 +28,7 @@
 #include "os/random.h"
 #include "os/signals.h"
 #include "os/workers.h"
+#include "store/embedded_store.h"
 
 namespace clew::app {
 namespace {
@@ -118,6 +119,18 @@ void log_replay(const cluster::ReplayTotals& replay, int64_t took_ns) {
   }
 }
 
+Result<std::unique_ptr<store::SpanStore>> open_embedded(env::Disk& disk, const cluster::StoreOptions& options, uint64_t seed) {
+  store::EmbeddedOptions embedded;
+  embedded.directory = options.directory;
+  embedded.retention = options.retention;
+  embedded.cache_bytes = options.block_cache_bytes;
+  embedded.hash_seed = seed;
+  CLEW_ASSIGN(auto store, store::EmbeddedStore::open(disk, std::move(embedded), [](const std::string& damage) {
+                spdlog::error("msg=\"damaged segment\" what=\"{}\"", damage);
+              }));
+  return std::unique_ptr<store::SpanStore>(std::move(store));
+}
+
 // A node with its threads, in the order in which they must come and go.
 class Process {
  public:
@@ -134,6 +147,7 @@ class Process {
     for (const auto& loop : loops_) ports.loops.push_back(loop.get());
     ports.disk = disk_.get();
     ports.random = &random_;
+    ports.open_store = [this](env::Disk& disk, const cluster::StoreOptions& options) { return open_embedded(disk, options, random_.next()); };
     cluster::ReplayTotals replay;
     const int64_t begin = clock_.mono_ns();
     CLEW_ASSIGN(node_, cluster::Node::open(std::move(ports), config_.node, &replay, [&events](Status status) {

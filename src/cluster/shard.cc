@@ -48,6 +48,7 @@ Result<std::unique_ptr<Shard>> Shard::open(Ports ports, uint32_t number, const N
   wal_options.directory = directory + "/wal";
   wal_options.durability = options.durability;
   wal_options.file_bytes = options.wal_file_bytes;
+  wal_options.salt = ports.random->next();
   Shard* self = shard.get();
   CLEW_ASSIGN(shard->wal_, wal::Wal::open(
                                *ports.loop, *ports.disk, wal_options,
