@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+#include <future>
 
 #include "api/endpoint.h"
 #include "api/http_connection.h"
@@ -35,6 +36,19 @@ void sweep(const std::shared_ptr<HttpShared>& shared, HttpLane& lane) {
     }
     if (!lane.connections.empty()) sweep(shared, lane);
   });
+}
+
+// Runs `task` on the loop and waits for it; here and now when the loop has stopped, or is this thread's.
+template <typename F>
+void run_on(asio::io_context& loop, F task) {
+  if (loop.stopped() || loop.get_executor().running_in_this_thread()) return task();
+  auto ran = std::make_shared<std::promise<void>>();
+  auto done = ran->get_future();
+  asio::post(loop, [ran, t = std::move(task)]() mutable {
+    t();
+    ran->set_value();
+  });
+  while (done.wait_for(std::chrono::milliseconds(5)) != std::future_status::ready && !loop.stopped()) {}
 }
 
 template <typename Visit>
@@ -103,15 +117,18 @@ class HttpServer::Listener : public std::enable_shared_from_this<HttpServer::Lis
     });
   }
 
-  // The loops may run or have stopped: what runs no more is destroyed with its loop.
+  // Closes the listener and every connection, and returns when nothing of this server runs any more.
   void stop() {
     shared_->draining.store(true);
-    asio::post(acceptor_.get_executor(), [self = shared_from_this()] {
+    run_on(acceptor_.get_executor().context(), [self = shared_from_this()] {
       ErrorCode ignored;
       self->acceptor_.close(ignored);
       self->pause_.cancel();
       self->grace_.cancel();
     });
+    for (auto& lane : shared_->lanes) {
+      run_on(lane->io, [shared = shared_, &lane = *lane] { each_connection(lane, [](HttpConnection& c) { c.close(); }); });
+    }
   }
 
   void close_all() {

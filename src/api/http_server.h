@@ -7,7 +7,8 @@
 // still gets its reply. Bodies are read straight into their final buffer (buffer_pool.h).
 // Not for HTTP/2: gRPC brings its own.
 //
-// start, drain, stats, reload_tls: any thread. Destroy it after drain is done, or after the loops have stopped.
+// start, drain, stats, reload_tls: any thread. Destruction closes whatever is open and waits for its loops to let go; those
+// loops run, or have been stopped, but never wait for the destroying thread.
 #pragma once
 
 #include <boost/asio/io_context.hpp>

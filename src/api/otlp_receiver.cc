@@ -21,10 +21,10 @@ Result<AdmissionGate::Lease> OtlpReceiver::admit(uint64_t bytes) {
 }
 
 void OtlpReceiver::receive(OtlpRequest request, UniqueFunction<void(OtlpOutcome)> done) {
-  requests_.fetch_add(1, std::memory_order_relaxed);
-  received_bytes_.fetch_add(request.body->size(), std::memory_order_relaxed);
+  counters_->requests.fetch_add(1, std::memory_order_relaxed);
+  counters_->received_bytes.fetch_add(request.body->size(), std::memory_order_relaxed);
   const auto fail = [&](Code code, std::string message, uint32_t retry_after_ms) {
-    failed_.fetch_add(1, std::memory_order_relaxed);
+    counters_->failed.fetch_add(1, std::memory_order_relaxed);
     request.lease.release();  // before the client can know
     done({Status(code, std::move(message)), 0, {}, retry_after_ms});
   };
@@ -49,24 +49,24 @@ void OtlpReceiver::receive(OtlpRequest request, UniqueFunction<void(OtlpOutcome)
     }
     body = pool_->share(std::move(protobuf));
   }
-  inflated_bytes_.fetch_add(body->size(), std::memory_order_relaxed);
+  counters_->inflated_bytes.fetch_add(body->size(), std::memory_order_relaxed);
   if (body->empty()) {  // a success
     request.lease.release();
     return done({});
   }
 
   service_.ingest({std::move(request.tenant), std::move(body)},
-                  [this, lease = std::move(request.lease), answer = std::move(done)](cluster::IngestReply reply) mutable {
+                  [counters = counters_, fallback = retry_after_ms_, lease = std::move(request.lease), answer = std::move(done)](cluster::IngestReply reply) mutable {
                     lease.release();
-                    if (!reply.status.ok()) failed_.fetch_add(1, std::memory_order_relaxed);
+                    if (!reply.status.ok()) counters->failed.fetch_add(1, std::memory_order_relaxed);
                     const bool retry = reply.status.code() == Code::kUnavailable;
-                    const uint32_t after = retry && reply.retry_after_ms == 0 ? retry_after_ms_ : reply.retry_after_ms;
+                    const uint32_t after = retry && reply.retry_after_ms == 0 ? fallback : reply.retry_after_ms;
                     answer({std::move(reply.status), reply.rejected, std::move(reply.message), after});
                   });
 }
 
 OtlpReceiverStats OtlpReceiver::stats() const {
-  return {requests_.load(), received_bytes_.load(), inflated_bytes_.load(), failed_.load()};
+  return {counters_->requests.load(), counters_->received_bytes.load(), counters_->inflated_bytes.load(), counters_->failed.load()};
 }
 
 }  // namespace clew::api

@@ -69,7 +69,10 @@ class OtlpReceiver {
   const otlp::Limits limits_;
   const uint32_t retry_after_ms_;
   std::atomic<bool> ready_{true};
-  std::atomic<uint64_t> requests_{0}, received_bytes_{0}, inflated_bytes_{0}, failed_{0};
+  struct Counters {
+    std::atomic<uint64_t> requests{0}, received_bytes{0}, inflated_bytes{0}, failed{0};
+  };
+  const std::shared_ptr<Counters> counters_ = std::make_shared<Counters>();  // shared with completions that come late
 };
 
 }  // namespace clew::api

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "api/query_router.h"
-
 namespace clew::api {
 
 Servers::Servers(ServerOptions options, Node node, otlp::Limits limits)
@@ -15,9 +13,7 @@ Servers::Servers(ServerOptions options, Node node, otlp::Limits limits)
       receiver_(node_.ingest, gate_, pool_, limits, options_.retry_after_ms),
       otlp_service_(receiver_, options_.otlp_http) {
   receiver_.set_ready(false);
-  const QueryDeps queries{node_.queries, node_.clock, node_.version};
-  add_query_routes(http_router_, queries, QueryPort::kJaeger);
-  add_query_routes(tempo_router_, queries, QueryPort::kTempo);
+  if (node_.add_query_routes) node_.add_query_routes(http_router_, tempo_router_);
   add_admin_routes(http_router_);
   add_admin_routes(tempo_router_);
   http_service_ = std::make_unique<RouterService>(http_router_, gate_, options_.http, options_.gzip_replies_from_bytes);

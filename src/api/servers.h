@@ -2,7 +2,8 @@
 // and /metrics, the Tempo port. Options say where and how (server_options.h); the node is given as its services.
 //
 // Life: construct → start (all ports or none) → set_ready(true) → drain → destroy. While not ready, receivers answer
-// "try again" and /ready says 503. Loops and services outlive it; it is destroyed before the loops are.
+// "try again" and /ready says 503. Loops and services outlive it. Its destruction closes what is still open; requests whose
+// completion the node still holds are then answered to nobody.
 // start, set_ready, drain, reload_tls, ports: one thread at a time, not a loop's own.
 #pragma once
 
@@ -24,7 +25,6 @@
 #include "base/function.h"
 #include "base/status.h"
 #include "cluster/services.h"
-#include "env/loop.h"
 
 namespace clew::api {
 
@@ -33,10 +33,11 @@ class Servers {
   struct Node {
     cluster::IngestService& ingest;
     cluster::QueryService& queries;
-    const env::Clock& clock;                        // wall time, for queries about "the last hour"
     std::vector<boost::asio::io_context*> loops;    // one a loop thread; connections are spread over them
     std::function<ProcessStats()> process;          // for /metrics; may be empty
     std::string version;
+    // Adds the query APIs' routes to the router of the `http` port and of the `tempo` port (query_router.h).
+    std::function<void(HttpRouter& http, HttpRouter& tempo)> add_query_routes;
   };
   struct Ports {
     uint16_t otlp_http = 0, otlp_grpc = 0, http = 0, tempo = 0;  // 0: that server is off

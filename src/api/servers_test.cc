@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "api/query_router.h"
 #include "api/test_support.h"
 
 namespace clew::api {
@@ -46,7 +47,12 @@ class ServersTest : public testing::Test {
     return options;
   }
   std::unique_ptr<Servers> make(ServerOptions options) {
-    Servers::Node node{ingest_, queries_, clock_, loops_.all(), [] { return ProcessStats{1.5, 4096, 7, 1000}; }, "0.1.0"};
+    const QueryDeps deps{queries_, clock_, "0.1.0"};
+    Servers::Node node{ingest_, queries_, loops_.all(), [] { return ProcessStats{1.5, 4096, 7, 1000}; }, "0.1.0",
+                       [deps](HttpRouter& http, HttpRouter& tempo) {
+                         add_query_routes(http, deps, QueryPort::kJaeger);
+                         add_query_routes(tempo, deps, QueryPort::kTempo);
+                       }};
     return std::make_unique<Servers>(std::move(options), std::move(node));
   }
   static Reply get(uint16_t port, const std::string& path, const std::string& headers = "") {
@@ -154,6 +160,22 @@ TEST_F(ServersTest, ABudgetThatTheLargestRequestCannotPassIsRefusedAtStart) {
   ServerOptions options = on_free_ports();
   options.max_in_flight_bytes = options.otlp_http.limits.max_request_body_size;
   EXPECT_EQ(make(options)->start().code(), Code::kInvalidArgument);
+}
+
+TEST_F(ServersTest, ANodeThatAnswersAfterTheServersAreGoneHarmsNothing) {
+  ServerOptions options = on_free_ports();
+  options.otlp_grpc.endpoint = "";  // gRPC waits for its calls
+  auto servers = make(options);
+  ASSERT_TRUE(servers->start().ok());
+  servers->set_ready(true);
+  ingest_.hold();
+  Client client(servers->ports().otlp_http), idle(servers->ports().otlp_http);
+  client.send(post("/v1/traces", "Content-Type: application/x-protobuf\r\n", std::string("\n\0", 2)));
+  ingest_.wait_for(1);
+  servers.reset();
+  EXPECT_TRUE(client.closed_by_server());
+  EXPECT_TRUE(idle.closed_by_server());
+  ingest_.release();
 }
 
 TEST_F(ServersTest, DrainFinishesWhatIsUnderWayOnEveryPort) {

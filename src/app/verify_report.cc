@@ -6,7 +6,7 @@
 
 #include "app/progress.h"
 #include "app/verify.h"
-#include "api/rpc_status.h"
+#include "otlp/encode.h"
 
 namespace clew::app {
 namespace {
@@ -65,7 +65,7 @@ std::vector<NamedCount> named(const trace::Defects& d) {
 
 std::string quoted(std::string_view text) {
   std::string out;
-  api::append_json_text(out, text);
+  otlp::append_json_string(text, out);
   return out;
 }
 

@@ -1,6 +1,7 @@
 #include "app/verify.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -161,6 +162,78 @@ TEST(VerifyData, everyFileOfTheZooHasTheDefectsOfItsIndex) {
     EXPECT_EQ(counts, expected);
     EXPECT_EQ(report.unreadable, 0u);
   }
+}
+
+TEST(VerifyData, zipkinsSkewSampleIsSoundOnceItsClocksAreRead) {
+  NEEDS_DATA("zoo/zipkin-skew.jsonl");
+  const VerifyReport report = verify({path_});
+  EXPECT_EQ(report.exit_code(), 0);
+  ASSERT_EQ(report.skew.size(), 1u);
+  EXPECT_EQ(report.skew[0].host, "serviceb");
+  EXPECT_NEAR(static_cast<double>(report.skew[0].median_ns), 65.4e6, 0.1e6);
+}
+
+TEST(VerifyData, duplicatesOrderAndSpreadOverFilesDoNotChangeTheVerdicts) {
+  NEEDS_DATA("zoo/dsb-social-network.jsonl");
+  const VerifyReport once = verify({path_});
+  const VerifyReport twice = verify({path_, data_dir() + "/zoo/zipkin-yelp.jsonl", path_});
+  EXPECT_EQ(twice.repeated_spans, once.spans);
+  EXPECT_EQ(twice.spans, once.spans + 16);
+  EXPECT_EQ(twice.complete, once.complete + 1);
+}
+
+class VerifyFile : public testing::Test {
+ protected:
+  VerifyFile() : path_(testing::TempDir() + "clew_verify_" + std::to_string(getpid()) + ".jsonl") {}
+  ~VerifyFile() override { std::filesystem::remove(path_); }
+  VerifyReport verify_text(const std::string& text) {
+    std::ofstream(path_) << text;
+    return verify({path_});
+  }
+  static std::string span(std::string_view id, std::string_view parent) {
+    return R"({"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"000102030405060708090a0b0c0d0e0f","spanId":")" + std::string(id) +
+           R"(","parentSpanId":")" + std::string(parent) +
+           R"(","name":"n","startTimeUnixNano":"1700000000000000000","endTimeUnixNano":"1700000000000001000"}]}]}]})" + "\n";
+  }
+  const std::string path_;
+};
+
+TEST_F(VerifyFile, everythingCompleteIsExitCodeZero) {
+  const VerifyReport report = verify_text(span("0000000000000001", "") + span("0000000000000002", "0000000000000001"));
+  EXPECT_EQ(report.exit_code(), 0);
+  EXPECT_NE(report_text(report).find("Every trace is complete."), std::string::npos) << report_text(report);
+}
+
+TEST_F(VerifyFile, aMissingParentIsExitCodeOneAndNamed) {
+  const VerifyReport report = verify_text(span("0000000000000001", "") + span("0000000000000002", "00000000000000ff"));
+  EXPECT_EQ(report.exit_code(), 1);
+  EXPECT_NE(report_text(report).find("00000000000000ff"), std::string::npos) << report_text(report);
+  EXPECT_NE(report_text(report).find("1 of 1 trace is incomplete"), std::string::npos) << report_text(report);
+}
+
+TEST_F(VerifyFile, aRejectedSpanIsExitCodeOneAndCountedByReason) {
+  const VerifyReport report = verify_text(span("0000000000000001", "") + span("0000000000000000", ""));
+  EXPECT_EQ(report.exit_code(), 1);
+  EXPECT_EQ(report.rejected[static_cast<size_t>(otlp::Reject::kSpanId)], 1u);
+}
+
+TEST_F(VerifyFile, inputThatCannotBeReadIsExitCodeTwoWithTheRestReported) {
+  const VerifyReport report = verify_text(span("0000000000000001", "") + "{broken}\n" + span("0000000000000002", "0000000000000001"));
+  EXPECT_EQ(report.exit_code(), 2);
+  EXPECT_EQ(report.spans, 2u);
+  EXPECT_EQ(verify({path_ + ".absent"}).exit_code(), 2);
+}
+
+TEST_F(VerifyFile, theReportForProgramsIsJson) {
+  const VerifyReport report = verify_text(span("0000000000000001", "00000000000000ff") + "{broken \"quote\"}\n");
+  simdjson::dom::parser parser;
+  const std::string json = report_json(report);
+  const simdjson::dom::element root = parser.parse(json);
+  EXPECT_EQ(uint64_t(root["exit_code"]), 2u);
+  EXPECT_EQ(uint64_t(root["incomplete"]), 1u);
+  EXPECT_EQ(uint64_t(root["as_sent"]["orphan_spans"]), 1u);
+  EXPECT_EQ(root["errors"].get_array().size(), 1u);
+  EXPECT_EQ(root["incomplete_examples"].at(0)["trace"].get_string().value(), "000102030405060708090a0b0c0d0e0f");
 }
 
 }  // namespace

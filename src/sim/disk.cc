@@ -28,6 +28,7 @@ struct Change {  // of a file's content
 void apply_change(std::string& image, const Change& change) {
   switch (change.kind) {
     case Change::Kind::kWrite:
+      if (change.bytes.empty()) break;
       if (image.size() < change.offset + change.bytes.size()) image.resize(change.offset + change.bytes.size());
       std::memcpy(image.data() + change.offset, change.bytes.data(), change.bytes.size());
       break;
@@ -166,7 +167,7 @@ class SimFile final : public env::File {
         return Error{Code::kDataLoss, "read " + path_ + " at " + std::to_string(offset) + ": simulated I/O error"};
       }
     }
-    if (offset >= node_->now.size()) return size_t{0};
+    if (size == 0 || offset >= node_->now.size()) return size_t{0};
     const size_t got = std::min<uint64_t>(size, node_->now.size() - offset);
     std::memcpy(out, node_->now.data() + offset, got);
     return got;

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/varint.h"
+#include "store/shaped_walk.h"
 
 namespace clew::store {
 namespace {
@@ -160,20 +161,7 @@ void ChunkIndex::add_row(const model::Dictionary& dictionary, const RowRecord& r
     }
   }
 
-  model::AttributeCursor cursor(dictionary, head.attributes, head.end);
-  const bool new_shape = !cursor.has_shape() || IndexScratch::first(scratch.shapes, cursor.shape_code());
-  model::RowValue value;
-  while (cursor.next(value)) {
-    uint64_t key;
-    if (value.key_inline) {
-      key = scoped_key(kSpanKey, stable_hash64(value.key_text));
-    } else {
-      if (value.key >= scratch.key_hash.size()) scratch.key_hash.resize(value.key + 64);
-      uint64_t& memo = scratch.key_hash[value.key];
-      if (memo == 0) memo = scoped_key(kSpanKey, dictionary.text_hash(model::EntryKind::kString, value.key));
-      key = memo;
-    }
-    if (new_shape) note(key);
+  const auto note_value = [&](uint64_t key, const model::RowValue& value) {
     switch (value.type) {
       case model::ValueType::kString:
         add_text(key, value.string);
@@ -190,6 +178,33 @@ void ChunkIndex::add_row(const model::Dictionary& dictionary, const RowRecord& r
       default:
         break;
     }
+  };
+  const auto key_of_code = [&](uint32_t code) {
+    if (code >= scratch.key_hash.size()) scratch.key_hash.resize(code + 64);
+    uint64_t& memo = scratch.key_hash[code];
+    if (memo == 0) memo = scoped_key(kSpanKey, dictionary.text_hash(model::EntryKind::kString, code));
+    return memo;
+  };
+  model::AttributeCursor cursor(dictionary, head.attributes, head.end);
+  if (cursor.ok() && cursor.has_shape()) {
+    const bool new_shape = IndexScratch::first(scratch.shapes, cursor.shape_code());
+    walk_shaped(
+        dictionary, dictionary.shape(cursor.shape_code()), cursor.position(), head.end,
+        [](const model::ShapeField&) { return true; },
+        [&](const model::ShapeField& field, const model::RowValue& value) {
+          const uint64_t key = key_of_code(field.key);
+          if (new_shape) note(key);
+          note_value(key, value);
+          return true;
+        });
+    return;
+  }
+  model::RowValue value;
+  while (cursor.next(value)) {
+    const uint64_t key =
+        value.key_inline ? scoped_key(kSpanKey, stable_hash64(value.key_text)) : key_of_code(value.key);
+    note(key);
+    note_value(key, value);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "store/shaped_walk.h"
 
 namespace clew::store {
 namespace {
@@ -155,21 +156,37 @@ struct RowMatcher::Impl {
     return kAbsentHere;
   }
 
+  // Gives the value to the leaves that ask for its key and have none yet; false when none is left to find.
+  bool take_value(const model::RowValue& value, std::string_view key, size_t& missing) {
+    for (uint32_t index : attribute_leaves) {
+      Leaf& leaf = leaves[index];
+      if (leaf.here != kAbsentHere || leaf.condition->key != key) continue;
+      leaf.here = holds_value(leaf, value);
+      if (leaf.here != kAbsentHere && --missing == 0) return false;
+    }
+    return true;
+  }
+
   void walk_attributes() {
     attributes_walked = true;
     for (uint32_t index : attribute_leaves) leaves[index].here = kAbsentHere;
     model::AttributeCursor cursor(*dictionary, head->attributes, head->end);
-    if (cursor.has_shape() && !names_shape(cursor.shape_code())) return;
     size_t missing = attribute_leaves.size();
+    if (cursor.ok() && cursor.has_shape()) {
+      if (!names_shape(cursor.shape_code())) return;
+      const bool whole = walk_shaped(
+          *dictionary, dictionary->shape(cursor.shape_code()), cursor.position(), head->end,
+          [&](const model::ShapeField& field) { return names_key_code(field.key); },
+          [&](const model::ShapeField& field, const model::RowValue& value) {
+            return take_value(value, dictionary->text(model::EntryKind::kString, field.key), missing);
+          });
+      if (!whole) malformed = true;
+      return;
+    }
     model::RowValue value;
     while (cursor.next(value)) {
       if (!value.key_inline && !names_key_code(value.key)) continue;
-      for (uint32_t index : attribute_leaves) {
-        Leaf& leaf = leaves[index];
-        if (leaf.here != kAbsentHere || leaf.condition->key != value.key_text) continue;
-        leaf.here = holds_value(leaf, value);
-        if (leaf.here != kAbsentHere && --missing == 0) return;
-      }
+      if (!take_value(value, value.key_text, missing)) return;
     }
     if (!cursor.ok()) malformed = true;
   }

@@ -194,6 +194,7 @@ class Replayer {
       buffer_ = std::make_unique_for_overwrite<char[]>(there);
       capacity_ = there;
     }
+    if (there == 0) return std::string_view();
     const auto got = file.file->read_at(begin, buffer_.get(), there);
     if (!got.ok()) return {};
     return std::string_view(buffer_.get(), *got);
