@@ -12,6 +12,7 @@
 #include <optional>
 #include <thread>
 
+#include "api/query_router.h"
 #include "api/servers.h"
 #include "app/client_output.h"
 #include "app/commands.h"
@@ -156,8 +157,13 @@ class Process {
 
     std::vector<boost::asio::io_context*> contexts;
     for (const auto& loop : loops_) contexts.push_back(&loop->context());
+    const api::QueryDeps deps{*node_, clock_, kVersion};
+    const auto add_query_routes = [deps](api::HttpRouter& http, api::HttpRouter& tempo) {
+      api::add_query_routes(http, deps, api::QueryPort::kJaeger);
+      api::add_query_routes(tempo, deps, api::QueryPort::kTempo);
+    };
     servers_ = std::make_unique<api::Servers>(
-        config_.servers, api::Servers::Node{*node_, *node_, clock_, std::move(contexts), read_process_stats, kVersion}, config_.node.limits);
+        config_.servers, api::Servers::Node{*node_, *node_, std::move(contexts), read_process_stats, kVersion, add_query_routes}, config_.node.limits);
     CLEW_TRY(servers_->start());
     servers_->set_ready(true);
     return {};
