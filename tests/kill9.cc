@@ -119,20 +119,20 @@ class Audit {
       simdjson::dom::element root;
       simdjson::dom::array traces;
       if (!answer.ok() || answer->status != 200 || parser_.parse(answer->body).get(root) != simdjson::SUCCESS ||
-          root["traces"].get(traces) != simdjson::SUCCESS) {
+          root["hits"].get(traces) != simdjson::SUCCESS) {
         std::printf("search failed: %s\n", answer.ok() ? answer->body.substr(0, 300).c_str() : answer.status().to_string().c_str());
         return false;
       }
       for (const auto trace : traces) {
         ++found;
-        const std::string id{std::string_view(trace["traceId"])};
+        const std::string id{std::string_view(trace["traceID"])};
         if (!sent.contains(id)) {
           std::printf("phantom: trace %s was never sent\n", id.c_str());
           return false;
         }
       }
       std::string_view next;
-      if (root["cursor"].get(next) != simdjson::SUCCESS || next.empty()) break;
+      if (root["next"].get(next) != simdjson::SUCCESS || next.empty()) break;
       cursor = next;
     }
     std::printf("search finds %zu traces, all of them sent\n", found);

@@ -438,10 +438,9 @@ void Shard::release_wal() {
 // An idle shard: nothing is open and nothing comes. Its log and its dictionary go, so that both cost nothing.
 void Shard::settle(int64_t now) {
   if (counters_.open_rows != 0 || in_flight_ != 0 || sealing_ || now - last_ingest_ns_ < kSettleNs) return;
-  if (dictionary_->position() == 0) return;  // settled already
+  if (dictionary_->position() == 0) return wal_->trim();  // settled already, but for what the log still has to give back
   rotate();
   release_wal();
-  wal_->trim();
   chunks_.clear();
   keepers_.clear();
   chunk_bytes_ = 0;
