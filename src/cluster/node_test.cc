@@ -10,6 +10,7 @@
 #include "sim/disk.h"
 #include "sim/loop.h"
 #include "sim/random.h"
+#include "store/embedded_store.h"
 
 namespace clew::cluster {
 namespace {
@@ -25,13 +26,23 @@ class Machine {
  public:
   Machine() { options_.data_directory = "/data"; }
 
-  void start() {
+  Node::Ports ports() {
     loop_ = std::make_unique<sim::SimLoop>(scheduler_);
     Node::Ports ports;
     ports.loops = {loop_.get()};
     ports.disk = &disk_;
     ports.random = &random_;
-    auto node = Node::open(ports, options_, &replay_, [this](Status status) { halted_ = status; });
+    ports.open_store = [](env::Disk& disk, const StoreOptions& options) -> Result<std::unique_ptr<store::SpanStore>> {
+      store::EmbeddedOptions embedded;
+      embedded.directory = options.directory;
+      embedded.retention = options.retention;
+      CLEW_ASSIGN(auto opened, store::EmbeddedStore::open(disk, embedded, [](const std::string& damage) { ADD_FAILURE() << damage; }));
+      return std::unique_ptr<store::SpanStore>(std::move(opened));
+    };
+    return ports;
+  }
+  void start() {
+    auto node = Node::open(ports(), options_, &replay_, [this](Status status) { halted_ = status; });
     ASSERT_TRUE(node.ok()) << node.status().to_string();
     node_ = std::move(node).value();
   }
@@ -106,7 +117,7 @@ TEST(Node, acknowledged_span_is_readable_at_once) {
   Machine machine;
   machine.start();
   const IngestReply reply = machine.ingest(whole_trace(1));
-  ASSERT_TRUE(reply.status.ok());
+  ASSERT_TRUE(reply.status.ok()) << reply.status.to_string();
   EXPECT_EQ(reply.accepted, 2u);
   const auto trace = machine.trace(trace_id(1));
   ASSERT_NE(trace, nullptr);
@@ -268,12 +279,7 @@ TEST(Node, power_cut_at_every_io_loses_nothing_acknowledged_and_invents_nothing)
     if (cut != 0) machine.disk_.crash_at_io(cut);
     std::map<uint64_t, bool> acknowledged;
     {
-      machine.loop_ = std::make_unique<sim::SimLoop>(machine.scheduler_);
-      Node::Ports ports;
-      ports.loops = {machine.loop_.get()};
-      ports.disk = &machine.disk_;
-      ports.random = &machine.random_;
-      auto node = Node::open(ports, machine.options_, nullptr, [](Status) {});
+      auto node = Node::open(machine.ports(), machine.options_, nullptr, [](Status) {});
       if (node.ok()) {
         machine.node_ = std::move(node).value();
         for (uint64_t n = 0; n < 6 && !machine.disk_.crashed(); ++n) {

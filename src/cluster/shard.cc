@@ -12,9 +12,11 @@ constexpr int64_t kTickNs = 100'000'000;
 constexpr int64_t kMaintenanceNs = 1'000'000'000;
 constexpr int64_t kRetryFullDiskNs = 2'000'000'000;
 constexpr int64_t kSettleNs = 3'000'000'000;      // quiet this long with nothing open: give spare space back
+constexpr int64_t kWaitForRoomNs = 3'000'000'000;
+constexpr int64_t kLookForRoomNs = 2'000'000;
 constexpr uint64_t kSpillShare = 70;              // percent of the memory limit
 
-Error full_error(std::string what) { return Error{Code::kUnavailable, std::move(what)}; }
+Error exhausted(std::string what) { return Error{Code::kResourceExhausted, std::move(what)}; }
 
 }  // namespace
 
@@ -48,6 +50,7 @@ Result<std::unique_ptr<Shard>> Shard::open(Ports ports, uint32_t number, const N
   wal_options.directory = directory + "/wal";
   wal_options.durability = options.durability;
   wal_options.file_bytes = options.wal_file_bytes;
+  wal_options.salt = ports.random->next();
   Shard* self = shard.get();
   CLEW_ASSIGN(shard->wal_, wal::Wal::open(
                                *ports.loop, *ports.disk, wal_options,
@@ -62,8 +65,9 @@ Result<std::unique_ptr<Shard>> Shard::open(Ports ports, uint32_t number, const N
   totals.damage.insert(totals.damage.end(), report.damage.begin(), report.damage.end());
   for (const FileUse& file : shard->files_) totals.spans += file.live_rows;
 
-  // What comes now has a file and a dictionary of its own.
-  shard->rotate();
+  // What comes now has a file and a dictionary of its own: opening a log starts a file.
+  shard->files_.push_back({shard->wal_->current_file(), shard->wal_->last_record(), 0});
+  shard->new_dictionary();
   shard->release_wal();
   return shard;
 }
@@ -138,26 +142,52 @@ void Shard::add_row(model::TenantId tenant, model::TraceId trace, std::string_vi
 
 uint64_t Shard::memory_bytes() const { return chunk_bytes_ + traces_.memory_bytes() + dictionary_->memory_bytes(); }
 
+// kUnavailable from the log (it will have room soon) is for waiting; kResourceExhausted is for the client to retry.
 Status Shard::admit(uint64_t bytes) {
-  if (draining_) return full_error("the node is shutting down; send to another node or retry");
+  if (draining_) return exhausted("the node is shutting down; send to another node or retry");
   const uint64_t memory = memory_bytes();
   if (memory + bytes > memory_limit_) {
-    return full_error("open traces hold " + std::to_string(memory >> 20) + " MiB, the limit of this shard is " +
+    return exhausted("open traces hold " + std::to_string(memory >> 20) + " MiB, the limit of this shard is " +
                       std::to_string(memory_limit_ >> 20) + " MiB (limits.memory); retry later");
   }
-  if (store_full_) return full_error("the disk is full; free space or lower retention, and retry");
+  if (store_full_) return exhausted("the disk is full; free space or lower retention, and retry");
   Status status = wal_->reserve(bytes);
   counters_.disk_full = status.code() == Code::kResourceExhausted;
-  if (!status.ok()) return full_error("no room for the write-ahead log: " + std::string(status.message()));
-  return {};
+  return status;
+}
+
+// A log that is making room is milliseconds away: the request waits, in order, instead of being sent home. Bounded by the
+// receivers' budget of bytes in flight and by kWaitForRoomNs.
+void Shard::wait_for_room(std::shared_ptr<const ParsedRequest> request, UniqueFunction<void(PartReply)> done,
+                          int64_t deadline_ns) {
+  waiting_.push_back({std::move(request), std::move(done), deadline_ns});
+  if (waiting_.size() > 1) return;
+  ports_.loop->after(kLookForRoomNs, [this] { serve_waiting(); });
+}
+
+void Shard::serve_waiting() {
+  for (Waiting& waiting : std::exchange(waiting_, {})) {
+    take(std::move(waiting.request), std::move(waiting.done), waiting.deadline_ns);
+  }
+  if (draining_) finish_drain();
 }
 
 void Shard::ingest(std::shared_ptr<const ParsedRequest> request, UniqueFunction<void(PartReply)> done) {
+  const int64_t deadline_ns = ports_.loop->clock().mono_ns() + kWaitForRoomNs;
+  if (!waiting_.empty()) return wait_for_room(std::move(request), std::move(done), deadline_ns);
+  take(std::move(request), std::move(done), deadline_ns);
+}
+
+void Shard::take(std::shared_ptr<const ParsedRequest> request, UniqueFunction<void(PartReply)> done, int64_t deadline_ns) {
   PartReply reply;
   const otlp::Envelope& envelope = request->envelope;
   // A row is smaller than its protobuf bytes in nearly every case; dictionary additions and headers are the rest.
   if (Status status = admit(request->body->size() + 65'536); !status.ok()) {
-    reply.status = std::move(status);
+    if (status.code() == Code::kUnavailable && !wal_->halted() &&
+        ports_.loop->clock().mono_ns() < deadline_ns) {
+      return wait_for_room(std::move(request), std::move(done), deadline_ns);
+    }
+    reply.status = Error{Code::kUnavailable, std::string(status.message())};
     return done(std::move(reply));
   }
   if (wal_->wants_rotation() || dictionary_->wants_rotation()) rotate();
@@ -439,7 +469,7 @@ void Shard::drain(Task done) {
 }
 
 void Shard::finish_drain() {
-  if (in_flight_ != 0 || sealing_ || maintaining_) return;
+  if (in_flight_ != 0 || !waiting_.empty() || sealing_ || maintaining_) return;
   for (Task& task : std::exchange(on_drained_, {})) task();
 }
 

@@ -88,6 +88,9 @@ class Shard {
   void rotate();
   void add_row(model::TenantId tenant, model::TraceId trace, std::string_view row, const model::Stamp& stamp, int64_t now);
   Status admit(uint64_t bytes);
+  void take(std::shared_ptr<const ParsedRequest> request, UniqueFunction<void(PartReply)> done, int64_t deadline_ns);
+  void wait_for_room(std::shared_ptr<const ParsedRequest> request, UniqueFunction<void(PartReply)> done, int64_t deadline_ns);
+  void serve_waiting();
   uint64_t memory_bytes() const;
 
   void schedule_tick();
@@ -130,6 +133,13 @@ class Shard {
     uint64_t live_rows = 0;
   };
   std::deque<FileUse> files_;
+
+  struct Waiting {
+    std::shared_ptr<const ParsedRequest> request;  // shared by the owning shards
+    UniqueFunction<void(PartReply)> done;
+    int64_t deadline_ns = 0;
+  };
+  std::vector<Waiting> waiting_;  // for room in the log
 
   struct Pending {
     uint32_t slot = 0;

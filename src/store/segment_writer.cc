@@ -64,9 +64,9 @@ struct SegmentWriter::Impl {
     failure = sink(bytes);
   }
   Piece put_piece(std::string_view bytes) {
-    const Piece piece{written, static_cast<uint32_t>(bytes.size()), checksum32(bytes)};
+    const Piece place{written, static_cast<uint32_t>(bytes.size()), checksum32(bytes)};
     put(bytes);
-    return piece;
+    return place;
   }
   void count(const char* part, uint64_t bytes) {
     for (Part& known : part_list) {

@@ -89,9 +89,8 @@ class WalImpl final : public Wal {
     if (halt_called_)
       return Error{Code::kUnavailable, "the log in " + options_.directory + " has halted after an I/O error"};
     if (pending_bytes_ > 0 && pending_bytes_ + bytes > options_.max_pending_bytes) {
-      return Error{Code::kResourceExhausted, options_.directory + ": the disk is behind, " +
-                                                 std::to_string(pending_bytes_) +
-                                                 " bytes wait to be written; try again later"};
+      return Error{Code::kUnavailable, options_.directory + ": the disk is behind, " + std::to_string(pending_bytes_) +
+                                           " bytes wait to be written; try again later"};
     }
     // Headers and the padding of the groups that these bytes may be spread over.
     const uint64_t need = align_up(bytes + bytes / 8) + 4 * kBlockBytes;
@@ -99,7 +98,7 @@ class WalImpl final : public Wal {
     if (room < need + slack_bytes_ / 2) make_room(need);
     if (room >= need) return {};
     if (!space_error_.empty()) return Error{Code::kResourceExhausted, space_error_};
-    return Error{Code::kResourceExhausted, options_.directory + ": log space is being made; try again"};
+    return Error{Code::kUnavailable, options_.directory + ": log space is being made; try again"};
   }
 
   bool wants_rotation() const override {

@@ -8,7 +8,8 @@
 // stored. When idle, spare and preallocated space is given back (`trim()`), so that a settled log costs what it holds.
 //
 // Space: `reserve(bytes)` guarantees that the next appends up to that size cannot meet a full disk, or answers
-// kResourceExhausted; admission control calls it before it accepts a request. It looks at the space that is there and
+// kResourceExhausted (the disk is full) or kUnavailable (space is being made, or a slow disk is behind: ask again in
+// milliseconds); admission control calls it before it accepts a request. It looks at the space that is there and
 // takes none: append in the same task of the loop, or ask again. A refusal sets the making of space going (off the
 // loop), so that a retry succeeds as soon as the disk has some; it also refuses while too many bytes wait for a slow
 // disk. A failed write or sync of an admitted record is final: `on_halt` is called once, no completion reports success

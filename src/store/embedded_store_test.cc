@@ -1,0 +1,378 @@
+#include "store/embedded_store.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "sim/disk.h"
+#include "store/test_traces.h"
+
+namespace clew::store {
+namespace {
+
+EmbeddedOptions options_for_tests() {
+  EmbeddedOptions options;
+  options.directory = "/data";
+  options.hash_seed = 7;
+  options.retention.max_disk_share = 0;
+  return options;
+}
+
+std::unique_ptr<EmbeddedStore> open_store(env::Disk& disk, EmbeddedOptions options = options_for_tests(),
+                                          std::vector<std::string>* reports = nullptr) {
+  auto store = EmbeddedStore::open(disk, std::move(options), [reports](const std::string& text) {
+    if (reports != nullptr) reports->push_back(text);
+  });
+  EXPECT_TRUE(store.ok()) << store.status().to_string();
+  return store.ok() ? std::move(*store) : nullptr;
+}
+
+void seal(EmbeddedStore& store, const std::vector<SealTrace>& traces) {
+  auto prepared = store.prepare(traces);
+  ASSERT_TRUE(prepared.ok()) << prepared.status().to_string();
+  store.publish(std::move(*prepared));
+}
+
+std::multiset<uint64_t> hashes(const model::TraceData& data) {
+  std::multiset<uint64_t> out;
+  for (const model::Span& span : data.spans) out.insert(model::span_hash(span));
+  return out;
+}
+
+void expect_trace(const View& view, const std::vector<const TestTrace*>& parts) {
+  model::TraceData want, got;
+  materialise(parts, want);
+  ASSERT_TRUE(view.may_contain(want.key));
+  ASSERT_TRUE(view.read(want.key, got).ok());
+  EXPECT_EQ(hashes(got), hashes(want));
+  EXPECT_EQ(got.summary.root, want.summary.root);
+  EXPECT_EQ(got.summary.root_name, want.summary.root_name);
+  EXPECT_EQ(got.summary.root_service, want.summary.root_service);
+  EXPECT_EQ(got.summary.start_ns, want.summary.start_ns);
+  EXPECT_EQ(got.summary.end_ns, want.summary.end_ns);
+  EXPECT_EQ(got.summary.digest, want.summary.digest);
+  EXPECT_EQ(got.summary.first_arrival_hlc, want.summary.first_arrival_hlc);
+  EXPECT_EQ(got.summary.last_arrival_hlc, want.summary.last_arrival_hlc);
+  EXPECT_EQ(got.summary.verdict_version, want.summary.verdict_version);
+  std::string got_history, want_history;
+  for (const model::Verdict& v : got.history) model::append_verdict(v, got_history);
+  for (const TestTrace* part : parts) {
+    for (const model::Verdict& v : part->verdicts) model::append_verdict(v, want_history);
+  }
+  EXPECT_EQ(got_history, want_history);
+}
+
+// Every trace of the world by key, its parts in order.
+std::map<model::TraceKey, std::vector<const TestTrace*>> by_key(TraceWorld& world) {
+  std::map<model::TraceKey, std::vector<const TestTrace*>> out;
+  for (const TestTrace& trace : world.traces()) out[trace.key].push_back(&trace);
+  return out;
+}
+
+std::vector<model::TraceKey> oracle(TraceWorld& world, const TraceQuery& query) {
+  struct Hit {
+    int64_t start;
+    model::TraceKey key;
+  };
+  std::vector<Hit> hits;
+  for (const auto& [key, parts] : by_key(world)) {
+    model::TraceData data;
+    materialise(parts, data);
+    const int64_t start = data.summary.start_ns;
+    if (key.tenant != query.tenant || start < query.from_ns || start >= query.to_ns) continue;
+    if (!newer(query.after.start_ns, query.after.trace, start, key.trace)) continue;
+    if ((query.states >> static_cast<uint32_t>(data.summary.state) & 1) == 0) continue;
+    uint32_t findings = 0;
+    for (const model::Finding& f : parts.back()->verdicts.back().findings) findings |= 1u << static_cast<uint32_t>(f.kind);
+    if (query.findings != 0 && (query.findings & findings) == 0) continue;
+    for (const model::Span& span : data.spans) {
+      if (!matches(query.where, span, data.summary)) continue;
+      hits.push_back({start, key});
+      break;
+    }
+  }
+  std::sort(hits.begin(), hits.end(),
+            [](const Hit& a, const Hit& b) { return newer(a.start, a.key.trace, b.start, b.key.trace); });
+  if (hits.size() > query.limit) hits.resize(query.limit);
+  std::vector<model::TraceKey> keys;
+  for (const Hit& hit : hits) keys.push_back(hit.key);
+  return keys;
+}
+
+std::vector<model::TraceKey> search(const View& view, const TraceQuery& query) {
+  std::vector<TraceHit> hits;
+  EXPECT_TRUE(view.search(query, hits).ok());
+  std::vector<model::TraceKey> keys;
+  for (const TraceHit& hit : hits) {
+    EXPECT_GT(hit.matched, 0u);
+    keys.push_back(hit.key);
+  }
+  return keys;
+}
+
+TraceQuery random_query(TraceWorld& world) {
+  TraceQuery query;
+  query.tenant = {1 + world.random().below(2)};
+  query.where = world.world().expr();
+  query.limit = static_cast<uint32_t>(1 + world.random().below(30));
+  if (world.random().one_in(4)) query.from_ns = 1'760'000'000'000'300'000;
+  if (world.random().one_in(4)) query.to_ns = 1'760'000'000'000'700'000;
+  if (world.random().one_in(4)) query.states = 1u << static_cast<uint32_t>(model::TraceState::kTimedOut);
+  if (world.random().one_in(4)) query.findings = static_cast<uint32_t>(world.random().next());
+  return query;
+}
+
+// Two tenants, several segments, late parts in segments of their own.
+std::unique_ptr<EmbeddedStore> store_with(TraceWorld& world, env::Disk& disk, size_t traces) {
+  auto store = open_store(disk);
+  std::vector<TestTrace*> batch;
+  for (size_t i = 0; i < traces; ++i) {
+    batch.push_back(&world.add_trace(2));
+    if (batch.size() == traces / 3) {
+      seal(*store, TraceWorld::seal(batch));
+      batch.clear();
+    }
+  }
+  if (!batch.empty()) seal(*store, TraceWorld::seal(batch));
+  std::vector<TestTrace*> late;
+  for (size_t i = 0; i < traces; i += 7) late.push_back(&world.add_late_part(world.traces()[i]));
+  seal(*store, TraceWorld::seal(late));
+  return store;
+}
+
+TEST(EmbeddedStore, everyTraceComesBackAsItWasSealed) {
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    sim::SimDisk disk;
+    TraceWorld world(seed);
+    auto store = store_with(world, disk, 400);
+    const auto view = store->view();
+    for (const auto& [key, parts] : by_key(world)) expect_trace(*view, parts);
+    EXPECT_EQ(store->stats().damaged_blocks, 0u);
+  }
+}
+
+TEST(EmbeddedStore, aTraceLargerThanSeveralBlocksComesBack) {
+  sim::SimDisk disk;
+  TraceWorld world(3);
+  while (world.add_trace(1, 9000).spans.size() < 5000) {
+  }
+  auto store = open_store(disk);
+  seal(*store, world.seal_all());
+  for (const auto& [key, parts] : by_key(world)) expect_trace(*store->view(), parts);
+}
+
+TEST(EmbeddedStore, searchesAgreeWithTheReferenceOnRandomQuestions) {
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
+    sim::SimDisk disk;
+    TraceWorld world(seed);
+    auto store = store_with(world, disk, 300);
+    const auto view = store->view();
+    for (int i = 0; i < 150; ++i) {
+      const TraceQuery query = random_query(world);
+      ASSERT_EQ(search(*view, query), oracle(world, query)) << "seed " << seed << ", question " << i;
+    }
+  }
+}
+
+TEST(EmbeddedStore, pagesTogetherAreTheWholeAnswer) {
+  sim::SimDisk disk;
+  TraceWorld world(11);
+  auto store = store_with(world, disk, 300);
+  const auto view = store->view();
+  for (int i = 0; i < 20; ++i) {
+    TraceQuery query = random_query(world);
+    query.limit = 100000;
+    const auto whole = search(*view, query);
+    query.limit = 7;
+    std::vector<model::TraceKey> pages;
+    while (true) {
+      std::vector<TraceHit> hits;
+      ASSERT_TRUE(view->search(query, hits).ok());
+      for (const TraceHit& hit : hits) pages.push_back(hit.key);
+      if (hits.size() < query.limit) break;
+      query.after = {hits.back().summary.start_ns, hits.back().key.trace};
+    }
+    ASSERT_EQ(pages, whole) << "question " << i;
+  }
+}
+
+TEST(EmbeddedStore, answersStayTheSameThroughCompactionAndRestart) {
+  sim::SimDisk disk;
+  TraceWorld world(5);
+  auto store = open_store(disk);
+  for (int batch = 0; batch < 20; ++batch) {
+    std::vector<TestTrace*> traces;
+    for (int i = 0; i < 12; ++i) traces.push_back(&world.add_trace(2));
+    if (batch > 0) traces.push_back(&world.add_late_part(world.traces()[static_cast<size_t>(batch) * 3]));
+    seal(*store, TraceWorld::seal(traces));
+  }
+  const uint64_t before = store->stats().segments;
+  for (bool more = true; more;) {
+    const auto step = store->maintain(0);
+    ASSERT_TRUE(step.ok()) << step.status().to_string();
+    more = *step;
+  }
+  EXPECT_GT(store->stats().compactions, 0u);
+  EXPECT_LT(store->stats().segments, before);
+  for (int round = 0; round < 2; ++round) {
+    const auto view = store->view();
+    for (const auto& [key, parts] : by_key(world)) expect_trace(*view, parts);
+    for (int i = 0; i < 60; ++i) {
+      const TraceQuery query = random_query(world);
+      ASSERT_EQ(search(*view, query), oracle(world, query)) << "question " << i;
+    }
+    store.reset();
+    store = open_store(disk);
+  }
+}
+
+TEST(EmbeddedStore, aReplayedBatchIsAnsweredOnce) {
+  sim::SimDisk disk;
+  TraceWorld world(8);
+  for (int i = 0; i < 50; ++i) world.add_trace();
+  auto store = open_store(disk);
+  ASSERT_TRUE(store->prepare(world.seal_all()).ok());  // durable, never published
+  store.reset();
+  store = open_store(disk);
+  seal(*store, world.seal_all());  // and replayed
+  const auto view = store->view();
+  for (const auto& [key, parts] : by_key(world)) expect_trace(*view, parts);
+  TraceQuery query;
+  query.tenant = {1};
+  query.limit = 1000;
+  EXPECT_EQ(search(*view, query), oracle(world, query));
+}
+
+TEST(EmbeddedStore, noCrashInPrepareOrCompactionLosesOrDoublesATrace) {
+  for (uint64_t at = 1; at < 400; ++at) {
+    sim::SimDisk disk;
+    TraceWorld world(21);
+    auto store = open_store(disk);
+    disk.crash_at_io(disk.io_count() + at);
+    std::vector<TestTrace*> published;
+    bool crashed = false;
+    for (int batch = 0; batch < 9 && !crashed; ++batch) {
+      std::vector<TestTrace*> traces = {&world.add_trace(), &world.add_trace()};
+      auto prepared = store->prepare(TraceWorld::seal(traces));
+      crashed = !prepared.ok();
+      if (crashed) break;
+      store->publish(std::move(*prepared));
+      published.insert(published.end(), traces.begin(), traces.end());
+    }
+    for (int i = 0; i < 10 && !crashed; ++i) crashed = !store->maintain(0).ok();
+    store.reset();
+    disk.crash_and_restart(at);
+    store = open_store(disk);
+    ASSERT_NE(store, nullptr);
+    EXPECT_EQ(store->stats().damaged_blocks, 0u) << "crash at " << at;
+    for (const TestTrace* trace : published) expect_trace(*store->view(), {trace});
+    EXPECT_LE(store->stats().traces, world.traces().size()) << "crash at " << at;
+    if (!crashed) break;
+  }
+}
+
+TEST(EmbeddedStore, aFullDiskRefusesAndLeavesNothingBehind) {
+  sim::SimDisk disk;
+  TraceWorld world(31);
+  auto store = open_store(disk);
+  for (int i = 0; i < 500; ++i) world.add_trace();
+  const uint64_t used = disk.used_bytes();
+  disk.set_capacity(used + 3 * 4096);
+  const auto prepared = store->prepare(world.seal_all());
+  ASSERT_FALSE(prepared.ok());
+  EXPECT_EQ(prepared.error().code, Code::kResourceExhausted);
+  EXPECT_LE(disk.used_bytes(), used);
+  disk.set_capacity(1ull << 40);
+  seal(*store, world.seal_all());
+  for (const auto& [key, parts] : by_key(world)) expect_trace(*store->view(), parts);
+}
+
+TEST(EmbeddedStore, aFlippedByteAnywhereNeitherCrashesNorInvents) {
+  sim::SimDisk disk;
+  TraceWorld world(41);
+  for (int i = 0; i < 150; ++i) world.add_trace();
+  ASSERT_TRUE(open_store(disk)->prepare(world.seal_all()).ok());
+  const std::string path = "/data/seg-0000000001.clew";
+  const uint64_t size = disk.content(path).size();
+  std::set<uint64_t> known;
+  for (const auto& [key, parts] : by_key(world)) {
+    model::TraceData data;
+    materialise(parts, data);
+    for (const uint64_t hash : hashes(data)) known.insert(hash);
+  }
+  uint64_t damaged = 0;
+  for (uint64_t offset = 0; offset < size; offset += 1 + size / 400) {
+    disk.flip(path, offset, 0x10);
+    {
+      auto store = open_store(disk);
+      ASSERT_NE(store, nullptr);
+      const auto view = store->view();
+      for (const auto& [key, parts] : by_key(world)) {
+        model::TraceData got;
+        (void)view->read(key, got).ok();
+        for (const uint64_t hash : hashes(got)) ASSERT_TRUE(known.contains(hash)) << "offset " << offset;
+      }
+      for (int i = 0; i < 3; ++i) {
+        std::vector<TraceHit> hits;
+        (void)view->search(random_query(world), hits).ok();
+      }
+      damaged += store->stats().damaged_blocks > 0;
+      if (disk.exists(path + ".damaged")) {
+        ASSERT_TRUE(disk.rename(path + ".damaged", path).ok());
+        std::string manifest = "clew segments 1\n1\n";
+        char sum[9];
+        std::snprintf(sum, sizeof(sum), "%08x", checksum32(manifest));
+        manifest += "checksum " + std::string(sum) + "\n";
+        ASSERT_TRUE(env::write_file_atomically(disk, "/data", "MANIFEST", manifest).ok());
+      }
+    }
+    disk.flip(path, offset, 0x10);
+  }
+  EXPECT_GT(damaged, 300u);
+}
+
+TEST(EmbeddedStore, retentionByAgeAndBytesDropsTheOldestArrivals) {
+  sim::SimDisk disk;
+  TraceWorld world(51);
+  EmbeddedOptions options = options_for_tests();
+  options.retention.max_age_ns = 1'000'000'000;
+  auto store = open_store(disk, options);
+  seal(*store, TraceWorld::seal({&world.add_trace()}));
+  const int64_t arrival = static_cast<int64_t>(world.traces()[0].summary.last_arrival_hlc >> 16) * 1'000'000;
+  ASSERT_TRUE(store->maintain(arrival + 900'000'000).ok());
+  EXPECT_EQ(store->stats().segments, 1u);
+  ASSERT_TRUE(store->maintain(arrival + 1'100'000'000).ok());
+  EXPECT_EQ(store->stats().segments, 0u);
+  EXPECT_EQ(store->stats().expired_segments, 1u);
+  EXPECT_FALSE(disk.exists("/data/seg-0000000001.clew"));
+
+  options.retention.max_age_ns = 0;
+  options.retention.max_bytes = 1;
+  store = open_store(disk, options);
+  seal(*store, TraceWorld::seal({&world.add_trace()}));
+  ASSERT_TRUE(store->maintain(0).ok());
+  EXPECT_EQ(store->stats().segments, 0u);
+}
+
+TEST(EmbeddedStore, vocabulariesOfATenantHoldNothingOfAnother) {
+  sim::SimDisk disk;
+  TraceWorld world(61);
+  auto store = store_with(world, disk, 60);
+  Vocabulary none, some, keys, values, names;
+  std::vector<uint8_t> kinds;
+  const auto view = store->view();
+  ASSERT_TRUE(view->services({99}, INT64_MIN, INT64_MAX, none).ok());
+  EXPECT_TRUE(none.values.empty());
+  ASSERT_TRUE(view->services({1}, INT64_MIN, INT64_MAX, some).ok());
+  EXPECT_TRUE(std::find(some.values.begin(), some.values.end(), "order-17") != some.values.end());
+  ASSERT_TRUE(view->keys({1}, Field::kAttribute, keys).ok());
+  EXPECT_EQ(keys.values, (std::vector<std::string>{"host", "k1", "k2", "k3", "service.name"}));
+  ASSERT_TRUE(view->values({1}, Field::kAttribute, "k1", values).ok());
+  EXPECT_TRUE(std::find(values.values.begin(), values.values.end(), "order-17") != values.values.end());
+  ASSERT_TRUE(view->operations({1}, "order-17", names, kinds).ok());
+  EXPECT_FALSE(names.values.empty());
+  EXPECT_EQ(names.values.size(), kinds.size());
+}
+
+}  // namespace
+}  // namespace clew::store
