@@ -243,11 +243,41 @@ void append_hexadecimal(std::string& out, uint64_t number, size_t width) {
   for (size_t i = width; i-- > 0;) out.push_back("0123456789abcdef"[number >> (4 * i) & 15]);
 }
 
-uint64_t max_decimal(size_t width) {
-  uint64_t power = 1;
-  for (size_t i = 0; i < width; ++i) power *= 10;
-  return power - 1;
+// Eight decimal digits of a number below 10^8 as bytes 0–9, the highest first: halves, quarters, single digits.
+uint64_t to_eight_digits(uint64_t number) {
+  uint64_t x = number / 10000 | number % 10000 << 32;
+  const uint64_t hundreds = (x * 10486 >> 20) & 0x0000007f0000007full;
+  x = hundreds | (x - 100 * hundreds) << 16;
+  const uint64_t tens = (x * 103 >> 10) & 0x000f000f000f000full;
+  return tens | (x - 10 * tens) << 8;
 }
+constexpr uint64_t kZeros = 0x3030303030303030ull;
+
+// As append_decimal, for a width below 19 that the number fits; up to eight bytes more are written.
+char* put_decimal(char* out, uint64_t number, size_t width) {
+  if (number >= 100000000 || width > 8) {
+    out = put_decimal(out, number / 100000000, width > 8 ? width - 8 : 1);
+    number %= 100000000;
+    width = 8;
+  }
+  uint64_t digits = to_eight_digits(number);
+  const size_t zeros = digits == 0 ? 7 : static_cast<size_t>(std::countr_zero(digits)) / 8;
+  const size_t taken = 8 - zeros > width ? 8 - zeros : width;
+  digits = (digits | kZeros) >> 8 * (8 - taken);
+  std::memcpy(out, &digits, 8);
+  return out + taken;
+}
+
+char* put_hexadecimal(char* out, uint64_t number, size_t width) {
+  for (size_t i = width; i-- > 0;) *out++ = "0123456789abcdef"[number >> (4 * i) & 15];
+  return out;
+}
+
+constexpr auto kMaxDecimals = [] {  // by width
+  std::array<uint64_t, kMaxDigits + 1> result{};
+  for (size_t i = 1; i < result.size(); ++i) result[i] = result[i - 1] * 10 + 9;
+  return result;
+}();
 
 }  // namespace
 
@@ -263,6 +293,48 @@ bool split_template(std::string_view text, std::string& template_text, std::vect
   template_text.assign(split.text, split.text_size);
   numbers.assign(split.numbers, split.numbers + split.number_count);
   return true;
+}
+
+std::optional<std::string_view> join_short(std::string_view template_text, std::span<const uint64_t> numbers, JoinBuffer& out) {
+  if (template_text.size() > JoinBuffer::kLongestTemplate) return std::nullopt;
+  const char* from = template_text.data();
+  const char* const end = from + template_text.size();
+  char* to = out.text;
+  auto number = numbers.begin();
+  while (from < end) {
+    size_t literal = 0;
+#if defined(__SSE2__)
+    const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    const __m128i marks = _mm_and_si128(_mm_cmpgt_epi8(block, _mm_set1_epi8(kPadded - 1)),
+                                        _mm_cmplt_epi8(block, _mm_set1_epi8(kHex + 1)));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), block);
+    literal = static_cast<size_t>(std::countr_zero(static_cast<uint32_t>(_mm_movemask_epi8(marks)) | 1u << 16));
+    if (literal > static_cast<size_t>(end - from)) literal = static_cast<size_t>(end - from);
+    const bool placeholder = literal < 16 && from + literal < end;
+#else
+    while (from + literal < end && (from[literal] < kPadded || from[literal] > kHex)) ++literal;
+    std::memcpy(to, from, literal);
+    const bool placeholder = from + literal < end;
+#endif
+    from += literal;
+    to += literal;
+    if (!placeholder) continue;
+    if (end - from < 2 || number == numbers.end()) return std::nullopt;
+    const auto width = static_cast<uint8_t>(from[1]);
+    if (*from == kHex) {
+      if (width < kMinHexDigits || width > kMaxHexDigits) return std::nullopt;
+      if (width < kMaxHexDigits && *number >> (4 * width) != 0) return std::nullopt;
+      to = put_hexadecimal(to, *number, width);
+    } else {
+      if (width == 0 || width > kMaxDigits || (*from == kPlain && width != 1)) return std::nullopt;
+      if (*number > kMaxDecimals[*from == kPlain ? kMaxDigits : width]) return std::nullopt;
+      to = put_decimal(to, *number, width);
+    }
+    ++number;
+    from += 2;
+  }
+  if (number != numbers.end()) return std::nullopt;
+  return std::string_view(out.text, static_cast<size_t>(to - out.text));
 }
 
 bool join_template(std::string_view template_text, std::span<const uint64_t> numbers, std::string& out) {
@@ -283,7 +355,7 @@ bool join_template(std::string_view template_text, std::span<const uint64_t> num
       append_hexadecimal(out, number, width);
     } else {
       if (width == 0 || width > kMaxDigits || (c == kPlain && width != 1)) return false;
-      if (number > max_decimal(c == kPlain ? kMaxDigits : width)) return false;
+      if (number > kMaxDecimals[c == kPlain ? kMaxDigits : width]) return false;
       append_decimal(out, number, width);
     }
   }
