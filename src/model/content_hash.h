@@ -35,7 +35,7 @@ class ContentHash {
     uint64_t place = 0;
     const auto part = [&place](uint64_t v) {
       place += 0xa0761d6478bd642full;
-      return mix64(v, place);
+      return attribute_hash(place, v);
     };
     state_ += part(head.span_id);
     state_ += part(head.parent_id);

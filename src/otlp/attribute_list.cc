@@ -4,8 +4,8 @@
 #include <bit>
 #include <cstring>
 
+#include "base/fast_varint.h"
 #include "model/any_value.h"
-#include "otlp/fast_varint.h"
 
 namespace clew::otlp {
 namespace {

@@ -5,10 +5,10 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/fast_varint.h"
 #include "model/wire.h"
 #include "otlp/attribute_list.h"
 #include "otlp/buffer.h"
-#include "otlp/fast_varint.h"
 #include "otlp/learnt.h"
 #include "otlp/text_coder.h"
 

@@ -18,10 +18,10 @@
 #include <emmintrin.h>
 #endif
 
+#include "base/fast_varint.h"
 #include "model/dictionary.h"
 #include "model/row.h"
 #include "model/templates.h"
-#include "otlp/fast_varint.h"
 
 namespace clew::otlp {
 

@@ -1,4 +1,4 @@
-// Varints without a branch per byte, for the decoder's hot path: lengths of larger numbers vary at random from value to
+// Varints without a branch per byte, for hot paths: lengths of larger numbers vary at random from value to
 // value, and a mispredicted branch costs more than the whole of this. They touch eight bytes whatever the length: the reader
 // must be allowed to read them, the writer to write them. Source: the usual halving of 7-bit groups ("Hacker's Delight", 7-4).
 #pragma once
@@ -9,7 +9,7 @@
 
 #include "base/varint.h"
 
-namespace clew::otlp {
+namespace clew {
 
 // Bytes that the varint at `p` takes, its value in `out`; 0 when it is longer than eight bytes. Eight bytes are readable.
 inline size_t read_short_varint(const char* p, uint64_t& out) {
@@ -46,4 +46,4 @@ inline char* put_varint_fast(char* out, uint64_t v) {
   return out + more + 1;
 }
 
-}  // namespace clew::otlp
+}  // namespace clew
