@@ -94,6 +94,8 @@ class DictionaryReader {
   uint32_t strings() const { return strings_; }
   uint32_t templates() const { return templates_; }
   uint32_t shapes() const { return shapes_; }
+  // 0 beyond the entries, as Dictionary::text_hash.
+  uint64_t text_hash(EntryKind kind, uint32_t code) const { return code < size(kind) ? entry(kind, code).hash : 0; }
   // Codes below these.
   uint64_t string_hash(uint64_t code) const { return entry(EntryKind::kString, code).hash; }
   const Entry& template_entry(uint64_t code) const { return entry(EntryKind::kTemplate, code); }

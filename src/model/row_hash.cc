@@ -22,7 +22,7 @@ const uint64_t kEmptyTextHash = stable_hash64({});
 
 class RowHasher {
  public:
-  explicit RowHasher(const Dictionary& dictionary) : dictionary_(dictionary), entries_(dictionary), reader_({}) {}
+  explicit RowHasher(const Dictionary& dictionary) : entries_(dictionary), reader_({}) {}
 
   uint64_t run(std::string_view row) {
     if (row.size() > kCopied) return hash_row(row);
@@ -44,10 +44,10 @@ class RowHasher {
                       .end_ns = head.end_ns,
                       .kind = head.kind,
                       .status = head.status_code,
-                      .name = head.name.mode == StrMode::kCode ? dictionary_.text_hash(EntryKind::kString, head.name.code)
+                      .name = head.name.mode == StrMode::kCode ? entries_.text_hash(EntryKind::kString, head.name.code)
                                                                : stable_hash64(head.name.payload),
-                      .resource = dictionary_.text_hash(EntryKind::kResource, head.resource),
-                      .scope = dictionary_.text_hash(EntryKind::kScope, head.scope),
+                      .resource = entries_.text_hash(EntryKind::kResource, head.resource),
+                      .scope = entries_.text_hash(EntryKind::kScope, head.scope),
                       .attributes = list()});
     if (head.presence & ~kHasParent) add_tail(head, hash);
     return reader_.ok() ? hash.value() : 0;
@@ -226,7 +226,6 @@ class RowHasher {
     if (!reader_.at_end()) refuse();
   }
 
-  const Dictionary& dictionary_;
   DictionaryReader entries_;
   ByteReader reader_;
   bool padded_ = false;  // kPadding bytes behind the row are readable

@@ -69,19 +69,19 @@ const char* AttributeListWriter::add_predicted(const char* pos, const char* end,
     const Node& node = nodes[predicted];
     const size_t size = byte_at(pos + 1);
     const char* const key_value = pos + 2;
-    if (node.predicted_after != at || size >= 0x80 || end - key_value < static_cast<ptrdiff_t>(size)) break;
+    if (node.parent != at || size >= 0x80 || end - key_value < static_cast<ptrdiff_t>(size)) break;
     if (!same_in_window(node.prefix, key_value, node.prefix_size)) break;
     const char* const value = key_value + node.prefix_size + 1;  // behind its length
     const char* const next = key_value + size;
     const ptrdiff_t value_size = next - value;
     if (value_size < 2 || byte_at(value - 1) != value_size) break;
     const uint8_t value_tag = byte_at(value);
-    if (node.type == ValueType::kString) {
+    if (node.predicted == ValueType::kString) {
       if (value_tag != 0x0a || byte_at(value + 1) != value_size - 2) break;
       char* const written = texts_.write(node.key->habit, {value + 2, static_cast<size_t>(value_size) - 2}, out);
       if (written == nullptr) break;  // not UTF-8: the general way says so
       out = written;
-    } else if (node.type == ValueType::kInt) {
+    } else if (node.predicted == ValueType::kInt) {
       uint64_t number;
       if (value_tag != 0x18) break;
       if (value_size == 2) {
@@ -91,10 +91,10 @@ const char* AttributeListWriter::add_predicted(const char* pos, const char* end,
         break;
       }
       out = put_varint_fast(out, zigzag(static_cast<int64_t>(number)));
-    } else if (node.type == ValueType::kBool) {
+    } else if (node.predicted == ValueType::kBool) {
       if (value_tag != 0x10 || value_size != 2 || byte_at(value + 1) > 1) break;
       *out++ = value[1];
-    } else if (node.type == ValueType::kDouble) {
+    } else if (node.predicted == ValueType::kDouble) {
       if (value_tag != 0x21 || value_size != 9) break;
       std::memcpy(out, value + 1, 8);
       out += 8;
@@ -103,7 +103,7 @@ const char* AttributeListWriter::add_predicted(const char* pos, const char* end,
     }
     Step& to = steps_[step];
     to.key = node.key;
-    to.type = node.type;
+    to.type = node.predicted;
     to.values_end = static_cast<uint32_t>(out - values);
     at = predicted;
     pos = next;
@@ -132,8 +132,8 @@ Reject AttributeListWriter::add(std::string_view key_value) {
     if (step_count_ < Path::kLength && at_ != kNoNode) path_->nodes[step_count_] = at_;
   }
   if (!write_value(attribute, key)) return Reject::kInvalidUtf8;
-  new_step() = {key, key == nullptr ? attribute.key : std::string_view(), static_cast<uint32_t>(values_.size()),
-                attribute.type};
+  if (key == nullptr) long_keys_.push_back(attribute.key);
+  new_step() = {key, static_cast<uint32_t>(values_.size()), attribute.type};
   return Reject::kNone;
 }
 
@@ -147,13 +147,14 @@ void AttributeListWriter::finish(Buffer& out) {
   out.append_varint(0);
   out.append_varint(step_count_);
   uint32_t from = 0;
+  auto long_key = long_keys_.begin();
   for (size_t i = 0; i < step_count_; ++i) {
     const Step& step = steps_[i];
     const uint32_t key = step.key != nullptr ? key_code(*step.key) : kNoCode;
     if (key != kNoCode) {
       out.append_varint(uint64_t{key} << 2 | static_cast<uint64_t>(model::StrMode::kCode));
     } else {
-      const std::string_view text = step.key != nullptr ? std::string_view(step.key->text) : step.long_key;
+      const std::string_view text = step.key != nullptr ? std::string_view(step.key->text) : *long_key++;
       out.append_varint(uint64_t{text.size()} << 2 | static_cast<uint64_t>(model::StrMode::kInline));
       out.append(text);
     }

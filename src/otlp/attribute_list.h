@@ -30,6 +30,7 @@ class AttributeListWriter {
     path_ = &learnt.path(0);
     at_ = 0;
     step_count_ = 0;
+    long_keys_.clear();
     values_.clear();
   }
 
@@ -51,8 +52,7 @@ class AttributeListWriter {
     uint64_t number = 0;
   };
   struct Step {
-    Key* key = nullptr;  // nullptr: too long to be learnt
-    std::string_view long_key;
+    Key* key = nullptr;  // nullptr: too long to be learnt, and the next of long_keys_
     uint32_t values_end = 0;
     model::ValueType type = model::ValueType::kEmpty;
   };
@@ -81,6 +81,7 @@ class AttributeListWriter {
   Buffer values_;
   std::vector<Step> steps_ = std::vector<Step>(2 * Path::kLength);
   size_t step_count_ = 0;
+  std::vector<std::string_view> long_keys_;
   std::vector<model::ShapeField> shape_fields_;
 };
 

@@ -32,22 +32,24 @@ struct Key {
   uint32_t generation = 0;
 };
 
-struct Node {
+struct alignas(64) Node {
   static constexpr size_t kLongestPredicted = kWindow - 3;
-  // How a KeyValue with this key starts: tag and length of the key, the key, tag of the value; longer keys: key bytes only
-  // and `predicted_after` is none.
+  // How a KeyValue with this key starts: tag and length of the key, the key, tag of the value. Empty when that is longer;
+  // `predicted` is then kRaw, which no prediction takes.
   char prefix[kWindow] = {};
-  uint32_t predicted_after = kNoNode - 1;  // the parent, when `prefix` is whole
-  uint8_t prefix_size = 0;
-  model::ValueType type = model::ValueType::kEmpty;
-  uint8_t children = 0;
   Key* key = nullptr;
   uint32_t parent = kNoNode;
+  uint8_t prefix_size = 0;
+  model::ValueType type = model::ValueType::kEmpty;
+  model::ValueType predicted = model::ValueType::kRaw;
+  uint8_t children = 0;
   uint32_t first_child = kNoNode;
   uint32_t next_sibling = kNoNode;
   uint32_t shape = kNoCode;  // of the list that ends here; kNoCode: the dictionary does not take it
   uint32_t generation = 0;
 };
+
+static_assert(sizeof(Node) == 64);
 
 // The nodes that a list with this hint took last time. Spans (events) of one name have the same keys, so a hint by name
 // spares the search among children, which no branch predictor would get right.
@@ -95,7 +97,7 @@ class Learnt {
       key.text.copy(child.prefix + 2, Node::kLongestPredicted);
       child.prefix[2 + key.text.size()] = 0x12;
       child.prefix_size = static_cast<uint8_t>(key.text.size() + 3);
-      child.predicted_after = at;
+      child.predicted = type;
     }
     child.type = type;
     child.key = &key;

@@ -61,7 +61,7 @@ void TextCoder::remember(Known& slot, EntryKind kind, uint32_t code, size_t size
   slot = {dictionary_->text(kind, code).data(), static_cast<uint32_t>(size), code + 1};
 }
 
-// A long text, or one of a place where templates come first.
+// A long text, the empty one, or one of a place where templates come first.
 char* TextCoder::write_other(TextHabit& habit, std::string_view text, char* out) {
   if (text.size() > model::kMaxTemplatedBytes) return valid_utf8(text) ? put_inline(out, text) : nullptr;
   ++habit.seen_;
@@ -69,7 +69,7 @@ char* TextCoder::write_other(TextHabit& habit, std::string_view text, char* out)
     if (char* end = write_template(habit, out)) return end;
     return valid_utf8(text) ? put_inline(out, text) : nullptr;
   }
-  last_mark_ = mark_of(text.data(), text.size());
+  last_mark_ = static_cast<uint32_t>(seeded_hash(text, dictionary_->seed()) >> 40);
   const Known& slot = texts_[last_mark_ % kKnownTexts];
   if (holds(slot, text.data(), text.size())) return put_strref(out, slot.code_plus_one - 1, StrMode::kCode);
   return write_unknown(habit, text, out);
@@ -97,7 +97,9 @@ char* TextCoder::write_new(TextHabit& habit, std::string_view text, Known& slot,
 // The template and numbers in split_; nullptr when it has no code, or is not UTF-8.
 char* TextCoder::write_template(TextHabit& habit, char* out) {
   const std::string_view text(split_.text, split_.text_size);
-  Known& slot = templates_[mark_of(text.data(), text.size()) % kKnownTemplates];
+  const uint32_t mark = text.size() <= kWindow ? mark_of(text.data(), text.size())
+                                               : static_cast<uint32_t>(seeded_hash(text, dictionary_->seed()) >> 40);
+  Known& slot = templates_[mark % kKnownTemplates];
   if (!holds(slot, text.data(), text.size())) {
     if (!valid_utf8(text)) return nullptr;
     const uint32_t before = dictionary_->size(EntryKind::kTemplate);

@@ -99,7 +99,7 @@ class TextCoder {
   static size_t room(size_t text_size) { return text_size + kWindow; }
   // Writes the strref at `out` and returns its end; nullptr when the text is not UTF-8. `text` is not null.
   [[gnu::always_inline]] char* write(TextHabit& habit, std::string_view text, char* out) {
-    if (text.size() > kWindow || habit.policy_ == Policy::kTemplate) return write_other(habit, text, out);
+    if (text.size() > kWindow || text.empty() || habit.policy_ == Policy::kTemplate) return write_other(habit, text, out);
     ++habit.seen_;
     last_mark_ = mark_of(text.data(), text.size());
     const Known& slot = texts_[last_mark_ % kKnownTexts];
@@ -130,21 +130,15 @@ class TextCoder {
     std::memcpy(&v, p, 8);
     return v;
   }
-  // From up to 32 bytes: first 16, middle, last. It only chooses cache slots. No branch that depends on the size, which is
-  // as good as random from text to text: what lies behind a short text is read and masked.
+  // From the first, the middle and the last eight bytes. It only chooses cache slots. No branch that depends on the size,
+  // which is as good as random from text to text: what lies behind a short text is read and masked. Not for the empty text.
   [[gnu::always_inline]] static uint32_t mark_of(const char* text, size_t size) {
-    alignas(16) static constexpr uint8_t kMasks[33] = {
-        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-    };
-    const size_t short_size = size < 16 ? size : 16;
-    const char* const mask = reinterpret_cast<const char*>(kMasks) + 16 - short_size;
-    const uint64_t low = load8(text) & load8(mask);
-    const uint64_t high = load8(text + 8) & load8(mask + 8);
-    const uint64_t long_text = size < 16 ? 0 : ~uint64_t{0};
-    const size_t last = size < 16 ? 0 : size - 8, middle = size < 16 ? 0 : size / 2 - 4;
-    const uint64_t a = low ^ (load8(text + last) & long_text) * 0x9e3779b97f4a7c15ull;
-    const uint64_t b = high ^ (load8(text + middle) & long_text) * 0xc2b2ae3d27d4eb4full;
-    uint64_t h = (a + size) * 0xd6e8feb86659fd93ull ^ b * 0xa0761d6478bd642full;
+    const bool whole = size >= 8;
+    const uint64_t mask = ~uint64_t{0} >> (whole ? 0 : 8 * (8 - size));
+    const uint64_t first = load8(text) & mask;
+    const uint64_t middle = load8(text + (whole ? size / 2 - 4 : 0)) & mask;
+    const uint64_t last = load8(text + (whole ? size - 8 : 0)) & mask;
+    uint64_t h = (first + size) * 0xd6e8feb86659fd93ull ^ (last ^ middle * 0xc2b2ae3d27d4eb4full) * 0xa0761d6478bd642full;
     h ^= h >> 32;
     return static_cast<uint32_t>(h * 0xe7037ed1a0b428dbull >> 40);
   }
