@@ -126,7 +126,7 @@ class Node:
         found = []
         for resource in json.loads(body)["result"]["resourceSpans"]:
             for scope in resource["scopeSpans"]:
-                found += [(resource["resource"], scope.get("scope", {}), span) for span in scope["spans"]]
+                found += [(resource.get("resource", {}), scope.get("scope", {}), span) for span in scope["spans"]]
         return found
 
 

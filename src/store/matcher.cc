@@ -181,8 +181,8 @@ Result<std::shared_ptr<const Matcher>> Matcher::compile(const Expr& expr) {
 
 Status Matcher::add(const Expr& expr, size_t depth, uint32_t& out) {
   if (depth > kMaxDepth || nodes_.size() >= kMaxNodes) {
-    return {Code::kResourceExhausted, "the query is too large: at most " + std::to_string(kMaxNodes) +
-                                          " conditions nested " + std::to_string(kMaxDepth) + " deep are taken"};
+    return {Code::kInvalidArgument, "the query is too large: at most " + std::to_string(kMaxNodes) +
+                                        " conditions nested " + std::to_string(kMaxDepth) + " deep are taken"};
   }
   Node node;
   node.kind = expr.kind;

@@ -55,7 +55,7 @@ class Matcher {
     std::vector<uint32_t> children;  // cheap ones first
   };
 
-  // kInvalidArgument: a pattern that does not compile; kResourceExhausted: more than kMaxNodes or kMaxDepth.
+  // kInvalidArgument: a pattern that does not compile, more than kMaxNodes or kMaxDepth: no retry would help.
   static Result<std::shared_ptr<const Matcher>> compile(const Expr& expr);
   static constexpr size_t kMaxNodes = 1024;
   static constexpr size_t kMaxDepth = 64;

@@ -195,11 +195,11 @@ TEST_F(MatcherTest, ExpressionsThatAreTooLargeOrBrokenAreRefused) {
   Expr bomb = leaf(Field::kName, "", Op::kRegex, text("((a{100}){100}){100}"));
   EXPECT_FALSE(Matcher::compile(bomb).ok());
   Expr longer = leaf(Field::kName, "", Op::kRegex, text(std::string(Regex::kMaxPatternBytes + 1, 'a')));
-  EXPECT_EQ(Matcher::compile(longer).status().code(), Code::kResourceExhausted);
+  EXPECT_EQ(Matcher::compile(longer).status().code(), Code::kInvalidArgument);
   Expr wide;
   wide.kind = Expr::Kind::kOr;
   wide.children.resize(Matcher::kMaxNodes + 1);
-  EXPECT_EQ(Matcher::compile(wide).status().code(), Code::kResourceExhausted);
+  EXPECT_EQ(Matcher::compile(wide).status().code(), Code::kInvalidArgument);
   Expr deep;
   for (size_t i = 0; i <= Matcher::kMaxDepth; ++i) {
     Expr outer;
@@ -207,7 +207,7 @@ TEST_F(MatcherTest, ExpressionsThatAreTooLargeOrBrokenAreRefused) {
     outer.children.push_back(std::move(deep));
     deep = std::move(outer);
   }
-  EXPECT_EQ(Matcher::compile(deep).status().code(), Code::kResourceExhausted);
+  EXPECT_EQ(Matcher::compile(deep).status().code(), Code::kInvalidArgument);
   Expr childless;
   childless.kind = Expr::Kind::kNot;
   EXPECT_EQ(Matcher::compile(childless).status().code(), Code::kInvalidArgument);

@@ -9,8 +9,8 @@ Regex::~Regex() = default;
 
 Result<std::shared_ptr<const Regex>> Regex::compile(std::string_view pattern) {
   if (pattern.size() > kMaxPatternBytes) {
-    return Error{Code::kResourceExhausted, "the regular expression has " + std::to_string(pattern.size()) +
-                                               " bytes; at most " + std::to_string(kMaxPatternBytes) + " are taken"};
+    return Error{Code::kInvalidArgument, "the regular expression has " + std::to_string(pattern.size()) +
+                                             " bytes; at most " + std::to_string(kMaxPatternBytes) + " are taken"};
   }
   re2::RE2::Options options;
   options.set_log_errors(false);
@@ -18,9 +18,7 @@ Result<std::shared_ptr<const Regex>> Regex::compile(std::string_view pattern) {
   options.set_max_mem(kMaxProgramBytes);
   auto program = std::make_unique<const re2::RE2>(re2::StringPiece(pattern.data(), pattern.size()), options);
   if (!program->ok()) {
-    const Code code =
-        program->error_code() == re2::RE2::ErrorPatternTooLarge ? Code::kResourceExhausted : Code::kInvalidArgument;
-    return Error{code, "the regular expression \"" + std::string(pattern) + "\" does not compile: " + program->error()};
+    return Error{Code::kInvalidArgument, "the regular expression \"" + std::string(pattern) + "\" does not compile: " + program->error()};
   }
   return std::shared_ptr<const Regex>(new Regex(std::move(program)));
 }

@@ -18,7 +18,7 @@ class Regex {
   static constexpr size_t kMaxPatternBytes = 4096;
   static constexpr int64_t kMaxProgramBytes = 1 << 20;
 
-  // kInvalidArgument with RE2's explanation; kResourceExhausted when the pattern or its program is too large.
+  // kInvalidArgument: it does not compile (with RE2's explanation), or it or its program is too large.
   static Result<std::shared_ptr<const Regex>> compile(std::string_view pattern);
   ~Regex();
   bool matches(std::string_view text) const;  // the whole text
