@@ -31,7 +31,7 @@ constexpr char kServiceName[] = "opentelemetry.proto.collector.trace.v1.TraceSer
 constexpr char kExportMethod[] = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 constexpr int kWaitingCalls = 8;                 // requested ahead of their arrival, of each thread
 constexpr uint64_t kNominalBytes = 16u << 10;    // taken of the budget before the message's size is known
-constexpr unsigned kTlsWatchSeconds = 30;
+constexpr unsigned kTlsWatchSeconds = 5;
 
 // How the message was compressed on the wire. The C++ class does not tell; its header pins its layout to this one pointer.
 otlp::Encoding encoding_of(const grpc::ByteBuffer& buffer) {
