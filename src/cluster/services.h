@@ -33,7 +33,8 @@ struct IngestReply {
 class IngestService {
  public:
   virtual ~IngestService() = default;
-  // Any thread. `done` runs once, on a loop of the node: be brief there.
+  // Any thread. `done` runs once: on the calling thread when the request is refused at once, else on a loop of the node; it
+  // must not block.
   virtual void ingest(IngestRequest request, UniqueFunction<void(IngestReply)> done) = 0;
 };
 
@@ -56,7 +57,8 @@ struct NodeStats {
   bool disk_full = false;
 };
 
-// Queries cover open and sealed spans alike. Any thread; `done` runs on a query worker, which may also build the reply.
+// Queries cover open and sealed spans alike. Any thread; `done` runs on a query worker, which may also build the reply
+// (that of stats(): on a loop).
 class QueryService {
  public:
   virtual ~QueryService() = default;
