@@ -1,5 +1,9 @@
 // What a node offers to api/: ingest and queries, as values in and completions out. api/ only transcodes between these
 // and the protocols; the simulator drives them without a socket.
+//
+// Any thread may call. A call never blocks; its `done` runs exactly once, unless the loops are stopped first: then it is
+// dropped. Names and sizes in requests are strangers' input: the service checks the tenant's name and the body's framing;
+// the bounds of a query's `limit` are the caller's. Not for code of this layer or below: a shard is asked directly.
 #pragma once
 
 #include <cstdint>
