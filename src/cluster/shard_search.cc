@@ -115,7 +115,7 @@ class ShardSearch : public std::enable_shared_from_this<ShardSearch> {
   bool enough(int64_t bound) const { return hits_.size() >= query_->limit && hits_[query_->limit - 1].summary.start_ns > bound; }
 
   void read_chunk(const store::RowChunk& chunk) {
-    store::search_chunk(chunk, *matcher_, query_->tenant, 0, [&](const store::RowHit& hit) {
+    store::search_chunk(chunk, *matcher_, query_->tenant, [&](const store::RowHit& hit) {
       const model::TraceId trace = hit.record->trace;
       if (candidates_.insert(trace).second) pending_.emplace(hit.head.start_ns, trace);
       return true;

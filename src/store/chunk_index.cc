@@ -314,7 +314,7 @@ const ChunkIndex* ensure_index(const RowChunk& chunk) {
   return chunk.publish_index(ChunkIndex::build(chunk));
 }
 
-void search_chunk(const RowChunk& chunk, RowMatcher& matcher, model::TenantId tenant, uint32_t epoch,
+void search_chunk(const RowChunk& chunk, RowMatcher& matcher, model::TenantId tenant,
                   const std::function<bool(const RowHit&)>& sink, ScanStats* stats) {
   if (const ChunkIndex* index = ensure_index(chunk);
       index && (!index->may_contain(tenant) || !index->may_match(matcher.matcher()))) {
@@ -325,7 +325,7 @@ void search_chunk(const RowChunk& chunk, RowMatcher& matcher, model::TenantId te
   uint64_t rows = 0;
   RowHit hit;
   chunk.scan([&](const RowRecord& record) {
-    if (record.tenant != tenant || record.is_sealed(epoch)) return true;
+    if (record.tenant != tenant) return true;
     ++rows;
     const RowMatch match = matcher.match(record.row(), hit.head);
     if (match == RowMatch::kNo) return true;

@@ -50,12 +50,6 @@ bool RowChunk::release_rows(uint32_t rows) {
   return live_rows_ == 0;
 }
 
-void RowChunk::mark_sealed(RowLink link, uint32_t epoch) {
-  CHECK(epoch != 0);
-  auto& record = const_cast<RowRecord&>(at(link));
-  std::atomic_ref<uint32_t>(record.sealed_epoch).store(epoch, std::memory_order_relaxed);
-}
-
 const ChunkIndex* RowChunk::publish_index(std::unique_ptr<const ChunkIndex> index) const {
   const ChunkIndex* expected = nullptr;
   if (index_.compare_exchange_strong(expected, index.get(), std::memory_order_acq_rel)) return index.release();

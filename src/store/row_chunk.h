@@ -5,14 +5,14 @@
 // the newest link of a trace lives in the open-trace table. All rows of a chunk use one dictionary and belong to one
 // WAL file, so the chunk says which WAL file may go once no row of it is live.
 //
-// Threads: one owner appends, releases and marks. Any thread that holds the chunk by shared_ptr may scan it meanwhile.
-//   1. Bytes below `committed()` never change, except RowRecord::sealed_epoch (atomic).
+// Threads: one owner appends and releases. Any thread that holds the chunk by shared_ptr may scan it meanwhile.
+//   1. Bytes below `committed()` never change.
 //   2. `committed()` is stored with release after the record's bytes and loaded with acquire, so every record below it
 //      is whole, and every dictionary code in it was interned before.
-//   3. A row is marked with an epoch only after the view of that epoch or later holds it in a segment; a reader that
-//      took view number E skips rows with 0 < sealed_epoch <= E. So it sees each row in exactly one of the two places.
+// A sealed row stays in its chunk until the last row of the chunk is sealed: a scan finds candidates, and only the shard's
+// table of open traces says which of them are still open. Rows of a trace are taken from the table, by link.
 // When not to use it: for sealed rows (segments), or as a general arena; nothing is ever freed inside a chunk.
-// Costs: append is one copy of the row and 64 bytes of header.
+// Costs: append is one copy of the row and 56 bytes of header.
 #pragma once
 
 #include <atomic>
@@ -35,24 +35,17 @@ constexpr uint32_t link_offset(RowLink link) { return static_cast<uint32_t>(link
 
 struct alignas(8) RowRecord {  // in memory only, never on disk
   uint32_t row_size = 0;
-  uint32_t sealed_epoch = 0;  // 0: live. Read it through is_sealed().
+  uint32_t origin = 0;
   RowLink previous = 0;       // the row of the same trace that arrived before, or 0
   model::TenantId tenant;
   model::TraceId trace;
   uint64_t hlc = 0;
   uint64_t sequence = 0;
-  uint32_t origin = 0;
-  uint32_t reserved = 0;
 
   std::string_view row() const { return {reinterpret_cast<const char*>(this + 1), row_size}; }
   model::Stamp stamp() const { return {hlc, origin, sequence}; }
-  // Whether a segment that view `epoch` can see holds it already. Any thread.
-  bool is_sealed(uint32_t epoch) const {
-    const uint32_t at = std::atomic_ref<uint32_t>(const_cast<uint32_t&>(sealed_epoch)).load(std::memory_order_relaxed);
-    return at != 0 && at <= epoch;
-  }
 };
-static_assert(sizeof(RowRecord) == 64);
+static_assert(sizeof(RowRecord) == 56);
 
 class ChunkIndex;
 
@@ -88,8 +81,6 @@ class RowChunk {
   uint32_t live_rows() const { return live_rows_; }
   // `rows` more rows of this chunk are sealed and published; true when none is live any more.
   bool release_rows(uint32_t rows);
-  // Tells readers that the row is in a segment visible from view `epoch` (> 0) on.
-  void mark_sealed(RowLink link, uint32_t epoch);
 
   // Any thread.
   size_t committed() const { return committed_.load(std::memory_order_acquire); }
