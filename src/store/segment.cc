@@ -265,11 +265,12 @@ Status Segment::read_verdicts_of(const Page& page, uint32_t index, std::span<con
                                  std::vector<model::Verdict>& out) const {
   CLEW_ASSIGN(const auto bytes, read_piece(page.entry->verdicts, true, true));
   ByteReader reader(*bytes);
+  const int64_t base_ns = reader.zigzag_varint();
   for (uint32_t i = 0; i < index; ++i) {
     // The ids of other traces are not at hand, so indexes are stepped over, not looked up.
     if (!skip_verdicts(reader)) return damaged(page.entry->verdicts.offset, "a verdict cannot be read");
   }
-  if (!read_verdicts(reader, ids, page.view.start_ns(index), out)) {
+  if (!read_verdicts(reader, ids, base_ns, out)) {
     return damaged(page.entry->verdicts.offset, "a verdict cannot be read");
   }
   return {};

@@ -152,6 +152,15 @@ void append_order_chunk(const OrderedTrace* begin, const OrderedTrace* end, std:
   for (const OrderedTrace* t = begin; t != end; ++t) out.push_back(static_cast<char>(t->classes));
 }
 
+bool order_chunk_may_fit(std::string_view bytes, uint32_t entries, uint32_t states, uint8_t min_bucket) {
+  if (bytes.size() < entries) return true;  // malformed: reading it says so
+  for (const char c : bytes.substr(bytes.size() - entries)) {  // the classes stand last
+    const auto classes = static_cast<uint8_t>(c);
+    if ((classes >> 2) >= min_bucket && (states >> (classes & 3) & 1) != 0) return true;
+  }
+  return false;
+}
+
 bool read_order_chunk(std::string_view bytes, uint32_t entries, std::vector<OrderedTrace>& out) {
   ByteReader reader(bytes);
   auto start = static_cast<uint64_t>(reader.zigzag_varint());

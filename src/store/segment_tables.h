@@ -98,6 +98,8 @@ struct OrderedTrace {
 // Sorts newest first.
 void sort_newest_first(std::vector<OrderedTrace>& traces);
 void append_order_chunk(const OrderedTrace* begin, const OrderedTrace* end, std::string& out);
+// False: no entry is of one of the states (a bit each) and of the duration bucket or above. Looks at one byte an entry.
+bool order_chunk_may_fit(std::string_view bytes, uint32_t entries, uint32_t states, uint8_t min_bucket);
 // Without trace ids. False when malformed.
 bool read_order_chunk(std::string_view bytes, uint32_t entries, std::vector<OrderedTrace>& out);
 

@@ -36,14 +36,13 @@ struct SegmentWriter::Impl {
         operations(seed + 1),
         contexts(seed + 2),
         column_map(seed + 3),
-        values(seed + 4),
+        value_seed(seed + 4),
         stamps(seed + 5),
         batches(seed + 6),
         service_operations(seed + 7) {
     for (uint32_t i = 0; i < kFirstKeyColumn; ++i) {
-      columns.emplace_back();
+      columns.emplace_back(value_seed);
       columns.back().column.type = i == kColumnLists ? ValueType::kRaw : ValueType::kString;
-      columns.back().column.values.resize(1);
     }
     put(std::string_view(kSegmentMagic, sizeof(kSegmentMagic)));
     std::string head;
@@ -81,8 +80,10 @@ struct SegmentWriter::Impl {
   // --- Names ---
   model::Dictionary dictionary;
   CodeTranslator codes;
-  CodeMap operations, contexts, column_map, values, stamps, batches, service_operations;
-  std::vector<uint32_t> value_codes;      // of a key of `values`: its code in its column
+  CodeMap operations, contexts, column_map;
+  const uint64_t value_seed;
+  CodeMap stamps, batches, service_operations;
+  std::array<uint64_t, 1024> known_operations{};  // service_operations that were met: the newest of each place
   std::vector<ColumnBuilder> columns;
   struct ShapeColumns {
     bool known = false;
@@ -118,10 +119,9 @@ struct SegmentWriter::Impl {
   uint32_t column_of(uint32_t key, ValueType type) {
     const uint32_t code = column_map.code({key, static_cast<uint64_t>(type)}) + kFirstKeyColumn;
     if (code == columns.size()) {
-      columns.emplace_back();
+      columns.emplace_back(value_seed);
       columns.back().column.key = key;
       columns.back().column.type = type;
-      columns.back().column.values.resize(1);
     }
     return code;
   }
@@ -139,30 +139,28 @@ struct SegmentWriter::Impl {
   }
 
   // The code of a value in its column; 0 when it gets none.
-  uint32_t value_code(uint32_t column, model::StrMode mode, uint64_t value, uint32_t limit) {
-    const CodeMap::Key key{uint64_t{column} << 8 | static_cast<uint64_t>(mode), value};
-    Column& known = columns[column].column;
-    if (known.values.size() > limit) {
-      const uint32_t found = values.find(key);
-      if (found == CodeMap::kNone) known.overflow = true;
-      return found == CodeMap::kNone ? 0 : value_codes[found];
+  uint32_t value_code(ColumnBuilder& to, model::StrMode mode, uint64_t value, uint32_t limit) {
+    const uint64_t key =
+        column_class(to.column.type) == ColumnClass::kText ? value << 1 | uint64_t{mode == model::StrMode::kTemplate} : value;
+    if (const uint32_t found = to.value_codes.find(key); found != 0) return found;
+    if (to.column.values.size() > limit) {
+      to.column.overflow = true;
+      return 0;
     }
-    const uint32_t slot = values.code(key);
-    if (slot == value_codes.size()) {
-      value_codes.push_back(static_cast<uint32_t>(known.values.size()));
-      known.values.push_back({mode, value});
-    }
-    return value_codes[slot];
+    const auto code = static_cast<uint32_t>(to.column.values.size());
+    to.column.values.push_back({mode, value});
+    to.value_codes.add(key, code);
+    return code;
   }
 
   void add_text(uint32_t column, const model::StrRef& ref) {
     ColumnBuilder& to = columns[column];
     switch (ref.mode) {
       case model::StrMode::kCode:
-        to.add_code(value_code(column, ref.mode, codes.string(ref.code), UINT32_MAX - 1));
+        to.add_code(value_code(to, ref.mode, codes.string(ref.code), UINT32_MAX - 1));
         return;
       case model::StrMode::kTemplate: {
-        const uint32_t code = value_code(column, ref.mode, codes.template_code(ref.code), UINT32_MAX - 1);
+        const uint32_t code = value_code(to, ref.mode, codes.template_code(ref.code), UINT32_MAX - 1);
         to.add_code(code);
         ByteReader numbers(ref.payload);
         uint64_t hash = filter_hash(column, code);
@@ -226,9 +224,10 @@ struct SegmentWriter::Impl {
   }
 
   void add_number(uint32_t column, uint64_t number) {
-    const uint32_t code = value_code(column, model::StrMode::kCode, number, kNumberValues);
+    ColumnBuilder& to = columns[column];
+    const uint32_t code = value_code(to, model::StrMode::kCode, number, kNumberValues);
     if (code == 0) value_filter.add(filter_hash(column, number));
-    columns[column].add_number(code, number);
+    to.add_number(code, number);
   }
 
   uint32_t stamp_code(const model::Stamp& stamp) {
@@ -299,7 +298,7 @@ struct SegmentWriter::Impl {
         const auto block_number = static_cast<uint32_t>(blocks.size());
         const auto note = [&](uint32_t column, uint32_t code) {
           columns[column].postings.add(
-              code == 0 ? 0 : value_code(column, model::StrMode::kCode, code - 1, UINT32_MAX - 1), block_number);
+              code == 0 ? 0 : value_code(columns[column], model::StrMode::kCode, code - 1, UINT32_MAX - 1), block_number);
         };
         if (!codes.append_tail(
                 head, tail, block.tails, [&](uint32_t code) { note(kColumnEvents, code); },
@@ -325,7 +324,11 @@ struct SegmentWriter::Impl {
     const auto block_number = static_cast<uint32_t>(blocks.size());
     operation_postings.add(code, block_number);
     context_postings.add(context, block_number);
-    if (operation.name != 0) {
+    // Most pairs were met before: a small table spares them the question.
+    const uint64_t pair = (uint64_t{code} << 32 | context) + 1;
+    uint64_t& met = known_operations[(code * 31 + context) % known_operations.size()];
+    if (operation.name != 0 && met != pair) {
+      met = pair;
       service_operations.code({(tenants.size() - 1) << 32 | context_service[context],
                                uint64_t{operation.name - 1} << 8 | head.kind});
     }
@@ -461,7 +464,8 @@ struct SegmentWriter::Impl {
   void put_section(Section section, std::string_view bytes, uint16_t flags = 0);
 
   uint32_t first_span_of_page = 0;
-  std::string verdicts;
+  std::string verdicts;  // of the page
+  int64_t verdict_base_ns = 0;
   std::string section_table;
   uint32_t sections = 0;
 };
@@ -472,6 +476,7 @@ Status SegmentWriter::Impl::add_trace(const SealTrace& trace) {
   last_key = trace.key;
   if (tenants.empty() || tenants.back().tenant != trace.key.tenant) {
     flush_block(info.traces);
+    known_operations.fill(0);
     tenants.push_back({trace.key.tenant, static_cast<uint32_t>(info.traces), static_cast<uint32_t>(blocks.size())});
   }
   ids.clear();
@@ -505,7 +510,12 @@ Status SegmentWriter::Impl::add_trace(const SealTrace& trace) {
     }
   }
   page.add(row, summary);
-  append_verdicts(trace.verdicts, ids, summary.start_ns, verdicts);
+  if (verdicts.empty()) {
+    // Those of one batch were decided at once: what follows is near it.
+    verdict_base_ns = trace.verdicts.empty() ? 0 : trace.verdicts.front().decided_ns;
+    append_varint(verdicts, zigzag(verdict_base_ns));
+  }
+  append_verdicts(trace.verdicts, ids, verdict_base_ns, verdicts);
   order.push_back({summary.start_ns, trace.key.trace, static_cast<uint32_t>(info.traces),
                    static_cast<uint8_t>((static_cast<uint8_t>(summary.state) & 3) | duration_bucket(longest) << 2)});
   key_hashes.push_back(key_hash(trace.key));
