@@ -290,7 +290,7 @@ model::TraceSummary Segment::summary(const SegmentNames& names, const Page& page
   s.root_name = names.string(static_cast<uint32_t>(view.at(kTraceRootName, index)));
   s.start_ns = view.start_ns(index);
   s.end_ns = static_cast<int64_t>(static_cast<uint64_t>(s.start_ns) + view.at(kTraceDuration, index));
-  s.span_count = static_cast<uint32_t>(view.at(kTraceSpanCount, index));
+  s.span_count = static_cast<uint32_t>(view.at(kTraceSpanCount, index) + view.at(kTraceSpans, index));
   s.error_count = static_cast<uint32_t>(view.at(kTraceErrors, index));
   s.orphan_count = static_cast<uint32_t>(view.at(kTraceOrphans, index));
   s.service_count = static_cast<uint32_t>(view.at(kTraceServices, index));

@@ -34,7 +34,7 @@ void TracePageBuilder::add(const TraceRow& row, const model::TraceSummary& summa
   }
   put(kTraceRootService, row.root_service);
   put(kTraceRootName, row.root_name);
-  put(kTraceSpanCount, summary.span_count);
+  put(kTraceSpanCount, uint64_t{summary.span_count} - row.spans);  // 0, mostly
   put(kTraceErrors, summary.error_count);
   put(kTraceOrphans, summary.orphan_count);
   put(kTraceServices, summary.service_count);
@@ -88,6 +88,12 @@ bool TracePageView::parse(std::string_view bytes, uint32_t traces) {
   if (!reader.ok() || traces == 0) return false;
   for (PackedView& column : columns_) {
     if (!column.parse(reader, traces)) return false;
+  }
+  spans_before_.resize(traces);
+  uint64_t spans = 0;
+  for (uint32_t i = 0; i < traces; ++i) {
+    spans_before_[i] = spans;
+    spans += at(kTraceSpans, i) & UINT32_MAX;
   }
   root_count_ = reader.varint();
   if (root_count_ > traces) return false;
