@@ -158,12 +158,14 @@ class Process {
     std::vector<boost::asio::io_context*> contexts;
     for (const auto& loop : loops_) contexts.push_back(&loop->context());
     const api::QueryDeps deps{*node_, clock_, kVersion};
-    const auto add_query_routes = [deps](api::HttpRouter& http, api::HttpRouter& tempo) {
-      api::add_query_routes(http, deps, api::QueryPort::kJaeger);
-      api::add_query_routes(tempo, deps, api::QueryPort::kTempo);
-    };
     servers_ = std::make_unique<api::Servers>(
-        config_.servers, api::Servers::Node{*node_, *node_, std::move(contexts), read_process_stats, kVersion, add_query_routes}, config_.node.limits);
+        config_.servers,
+        api::Servers::Node{*node_, *node_, std::move(contexts), read_process_stats, kVersion,
+                           [deps](api::HttpRouter& http, api::HttpRouter& tempo) {
+                             api::add_query_routes(http, deps, api::QueryPort::kJaeger);
+                             api::add_query_routes(tempo, deps, api::QueryPort::kTempo);
+                           }},
+        config_.node.limits);
     CLEW_TRY(servers_->start());
     servers_->set_ready(true);
     return {};

@@ -57,6 +57,7 @@ class ByteReader {
   const char* position() const { return pos_; }
 
   uint64_t varint() {
+    if (pos_ != end_ && static_cast<uint8_t>(*pos_) < 0x80) return static_cast<uint8_t>(*pos_++);
     uint64_t v = 0;
     for (int shift = 0; shift < 64; shift += 7) {
       if (pos_ == end_) return fail();

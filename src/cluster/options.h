@@ -35,8 +35,8 @@ struct NodeOptions {
   trace::LifecyclePolicy lifecycle;
   store::Retention retention;
   uint64_t block_cache_bytes = 32ull << 20;   // over all shards
-  // Rows that are not sealed yet, with their tables: above 70 % the oldest traces are spilled, above 100 % requests are
-  // refused as retryable.
+  // The whole process should stay below it: two thirds are for open rows and their tables, the rest for batches being
+  // sealed, log buffers and requests. Near it requests wait, then are refused as retryable.
   uint64_t memory_limit_bytes = 1024ull << 20;
   // Decided traces wait until a batch is worth a segment.
   uint32_t seal_rows = 192 * 1024;

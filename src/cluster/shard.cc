@@ -14,8 +14,13 @@ constexpr int64_t kRetryFullDiskNs = 2'000'000'000;
 constexpr int64_t kSettleNs = 3'000'000'000;      // quiet this long with nothing open: give spare space back
 constexpr int64_t kWaitForRoomNs = 3'000'000'000;
 constexpr int64_t kLookForRoomNs = 2'000'000;
-constexpr uint64_t kSpillShare = 70;              // percent of the memory limit
 constexpr uint64_t kRequestOverhead = 65'536;     // in the log beside a request's own bytes: dictionary additions, headers
+// Percent of a shard's memory limit. From kSealShare on, what is decided is sealed at once; when nothing is decided, the
+// oldest traces are spilled. From kWaitShare on, requests wait (and are refused when it lasts): the sealer gets the cores.
+constexpr uint64_t kSealShare = 60;
+constexpr uint64_t kWaitShare = 90;
+// What the setting has to cover beside open rows and their tables: batches being sealed, log buffers, requests.
+constexpr uint64_t kRowsShare = 65;
 
 Error exhausted(std::string what) { return Error{Code::kResourceExhausted, std::move(what)}; }
 
@@ -25,7 +30,7 @@ Shard::Shard(Ports ports, uint32_t number, const NodeOptions& options, UniqueFun
     : ports_(ports),
       number_(number),
       options_(options),
-      memory_limit_(options.memory_limit_bytes / std::max(1u, options.shards)),
+      memory_limit_(options.memory_limit_bytes * kRowsShare / 100 / std::max(1u, options.shards)),
       on_halt_(std::move(on_halt)),
       decoder_(options.limits),
       traces_(options.lifecycle, ports.random->next()),
@@ -101,7 +106,7 @@ Status Shard::replay(uint64_t record, uint64_t file, std::string_view bytes,
   model::TraceId trace;
   std::string_view row;
   while (reader.next(trace, row)) add_row(tenant, trace, row, parsed.stamp, now);
-  if (memory_bytes() * 100 > memory_limit_ * kSpillShare) {
+  if (memory_bytes() * 100 > memory_limit_ * kSealShare) {
     // More was open than memory holds: what is oldest goes to segments now, on this thread (nothing else runs yet).
     relieve_memory();
     SealJob job = make_job();
@@ -141,15 +146,17 @@ void Shard::add_row(model::TenantId tenant, model::TraceId trace, std::string_vi
   ++counters_.open_rows;
 }
 
+bool Shard::under_pressure() const { return memory_bytes() * 100 > memory_limit_ * kSealShare; }
+
 uint64_t Shard::memory_bytes() const { return chunk_bytes_ + traces_.memory_bytes() + dictionary_->memory_bytes(); }
 
-// kUnavailable from the log (it will have room soon) is for waiting; kResourceExhausted is for the client to retry.
+// kUnavailable (the log or memory will have room soon) is for waiting; kResourceExhausted is for the client to retry.
 Status Shard::admit(uint64_t bytes) {
   if (draining_) return exhausted("the node is shutting down; send to another node or retry");
   const uint64_t memory = memory_bytes();
-  if (memory + bytes > memory_limit_) {
-    return exhausted("open traces hold " + std::to_string(memory >> 20) + " MiB, the limit of this shard is " +
-                      std::to_string(memory_limit_ >> 20) + " MiB (limits.memory); retry later");
+  if ((memory + bytes) * 100 > memory_limit_ * kWaitShare) {
+    return Error{Code::kUnavailable, "open traces hold " + std::to_string(memory >> 20) + " MiB of this shard's " +
+                                         std::to_string(memory_limit_ >> 20) + " MiB (limits.memory); retry later"};
   }
   if (store_full_) return exhausted("the disk is full; free space or lower retention, and retry");
   Status status = wal_->reserve(bytes);
@@ -157,7 +164,7 @@ Status Shard::admit(uint64_t bytes) {
   return status;
 }
 
-// A log that is making room is milliseconds away: the request waits, in order, instead of being sent home. Bounded by the
+// Room in the log is milliseconds away, room in memory a batch: the request waits, in order, instead of being sent home. Bounded by the
 // receivers' budget of bytes in flight and by kWaitForRoomNs.
 void Shard::wait_for_room(std::shared_ptr<const ParsedRequest> request, UniqueFunction<void(PartReply)> done,
                           int64_t deadline_ns) {
@@ -253,7 +260,7 @@ void Shard::schedule_tick() {
 void Shard::tick() {
   const int64_t now = ports_.loop->clock().mono_ns();
   collect_due(now);
-  if (memory_bytes() * 100 > memory_limit_ * kSpillShare) relieve_memory();
+  if (under_pressure() && !sealing_ && pending_.empty()) relieve_memory();
   start_seal_if_due(now);
   settle(now);
   maintain(now);
@@ -287,8 +294,7 @@ void Shard::start_seal_if_due(int64_t now) {
   if (sealing_ || pending_.empty() || now < retry_seal_ns_) return;
   const bool enough = pending_rows_ >= options_.seal_rows;
   const bool old = now - pending_.front().since_ns >= options_.seal_delay_ns;
-  const bool pressed = memory_bytes() * 100 > memory_limit_ * kSpillShare;
-  if (!enough && !old && !pressed && !seal_everything_ && !draining_) return;
+  if (!enough && !old && !under_pressure() && !seal_everything_ && !draining_) return;
   auto job = std::make_shared<SealJob>(make_job());  // shared: by the work and its completion
   if (job->items.empty()) return;
   sealing_ = true;

@@ -92,6 +92,7 @@ class Shard {
   void wait_for_room(std::shared_ptr<const ParsedRequest> request, UniqueFunction<void(PartReply)> done, int64_t deadline_ns);
   void serve_waiting();
   uint64_t memory_bytes() const;
+  bool under_pressure() const;
 
   void schedule_tick();
   void tick();

@@ -1,13 +1,9 @@
 #include "model/dictionary.h"
 
-#include <array>
-#include <atomic>
-#include <bit>
-#include <cstring>
-
 #include "base/check.h"
 #include "base/hash.h"
 #include "model/context.h"
+#include "model/dictionary_tables.h"
 #include "model/span.h"
 #include "model/templates.h"
 
@@ -15,64 +11,6 @@ namespace clew::model {
 namespace {
 
 constexpr uint32_t kMaxCode = (1u << 28) - 1;  // whatever the limits say: codes stand shifted in rows and tables
-
-// A growing array whose elements never move: chunk k holds kFirst << k of them.
-template <typename T>
-class StableArray {
- public:
-  const T& operator[](uint32_t index) const {
-    const auto [chunk, offset] = place(index);
-    return chunks_[chunk][offset];
-  }
-  // Writes element `index`, the one after the last.
-  void put(uint32_t index, const T& value) {
-    const auto [chunk, offset] = place(index);
-    if (chunks_[chunk] == nullptr) {
-      chunks_[chunk] = std::make_unique<T[]>(size_t{kFirst} << chunk);
-      bytes_ += sizeof(T) * (size_t{kFirst} << chunk);
-    }
-    chunks_[chunk][offset] = value;
-  }
-  uint64_t memory_bytes() const { return bytes_; }
-
- private:
-  static constexpr uint32_t kFirst = 64;
-  static std::pair<uint32_t, uint32_t> place(uint32_t index) {
-    const uint32_t shifted = index + kFirst;
-    const auto chunk = static_cast<uint32_t>(std::bit_width(shifted / kFirst)) - 1;
-    return {chunk, shifted - (kFirst << chunk)};
-  }
-  std::array<std::unique_ptr<T[]>, 24> chunks_;
-  uint64_t bytes_ = 0;
-};
-
-struct Entry {
-  const char* data = nullptr;
-  uint32_t size = 0;
-  uint32_t placeholders = 0;  // of a template
-  uint64_t hash = 0;
-  std::string_view view() const { return {data, size}; }
-};
-
-struct ParsedShape {
-  const ShapeField* fields = nullptr;
-  const uint64_t* hashes = nullptr;
-  uint32_t count = 0;
-};
-
-struct ResourceNames {
-  std::string_view service, host;
-};
-
-struct Table {
-  struct Slot {
-    uint32_t tag = 0;
-    uint32_t code_plus_one = 0;
-  };
-  std::vector<Slot> slots = std::vector<Slot>(64);
-  StableArray<Entry> entries;
-  std::atomic<uint32_t> size{0};
-};
 
 bool parse_shape(std::string_view bytes, uint32_t strings, std::vector<ShapeField>& out) {
   out.clear();
@@ -88,12 +26,9 @@ bool parse_shape(std::string_view bytes, uint32_t strings, std::vector<ShapeFiel
 
 }  // namespace
 
-struct Dictionary::Impl {
+struct Dictionary::Impl : DictionaryTables {
   uint64_t seed;
   DictionaryLimits limits;
-  std::array<Table, kEntryKinds> tables;
-  StableArray<ParsedShape> shapes;
-  StableArray<ResourceNames> resources;
   Arena storage;
   std::vector<uint32_t> log;  // kind << 28 | code
   uint64_t text_bytes = 0;
@@ -104,9 +39,6 @@ struct Dictionary::Impl {
   std::vector<ShapeField> fields_scratch;
 
   Impl(uint64_t s, DictionaryLimits l) : seed(s), limits(l) {}
-
-  Table& table(EntryKind kind) { return tables[static_cast<size_t>(kind)]; }
-  const Table& table(EntryKind kind) const { return tables[static_cast<size_t>(kind)]; }
 
   // The slot that holds the entry, or the empty one where it belongs.
   static uint32_t probe(const Table& t, uint64_t hash, std::string_view bytes) {
@@ -199,6 +131,8 @@ std::optional<uint32_t> Dictionary::find(EntryKind kind, std::string_view bytes)
   if (t.slots[slot].code_plus_one == 0) return std::nullopt;
   return t.slots[slot].code_plus_one - 1;
 }
+
+const DictionaryTables& Dictionary::tables() const { return *impl_; }
 
 uint32_t Dictionary::size(EntryKind kind) const { return impl_->table(kind).size.load(std::memory_order_acquire); }
 

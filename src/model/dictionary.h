@@ -67,6 +67,8 @@ struct DictionaryLimits {
   uint32_t max_shape_fields = 256;     // longer attribute lists are inlined
 };
 
+struct DictionaryTables;  // dictionary_tables.h
+
 class Dictionary {
  public:
   Dictionary(uint64_t seed, DictionaryLimits limits = {});
@@ -92,6 +94,8 @@ class Dictionary {
   uint32_t placeholders(uint32_t template_code) const;
   // Of attribute lists: mix64(text_hash of the key, type) per field, for content hashes. As many as shape(code).
   std::span<const uint64_t> shape_hashes(uint32_t code) const;
+
+  const DictionaryTables& tables() const;  // for model/ alone
 
   std::optional<uint32_t> intern_shape(std::span<const ShapeField> fields);
 

@@ -1,13 +1,10 @@
 #include "model/row.h"
 
-#include "base/hash.h"
-#include "model/content_hash.h"
 #include "model/templates.h"
 
 namespace clew::model {
 namespace {
 
-const uint64_t kEmptyTextHash = stable_hash64({});
 constexpr uint8_t kTypes = static_cast<uint8_t>(ValueType::kRaw) + 1;
 
 void refuse(ByteReader& reader) { reader.skip(~uint64_t{0}); }
@@ -69,43 +66,6 @@ std::string_view skip_attributes(ByteReader& reader, const Dictionary& dictionar
     return {};
   }
   return reader.bytes(static_cast<uint64_t>(cursor.position() - reader.position()));
-}
-
-uint64_t strref_hash(const Dictionary& dictionary, const StrRef& ref, std::string& scratch) {
-  if (ref.mode == StrMode::kCode) return dictionary.text_hash(EntryKind::kString, ref.code);
-  return stable_hash64(strref_text(dictionary, EntryKind::kString, ref, scratch));
-}
-
-uint64_t value_hash(const Dictionary& dictionary, const RowValue& value, std::string& scratch) {
-  switch (value.type) {
-    case ValueType::kEmpty: return 0;
-    case ValueType::kString: return strref_hash(dictionary, value.string, scratch);
-    case ValueType::kBool:
-    case ValueType::kInt:
-    case ValueType::kDouble: return value.number;
-    case ValueType::kBytes:
-    case ValueType::kComplex:
-    case ValueType::kRaw: return stable_hash64(value.bytes);
-  }
-  return 0;
-}
-
-// Sum over a list; `cursor` is at its end afterwards.
-uint64_t list_hash(const Dictionary& dictionary, AttributeCursor& cursor, std::string& scratch) {
-  uint64_t sum = 0;
-  RowValue value;
-  std::span<const uint64_t> fields;
-  if (cursor.has_shape()) fields = dictionary.shape_hashes(cursor.shape_code());
-  for (size_t i = 0; cursor.next(value); ++i) {
-    const uint64_t field = i < fields.size() ? fields[i] : field_hash(stable_hash64(value.key_text), value.type);
-    sum += attribute_hash(field, value_hash(dictionary, value, scratch));
-  }
-  return sum;
-}
-
-uint64_t list_hash(const Dictionary& dictionary, std::string_view list, std::string& scratch) {
-  AttributeCursor cursor(dictionary, list.data(), list.data() + list.size());
-  return list_hash(dictionary, cursor, scratch);
 }
 
 }  // namespace
@@ -329,64 +289,6 @@ void append_strref(Dictionary& dictionary, std::string_view text, bool may_inter
   }
   append_varint(out, uint64_t{text.size()} << 2 | static_cast<uint64_t>(StrMode::kInline));
   out.append(text);
-}
-
-uint64_t row_hash(const Dictionary& dictionary, std::string_view row) {
-  RowHead head;
-  if (!parse_row_head(row, head)) return 0;
-  std::string scratch;
-  ContentHash hash;
-  hash.add(head.span_id.value);
-  hash.add(head.parent_id.value);
-  hash.add(static_cast<uint64_t>(head.start_ns));
-  hash.add(static_cast<uint64_t>(head.end_ns));
-  hash.add(uint64_t{head.kind} | uint64_t{head.status_code} << 8);
-  hash.add(strref_hash(dictionary, head.name, scratch));
-  hash.add(dictionary.text_hash(EntryKind::kResource, head.resource));
-  hash.add(dictionary.text_hash(EntryKind::kScope, head.scope));
-  AttributeCursor attributes(dictionary, head.attributes, head.end);
-  hash.add(list_hash(dictionary, attributes, scratch));
-  if (!attributes.ok()) return 0;
-  if ((head.presence & ~kHasParent) == 0) return hash.value();
-
-  RowTail tail;
-  if (!parse_row_tail(dictionary, head, attributes.position(), tail)) return 0;
-  if (tail.flags != 0) hash.add_optional(kPartFlags, tail.flags);
-  const auto add_text = [&](ContentPart part, const StrRef& ref) {
-    const uint64_t text = strref_hash(dictionary, ref, scratch);
-    if (text != kEmptyTextHash) hash.add_optional(part, text);
-  };
-  if (head.presence & kHasTraceState) add_text(kPartTraceState, tail.trace_state);
-  if (head.presence & kHasStatusMessage) add_text(kPartStatusMessage, tail.status_message);
-  if (tail.dropped_attributes != 0 || tail.dropped_events != 0 || tail.dropped_links != 0) {
-    hash.add_optional(kPartDropped, tail.dropped_attributes);
-    hash.add(uint64_t{tail.dropped_events} << 32 | tail.dropped_links);
-  }
-  EventCursor events(dictionary, head.presence, head.start_ns, tail.cold);
-  RowEvent event;
-  while (events.next(event)) {
-    hash.add_optional(kPartEvent, static_cast<uint64_t>(event.time_ns));
-    hash.add(strref_hash(dictionary, event.name, scratch));
-    hash.add(list_hash(dictionary, event.attributes, scratch));
-    hash.add(event.dropped_attributes);
-    hash.add(event.unknown.empty() ? 0 : stable_hash64(event.unknown));
-  }
-  if (!events.ok()) return 0;
-  LinkCursor links(dictionary, head.presence, events.rest());
-  RowLink link;
-  while (links.next(link)) {
-    hash.add_optional(kPartLink, link.trace.hi);
-    hash.add(link.trace.lo);
-    hash.add(link.span.value);
-    hash.add(strref_hash(dictionary, link.trace_state, scratch));
-    hash.add(list_hash(dictionary, link.attributes, scratch));
-    hash.add(uint64_t{link.dropped_attributes} << 32 | link.flags);
-    hash.add(link.unknown.empty() ? 0 : stable_hash64(link.unknown));
-  }
-  std::string_view unknown;
-  if (!links.ok() || !read_unknown(head.presence, links.rest(), unknown)) return 0;
-  if (!unknown.empty()) hash.add_optional(kPartUnknown, stable_hash64(unknown));
-  return hash.value();
 }
 
 }  // namespace clew::model

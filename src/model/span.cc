@@ -203,16 +203,16 @@ Status append_span_of_row(const Dictionary& dictionary, std::string_view row, St
 }
 
 uint64_t span_hash(const Span& span) {
-  ContentHash hash;
-  hash.add(span.id.value);
-  hash.add(span.parent.value);
-  hash.add(static_cast<uint64_t>(span.start_ns));
-  hash.add(static_cast<uint64_t>(span.end_ns));
-  hash.add(uint64_t{static_cast<uint8_t>(span.kind)} | uint64_t{static_cast<uint8_t>(span.status)} << 8);
-  hash.add(stable_hash64(span.name));
-  hash.add(stable_hash64(span.resource != nullptr ? span.resource->raw : std::string_view()));
-  hash.add(stable_hash64(span.scope != nullptr ? span.scope->raw : std::string_view()));
-  hash.add(list_hash(span.attributes));
+  ContentHash hash({.span_id = span.id.value,
+                    .parent_id = span.parent.value,
+                    .start_ns = span.start_ns,
+                    .end_ns = span.end_ns,
+                    .kind = static_cast<uint8_t>(span.kind),
+                    .status = static_cast<uint8_t>(span.status),
+                    .name = stable_hash64(span.name),
+                    .resource = stable_hash64(span.resource != nullptr ? span.resource->raw : std::string_view()),
+                    .scope = stable_hash64(span.scope != nullptr ? span.scope->raw : std::string_view()),
+                    .attributes = list_hash(span.attributes)});
   if (span.flags != 0) hash.add_optional(kPartFlags, span.flags);
   if (!span.trace_state.empty()) hash.add_optional(kPartTraceState, stable_hash64(span.trace_state));
   if (!span.status_message.empty()) hash.add_optional(kPartStatusMessage, stable_hash64(span.status_message));

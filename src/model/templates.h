@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 namespace clew::model {
@@ -27,6 +28,15 @@ struct SplitText {
 };
 // As split_template, into fixed storage.
 bool split_text(std::string_view text, SplitText& out);
+
+// As join_template for short texts, into fixed storage; nothing when the template is too long for that or numbers do not
+// fit. `template_text` is a dictionary entry (bytes behind it are readable).
+struct JoinBuffer {
+  static constexpr size_t kLongestTemplate = 104;
+  // A placeholder of two bytes stands for at most 18; 16 bytes more may be written.
+  char text[kLongestTemplate / 2 * 18 + 32];
+};
+std::optional<std::string_view> join_short(std::string_view template_text, std::span<const uint64_t> numbers, JoinBuffer& out);
 
 // How many placeholders; nothing when one of them is cut off or has an impossible width.
 std::optional<uint32_t> count_placeholders(std::string_view template_text);

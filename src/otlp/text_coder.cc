@@ -5,10 +5,7 @@
 #include <cstring>
 
 #include "base/hash.h"
-#include "base/varint.h"
-#include "model/row.h"
 #include "model/span.h"
-#include "otlp/fast_varint.h"
 
 namespace clew::otlp {
 namespace {
@@ -20,25 +17,14 @@ using model::StrMode;
 constexpr uint32_t kFirstLook = 64;
 constexpr uint32_t kSample = 512;
 
-uint64_t load8(const char* p) {
-  uint64_t v;
-  std::memcpy(&v, p, 8);
-  return v;
-}
-
-inline char* put_strref(char* out, uint64_t x, StrMode mode) {
-  return put_varint_fast(out, x << 2 | static_cast<uint64_t>(mode));
-}
-
-char* put_inline(char* out, std::string_view text) {
-  out = put_strref(out, text.size(), StrMode::kInline);
-  text.copy(out, text.size());
-  return out + text.size();
-}
-
 }  // namespace
 
 bool valid_utf8(std::string_view text) {
+  const auto load8 = [](const char* from) {
+    uint64_t v;
+    std::memcpy(&v, from, 8);
+    return v;
+  };
   constexpr uint64_t kHighBits = 0x8080808080808080ull;
   const char* p = text.data();
   size_t n = text.size();
@@ -64,26 +50,10 @@ void TextCoder::use_dictionary(model::Dictionary& dictionary) {
   met_.assign(kMetTexts, 0);
 }
 
-// From up to 32 bytes: first 16, middle, last. It only chooses cache slots. Sixteen bytes are readable.
-[[gnu::always_inline]] inline uint32_t TextCoder::mark_of(const char* text, size_t size) {
-  const auto low_bytes = [](size_t n) { return n >= 8 ? ~uint64_t{0} : (uint64_t{1} << 8 * n) - 1; };
-  uint64_t low = load8(text), high = load8(text + 8);
-  if (size < 16) {
-    low &= low_bytes(size);
-    high &= low_bytes(size > 8 ? size - 8 : 0);
-  } else {
-    low ^= load8(text + size - 8) * 0x9e3779b97f4a7c15ull;
-    high ^= load8(text + size / 2 - 4) * 0xc2b2ae3d27d4eb4full;
-  }
-  uint64_t h = (low + size) * 0xd6e8feb86659fd93ull ^ high * 0xa0761d6478bd642full;
-  h ^= h >> 32;
-  return static_cast<uint32_t>(h * 0xe7037ed1a0b428dbull >> 40);
-}
-
-// `text` is readable for kWindow bytes when it is shorter than that.
-[[gnu::always_inline]] inline bool TextCoder::holds(const Known& known, const char* text, size_t size) {
-  if (known.size != size || known.code_plus_one == 0) return false;
-  return size <= kWindow ? same_in_window(known.text, text, size) : same_bytes(known.text, text, size);
+char* TextCoder::put_inline(char* out, std::string_view text) {
+  out = put_strref(out, text.size(), StrMode::kInline);
+  text.copy(out, text.size());
+  return out + text.size();
 }
 
 void TextCoder::remember(Known& slot, EntryKind kind, uint32_t code, size_t size) {
@@ -91,29 +61,24 @@ void TextCoder::remember(Known& slot, EntryKind kind, uint32_t code, size_t size
   slot = {dictionary_->text(kind, code).data(), static_cast<uint32_t>(size), code + 1};
 }
 
-char* TextCoder::write(TextHabit& habit, std::string_view text, const char* limit, char* out) {
+// A long text, the empty one, or one of a place where templates come first.
+char* TextCoder::write_other(TextHabit& habit, std::string_view text, char* out) {
   if (text.size() > model::kMaxTemplatedBytes) return valid_utf8(text) ? put_inline(out, text) : nullptr;
-  if (habit.generation_ != generation_) {
-    habit.generation_ = generation_;
-    habit.seen_ = 0;
-    habit.fresh_ = 0;
-  }
   ++habit.seen_;
   if (habit.policy_ == Policy::kTemplate && habit.may_template_ && model::split_text(text, split_)) {
     if (char* end = write_template(habit, out)) return end;
     return valid_utf8(text) ? put_inline(out, text) : nullptr;
   }
-  const char* window = text.data();
-  char copy[kWindow];
-  if (text.empty() || (text.size() < kWindow && static_cast<size_t>(limit - window) < kWindow)) {
-    std::memset(copy, 0, kWindow);
-    text.copy(copy, kWindow);
-    window = copy;
-  }
-  last_mark_ = mark_of(window, text.size());
-  Known& slot = texts_[last_mark_ % kKnownTexts];
-  if (holds(slot, window, text.size())) return put_strref(out, slot.code_plus_one - 1, StrMode::kCode);
+  last_mark_ = static_cast<uint32_t>(seeded_hash(text, dictionary_->seed()) >> 40);
+  const Known& slot = texts_[last_mark_ % kKnownTexts];
+  if (holds(slot, text.data(), text.size())) return put_strref(out, slot.code_plus_one - 1, StrMode::kCode);
+  return write_unknown(habit, text, out);
+}
+
+// Not in the cache; last_mark_ is its mark.
+char* TextCoder::write_unknown(TextHabit& habit, std::string_view text, char* out) {
   if (!valid_utf8(text)) return nullptr;
+  Known& slot = texts_[last_mark_ % kKnownTexts];
   return habit.policy_ == Policy::kCode ? write_new(habit, text, slot, out) : write_rare(text, slot, out);
 }
 
@@ -132,7 +97,9 @@ char* TextCoder::write_new(TextHabit& habit, std::string_view text, Known& slot,
 // The template and numbers in split_; nullptr when it has no code, or is not UTF-8.
 char* TextCoder::write_template(TextHabit& habit, char* out) {
   const std::string_view text(split_.text, split_.text_size);
-  Known& slot = templates_[mark_of(text.data(), text.size()) % kKnownTemplates];
+  const uint32_t mark = text.size() <= kWindow ? mark_of(text.data(), text.size())
+                                               : static_cast<uint32_t>(seeded_hash(text, dictionary_->seed()) >> 40);
+  Known& slot = templates_[mark % kKnownTemplates];
   if (!holds(slot, text.data(), text.size())) {
     if (!valid_utf8(text)) return nullptr;
     const uint32_t before = dictionary_->size(EntryKind::kTemplate);
@@ -163,8 +130,14 @@ char* TextCoder::write_rare(std::string_view text, Known& slot, char* out) {
   return put_strref(out, *code, StrMode::kCode);
 }
 
-// Called when a text or a template was new.
+// Called when a text or a template was new. What was counted with another dictionary does not count: with a new one, every
+// text is new once.
 void TextCoder::judge(TextHabit& habit) {
+  if (habit.generation_ != generation_) {
+    habit.generation_ = generation_;
+    habit.seen_ = 1;
+    habit.fresh_ = 1;
+  }
   const bool hopeless = habit.seen_ >= kFirstLook && habit.fresh_ * 10 > habit.seen_ * 9;
   if (!hopeless && habit.seen_ < kSample) return;
   if (hopeless || habit.fresh_ * 2 > habit.seen_) {

@@ -6,17 +6,21 @@
 // One cache in front of the dictionary serves all places; a text found there costs a few compares of 16 bytes, no hash of
 // the whole and nearly no branch that depends on its length.
 // UTF-8 is checked for every text that was not in the cache: what is in the dictionary was checked when it came.
+// Texts to be written have kWindow readable bytes behind them, whatever those are: the decoder works on a padded copy.
 // Single-threaded; does not allocate.
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 #include <vector>
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
+#include "base/fast_varint.h"
 #include "model/dictionary.h"
+#include "model/row.h"
 #include "model/templates.h"
 
 namespace clew::otlp {
@@ -25,6 +29,20 @@ bool valid_utf8(std::string_view text);
 
 // memcmp for short texts of equal length: no call, no reading past the end.
 inline bool same_bytes(const char* a, const char* b, size_t n) {
+#if defined(__SSE2__)
+  if (n >= 16) {
+    const auto equal = [a, b](size_t at) {
+      const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(a + at));
+      const __m128i y = _mm_loadu_si128(reinterpret_cast<const __m128i*>(b + at));
+      return _mm_movemask_epi8(_mm_cmpeq_epi8(x, y)) == 0xffff;
+    };
+    if (!equal(n - 16)) return false;
+    for (size_t i = 0; i + 16 < n; i += 16) {
+      if (!equal(i)) return false;
+    }
+    return true;
+  }
+#endif
   const auto differ = [a, b]<typename Word>(Word, size_t at) {
     Word x, y;
     __builtin_memcpy(&x, a + at, sizeof(Word));
@@ -57,22 +75,9 @@ inline bool same_in_window(const char* a, const char* b, size_t n) {
 #endif
 }
 
-inline bool same_sixteen(const char* a, const char* b) {
-#if defined(__SSE2__)
-  const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(a));
-  const __m128i y = _mm_loadu_si128(reinterpret_cast<const __m128i*>(b));
-  return _mm_movemask_epi8(_mm_cmpeq_epi8(x, y)) == 0xffff;
-#else
-  return same_bytes(a, b, 16);
-#endif
-}
-
 class TextHabit {
  public:
   explicit TextHabit(bool may_template) : may_template_(may_template) {}
-  // A text of this place that was known was written by its user.
-  void count() { ++seen_; }
-
  private:
   friend class TextCoder;
   enum class Policy : uint8_t { kCode, kTemplate, kInline };
@@ -92,8 +97,17 @@ class TextCoder {
 
   // Room that write() needs at `out`.
   static size_t room(size_t text_size) { return text_size + kWindow; }
-  // Writes the strref at `out` and returns its end; nullptr when the text is not UTF-8. Up to `limit` may be read.
-  char* write(TextHabit& habit, std::string_view text, const char* limit, char* out);
+  // Writes the strref at `out` and returns its end; nullptr when the text is not UTF-8. `text` is not null.
+  [[gnu::always_inline]] char* write(TextHabit& habit, std::string_view text, char* out) {
+    if (text.size() > kWindow || text.empty() || habit.policy_ == Policy::kTemplate) return write_other(habit, text, out);
+    ++habit.seen_;
+    last_mark_ = mark_of(text.data(), text.size());
+    const Known& slot = texts_[last_mark_ % kKnownTexts];
+    if (slot.size == text.size() && slot.code_plus_one != 0 && same_in_window(slot.text, text.data(), text.size())) {
+      return put_strref(out, slot.code_plus_one - 1, model::StrMode::kCode);
+    }
+    return write_unknown(habit, text, out);
+  }
   // A number that the text last written usually does not share with others.
   uint32_t last_mark() const { return last_mark_; }
 
@@ -108,9 +122,35 @@ class TextCoder {
   static constexpr size_t kKnownTemplates = 2048;
   static constexpr size_t kMetTexts = 4096;
 
-  static uint32_t mark_of(const char* text, size_t size);
-  static bool holds(const Known& known, const char* text, size_t size);
+  static char* put_strref(char* out, uint64_t x, model::StrMode mode) {
+    return put_varint_fast(out, x << 2 | static_cast<uint64_t>(mode));
+  }
+  static uint64_t load8(const char* p) {
+    uint64_t v;
+    std::memcpy(&v, p, 8);
+    return v;
+  }
+  // From the first, the middle and the last eight bytes. It only chooses cache slots. No branch that depends on the size,
+  // which is as good as random from text to text: what lies behind a short text is read and masked. Not for the empty text.
+  [[gnu::always_inline]] static uint32_t mark_of(const char* text, size_t size) {
+    const bool whole = size >= 8;
+    const uint64_t mask = ~uint64_t{0} >> (whole ? 0 : 8 * (8 - size));
+    const uint64_t first = load8(text) & mask;
+    const uint64_t middle = load8(text + (whole ? size / 2 - 4 : 0)) & mask;
+    const uint64_t last = load8(text + (whole ? size - 8 : 0)) & mask;
+    uint64_t h = (first + size) * 0xd6e8feb86659fd93ull ^ (last ^ middle * 0xc2b2ae3d27d4eb4full) * 0xa0761d6478bd642full;
+    h ^= h >> 32;
+    return static_cast<uint32_t>(h * 0xe7037ed1a0b428dbull >> 40);
+  }
+  // The same for any size.
+  static bool holds(const Known& known, const char* text, size_t size) {
+    if (known.size != size || known.code_plus_one == 0) return false;
+    return size <= kWindow ? same_in_window(known.text, text, size) : same_bytes(known.text, text, size);
+  }
+  static char* put_inline(char* out, std::string_view text);
   void remember(Known& slot, model::EntryKind kind, uint32_t code, size_t size);
+  char* write_other(TextHabit& habit, std::string_view text, char* out);
+  char* write_unknown(TextHabit& habit, std::string_view text, char* out);
   char* write_new(TextHabit& habit, std::string_view text, Known& slot, char* out);
   char* write_template(TextHabit& habit, char* out);
   char* write_rare(std::string_view text, Known& slot, char* out);

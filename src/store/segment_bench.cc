@@ -19,7 +19,9 @@ struct ShopTrace {
 
 class Shop {
  public:
-  explicit Shop(size_t spans, uint64_t seed) : random_(seed), dictionary_(1) {
+  // `by_text`: no templates, what is not known stands in the row.
+  explicit Shop(size_t spans, uint64_t seed, bool by_text = false)
+      : random_(seed), dictionary_(1), by_text_(by_text) {
     size_t made = 0;
     uint64_t batch = seed << 32;
     while (made < spans) {
@@ -36,10 +38,8 @@ class Shop {
   size_t spans() const { return spans_; }
 
  private:
-  void text(TestAttributes& to, const char* key, const std::string& value, bool keep = true) {
-    if (keep) dictionary_.intern(model::EntryKind::kString, value);
-    to.emplace_back(key, value);
-  }
+  // Digits of a fixed number are cut out: texts with three and more become templates, as the decoder makes them.
+  void text(TestAttributes& to, const char* key, const std::string& value) { to.emplace_back(key, value); }
   std::string digits(int n) {
     std::string out;
     for (int i = 0; i < n; ++i) out.push_back(static_cast<char>('0' + random_.below(10)));
@@ -87,17 +87,17 @@ class Shop {
         text(a, "http.method", method);
         text(a, "http.route", "/api/v1/" + thing + "/{id}");
         number(a, "http.status_code", status);
-        text(a, "http.target", "/api/v1/" + thing + "/" + digits(8), false);
+        text(a, "http.target", "/api/v1/" + thing + "/" + digits(8));
         text(a, "net.peer.name", service + ".prod.svc.cluster.local");
         number(a, "net.peer.port", 30000 + random_.below(20000));
         text(a, "http.flavor", "1.1");
-        text(a, "user.id", "user-" + digits(4), false);
+        text(a, "user.id", "user-" + digits(6));
         number(a, "thread.id", random_.below(64));
       } else if (kind < 5) {
         row.kind = 3;
         row.name = "HTTP " + method;
         text(a, "http.method", method);
-        text(a, "http.url", "http://" + service + ".prod.svc/api/v1/" + thing + "/" + digits(8), false);
+        text(a, "http.url", "http://" + service + ".prod.svc/api/v1/" + thing + "/" + digits(8));
         number(a, "http.status_code", status);
         text(a, "peer.service", service);
         number(a, "http.response_content_length", random_.below(65536));
@@ -113,11 +113,12 @@ class Shop {
       } else {
         row.name = "process_" + thing;
         text(a, "code.function", "handle" + thing);
-        text(a, "app.tenant", "tenant-" + digits(3), false);
+        text(a, "app.tenant", "tenant-" + digits(3));
         number(a, "app.items", random_.below(50));
         number(a, "thread.id", random_.below(64));
       }
       if (random_.one_in(4)) row.events.push_back("message");
+      row.by_text = by_text_;
       row.status = status == 500 ? 2 : 0;
       trace.rows.push_back(encode_row(dictionary_, row));
       SealSpan span;
@@ -147,6 +148,7 @@ class Shop {
 
   Generator random_;
   model::Dictionary dictionary_;
+  const bool by_text_;
   std::vector<std::unique_ptr<ShopTrace>> traces_;
   std::vector<SealTrace> sealed_;
   size_t spans_ = 0;
@@ -174,33 +176,34 @@ void BM_Seal(benchmark::State& state) {
 }
 BENCHMARK(BM_Seal)->Arg(1 << 12)->Arg(1 << 18)->Unit(benchmark::kMillisecond);
 
-// A store of 8 segments.
+// A store of 24 segments.
 struct Stored {
-  MemoryDisk disk;
-  std::vector<model::TraceKey> keys;
-  std::unique_ptr<EmbeddedStore> store;
-  std::string rare;
-  Stored() {
+  explicit Stored(bool by_text) {
     EmbeddedOptions options;
     options.directory = "/bench";
-    options.cache_bytes = 256u << 20;
+    options.cache_bytes = 512u << 20;
     store = std::move(*EmbeddedStore::open(disk, options, nullptr));
-    for (uint64_t seed = 1; seed <= 8; ++seed) {
-      const Shop shop(1 << 17, seed);
+    for (uint64_t seed = 1; seed <= 24; ++seed) {
+      const Shop shop(1 << 16, seed, by_text);
       for (const SealTrace& trace : shop.traces()) {
         if (keys.size() < seed * 1000) keys.push_back(trace.key);
       }
       store->publish(std::move(*store->prepare(shop.traces())));
     }
   }
+  MemoryDisk disk;
+  std::vector<model::TraceKey> keys;
+  std::unique_ptr<EmbeddedStore> store;
 };
-Stored& stored() {
-  static Stored value;
-  return value;
+Stored& stored(bool by_text) {
+  static Stored templates(false);
+  if (!by_text) return templates;
+  static Stored texts(true);
+  return texts;
 }
 
 void BM_ById(benchmark::State& state) {
-  Stored& s = stored();
+  Stored& s = stored(false);
   const auto view = s.store->view();
   size_t i = 0;
   for (auto _ : state) {
@@ -222,7 +225,7 @@ Expr leaf(Field field, const char* key, Op op, const char* text, int64_t integer
 }
 
 void BM_Search(benchmark::State& state) {
-  Stored& s = stored();
+  Stored& s = stored(state.range(1) != 0);
   const auto view = s.store->view();
   TraceQuery query;
   query.tenant = {1};
@@ -236,6 +239,14 @@ void BM_Search(benchmark::State& state) {
     case 1:
       state.SetLabel("rare attribute");
       query.where = leaf(Field::kAttribute, "http.target", Op::kEq, "/api/v1/orders/12345678");
+      break;
+    case 5:
+      state.SetLabel("rare user");
+      query.where = leaf(Field::kAttribute, "user.id", Op::kEq, "user-123456");
+      break;
+    case 6:
+      state.SetLabel("http.method=GET");
+      query.where = leaf(Field::kAttribute, "http.method", Op::kEq, "GET");
       break;
     case 2:
       state.SetLabel("common attribute");
@@ -256,7 +267,7 @@ void BM_Search(benchmark::State& state) {
   }
   state.counters["hits"] = static_cast<double>(hits);
 }
-BENCHMARK(BM_Search)->DenseRange(0, 4)->Unit(benchmark::kMicrosecond);
+BENCHMARK(BM_Search)->ArgsProduct({{0, 1, 2, 3, 4, 5, 6}, {0, 1}})->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace clew::store

@@ -286,6 +286,7 @@ void SegmentPlan::prepare_text_column(Leaf& leaf, KeyColumn& column, BlockSet& b
   const uint32_t list = SegmentNames::kFirstColumnList + column.column;
   const bool exact = condition.op == Op::kEq && condition.literal.type == Literal::Type::kString;
   column.meaning.resize(meaning.values.size(), kMeansNo);
+  column.exact = exact;
   const auto take = [&](uint32_t code) {
     const Posting posting = names_->posting(list, code);
     names_->add_blocks(list, code, blocks);
@@ -297,7 +298,8 @@ void SegmentPlan::prepare_text_column(Leaf& leaf, KeyColumn& column, BlockSet& b
       column.meaning[0] = kMeansYes;
       take(0);
     } else if (condition.op != Op::kAbsent && condition.literal.type == Literal::Type::kString) {
-      column.meaning[0] = kMeansMaybe;
+      column.meaning[0] = kMeansText;
+      column.steps = true;
       if (exact) {
         add_filtered(filter_hash(column.column, stable_hash64(condition.literal.text)), blocks);
         estimate += 1;
@@ -331,9 +333,17 @@ void SegmentPlan::prepare_text_column(Leaf& leaf, KeyColumn& column, BlockSet& b
       add_filtered(hash, blocks);
       estimate += 1;
     } else if (condition.op != Op::kAbsent && condition.literal.type == Literal::Type::kString) {
-      column.meaning[code] = kMeansMaybe;
+      column.meaning[code] = kMeansText;
+      column.steps = true;
       take(code);
     }
+  }
+  if (!column.steps) return;
+  column.placeholders.resize(meaning.values.size(), 0);
+  for (uint32_t code = 1; code < meaning.values.size(); ++code) {
+    if (meaning.values[code].mode != model::StrMode::kTemplate) continue;
+    const uint32_t n = names_->dictionary().placeholders(static_cast<uint32_t>(meaning.values[code].value));
+    column.placeholders[code] = static_cast<uint8_t>(std::min<uint32_t>(n, UINT8_MAX));
   }
 }
 
@@ -398,9 +408,11 @@ void SegmentPlan::prepare_tail(Leaf& leaf, BlockSet& blocks, uint64_t& estimate)
   }
 }
 
-bool SegmentPlan::evaluate(const BlockView& block, uint32_t low, uint32_t high, const model::TraceSummary* summary,
-                           std::vector<uint8_t>& out) {
+bool SegmentPlan::evaluate(const BlockView& block, uint32_t number, uint32_t low, uint32_t high,
+                           const model::TraceSummary* summary, std::vector<uint8_t>& out) {
   const size_t n = high - low;
+  if (block_ != number) heap_.reset();
+  block_ = number;
   operations_.resize(high);
   block.operations.decode(0, std::span<uint32_t>(operations_));
   for (const uint32_t o : operations_) {
@@ -508,48 +520,87 @@ bool SegmentPlan::evaluate_attribute(const Leaf& leaf, const BlockView& block, u
   return true;
 }
 
+bool SegmentPlan::load_heap() {
+  if (heap_ != nullptr) return true;
+  if (segment_.blocks()[block_].heap.size == 0) return false;
+  auto loaded = segment_.heap(block_);
+  if (!loaded.ok()) return false;
+  heap_ = *loaded;
+  return true;
+}
+
+bool SegmentPlan::text_answers(const Leaf& leaf, const KeyColumn& column, std::string_view bytes, uint64_t low,
+                               uint64_t high, std::vector<uint8_t>& out) {
+  const std::vector<ColumnValue>& values = names_->columns()[column.column].values;
+  const Condition& condition = *leaf.condition;
+  TextColumn text;
+  if (!text.parse(bytes) || high > text.size) return false;
+  if (!column.steps) {
+    for (uint64_t i = low; i < high; ++i) {
+      const uint64_t code = text.codes.at(i);
+      if (code >= column.meaning.size()) return false;
+      out[i - low] = column.meaning[code];
+    }
+    return true;
+  }
+  // Where the numbers and the text of a value stand follows from the values before it.
+  std::vector<uint32_t> streams(text.streams.size(), 0);
+  std::vector<uint64_t> numbers;
+  std::string joined;
+  uint32_t inlined = 0;
+  uint64_t heap_at = text.heap;
+  for (uint64_t i = 0; i < high; ++i) {
+    const uint64_t code = text.codes.at(i);
+    if (code >= column.meaning.size()) return false;
+    uint8_t answer = column.meaning[code];
+    if (code == 0) {
+      if (inlined >= text.inlined) return false;
+      const uint64_t size = text.lengths.at(inlined++);
+      const uint64_t at = heap_at;
+      heap_at += size;
+      if (i >= low && answer == kMeansText) {
+        if (column.exact && size != condition.literal.text.size()) {
+          answer = kNo;
+        } else {
+          if (size != 0 && (!load_heap() || at > heap_->size() || size > heap_->size() - at)) return false;
+          const std::string_view value = size == 0 ? std::string_view() : std::string_view(*heap_).substr(at, size);
+          answer = condition.holds_text(value) ? kYes : kNo;
+        }
+      }
+    } else if (const uint32_t n = column.placeholders[code]; values[code].mode == model::StrMode::kTemplate) {
+      if (n > streams.size()) return false;
+      const std::vector<uint64_t>* wanted = nullptr;
+      if (answer == kMeansNumbers) {
+        answer = kYes;
+        for (const auto& [of, fit] : column.numbers) {
+          if (of == code) wanted = &fit;
+        }
+      }
+      numbers.clear();
+      for (uint32_t k = 0; k < n; ++k) {
+        if (streams[k] >= text.streams[k].first) return false;
+        if (wanted != nullptr && text.streams[k].second.at(streams[k]) != (*wanted)[k]) answer = kNo;
+        if (answer == kMeansText) numbers.push_back(text.streams[k].second.at(streams[k]));
+        ++streams[k];
+      }
+      if (answer == kMeansText) {
+        const auto entry = static_cast<uint32_t>(values[code].value);
+        if (!model::join_template(names_->dictionary().text(EntryKind::kTemplate, entry), numbers, joined)) return false;
+        answer = condition.holds_text(joined) ? kYes : kNo;
+      }
+    }
+    if (i >= low) out[i - low] = answer;
+  }
+  return true;
+}
+
 bool SegmentPlan::column_answers(const Leaf& leaf, const KeyColumn& column, std::string_view bytes, uint64_t low,
                                  uint64_t high, std::vector<uint8_t>& out) {
   const Column& meaning = names_->columns()[column.column];
   out.resize(high - low);
   switch (column_class(meaning.type)) {
-    case ColumnClass::kText: {
-      TextColumn text;
-      if (!text.parse(bytes) || high > text.size) return false;
-      if (!column.steps) {
-        for (uint64_t i = low; i < high; ++i) {
-          const uint64_t code = text.codes.at(i);
-          if (code >= column.meaning.size()) return false;
-          out[i - low] = column.meaning[code];
-        }
-        return true;
-      }
-      std::vector<uint32_t> streams(text.streams.size(), 0);
-      for (uint64_t i = 0; i < high; ++i) {
-        const uint64_t code = text.codes.at(i);
-        if (code >= column.meaning.size()) return false;
-        uint8_t answer = column.meaning[code];
-        const ColumnValue& value = meaning.values[code];
-        if (value.mode == model::StrMode::kTemplate) {
-          const std::vector<uint64_t>* wanted = nullptr;
-          if (answer == kMeansNumbers) {
-            answer = kYes;
-            for (const auto& [of, numbers] : column.numbers) {
-              if (of == code) wanted = &numbers;
-            }
-          }
-          const uint32_t n = names_->dictionary().placeholders(static_cast<uint32_t>(value.value));
-          if (n > streams.size()) return false;
-          for (uint32_t k = 0; k < n; ++k) {
-            if (streams[k] >= text.streams[k].first) return false;
-            if (wanted != nullptr && text.streams[k].second.at(streams[k]) != (*wanted)[k]) answer = kNo;
-            ++streams[k];
-          }
-        }
-        if (i >= low) out[i - low] = answer;
-      }
-      return true;
-    }
+    case ColumnClass::kText:
+      return text_answers(leaf, column, bytes, low, high, out);
     case ColumnClass::kNumber: {
       NumberColumn number;
       if (!number.parse(bytes) || high > number.size) return false;

@@ -3,7 +3,8 @@
 //
 // An answer has three values: no, maybe, yes. And is the smaller, Or the larger, Not turns it round. "Maybe" is said where
 // columns do not tell (events, lists without a shape, the trace's root when it was not given): such spans are read and
-// asked for real. So results are exactly those of store::matches.
+// asked for real. So results are exactly those of store::matches. Texts that have no code are compared in the block's
+// heap, those of templates by their numbers: neither is ever a "maybe", or one frequent column would have whole traces read.
 // One thread; borrows the segment, its names and the matcher.
 #pragma once
 
@@ -33,20 +34,23 @@ class SegmentPlan {
   // A condition asks about the trace, not the span.
   bool asks_trace() const { return asks_trace_; }
 
-  // Answers for the spans [low, high) of a block. `summary` null: questions about the trace are answered "maybe".
-  // False when the block is malformed.
-  bool evaluate(const BlockView& block, uint32_t low, uint32_t high, const model::TraceSummary* summary,
+  // Answers for the spans [low, high) of block `number`. `summary` null: questions about the trace are answered "maybe".
+  // False when the block is malformed or its heap, where it is needed, cannot be read.
+  bool evaluate(const BlockView& block, uint32_t number, uint32_t low, uint32_t high, const model::TraceSummary* summary,
                 std::vector<uint8_t>& out);
 
  private:
   // What a value's code means.
-  enum Meaning : uint8_t { kMeansNo = 0, kMeansMaybe = 1, kMeansYes = 2, kMeansNumbers = 3 };
+  // Numbers: yes when the template's numbers are those. Text: ask the condition with the text itself.
+  enum Meaning : uint8_t { kMeansNo = 0, kMeansYes = 2, kMeansNumbers = 3, kMeansText = 4 };
   struct KeyColumn {
     uint32_t column = 0;
     std::vector<uint8_t> meaning;                       // by code
     std::vector<std::pair<uint32_t, std::vector<uint64_t>>> numbers;  // template's code: the numbers that fit
     std::vector<uint16_t> per_operation;                // values that a span of the operation has here
-    bool steps = false;                                 // needs the numbers of templates
+    std::vector<uint8_t> placeholders;                  // by code; filled where `steps`
+    bool exact = false;                                 // kMeansText: equality, so another length is another text
+    bool steps = false;                                 // needs the numbers of templates or the texts of the heap
   };
   struct Leaf {
     enum class Kind : uint8_t { kOperation, kContext, kAttribute, kDuration, kTrace, kTail } kind = Kind::kOperation;
@@ -73,6 +77,9 @@ class SegmentPlan {
   // Answers for the values [0, high) (or [low, high) where steps are not needed) of a column.
   bool column_answers(const Leaf& leaf, const KeyColumn& column, std::string_view bytes, uint64_t low, uint64_t high,
                       std::vector<uint8_t>& out);
+  bool text_answers(const Leaf& leaf, const KeyColumn& column, std::string_view bytes, uint64_t low, uint64_t high,
+                    std::vector<uint8_t>& out);
+  bool load_heap();
 
   const Segment& segment_;
   const std::shared_ptr<const SegmentNames> names_;
@@ -84,6 +91,8 @@ class SegmentPlan {
   bool asks_trace_ = false;
   std::vector<std::vector<uint8_t>> scratch_;  // by node
   std::vector<uint32_t> operations_;           // of the block
+  uint32_t block_ = 0;
+  std::shared_ptr<const std::string> heap_;    // of the block, once it was needed
 };
 
 }  // namespace clew::store

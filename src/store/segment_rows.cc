@@ -152,14 +152,18 @@ struct OpenColumn {
 
 }  // namespace
 
-Status TraceRows::read_head(const Segment& segment, uint32_t trace, bool with_summary) {
+Status TraceRows::read_head(const Segment& segment, uint32_t trace, bool with_summary,
+                            std::shared_ptr<const SegmentNames> names) {
   segment_ = &segment;
   ids_.clear();
   rows_.clear();
   bytes_.clear();
   damaged_ = false;
   CLEW_ASSIGN(page_, segment.page_of(trace));
-  CLEW_ASSIGN(names_, segment.names());
+  names_ = std::move(names);
+  if (names_ == nullptr) {
+    CLEW_ASSIGN(names_, segment.names());
+  }
   index_ = trace - segment.first_trace_of(*page_);
   const uint64_t first = page_->entry->first_span + page_->view.spans_before(index_);
   const uint64_t count = page_->view.at(kTraceSpans, index_);
@@ -172,8 +176,8 @@ Status TraceRows::read_head(const Segment& segment, uint32_t trace, bool with_su
   return {};
 }
 
-Status TraceRows::read(const Segment& segment, uint32_t trace) {
-  CLEW_TRY(read_head(segment, trace, false));
+Status TraceRows::read(const Segment& segment, uint32_t trace, std::shared_ptr<const SegmentNames> names) {
+  CLEW_TRY(read_head(segment, trace, false, std::move(names)));
   // Ids first: a span names its parent by its place in the trace, and the parent may stand in a later block.
   ids_.resize(span_count_);
   const uint32_t end = first_span_ + span_count_;
@@ -191,7 +195,9 @@ Status TraceRows::read(const Segment& segment, uint32_t trace) {
     const BlockEntry& entry = segment.blocks()[number];
     const uint32_t to = std::min(end, entry.first_span + entry.spans);
     const size_t rows = rows_.size();
-    if (!append_block(number, span - entry.first_span, to - entry.first_span).ok()) {
+    const Status status = append_block(number, span - entry.first_span, to - entry.first_span);
+    if (!status.ok()) {
+      if (status.code() != Code::kDataLoss) return status;
       rows_.resize(rows);
       damaged_ = true;
     }

@@ -24,11 +24,14 @@ class TraceRows {
     model::SpanId id;
   };
 
-  // Reads the trace. Rows whose block is damaged are left out, and `damaged()` says so; an error only when the trace's
-  // page or the names cannot be read.
-  Status read(const Segment& segment, uint32_t trace);
+  // Reads the trace. Rows whose block is damaged are left out, and `damaged()` says so; an error when the trace's page
+  // or the names are damaged, or the disk does not answer.
+  // `names`: the segment's, when the caller holds them already; who reads many traces for one writer must, since codes
+  // are told apart by the address of their dictionary.
+  Status read(const Segment& segment, uint32_t trace, std::shared_ptr<const SegmentNames> names = nullptr);
   // Page and summary only.
-  Status read_head(const Segment& segment, uint32_t trace, bool with_summary = true);
+  Status read_head(const Segment& segment, uint32_t trace, bool with_summary = true,
+                   std::shared_ptr<const SegmentNames> names = nullptr);
   // After read(): the verdicts, appended.
   Status read_verdicts(std::vector<model::Verdict>& out) const;
 

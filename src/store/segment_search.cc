@@ -186,7 +186,7 @@ bool SegmentSearch::ask(uint32_t trace, uint32_t wanted, TraceHit* hit) {
     const auto block = segment_.block(number);
     if (!block.ok()) continue;
     const BlockView& view = (*block)->view;
-    if (!plan_.evaluate(view, low, high, summary ? &*summary : nullptr, answers_)) continue;
+    if (!plan_.evaluate(view, number, low, high, summary ? &*summary : nullptr, answers_)) continue;
     for (uint32_t i = low; i < high; ++i) {
       if (answers_[i - low] == kMaybe) maybe = true;
       if (answers_[i - low] != kYes) continue;
@@ -280,7 +280,7 @@ void SegmentSearch::scan_block(uint32_t number, Page& page) {
   if (!block.ok()) return;
   const BlockEntry& entry = segment_.blocks()[number];
   std::vector<uint8_t> answers;
-  if (!plan_.evaluate((*block)->view, 0, entry.spans, nullptr, answers)) return;
+  if (!plan_.evaluate((*block)->view, number, 0, entry.spans, nullptr, answers)) return;
   uint32_t trace = entry.first_trace;
   Located at;
   bool located = false;

@@ -33,8 +33,9 @@ struct TestRow {
   std::string scope_name;
   TestAttributes attributes;
   std::vector<std::string> events;
-  bool shaped = true;     // attributes by shape, else inline
-  bool templated = true;  // values that may be cut into templates
+  bool shaped = true;      // attributes by shape, else inline
+  bool templated = true;   // texts are cut into templates, where they have digits enough; else they go in by code
+  bool by_text = false;    // texts that the dictionary does not know yet stand in the row itself
 };
 
 inline void append_field(uint32_t field, std::string_view bytes, std::string& out) {
@@ -75,7 +76,7 @@ inline model::ValueType type_of(const TestValue& value) {
 }
 
 inline void append_attributes(model::Dictionary& dictionary, const TestAttributes& attributes, bool shaped,
-                              bool templated, std::string& out) {
+                              bool templated, std::string& out, bool by_text = false) {
   if (shaped) {
     std::vector<model::ShapeField> fields;
     for (const auto& [key, value] : attributes) {
@@ -92,7 +93,7 @@ inline void append_attributes(model::Dictionary& dictionary, const TestAttribute
       out.push_back(static_cast<char>(type_of(value)));
     }
     if (const auto* text = std::get_if<std::string>(&value))
-      model::append_strref(dictionary, *text, !templated, templated, out);
+      model::append_strref(dictionary, *text, !by_text, templated, out);
     if (const auto* truth = std::get_if<bool>(&value)) out.push_back(*truth ? 1 : 0);
     if (const auto* number = std::get_if<int64_t>(&value)) append_varint(out, zigzag(*number));
     if (const auto* real = std::get_if<double>(&value)) append_fixed(out, *real);
@@ -114,7 +115,7 @@ inline std::string encode_row(model::Dictionary& dictionary, const TestRow& row)
   append_varint(out, resource_entry(dictionary, row.resource));
   append_varint(out, scope_entry(dictionary, row.scope_name));
   model::append_strref(dictionary, row.name, true, false, out);
-  append_attributes(dictionary, row.attributes, row.shaped, row.templated, out);
+  append_attributes(dictionary, row.attributes, row.shaped, row.templated, out, row.by_text);
   if (!row.status_message.empty()) model::append_strref(dictionary, row.status_message, true, false, out);
   if (!row.events.empty()) {
     append_varint(out, row.events.size());
@@ -151,6 +152,7 @@ class World {
     for (uint64_t n = random_.below(3); n > 0; --n) row.events.push_back(text());
     row.shaped = !random_.one_in(4);
     row.templated = random_.one_in(2);
+    row.by_text = random_.one_in(4);
     return row;
   }
   Expr expr(int depth = 3) {
@@ -178,7 +180,8 @@ class World {
  private:
   std::string text() {
     static const char* const kTexts[] = {"a",    "b", "GET /cart", "order-17", "order-18",  "/u/00012345/x",
-                                         "true", "5", "7.5",       "",         "c0ffee1234"};
+                                         "true", "5", "7.5",       "",         "c0ffee1234",
+                                         "order-4711", "order-4712", "x-0007/9-123"};
     return kTexts[random_.below(std::size(kTexts))];
   }
   std::string key() {

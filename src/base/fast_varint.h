@@ -1,4 +1,4 @@
-// Varints without a branch per byte, for the decoder's hot path: lengths of larger numbers vary at random from value to
+// Varints without a branch per byte, for hot paths: lengths of larger numbers vary at random from value to
 // value, and a mispredicted branch costs more than the whole of this. They touch eight bytes whatever the length: the reader
 // must be allowed to read them, the writer to write them. Source: the usual halving of 7-bit groups ("Hacker's Delight", 7-4).
 #pragma once
@@ -9,7 +9,7 @@
 
 #include "base/varint.h"
 
-namespace clew::otlp {
+namespace clew {
 
 // Bytes that the varint at `p` takes, its value in `out`; 0 when it is longer than eight bytes. Eight bytes are readable.
 inline size_t read_short_varint(const char* p, uint64_t& out) {
@@ -27,14 +27,11 @@ inline size_t read_short_varint(const char* p, uint64_t& out) {
 
 // As put_varint; kMaxVarintBytes are writable.
 inline char* put_varint_fast(char* out, uint64_t v) {
-  if (v < 0x80) {
-    *out = static_cast<char>(v);
-    return out + 1;
-  }
-  if (v < 0x4000) {
-    const auto two = static_cast<uint16_t>((v & 0x7f) | 0x80 | v >> 7 << 8);
+  if (v < 0x4000) {  // one byte or two, as it comes
+    const uint64_t more = v >= 0x80 ? 1 : 0;
+    const auto two = static_cast<uint16_t>((v & 0x7f) | more << 7 | v >> 7 << 8);
     std::memcpy(out, &two, 2);
-    return out + 2;
+    return out + 1 + more;
   }
   if (v >> 56 != 0) return put_varint(out, v);
   uint64_t x = (v & 0x000000000fffffffull) | ((v & 0x00fffffff0000000ull) << 4);
@@ -46,4 +43,4 @@ inline char* put_varint_fast(char* out, uint64_t v) {
   return out + more + 1;
 }
 
-}  // namespace clew::otlp
+}  // namespace clew
