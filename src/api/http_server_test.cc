@@ -276,7 +276,8 @@ TEST_F(HttpServerTest, EndpointsThatCannotBeAreRefusedWithTheReason) {
   for (const char* endpoint : {"nonsense", "127.0.0.1:99999", "127.0.0.1:", "::1:80"}) {
     HttpEndpoint options;
     options.endpoint = endpoint;
-    HttpServer server("http", options, *service_, loops_.all(), BufferPool::create());
+    RouterService service(router_, gate_, options, 1000);
+    HttpServer server("http", options, service, loops_.all(), BufferPool::create());
     const Status status = server.start();
     EXPECT_EQ(status.code(), Code::kInvalidArgument) << endpoint;
   }

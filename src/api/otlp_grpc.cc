@@ -31,7 +31,7 @@ constexpr char kServiceName[] = "opentelemetry.proto.collector.trace.v1.TraceSer
 constexpr char kExportMethod[] = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 constexpr int kWaitingCalls = 8;                 // requested ahead of their arrival, of each thread
 constexpr uint64_t kNominalBytes = 16u << 10;    // taken of the budget before the message's size is known
-constexpr unsigned kTlsWatchSeconds = 30;
+constexpr unsigned kTlsWatchSeconds = 1;
 
 // How the message was compressed on the wire. The C++ class does not tell; its header pins its layout to this one pointer.
 otlp::Encoding encoding_of(const grpc::ByteBuffer& buffer) {
@@ -82,6 +82,7 @@ struct OtlpGrpcServer::Impl {
   OtlpReceiver& receiver;
   const GrpcEndpoint options;
   const Authenticator auth;
+  TlsCheckedFiles tls_files;
   grpc::AsyncGenericService service;
   std::vector<std::unique_ptr<grpc::ServerCompletionQueue>> queues;
   std::unique_ptr<grpc::Server> server;
@@ -245,6 +246,11 @@ OtlpGrpcServer::~OtlpGrpcServer() {
   for (std::thread& thread : impl_->threads) thread.join();
 }
 
+Status OtlpGrpcServer::reload_tls() {
+  if (!impl_->options.tls.enabled()) return {};
+  return impl_->tls_files.load(impl_->options.tls);
+}
+
 Status OtlpGrpcServer::start() {
   const GrpcEndpoint& options = impl_->options;
   CLEW_ASSIGN(const std::vector<ListenAddress> addresses, resolve_endpoint(options.endpoint));
@@ -263,12 +269,13 @@ Status OtlpGrpcServer::start() {
 
   std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
   if (options.tls.enabled()) {
-    CLEW_TRY(load_tls(options.tls));  // for its messages: gRPC only logs
+    CLEW_TRY(impl_->tls_files.load(options.tls));
     namespace experimental = grpc::experimental;
-    const bool mutual = !options.tls.client_ca_file.empty();
-    auto files = mutual ? std::make_shared<experimental::FileWatcherCertificateProvider>(options.tls.key_file, options.tls.cert_file,
-                                                                                         options.tls.client_ca_file, kTlsWatchSeconds)
-                        : std::make_shared<experimental::FileWatcherCertificateProvider>(options.tls.key_file, options.tls.cert_file, kTlsWatchSeconds);
+    const TlsOptions copies = impl_->tls_files.paths();
+    const bool mutual = !copies.client_ca_file.empty();
+    auto files = mutual ? std::make_shared<experimental::FileWatcherCertificateProvider>(copies.key_file, copies.cert_file, copies.client_ca_file,
+                                                                                         kTlsWatchSeconds)
+                        : std::make_shared<experimental::FileWatcherCertificateProvider>(copies.key_file, copies.cert_file, kTlsWatchSeconds);
     experimental::TlsServerCredentialsOptions tls(files);
     tls.watch_identity_key_cert_pairs();
     if (mutual) tls.watch_root_certs();

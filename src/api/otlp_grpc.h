@@ -4,9 +4,9 @@
 // read; gRPC's own decompression is off (version 1.51 checks its limit only after inflating), ours is bounded.
 // INVALID_ARGUMENT bad data · UNAUTHENTICATED · PERMISSION_DENIED · RESOURCE_EXHAUSTED too large, without RetryInfo: do not retry ·
 // UNAVAILABLE with RetryInfo in grpc-status-details-bin: try again · UNIMPLEMENTED any other method.
-// Runs `threads` completion-queue threads of its own beside gRPC's; the one place where api/ starts threads. TLS files are
-// watched: changed ones serve new connections within half a minute.
-// start, drain, set_serving, stats: any thread, start first. The receiver outlives this. Destruction stops hard.
+// Runs `threads` completion-queue threads of its own beside gRPC's; the one place where api/ starts threads.
+// TLS files that reload_tls() found good serve new connections a second later.
+// reload_tls: one thread at a time. start, drain, set_serving, stats: any thread, start first. The receiver outlives this. Destruction stops hard.
 #pragma once
 
 #include <cstdint>
@@ -37,6 +37,7 @@ class OtlpGrpcServer {
   void set_serving(bool serving);   // what gRPC health says, of the whole server and of the trace service
   // Refuses new calls, lets open ones finish (at most `grace_ms`), then calls `done` on a thread of its own.
   void drain(uint32_t grace_ms, Task done);
+  Status reload_tls();              // reads the files again; on an error the former ones stay
   GrpcServerStats stats() const;
 
  private:

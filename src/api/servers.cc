@@ -107,6 +107,7 @@ void Servers::drain(uint32_t grace_ms, Task done) {
 
 Status Servers::reload_tls() {
   Status first;
+  if (grpc_ != nullptr) first = grpc_->reload_tls();
   for (auto& [name, server] : http_servers_) {
     if (Status status = server->reload_tls(); !status.ok() && first.ok()) first = std::move(status);
   }

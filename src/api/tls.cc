@@ -1,6 +1,14 @@
 #include "api/tls.h"
 
+#include <fcntl.h>
 #include <openssl/ssl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
 
 namespace clew::api {
 namespace {
@@ -19,6 +27,13 @@ int choose_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const 
 Error file_error(const std::string& what, const std::string& file, const boost::system::error_code& error) {
   return {Code::kInvalidArgument, "read the " + what + " " + (file.empty() ? "(not set)" : file) + ": " + error.message() +
                                       "; give a PEM file that the server may read"};
+}
+
+Status read_text(const std::string& path, std::string& out) {
+  std::ifstream file(path, std::ios::binary);
+  out.assign(std::istreambuf_iterator<char>(file), {});
+  if (!file) return Error{Code::kInvalidArgument, "read " + path + ": " + std::strerror(errno)};
+  return {};
 }
 
 }  // namespace
@@ -63,5 +78,46 @@ SslContext TlsReloader::current() const {
   const MutexLock lock(mutex_);
   return current_;
 }
+
+TlsCheckedFiles::~TlsCheckedFiles() {
+  for (const Copy* copy : {&cert_, &key_, &client_ca_}) {
+    if (copy->descriptor >= 0) ::close(copy->descriptor);
+  }
+}
+
+// The new content takes the descriptor's number in one step, so that a reader sees the one or the other.
+Status TlsCheckedFiles::replace(const std::string& content, Copy& copy) {
+  const int fresh = ::memfd_create("clew-tls", MFD_CLOEXEC);
+  if (fresh < 0 || ::write(fresh, content.data(), content.size()) != static_cast<ssize_t>(content.size())) {
+    const int error = errno;
+    if (fresh >= 0) ::close(fresh);
+    return Error{Code::kUnavailable, std::string("keep a TLS file in memory: ") + std::strerror(error)};
+  }
+  if (copy.descriptor < 0) {
+    copy.descriptor = fresh;
+    copy.path = "/proc/self/fd/" + std::to_string(fresh);
+    return {};
+  }
+  const int moved = ::dup3(fresh, copy.descriptor, O_CLOEXEC);
+  const int error = errno;
+  ::close(fresh);
+  if (moved < 0) return Error{Code::kUnavailable, std::string("exchange a TLS file in memory: ") + std::strerror(error)};
+  return {};
+}
+
+Status TlsCheckedFiles::load(const TlsOptions& files) {
+  CLEW_TRY(load_tls(files));
+  std::string cert, key, client_ca;
+  CLEW_TRY(read_text(files.cert_file, cert));
+  CLEW_TRY(read_text(files.key_file, key));
+  if (!files.client_ca_file.empty()) {
+    CLEW_TRY(read_text(files.client_ca_file, client_ca));
+    CLEW_TRY(replace(client_ca, client_ca_));
+  }
+  CLEW_TRY(replace(key, key_));
+  return replace(cert, cert_);
+}
+
+TlsOptions TlsCheckedFiles::paths() const { return {cert_.path, key_.path, client_ca_.path}; }
 
 }  // namespace clew::api

@@ -1,10 +1,11 @@
-// TLS for the HTTP servers: an OpenSSL context from files, exchanged whole on reload, so that connections already open keep
+// TLS: for the HTTP servers an OpenSSL context from files, exchanged whole on reload, so that connections already open keep
 // the one they began with. At least TLS 1.2; ALPN http/1.1; with a client CA, clients must show a certificate of it.
 // reload() on any thread; current() on any thread.
 #pragma once
 
 #include <boost/asio/ssl/context.hpp>
 #include <memory>
+#include <string>
 
 #include "api/server_options.h"
 #include "base/mutex.h"
@@ -28,6 +29,28 @@ class TlsReloader {
   const TlsOptions options_;
   mutable Mutex mutex_;
   SslContext current_ GUARDED_BY(mutex_);
+};
+
+// For gRPC, which watches files itself, but stops serving when it meets a broken one, or a key whose certificate is not there
+// yet: checked copies in memory, under paths that gRPC watches instead. One thread at a time.
+class TlsCheckedFiles {
+ public:
+  TlsCheckedFiles() = default;
+  ~TlsCheckedFiles();
+  TlsCheckedFiles(const TlsCheckedFiles&) = delete;
+  TlsCheckedFiles& operator=(const TlsCheckedFiles&) = delete;
+
+  // Copies the files when they are good together; on an error the former copies stay.
+  Status load(const TlsOptions& files);
+  TlsOptions paths() const;  // of the copies; after the first load()
+
+ private:
+  struct Copy {
+    int descriptor = -1;
+    std::string path;
+  };
+  static Status replace(const std::string& content, Copy& copy);
+  Copy cert_, key_, client_ca_;
 };
 
 }  // namespace clew::api

@@ -14,6 +14,7 @@ constexpr int64_t kRetryFullDiskNs = 2'000'000'000;
 constexpr int64_t kSettleNs = 3'000'000'000;      // quiet this long with nothing open: give spare space back
 constexpr int64_t kWaitForRoomNs = 3'000'000'000;
 constexpr int64_t kLookForRoomNs = 2'000'000;
+constexpr uint64_t kRequestOverhead = 65'536;     // in the log beside a request's own bytes: dictionary additions, headers
 // Percent of a shard's memory limit. From kSealShare on, what is decided is sealed at once; when nothing is decided, the
 // oldest traces are spilled. From kWaitShare on, requests wait (and are refused when it lasts): the sealer gets the cores.
 constexpr uint64_t kSealShare = 60;
@@ -190,7 +191,7 @@ void Shard::take(std::shared_ptr<const ParsedRequest> request, UniqueFunction<vo
   PartReply reply;
   const otlp::Envelope& envelope = request->envelope;
   // A row is smaller than its protobuf bytes in nearly every case; dictionary additions and headers are the rest.
-  if (Status status = admit(request->body->size() + 65'536); !status.ok()) {
+  if (Status status = admit(request->body->size() + kRequestOverhead); !status.ok()) {
     if (status.code() == Code::kUnavailable && !wal_->halted() &&
         ports_.loop->clock().mono_ns() < deadline_ns) {
       return wait_for_room(std::move(request), std::move(done), deadline_ns);
@@ -526,7 +527,9 @@ void Shard::add_stats(NodeStats& stats) const {
   stats.wal_syncs += wal_->sync_count();
   stats.wal_damage += replay_report_.damage.size();
   stats.wal_torn_bytes += replay_report_.torn_tail_bytes;
-  stats.disk_full = stats.disk_full || counters_.disk_full || store_full_;
+  // No request may have come since there is room again: the log is asked, which also makes it look.
+  const bool log_full = counters_.disk_full && wal_->reserve(kRequestOverhead).code() == Code::kResourceExhausted;
+  stats.disk_full = stats.disk_full || log_full || store_full_;
   const store::StoreStats store = store_->stats();
   stats.store.segments += store.segments;
   stats.store.traces += store.traces;
