@@ -271,6 +271,43 @@ TEST(Node, restart_replays_what_was_acknowledged) {
   for (uint64_t n = 0; n < 20; ++n) EXPECT_EQ(machine.trace(trace_id(n))->spans.size(), 2u);
 }
 
+TEST(Node, spans_after_a_wholly_rejected_request_survive_the_restart) {
+  Machine machine;
+  machine.start();
+  TestRequest broken("a-service-that-only-sends-nonsense");
+  broken.span({.trace = trace_id(1), .id = span_id(1), .name = "\xff\xfe"});
+  const IngestReply rejected = machine.ingest(broken.bytes());
+  EXPECT_EQ(rejected.accepted, 0u);
+  EXPECT_EQ(rejected.rejected, 1u);
+  ASSERT_EQ(machine.ingest(whole_trace(2)).accepted, 2u);
+  machine.cut_power(1);
+  machine.start();
+  EXPECT_TRUE(machine.replay_.damage.empty());
+  const auto trace = machine.trace(trace_id(2));
+  ASSERT_NE(trace, nullptr);
+  EXPECT_EQ(trace->spans.size(), 2u);
+}
+
+TEST(Node, replay_of_more_than_memory_holds_seals_as_it_reads) {
+  Machine machine;
+  machine.options_.wal_file_bytes = 64 << 10;
+  machine.options_.lifecycle = {.quiet_period_ns = 600 * kSecond, .trace_timeout_ns = 600 * kSecond, .max_open_ns = 600 * kSecond};
+  machine.start();
+  constexpr uint64_t kTraces = 1'500;
+  for (uint64_t n = 0; n < kTraces; ++n) ASSERT_EQ(machine.ingest(whole_trace(n)).accepted, 2u);
+  ASSERT_GT(machine.stats().wal_bytes, 2 * machine.options_.wal_file_bytes) << "the log must be of several files";
+  machine.cut_power(1);
+  machine.options_.memory_limit_bytes = 1 << 20;
+  machine.start();
+  ASSERT_NE(machine.node_, nullptr);
+  EXPECT_LT(machine.stats().open_rows, 2 * kTraces);
+  for (uint64_t n = 0; n < kTraces; n += 100) {
+    const auto trace = machine.trace(trace_id(n));
+    ASSERT_NE(trace, nullptr);
+    EXPECT_EQ(trace->spans.size(), 2u);
+  }
+}
+
 // The catastrophe of the data plane as one test: the power goes at every single change of the disk.
 struct PowerCut {
   uint64_t ios = 0;           // changes of the disk in the whole script

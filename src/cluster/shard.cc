@@ -43,8 +43,7 @@ Result<std::unique_ptr<Shard>> Shard::open(Ports ports, uint32_t number, const N
                                            const std::string& directory, ReplayTotals& totals,
                                            const std::function<void(std::string_view)>& on_tenant,
                                            UniqueFunction<void(Status)> on_halt) {
-  std::unique_ptr<Shard> shard(new Shard(ports, number, options, nullptr));
-  shard->on_halt_ = std::move(on_halt);
+  std::unique_ptr<Shard> shard(new Shard(ports, number, options, std::move(on_halt)));
 
   StoreOptions store_options;
   store_options.directory = directory + "/segments";
@@ -107,6 +106,10 @@ Status Shard::replay(uint64_t record, uint64_t file, std::string_view bytes,
   model::TraceId trace;
   std::string_view row;
   while (reader.next(trace, row)) add_row(tenant, trace, row, parsed.stamp, now);
+  if (!reader.ok()) {
+    replay_report_.damage.push_back({"wal file " + std::to_string(file), 0, bytes.size(),
+                                     "record " + std::to_string(record) + " ends within a row"});
+  }
   if (memory_bytes() * 100 > memory_limit_ * kSealShare) {
     // More was open than memory holds: what is oldest goes to segments now, on this thread (nothing else runs yet).
     relieve_memory();
@@ -151,7 +154,8 @@ bool Shard::under_pressure() const { return memory_bytes() * 100 > memory_limit_
 
 uint64_t Shard::memory_bytes() const { return chunk_bytes_ + traces_.memory_bytes() + dictionary_->memory_bytes(); }
 
-// kUnavailable (the log or memory will have room soon) is for waiting; kResourceExhausted is for the client to retry.
+// kUnavailable: the log or memory will have room soon, so the request may wait. kResourceExhausted: waiting is of no use.
+// To the client both are kUnavailable, which it retries.
 Status Shard::admit(uint64_t bytes) {
   if (draining_) return exhausted("the node is shutting down; send to another node or retry");
   const uint64_t memory = memory_bytes();
@@ -165,8 +169,8 @@ Status Shard::admit(uint64_t bytes) {
   return status;
 }
 
-// Room in the log is milliseconds away, room in memory a batch: the request waits, in order, instead of being sent home. Bounded by the
-// receivers' budget of bytes in flight and by kWaitForRoomNs.
+// Room in the log is milliseconds away, room in memory a batch: the request waits, in order, instead of being sent home.
+// Bounded by the receivers' budget of bytes in flight and by kWaitForRoomNs.
 void Shard::wait_for_room(std::shared_ptr<const ParsedRequest> request, UniqueFunction<void(PartReply)> done,
                           int64_t deadline_ns) {
   waiting_.push_back({std::move(request), std::move(done), deadline_ns});
@@ -226,7 +230,9 @@ void Shard::take(std::shared_ptr<const ParsedRequest> request, UniqueFunction<vo
     add_row(request->tenant, span.trace, row_, request->stamp, now);
     ++reply.accepted;
   }
-  if (reply.accepted == 0) return done(std::move(reply));
+  // Rejected spans, too, may have left entries in the dictionary. A replay finds codes by counting entries, so these are
+  // logged even when no row is.
+  if (reply.accepted == 0 && dictionary_->position() == dictionary_from) return done(std::move(reply));
 
   additions_.clear();
   dictionary_->write_additions(dictionary_from, additions_);
@@ -249,10 +255,9 @@ void Shard::start() {
 }
 
 void Shard::schedule_tick() {
-  if (ticking_ || draining_) return;
-  ticking_ = true;
-  ports_.loop->after(kTickNs, [this] {
-    ticking_ = false;
+  if (tick_timer_ != 0 || draining_) return;
+  tick_timer_ = ports_.loop->after(kTickNs, [this] {
+    tick_timer_ = 0;
     tick();
     schedule_tick();
   });
@@ -263,6 +268,7 @@ void Shard::tick() {
   collect_due(now);
   if (under_pressure() && !sealing_ && pending_.empty()) relieve_memory();
   start_seal_if_due(now);
+  finish_seal_all();
   settle(now);
   maintain(now);
 }
@@ -314,10 +320,7 @@ void Shard::start_seal_if_due(int64_t now) {
         const int64_t later = ports_.loop->clock().mono_ns();
         if (seal_everything_) collect_due(INT64_MAX);
         start_seal_if_due(later);
-        if (seal_everything_ && !sealing_ && pending_.empty()) {
-          seal_everything_ = false;
-          for (Task& task : std::exchange(on_sealed_all_, {})) task();
-        }
+        finish_seal_all();
         if (draining_) finish_drain();
       });
 }
@@ -412,7 +415,7 @@ void Shard::evacuate(trace::OpenTrace& open) {
   store::RowLink newest = 0;
   for (size_t i = chain_.size(); i-- > 0;) {
     const std::shared_ptr<store::RowChunk> from = chunks_[chain_[i].chunk_position];
-    if (keepers_.contains(from->number())) return;  // moved before, and rows are moved all together
+    if (keepers_.contains(from->number())) return;  // its older rows were moved before; what came since stays where it is
     store::RowChunk* keeper = nullptr;
     for (const auto& [number, chunk] : keepers_) {
       if (chunk->wal_file() == from->wal_file() && !chunk->closed()) keeper = chunk.get();
@@ -441,6 +444,7 @@ const std::shared_ptr<store::RowChunk>& Shard::new_chunk(uint64_t wal_file,
 }
 
 void Shard::release_wal() {
+  if (wal_ == nullptr) return;  // a seal during the replay: open() releases when the log is open
   uint64_t up_to = 0;
   while (files_.size() > 1 && files_.front().live_rows == 0) {
     up_to = files_.front().last_record;
@@ -477,6 +481,7 @@ void Shard::maintain(int64_t now) {
 
 void Shard::drain(Task done) {
   draining_ = true;
+  ports_.loop->cancel(std::exchange(tick_timer_, 0));  // or it would start work on a shard that is gone
   on_drained_.push_back(std::move(done));
   finish_drain();
 }
@@ -490,12 +495,14 @@ void Shard::seal_all(Task done) {
   on_sealed_all_.push_back(std::move(done));
   seal_everything_ = true;
   collect_due(INT64_MAX);
-  if (pending_.empty() && !sealing_) {
-    seal_everything_ = false;
-    for (Task& task : std::exchange(on_sealed_all_, {})) task();
-    return;
-  }
   start_seal_if_due(ports_.loop->clock().mono_ns());
+  finish_seal_all();
+}
+
+void Shard::finish_seal_all() {
+  if (!seal_everything_ || sealing_ || !pending_.empty()) return;
+  seal_everything_ = false;
+  for (Task& task : std::exchange(on_sealed_all_, {})) task();
 }
 
 OpenSnapshot Shard::snapshot() const { return {chunks_, store_->view()}; }

@@ -109,6 +109,7 @@ class Shard {
   void settle(int64_t now);
   void maintain(int64_t now);
   void finish_drain();
+  void finish_seal_all();
 
   // Constant after open.
   Ports ports_;
@@ -156,7 +157,7 @@ class Shard {
   bool maintaining_ = false;
   bool seal_everything_ = false;
   bool draining_ = false;
-  bool ticking_ = false;
+  env::TimerId tick_timer_ = 0;
   bool store_full_ = false;     // the last seal met a full disk
   int64_t retry_seal_ns_ = 0;
   int64_t next_maintenance_ns_ = 0;
