@@ -108,10 +108,10 @@ void describe(Config& config, Visitor& visit) {
   visit.end();
 
   visit.begin("limits", "");
-  visit.field("memory", node.memory_limit_bytes, Unit::kBytes, "of spans that are not sealed; at 70 % old traces go to disk, at 100 % requests are refused as retryable");
+  visit.field("memory", node.memory_limit_bytes, Unit::kBytes, "the process aims to stay below it; two thirds are for open traces: near it they go to disk early, then requests wait, then are refused as retryable");
   visit.field("max_in_flight", servers.max_in_flight_bytes, Unit::kBytes, "of requests being received or stored, over all receivers");
   visit.field("retry_after", servers.retry_after_ms, Unit::kMilliseconds, "told to a client that is refused for load");
-  visit.field("max_spans_per_request", node.limits.max_spans, Unit::kPlain, "more are rejected and counted");
+  visit.field("max_spans_per_request", node.limits.max_spans, Unit::kPlain, "a request with more is refused");
   visit.field("max_span_size", node.limits.max_span_bytes, Unit::kBytes, "a larger span is rejected and counted");
   visit.field("max_attributes_per_span", node.limits.max_attributes, Unit::kPlain, "over its events and links, too");
   visit.field("max_attribute_depth", node.limits.max_depth, Unit::kPlain, "of lists in lists");

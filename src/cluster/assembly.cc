@@ -22,7 +22,7 @@ void Assembly::add_stored(const model::TraceData& stored) {
   for (const model::Span& span : stored.spans) {
     facts_.add_span(span);
     row_of_fact_.push_back(-1);
-    known_.push_back({span.id.value, model::span_hash(span), true, kStored});
+    known_.push_back({span.id.value, model::span_hash(span), kStored});
   }
 }
 
@@ -30,19 +30,10 @@ void Assembly::add_row(const model::Dictionary& dictionary, std::string_view row
   rows_.push_back({&dictionary, row, stamp, -1});
 }
 
-uint64_t Assembly::hash_of(Known& known) const {
-  if (!known.hashed) {
-    const store::SealSpan& row = rows_[known.row];
-    known.hash = model::row_hash(*row.dictionary, row.row);
-    known.hashed = true;
-  }
-  return known.hash;
-}
-
 void Assembly::drop_duplicates() {
   for (uint32_t i = 0; i < rows_.size(); ++i) {
     model::RowHead head;
-    if (model::parse_row_head(rows_[i].row, head)) known_.push_back({head.span_id.value, 0, false, i});
+    if (model::parse_row_head(rows_[i].row, head)) known_.push_back({head.span_id.value, 0, i});
   }
   // By id, the stored ones first, then in order of arrival: the first of equal content stays.
   std::sort(known_.begin(), known_.end(), [](const Known& a, const Known& b) {
@@ -53,14 +44,19 @@ void Assembly::drop_duplicates() {
   for (size_t first = 0; first < known_.size();) {
     size_t last = first + 1;
     while (last < known_.size() && known_[last].id == known_[first].id) ++last;
-    for (size_t i = first + 1; i < last; ++i) {
-      if (known_[i].row == kStored) continue;
-      for (size_t j = first; j < i; ++j) {
-        if (hash_of(known_[j]) != hash_of(known_[i])) continue;
+    if (last - first > 1) {  // sorted again: a sender may repeat one id as often as it likes
+      for (size_t i = first; i < last; ++i) {
+        if (known_[i].row == kStored) continue;
+        const store::SealSpan& row = rows_[known_[i].row];
+        known_[i].hash = model::row_hash(*row.dictionary, row.row);
+      }
+      std::sort(known_.begin() + static_cast<ptrdiff_t>(first), known_.begin() + static_cast<ptrdiff_t>(last),
+                [](const Known& a, const Known& b) { return a.hash != b.hash ? a.hash < b.hash : a.row + 1 < b.row + 1; });
+      for (size_t i = first + 1; i < last; ++i) {
+        if (known_[i].row == kStored || known_[i].hash != known_[i - 1].hash) continue;
         if (!any) dropped_.assign(rows_.size(), false);
         any = true;
         dropped_[known_[i].row] = true;
-        break;
       }
     }
     first = last;

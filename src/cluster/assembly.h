@@ -40,13 +40,11 @@ class Assembly {
  private:
   struct Known {
     uint64_t id = 0;
-    uint64_t hash = 0;
-    bool hashed = false;
+    uint64_t hash = 0;  // of rows: only when the id is there more than once
     uint32_t row = 0;  // index into rows_, or kStored
   };
   static constexpr uint32_t kStored = UINT32_MAX;
   void drop_duplicates();
-  uint64_t hash_of(Known& known) const;
 
   trace::Assessor assessor_;
   trace::Assessment assessment_;

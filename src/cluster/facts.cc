@@ -1,6 +1,6 @@
 #include "cluster/facts.h"
 
-#include <array>
+#include "model/context.h"
 
 namespace clew::cluster {
 
@@ -87,25 +87,13 @@ void FactsBuilder::add_span(const model::Span& span) {
   }
   if (numbers == nullptr) {
     resources_.push_back(
-        {&resource, 0, number_of(hosts_, host_of(resource)), number_of(services_, resource.service_name)});
+        {&resource, 0, number_of(hosts_, model::host_name_of(resource)), number_of(services_, resource.service_name)});
     numbers = &resources_.back();
   }
   facts.host = numbers->host;
   facts.service = numbers->service;
   facts_.push_back(facts);
   names_.push_back(span.name);
-}
-
-std::string_view host_of(const model::Resource& resource) {
-  static constexpr std::array<std::string_view, 3> kKeys = {"host.name", "k8s.pod.name", "service.instance.id"};
-  for (const std::string_view key : kKeys) {
-    for (const model::Attribute& attribute : resource.attributes) {
-      if (attribute.key == key && attribute.value.type == model::ValueType::kString && !attribute.value.bytes.empty()) {
-        return attribute.value.bytes;
-      }
-    }
-  }
-  return resource.service_name;
 }
 
 }  // namespace clew::cluster

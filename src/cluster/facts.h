@@ -42,7 +42,4 @@ class FactsBuilder {
   std::deque<std::string> rebuilt_names_;  // of templates: addresses stay until clear()
 };
 
-// The host of a resource by the order that Dictionary::host_name uses.
-std::string_view host_of(const model::Resource& resource);
-
 }  // namespace clew::cluster

@@ -104,10 +104,9 @@ Result<std::unique_ptr<Node>> Node::open(Ports ports, NodeOptions options, Repla
   return node;
 }
 
-Shard& Node::shard_of(model::TraceId id) {
+size_t Node::shard_number_of(model::TraceId id) const {
   // Ranges of the token space, so that a shard's segments cover one range each.
-  const auto index = static_cast<size_t>(static_cast<unsigned __int128>(model::token_of(id).value) * shards_.size() >> 64);
-  return *shards_[index];
+  return static_cast<size_t>(static_cast<unsigned __int128>(model::token_of(id).value) * shards_.size() >> 64);
 }
 
 void Node::halt(Status status) {
@@ -148,9 +147,8 @@ void Node::ingest(IngestRequest request, UniqueFunction<void(IngestReply)> done)
   parsed->shard_of.resize(spans.size());
   std::vector<bool> owns(shards_.size(), false);
   for (size_t i = 0; i < spans.size(); ++i) {
-    const uint64_t token = model::token_of(spans[i].trace).value;
-    const auto shard = static_cast<uint16_t>(static_cast<unsigned __int128>(token) * shards_.size() >> 64);
-    parsed->shard_of[i] = shard;
+    const size_t shard = shard_number_of(spans[i].trace);
+    parsed->shard_of[i] = static_cast<uint16_t>(shard);
     owns[shard] = true;
   }
   {

@@ -41,7 +41,7 @@ class Node final : public IngestService, public QueryService {
   };
   static Result<std::unique_ptr<Node>> open(Ports ports, NodeOptions options, ReplayTotals* replay,
                                             UniqueFunction<void(Status)> on_halt);
-  // After drain(), or in the simulator at any time when no loop runs.
+  // When no loop and no worker runs any more: their tasks refer to the shards.
   ~Node() override;
 
   void ingest(IngestRequest request, UniqueFunction<void(IngestReply)> done) override;
@@ -55,14 +55,16 @@ class Node final : public IngestService, public QueryService {
   void values(model::TenantId tenant, store::Field field, std::string key, Done<store::Vocabulary> done) override;
   void stats(Done<NodeStats> done) override;
 
-  // Refuses new requests, waits until admitted ones are durable and background work stands still, then calls `done` once.
+  // Refuses new requests, waits until admitted ones are durable and background work stands still, then calls `done` once,
+  // on a loop. The node must not be destroyed within `done`; queries may still run and end with the workers.
   void drain(Task done);
   // Seals everything that is open now, whole or not, as if its timeout had passed; for backup and tests.
   void seal_all(Task done);
 
  private:
   Node(Ports ports, NodeOptions options);
-  Shard& shard_of(model::TraceId id);
+  size_t shard_number_of(model::TraceId id) const;
+  Shard& shard_of(model::TraceId id) { return *shards_[shard_number_of(id)]; }
   Status admit_tenant(const std::string& name, model::TenantId id);
   void halt(Status status);
 

@@ -55,9 +55,8 @@ void on_snapshots(const std::vector<std::unique_ptr<Shard>>& shards, Work work, 
       shards,
       [work](Shard& shard, auto done) {
         shard.loop().post([&shard, work, done]() mutable {
-          auto snapshot = std::make_shared<OpenSnapshot>(shard.snapshot());  // shared: tasks are copyable in no other way
           shard.loop().offload(
-              env::Lane::kQuery, [snapshot, work, done]() mutable { done(work(*snapshot)); }, [] {});
+              env::Lane::kQuery, [snapshot = shard.snapshot(), work, done]() mutable { done(work(snapshot)); }, [] {});
         });
       },
       std::move(join));
@@ -310,16 +309,12 @@ void Node::stats(Done<NodeStats> done) {
   on_all<NodeStats>(
       shards_,
       [](Shard& shard, auto part_done) {
-        shard.loop().post([&shard, part_done]() mutable {
-          NodeStats stats;
-          shard.add_stats(stats);
-          part_done(std::move(stats));
-        });
+        shard.loop().post([&shard, part_done]() mutable { part_done(shard.stats()); });
       },
       [this, answer](std::vector<NodeStats> parts, Status status) {
         if (!status.ok()) return (*answer)(status.error());
         NodeStats all;
-        for (const NodeStats& part : parts) {
+        for (const NodeStats& part : parts) {  // what a shard counts
           all.duplicate_spans += part.duplicate_spans;
           all.open_traces += part.open_traces;
           all.open_rows += part.open_rows;

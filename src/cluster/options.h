@@ -1,4 +1,6 @@
-// NodeOptions: everything that a node is told at its start. Plain values; app/ fills them from the configuration.
+// NodeOptions: everything that a node is told at its start. Plain values; app/ fills them from the configuration and has
+// checked their ranges. Limits are for the whole node: each shard gets an equal part. Times in nanoseconds, sizes in bytes.
+// Constant while the node lives; the shards hold a reference.
 #pragma once
 
 #include <cstdint>

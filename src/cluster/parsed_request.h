@@ -1,5 +1,6 @@
 // ParsedRequest: a request whose envelope is open, shared (read-only) by the shards that own its spans. The shared_ptr is
-// the point: the body lives until the last shard has decoded its part.
+// the point: the body lives until the last shard has decoded its part. Never changed once a shard has it, so any thread
+// may read it.
 #pragma once
 
 #include <cstdint>

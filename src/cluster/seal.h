@@ -1,5 +1,10 @@
 // A seal job: traces whose time has come are assessed, and those that are decided become a batch of the store.
-// Runs on the background lane over chunks that no longer change; the shard applies the outcome on its loop.
+// Runs on the background lane over rows that no longer change (their chunks may still grow); the shard applies the outcome
+// on its loop: only then does anything become visible or go away. When a run fails nothing was stored, and the job's rows
+// stay open. A trace that is not whole and only quiet is left to go on collecting; a timeout decides it as it is; a spill
+// stores its rows as an active part, without deciding. Not for queries: they assemble open traces for themselves.
+//
+// Threads: one Sealer a shard, one run at a time. Everything in a job is borrowed from it or kept alive by it.
 #pragma once
 
 #include <cstdint>

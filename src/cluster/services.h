@@ -1,5 +1,9 @@
 // What a node offers to api/: ingest and queries, as values in and completions out. api/ only transcodes between these
 // and the protocols; the simulator drives them without a socket.
+//
+// Any thread may call. A call never blocks; its `done` runs exactly once, unless the loops are stopped first: then it is
+// dropped. Names and sizes in requests are strangers' input: the service checks the tenant's name and the body's framing;
+// the bounds of a query's `limit` are the caller's. Not for code of this layer or below: a shard is asked directly.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +37,8 @@ struct IngestReply {
 class IngestService {
  public:
   virtual ~IngestService() = default;
-  // Any thread. `done` runs once, on a loop of the node: be brief there.
+  // Any thread. `done` runs once: on the calling thread when the request is refused at once, else on a loop of the node; it
+  // must not block.
   virtual void ingest(IngestRequest request, UniqueFunction<void(IngestReply)> done) = 0;
 };
 
@@ -56,7 +61,8 @@ struct NodeStats {
   bool disk_full = false;
 };
 
-// Queries cover open and sealed spans alike. Any thread; `done` runs on a query worker, which may also build the reply.
+// Queries cover open and sealed spans alike. Any thread; `done` runs on a query worker, which may also build the reply
+// (that of stats(): on a loop).
 class QueryService {
  public:
   virtual ~QueryService() = default;

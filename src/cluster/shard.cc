@@ -522,33 +522,19 @@ OpenPart Shard::part(const model::TraceKey& key) {
   return part;
 }
 
-void Shard::add_stats(NodeStats& stats) const {
-  stats.duplicate_spans += counters_.duplicate_spans;
-  stats.open_traces += traces_.size();
-  stats.open_rows += counters_.open_rows;
-  stats.memory_bytes += memory_bytes();
-  stats.verdicts_complete += counters_.verdicts_complete;
-  stats.verdicts_timed_out += counters_.verdicts_timed_out;
-  stats.reopened += counters_.reopened;
-  stats.wal_bytes += wal_->disk_bytes();
-  stats.wal_syncs += wal_->sync_count();
-  stats.wal_damage += replay_report_.damage.size();
-  stats.wal_torn_bytes += replay_report_.torn_tail_bytes;
+NodeStats Shard::stats() const {
+  NodeStats stats = counters_;
+  stats.open_traces = traces_.size();
+  stats.memory_bytes = memory_bytes();
+  stats.wal_bytes = wal_->disk_bytes();
+  stats.wal_syncs = wal_->sync_count();
+  stats.wal_damage = replay_report_.damage.size();
+  stats.wal_torn_bytes = replay_report_.torn_tail_bytes;
   // No request may have come since there is room again: the log is asked, which also makes it look.
   const bool log_full = counters_.disk_full && wal_->reserve(kRequestOverhead).code() == Code::kResourceExhausted;
-  stats.disk_full = stats.disk_full || log_full || store_full_;
-  const store::StoreStats store = store_->stats();
-  stats.store.segments += store.segments;
-  stats.store.traces += store.traces;
-  stats.store.spans += store.spans;
-  stats.store.bytes += store.bytes;
-  stats.store.damaged_blocks += store.damaged_blocks;
-  stats.store.compactions += store.compactions;
-  stats.store.expired_segments += store.expired_segments;
-  if (store.oldest_arrival_ns != 0 &&
-      (stats.store.oldest_arrival_ns == 0 || store.oldest_arrival_ns < stats.store.oldest_arrival_ns)) {
-    stats.store.oldest_arrival_ns = store.oldest_arrival_ns;
-  }
+  stats.disk_full = log_full || store_full_;
+  stats.store = store_->stats();
+  return stats;
 }
 
 }  // namespace clew::cluster

@@ -73,7 +73,7 @@ class Shard {
 
   OpenSnapshot snapshot() const;
   OpenPart part(const model::TraceKey& key);
-  void add_stats(NodeStats& stats) const;
+  NodeStats stats() const;
 
   env::Loop& loop() { return *ports_.loop; }      // any thread
   SharedPeerHistory& peer_history() { return peers_; }  // any thread, locked inside

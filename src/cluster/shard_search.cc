@@ -1,7 +1,6 @@
 #include "cluster/shard_search.h"
 
 #include <algorithm>
-#include <map>
 #include <set>
 
 #include "store/chunk_index.h"
@@ -73,14 +72,6 @@ class ShardSearch : public std::enable_shared_from_this<ShardSearch> {
   }
 
  private:
-  struct Candidate {
-    model::TraceId trace;
-    int64_t bound_ns = 0;  // start of the newest matching span seen first; the trace starts then or before
-    uint32_t matched = 0;
-    std::vector<store::MatchedSpan> spans;
-    bool resolved = false;
-  };
-
   template <typename F>
   void on_worker(F work) {
     shard_.loop().offload(env::Lane::kQuery, [work = std::move(work)]() mutable { work(); }, [] {});
@@ -103,15 +94,11 @@ class ShardSearch : public std::enable_shared_from_this<ShardSearch> {
 
   // Reads chunks until the unresolved candidates' best bound is not beaten by an unread chunk, then sums them up.
   void next_round() {
-    while (next_chunk_ < chunks_.size() && (pending_.empty() || chunks_[next_chunk_].first >= pending_.begin()->first.first)) {
+    while (next_chunk_ < chunks_.size() && (pending_.empty() || chunks_[next_chunk_].first >= pending_.begin()->first)) {
       if (enough(chunks_[next_chunk_].first)) break;
       read_chunk(*chunks_[next_chunk_++].second);
     }
-    const int64_t best = pending_.empty() ? INT64_MIN : pending_.begin()->first.first;
-    if (pending_.empty() || enough(best)) {
-      if (next_chunk_ < chunks_.size() && pending_.empty() && !enough(chunks_[next_chunk_].first)) return next_round();
-      return finish();
-    }
+    if (pending_.empty() || enough(pending_.begin()->first)) return finish();
     const size_t batch = std::max<size_t>(2 * query_->limit, 32);
     asked_.clear();
     for (auto it = pending_.begin(); it != pending_.end() && asked_.size() < batch; it = pending_.erase(it)) {
@@ -130,14 +117,7 @@ class ShardSearch : public std::enable_shared_from_this<ShardSearch> {
   void read_chunk(const store::RowChunk& chunk) {
     store::search_chunk(chunk, *matcher_, query_->tenant, 0, [&](const store::RowHit& hit) {
       const model::TraceId trace = hit.record->trace;
-      auto [it, created] = candidates_.try_emplace(trace);
-      Candidate& candidate = it->second;
-      ++candidate.matched;
-      if (created) {
-        candidate.trace = trace;
-        candidate.bound_ns = hit.head.start_ns;
-        pending_.emplace(std::pair{hit.head.start_ns, trace}, trace);
-      }
+      if (candidates_.insert(trace).second) pending_.emplace(hit.head.start_ns, trace);
       return true;
     });
   }
@@ -145,8 +125,6 @@ class ShardSearch : public std::enable_shared_from_this<ShardSearch> {
   void resolve() {
     ReadOnlyHistory history(shard_.peer_history());
     for (const OpenPart& part : parts_) {
-      Candidate& candidate = candidates_[part.key.trace];
-      candidate.resolved = true;
       if (!part.found) continue;  // sealed since the snapshot: the store, asked last, has it
       model::TraceData stored;
       stored.key = part.key;
@@ -208,11 +186,20 @@ class ShardSearch : public std::enable_shared_from_this<ShardSearch> {
   }
 
   void search_store() {
-    std::vector<store::TraceHit> stored;
-    if (Status status = snapshot_.view->search(*query_, stored); !status.ok()) return done_(status.error());
-    for (store::TraceHit& hit : stored) {
-      if (open_.contains(hit.key.trace)) continue;  // the open trace has its own, newer, answer
-      insert(std::move(hit));
+    store::TraceQuery query = *query_;
+    while (true) {
+      std::vector<store::TraceHit> stored;
+      if (Status status = snapshot_.view->search(query, stored); !status.ok()) return done_(status.error());
+      const bool last = stored.size() < query.limit;
+      if (!stored.empty()) query.after = {stored.back().summary.start_ns, stored.back().key.trace};
+      size_t taken = 0;
+      for (store::TraceHit& hit : stored) {
+        if (open_.contains(hit.key.trace)) continue;  // the open trace has its own, newer, answer
+        insert(std::move(hit));
+        ++taken;
+      }
+      // Stored traces that an open one stands for leave gaps in a page: the next ones fill them.
+      if (last || taken == stored.size() || enough(query.after.start_ns)) break;
     }
     done_(std::move(hits_));
   }
@@ -226,8 +213,9 @@ class ShardSearch : public std::enable_shared_from_this<ShardSearch> {
   std::unique_ptr<store::RowMatcher> matcher_;
   std::vector<std::pair<int64_t, const store::RowChunk*>> chunks_;  // newest start first
   size_t next_chunk_ = 0;
-  std::map<model::TraceId, Candidate> candidates_;
-  std::map<std::pair<int64_t, model::TraceId>, model::TraceId, std::greater<>> pending_;  // by bound, newest first
+  std::set<model::TraceId> candidates_;  // traces with a matching open row
+  // Those not summed up yet, newest first, each by the start of a matching span: the trace starts then or before.
+  std::set<std::pair<int64_t, model::TraceId>, std::greater<>> pending_;
   std::vector<model::TraceKey> asked_;
   std::vector<OpenPart> parts_;
   std::set<model::TraceId> open_;
@@ -272,14 +260,14 @@ Result<std::unique_ptr<model::TraceData>> materialise(const OpenPart& part, cons
 void read_traces(Shard& shard, const NodeOptions& options, std::vector<model::TraceKey> keys,
                  UniqueFunction<void(Result<std::vector<std::unique_ptr<model::TraceData>>>)> done) {
   shard.loop().post([&shard, &options, keys = std::move(keys), done = std::move(done)]() mutable {
-    auto parts = std::make_shared<std::vector<OpenPart>>();  // shared: UniqueFunction would do; the loop copies nothing
-    for (const model::TraceKey& key : keys) parts->push_back(shard.part(key));
+    std::vector<OpenPart> parts;
+    for (const model::TraceKey& key : keys) parts.push_back(shard.part(key));
     const int64_t wall_ns = shard.loop().clock().wall_ns();
     shard.loop().offload(
         env::Lane::kQuery,
-        [&shard, &options, parts, wall_ns, done = std::move(done)]() mutable {
+        [&shard, &options, parts = std::move(parts), wall_ns, done = std::move(done)]() mutable {
           std::vector<std::unique_ptr<model::TraceData>> traces;
-          for (const OpenPart& part : *parts) {
+          for (const OpenPart& part : parts) {
             auto trace = materialise(part, options, shard.peer_history(), wall_ns);
             if (!trace.ok()) return done(trace.error());
             traces.push_back(std::move(trace).value());

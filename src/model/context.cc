@@ -94,22 +94,26 @@ bool read_scope(std::string_view entry, Scope& out) {
   return whole && reader.ok();
 }
 
-void read_resource_names(std::string_view entry, std::string_view& service_name, std::string_view& host_name) {
+std::string_view host_name_of(const Resource& resource) {
   constexpr std::string_view kHostKeys[] = {"host.name", "k8s.pod.name", "service.instance.id", "service.name"};
-  constexpr size_t kHostKeyCount = std::size(kHostKeys);
-  Resource resource;
-  read_resource(entry, resource);
-  service_name = resource.service_name;
-  host_name = {};
-  size_t best = kHostKeyCount;
+  std::string_view host;
+  size_t best = std::size(kHostKeys);
   for (const Attribute& attribute : resource.attributes) {
     if (attribute.value.type != ValueType::kString || attribute.value.bytes.empty()) continue;
     for (size_t i = 0; i < best; ++i) {
       if (attribute.key != kHostKeys[i]) continue;
       best = i;
-      host_name = attribute.value.bytes;
+      host = attribute.value.bytes;
     }
   }
+  return host;
+}
+
+void read_resource_names(std::string_view entry, std::string_view& service_name, std::string_view& host_name) {
+  Resource resource;
+  read_resource(entry, resource);
+  service_name = resource.service_name;
+  host_name = host_name_of(resource);
 }
 
 }  // namespace clew::model

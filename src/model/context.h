@@ -15,7 +15,9 @@ namespace clew::model {
 bool read_resource(std::string_view entry, Resource& out);  // false: malformed somewhere
 bool read_scope(std::string_view entry, Scope& out);
 
-// Only the two names that every span needs; see Dictionary::host_name for the order of keys.
+// Where the resource's clock ticks; "" when nothing says so. Dictionary::host_name has the order of keys.
+std::string_view host_name_of(const Resource& resource);
+// Only the two names that every span needs.
 void read_resource_names(std::string_view entry, std::string_view& service_name, std::string_view& host_name);
 
 }  // namespace clew::model

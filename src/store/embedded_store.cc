@@ -130,8 +130,8 @@ Status EmbeddedStore::load() {
   for (const std::string& file : files) {
     const auto number = number_of(file);
     if (number) highest = std::max(highest, *number);
-    const bool orphan = number && (have_manifest ? believed && std::find(named.begin(), named.end(), *number) == named.end()
-                                                 : true);
+    // Without a manifest to believe nothing is thrown away: what is there twice, readers drop.
+    const bool orphan = number && believed && std::find(named.begin(), named.end(), *number) == named.end();
     if (file.ends_with(".tmp") || orphan) {
       CLEW_TRY(disk_.remove(options_.directory + "/" + file));
       continue;
@@ -415,10 +415,8 @@ Result<bool> EmbeddedStore::step_merge() {
   }
   std::vector<uint64_t> old;
   for (const auto& input : merge->inputs()) old.push_back(input->number());
-  if (Status status = change_manifest({merge->number()}, old); !status.ok()) {
-    (*segment)->remove_when_unused();
-    return status.error();
-  }
+  // When it fails, either manifest may be on the disk: the files of both stay, and the next start drops what is not named.
+  CLEW_TRY(change_manifest({merge->number()}, old));
   replace(merge->inputs(), {*segment}, {});
   for (const auto& input : merge->inputs()) input->remove_when_unused();
   MutexLock inner(mutex_);
