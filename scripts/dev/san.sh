@@ -5,8 +5,8 @@
 # usage: ./dev san [asan|tsan] [LAYER...]
 asan_layers=(otlp wal store cluster api)
 tsan_layers=(os wal sim store cluster)
-# The crash matrices run on one simulated thread: minutes under TSan, and nothing for it to see.
-tsan_skipped='-WalCrash*:*power_cut*'
+# The crash matrices and the flood run on one simulated thread: minutes under TSan, and nothing for it to see.
+tsan_skipped='-WalCrash*:*power_cut*:*memory_stays_below*'
 
 san_run() {  # PRESET GTEST-FILTER LAYER...
   local preset=$1 filter=$2 layer program failed=0

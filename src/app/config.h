@@ -22,7 +22,7 @@ namespace clew::app {
 struct Config {
   api::ServerOptions servers;
   cluster::NodeOptions node;
-  uint32_t loops = 0;  // 0: one per core
+  uint32_t loops = 0;  // 0: one per two cores
   std::string log_level = "info";
 };
 

@@ -125,7 +125,7 @@ void describe(Config& config, Visitor& visit) {
   visit.tokens("bearer_tokens", servers.otlp_http.auth.bearer_tokens, "list of {token, tenant}; none: everybody may, tenants by X-Scope-OrgID");
   visit.end();
 
-  visit.field("loops", config.loops, Unit::kPlain, "event loops; 0: one per core");
+  visit.field("loops", config.loops, Unit::kPlain, "event loops; 0: one per two cores (sealing, queries and the disk have the others)");
   visit.field("shards", node.shards, Unit::kPlain, "of a new data directory, which keeps its number; 0: one per loop");
   visit.begin("log", "");
   visit.field("level", config.log_level, Unit::kPlain, "trace, debug, info, warn, error");

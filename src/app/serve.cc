@@ -137,7 +137,7 @@ class Process {
   explicit Process(Config config) : config_(std::move(config)) {}
 
   Status start(Events& events) {
-    const uint32_t count = config_.loops != 0 ? config_.loops : std::max(1u, std::thread::hardware_concurrency());
+    const uint32_t count = config_.loops != 0 ? config_.loops : std::max(1u, (std::thread::hardware_concurrency() + 1) / 2);
     workers_ = std::make_unique<os::Workers>();
     for (uint32_t i = 0; i < count; ++i) loops_.push_back(std::make_unique<os::OsLoop>("loop-" + std::to_string(i), *workers_));
     disk_ = std::make_unique<os::OsDisk>();

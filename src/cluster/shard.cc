@@ -14,13 +14,14 @@ constexpr int64_t kRetryFullDiskNs = 2'000'000'000;
 constexpr int64_t kSettleNs = 3'000'000'000;      // quiet this long with nothing open: give spare space back
 constexpr int64_t kWaitForRoomNs = 3'000'000'000;
 constexpr int64_t kLookForRoomNs = 2'000'000;
+constexpr uint64_t kRequestOverhead = 65'536;     // in the log beside a request's own bytes: dictionary additions, headers
 // Percent of a shard's memory limit. From kSealShare on, what is decided is sealed at once; when nothing is decided, the
 // oldest traces are spilled. From kWaitShare on, requests wait (and are refused when it lasts): the sealer gets the cores.
 constexpr uint64_t kSealShare = 60;
+constexpr uint64_t kUrgentShare = 85;
 constexpr uint64_t kWaitShare = 90;
 // What the setting has to cover beside open rows and their tables: batches being sealed, log buffers, requests.
 constexpr uint64_t kRowsShare = 65;
-constexpr uint64_t kRequestOverhead = 65'536;     // in the log beside a request's own bytes: dictionary additions, headers
 
 Error exhausted(std::string what) { return Error{Code::kResourceExhausted, std::move(what)}; }
 
@@ -282,14 +283,20 @@ void Shard::collect_due(int64_t now) {
   while (trace::OpenTrace* open = traces_.due(now, why)) push_pending(*open, why, now, false);
 }
 
-// Takes the traces that have been silent longest until what stays is well below the limit.
+// Takes the traces that have been silent longest until what stays is well below the limit. A spilled trace is written twice
+// and read once more, so one that will be decided in a moment is left alone: meanwhile requests wait. One that still
+// has long to go is taken only when requests would wait for it.
 void Shard::relieve_memory() {
   uint64_t bytes = 0;
   const uint64_t enough = memory_limit_ / 4;
-  const int64_t due_now = ports_.loop->clock().mono_ns() - options_.seal_delay_ns;
+  const int64_t now = ports_.loop->clock().mono_ns();
+  const int64_t due_now = now - options_.seal_delay_ns;
+  const bool urgent = memory_bytes() * 100 > memory_limit_ * kUrgentShare;
   while (bytes < enough) {
     trace::OpenTrace* open = traces_.oldest();
     if (open == nullptr) break;
+    const int64_t until_due = options_.lifecycle.quiet_period_ns - (now - open->last_ns);
+    if (open->state == model::TraceState::kActive && (!urgent || until_due < kWaitForRoomNs)) break;
     bytes += open->bytes + open->rows * sizeof(store::RowRecord);
     traces_.begin_seal(*open, trace::Seal::kPart);
     push_pending(*open, trace::Due::kSpill, due_now, true);

@@ -7,6 +7,14 @@
 
 namespace clew::store {
 
+void ValueCodes::grow() {
+  std::vector<Slot> before(slots_.size() * 2);
+  before.swap(slots_);
+  for (const Slot& slot : before) {
+    if (slot.code != 0) place(slot);
+  }
+}
+
 void PostingBuilder::finish(uint32_t blocks, std::string& out) const {
   const size_t codes = spans_.size();
   std::vector<uint32_t> counts(codes, 0), starts(codes + 1, 0);

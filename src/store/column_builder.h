@@ -41,9 +41,50 @@ class PostingBuilder {
   std::vector<Pair> pairs_;  // blocks ascend
 };
 
+// Which code a column's value has. Every value of every span asks, so one small table a column with keys and codes side
+// by side: a question costs one cache line. Values come from strangers, so the hash is seeded.
+class ValueCodes {
+ public:
+  explicit ValueCodes(uint64_t seed) : seed_(seed), slots_(16) {}
+  // 0: it has none.
+  uint32_t find(uint64_t value) const {
+    for (size_t i = home(value);; i = (i + 1) & (slots_.size() - 1)) {
+      if (slots_[i].code == 0 || slots_[i].value == value) return slots_[i].code;
+    }
+  }
+  void add(uint64_t value, uint32_t code) {  // absent so far; code > 0
+    if (++size_ * 2 > slots_.size()) grow();
+    place({value, code});
+  }
+
+ private:
+  struct Slot {
+    uint64_t value = 0;
+    uint32_t code = 0;
+  };
+  size_t home(uint64_t value) const {
+    uint64_t x = (value ^ seed_) * 0x9e3779b97f4a7c15ull;
+    x = (x ^ (x >> 32)) * 0xd6e8feb86659fd93ull;
+    return (x >> 32) & (slots_.size() - 1);
+  }
+  void place(Slot slot) {
+    size_t i = home(slot.value);
+    while (slots_[i].code != 0) i = (i + 1) & (slots_.size() - 1);
+    slots_[i] = slot;
+  }
+  void grow();
+
+  uint64_t seed_;
+  size_t size_ = 0;
+  std::vector<Slot> slots_;
+};
+
 class ColumnBuilder {
  public:
+  explicit ColumnBuilder(uint64_t seed) : value_codes(seed) { column.values.resize(1); }
+
   Column column;
+  ValueCodes value_codes;
   PostingBuilder postings;
 
   bool empty() const { return codes_.empty() && lengths_.empty(); }

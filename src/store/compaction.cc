@@ -92,12 +92,14 @@ Result<std::unique_ptr<Merge>> Merge::start(const SegmentEnvironment& environmen
 }
 
 Result<bool> Merge::step(uint32_t spans) {
+  if (finished_) return true;
   uint32_t left = spans;
   while (left > 0) {
     bool any = false;
     for (size_t i = 0; i < inputs_.size(); ++i) any |= next_[i] < inputs_[i]->info().traces;
     if (!any) {
       CLEW_TRY(file_->finish());
+      finished_ = true;
       return true;
     }
     CLEW_TRY(copy_trace(left));

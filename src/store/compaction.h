@@ -54,6 +54,7 @@ class Merge {
   // Copies about `spans` spans; true when all are written and durable. Traces that cannot be read any more are left out
   // (and were reported).
   Result<bool> step(uint32_t spans);
+  bool finished() const { return finished_; }  // step() said true; it goes on saying so
   const std::vector<std::shared_ptr<const Segment>>& inputs() const { return inputs_; }
   uint64_t number() const { return number_; }
 
@@ -66,6 +67,7 @@ class Merge {
   std::vector<std::shared_ptr<const Segment::Page>> pages_;   // per input, the page of the next trace
   std::unique_ptr<SegmentFile> file_;
   uint64_t number_ = 0;
+  bool finished_ = false;
   std::vector<std::shared_ptr<const SegmentNames>> keep_;     // dictionaries live as long as the writer
 };
 

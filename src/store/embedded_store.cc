@@ -58,14 +58,35 @@ int64_t arrival_ns(uint64_t hlc) { return static_cast<int64_t>(hlc >> 16) * 1'00
 
 class PreparedSegments final : public Prepared {
  public:
+  explicit PreparedSegments(std::shared_ptr<std::atomic<int>> unpublished) : unpublished_(std::move(unpublished)) {
+    unpublished_->fetch_add(1);
+  }
+  ~PreparedSegments() override { unpublished_->fetch_sub(1); }
+
   std::vector<std::shared_ptr<const Segment>> segments;
-  std::vector<model::TraceKey> split;
+  std::vector<model::TraceKey> split;   // traces that other segments hold parts of, ascending
+  std::vector<SplitTrace> known;        // the same with their parts, as of `generation`
+  uint64_t generation = 0;
   uint64_t bytes() const override {
     uint64_t sum = 0;
     for (const auto& segment : segments) sum += segment->file_bytes();
     return sum;
   }
+
+ private:
+  const std::shared_ptr<std::atomic<int>> unpublished_;
 };
+
+std::vector<SplitTrace> make_splits(const std::vector<std::shared_ptr<const Segment>>& segments,
+                                    const std::vector<model::TraceKey>& keys) {
+  std::vector<SplitTrace> out;
+  if (keys.empty()) return out;
+  const SegmentView plain(segments, {});
+  for (const model::TraceKey& key : keys) {
+    if (auto made = make_split(key, plain.find_parts(key))) out.push_back(std::move(*made));
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -109,8 +130,8 @@ Status EmbeddedStore::load() {
   for (const std::string& file : files) {
     const auto number = number_of(file);
     if (number) highest = std::max(highest, *number);
-    const bool orphan = number && (have_manifest ? believed && std::find(named.begin(), named.end(), *number) == named.end()
-                                                 : true);
+    // Without a manifest to believe nothing is thrown away: what is there twice, readers drop.
+    const bool orphan = number && believed && std::find(named.begin(), named.end(), *number) == named.end();
     if (file.ends_with(".tmp") || orphan) {
       CLEW_TRY(disk_.remove(options_.directory + "/" + file));
       continue;
@@ -161,17 +182,13 @@ Status EmbeddedStore::load() {
       }
     }
   }
-  MutexLock lock(mutex_);
-  next_number_ = highest + 1;
-  segments_ = segments;
-  SegmentView plain(segments, {});
   std::sort(split.begin(), split.end());
   split.erase(std::unique(split.begin(), split.end()), split.end());
-  std::vector<SplitTrace> known;
-  for (const model::TraceKey& key : split) {
-    if (auto made = make_split(key, plain.find_parts(key))) known.push_back(std::move(*made));
-  }
-  view_ = std::make_shared<const SegmentView>(segments_, std::move(known));
+  auto view = std::make_shared<const SegmentView>(segments, make_splits(segments, split));
+  MutexLock lock(mutex_);
+  next_number_ = highest + 1;
+  segments_ = std::move(segments);
+  view_ = std::move(view);
   return {};
 }
 
@@ -191,7 +208,7 @@ Status EmbeddedStore::change_manifest(const std::vector<uint64_t>& add, const st
 }
 
 Result<std::unique_ptr<Prepared>> EmbeddedStore::prepare(std::span<const SealTrace> traces) {
-  auto prepared = std::make_unique<PreparedSegments>();
+  auto prepared = std::make_unique<PreparedSegments>(unpublished_);
   std::vector<uint64_t> numbers;
   const auto give_up = [&](Status status) -> Status {
     for (const auto& segment : prepared->segments) segment->remove_when_unused();
@@ -219,12 +236,12 @@ Result<std::unique_ptr<Prepared>> EmbeddedStore::prepare(std::span<const SealTra
   }
   if (Status status = change_manifest(numbers, {}); !status.ok()) return give_up(std::move(status));
   // Which traces have a part already: first parts only where a replay may have brought them twice.
-  const auto now = std::static_pointer_cast<const SegmentView>(view());
+  const Snapshot now = snapshot();
   for (const SealTrace& trace : traces) {
     const bool later = trace.verdicts.empty() || trace.verdicts.front().version > 1;
     const uint64_t arrival = trace.summary.first_arrival_hlc;
     const uint64_t hash = key_hash(trace.key);
-    for (const auto& segment : now->segments()) {
+    for (const auto& segment : now.segments) {
       const SegmentInfo& info = segment->info();
       if (!later && (arrival < info.min_first_hlc || arrival > info.max_first_hlc)) continue;
       if (!segment->may_contain(hash)) continue;
@@ -232,12 +249,35 @@ Result<std::unique_ptr<Prepared>> EmbeddedStore::prepare(std::span<const SealTra
       break;
     }
   }
+  std::vector<SegmentPtr> all = now.segments;
+  all.insert(all.end(), prepared->segments.begin(), prepared->segments.end());
+  prepared->known = make_splits(all, prepared->split);
+  prepared->generation = now.generation;
   return std::unique_ptr<Prepared>(std::move(prepared));
 }
 
 void EmbeddedStore::publish(std::unique_ptr<Prepared> batch) {
   auto& prepared = static_cast<PreparedSegments&>(*batch);
+  {
+    MutexLock lock(mutex_);
+    if (generation_ == prepared.generation) {
+      std::vector<SplitTrace> known = std::move(prepared.known);
+      for (const SplitTrace& trace : view_->split()) {
+        if (!std::binary_search(prepared.split.begin(), prepared.split.end(), trace.key)) known.push_back(trace);
+      }
+      segments_.insert(segments_.end(), prepared.segments.begin(), prepared.segments.end());
+      view_ = std::make_shared<const SegmentView>(segments_, std::move(known));
+      ++generation_;
+      return;
+    }
+  }
+  // Segments expired, or another batch was published, between prepare and now: look again.
   replace({}, prepared.segments, prepared.split);
+}
+
+EmbeddedStore::Snapshot EmbeddedStore::snapshot() const {
+  MutexLock lock(mutex_);
+  return {segments_, view_, generation_};
 }
 
 void EmbeddedStore::replace(const std::vector<SegmentPtr>& remove, const std::vector<SegmentPtr>& add,
@@ -245,27 +285,32 @@ void EmbeddedStore::replace(const std::vector<SegmentPtr>& remove, const std::ve
   const auto gone = [&](const Segment* segment) {
     return std::any_of(remove.begin(), remove.end(), [&](const SegmentPtr& r) { return r.get() == segment; });
   };
-  MutexLock lock(mutex_);
-  std::erase_if(segments_, [&](const SegmentPtr& segment) { return gone(segment.get()); });
-  segments_.insert(segments_.end(), add.begin(), add.end());
-  std::vector<SplitTrace> known;
-  std::vector<model::TraceKey> again = split;
-  for (const SplitTrace& trace : view_->split()) {
-    const bool touched =
-        std::any_of(trace.parts.begin(), trace.parts.end(), [&](const auto& part) { return gone(part.segment.get()); });
-    if (touched) {
-      again.push_back(trace.key);
-    } else if (!std::binary_search(split.begin(), split.end(), trace.key)) {
-      known.push_back(trace);
+  for (;;) {
+    Snapshot now = snapshot();
+    std::erase_if(now.segments, [&](const SegmentPtr& segment) { return gone(segment.get()); });
+    now.segments.insert(now.segments.end(), add.begin(), add.end());
+    std::vector<SplitTrace> known;
+    std::vector<model::TraceKey> again = split;
+    for (const SplitTrace& trace : now.view->split()) {
+      const bool touched =
+          std::any_of(trace.parts.begin(), trace.parts.end(), [&](const auto& part) { return gone(part.segment.get()); });
+      if (touched) {
+        again.push_back(trace.key);
+      } else if (!std::binary_search(split.begin(), split.end(), trace.key)) {
+        known.push_back(trace);
+      }
     }
+    std::sort(again.begin(), again.end());
+    again.erase(std::unique(again.begin(), again.end()), again.end());
+    for (SplitTrace& made : make_splits(now.segments, again)) known.push_back(std::move(made));
+    auto view = std::make_shared<const SegmentView>(now.segments, std::move(known));
+    MutexLock lock(mutex_);
+    if (generation_ != now.generation) continue;
+    segments_ = std::move(now.segments);
+    view_ = std::move(view);
+    ++generation_;
+    return;
   }
-  std::sort(again.begin(), again.end());
-  again.erase(std::unique(again.begin(), again.end()), again.end());
-  const SegmentView plain(segments_, {});
-  for (const model::TraceKey& key : again) {
-    if (auto made = make_split(key, plain.find_parts(key))) known.push_back(std::move(*made));
-  }
-  view_ = std::make_shared<const SegmentView>(segments_, std::move(known));
 }
 
 std::shared_ptr<const View> EmbeddedStore::view() const {
@@ -329,35 +374,49 @@ Result<bool> EmbeddedStore::expire(int64_t wall_now_ns) {
   return false;
 }
 
-Result<bool> EmbeddedStore::step_merge() {
-  MutexLock lock(merge_mutex_);
-  if (merge_ == nullptr) {
-    std::vector<SegmentPtr> segments;
-    {
-      MutexLock inner(mutex_);
-      segments = segments_;
-    }
+Result<bool> EmbeddedStore::start_merge() {
+  std::vector<SegmentPtr> segments = snapshot().segments;
+  for (;;) {
+    std::erase_if(segments, [&](const SegmentPtr& segment) { return unmergeable_.contains(segment->number()); });
     auto inputs = choose_merge(segments, options_.max_segment_spans);
     if (inputs.empty()) return false;
+    // One that cannot be read (it was reported) stays as it is and out of the way of the others.
+    bool readable = true;
+    for (const SegmentPtr& input : inputs) {
+      const auto names = input->names();
+      if (names.ok()) continue;
+      if (names.error().code != Code::kDataLoss) return names.error();
+      unmergeable_.insert(input->number());
+      readable = false;
+    }
+    if (!readable) continue;
     const uint64_t number = take_number();
     CLEW_ASSIGN(merge_, Merge::start(environment_, std::move(inputs), options_.directory, name_of(number), number));
     return true;
   }
+}
+
+Result<bool> EmbeddedStore::step_merge() {
+  MutexLock lock(merge_mutex_);
+  if (merge_ == nullptr) return start_merge();
+  if (merge_->finished() && unpublished_->load() != 0) return false;
   const auto done = merge_->step(options_.step_spans);
   if (!done.ok()) {
     merge_.reset();
     return done.error();
   }
   if (!*done) return true;
+  if (unpublished_->load() != 0) return false;  // the next step swaps
   const std::unique_ptr<Merge> merge = std::move(merge_);
   auto segment = Segment::open(environment_, path_of(merge->number()), merge->number());
-  if (!segment.ok()) return segment.error();
+  if (!segment.ok()) {
+    (void)disk_.remove(path_of(merge->number())).ok();
+    return segment.error();
+  }
   std::vector<uint64_t> old;
   for (const auto& input : merge->inputs()) old.push_back(input->number());
-  if (Status status = change_manifest({merge->number()}, old); !status.ok()) {
-    (*segment)->remove_when_unused();
-    return status.error();
-  }
+  // When it fails, either manifest may be on the disk: the files of both stay, and the next start drops what is not named.
+  CLEW_TRY(change_manifest({merge->number()}, old));
   replace(merge->inputs(), {*segment}, {});
   for (const auto& input : merge->inputs()) input->remove_when_unused();
   MutexLock inner(mutex_);

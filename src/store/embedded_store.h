@@ -8,10 +8,12 @@
 // anywhere. One mutex guards the list of segments and is never held over I/O, but for the manifest's, which has its own.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -53,9 +55,17 @@ class EmbeddedStore final : public SpanStore {
   uint64_t take_number();
   // In the manifest `add` appear and `remove` go, in one atomic step.
   Status change_manifest(const std::vector<uint64_t>& add, const std::vector<uint64_t>& remove);
-  // The same for readers. `split`: what the added segments share with others, found at some earlier time.
+  // The same for readers. `split`: what the added segments share with others, found at some earlier time. Reads pages,
+  // never under mutex_: when something else was published meanwhile, it does so again.
   void replace(const std::vector<SegmentPtr>& remove, const std::vector<SegmentPtr>& add,
                const std::vector<model::TraceKey>& split);
+  struct Snapshot {
+    std::vector<SegmentPtr> segments;
+    std::shared_ptr<const SegmentView> view;
+    uint64_t generation = 0;
+  };
+  Snapshot snapshot() const;
+  Result<bool> start_merge() REQUIRES(merge_mutex_);
   Result<bool> expire(int64_t wall_now_ns);
   Result<bool> step_merge();
 
@@ -70,11 +80,16 @@ class EmbeddedStore final : public SpanStore {
   mutable Mutex mutex_;
   std::vector<SegmentPtr> segments_ GUARDED_BY(mutex_);
   std::shared_ptr<const SegmentView> view_ GUARDED_BY(mutex_);
+  uint64_t generation_ GUARDED_BY(mutex_) = 0;  // counts changes of segments_ and view_
   uint64_t next_number_ GUARDED_BY(mutex_) = 1;
   uint64_t compactions_ GUARDED_BY(mutex_) = 0, expired_ GUARDED_BY(mutex_) = 0;
 
   Mutex merge_mutex_;  // one merge at a time, whoever calls maintain
   std::unique_ptr<Merge> merge_ GUARDED_BY(merge_mutex_);
+  std::set<uint64_t> unmergeable_ GUARDED_BY(merge_mutex_);  // segments whose names cannot be read
+  // Batches that are prepared and not published. shared: a batch may outlive the store. A merge waits with its swap until
+  // there is none, so that publish() finds the store as prepare() saw it and has nothing to read.
+  const std::shared_ptr<std::atomic<int>> unpublished_ = std::make_shared<std::atomic<int>>(0);
 };
 
 }  // namespace clew::store

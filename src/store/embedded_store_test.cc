@@ -271,6 +271,72 @@ TEST(EmbeddedStore, noCrashInPrepareOrCompactionLosesOrDoublesATrace) {
   }
 }
 
+// A disk that says it has synced and has not: what a store without syncs would run on.
+class ForgetfulDisk final : public env::Disk {
+ public:
+  explicit ForgetfulDisk(sim::SimDisk& disk) : disk_(disk) {}
+  Result<std::unique_ptr<env::File>> open(const std::string& path, env::OpenOptions options) override {
+    CLEW_ASSIGN(auto file, disk_.open(path, options));
+    return std::unique_ptr<env::File>(std::make_unique<ForgetfulFile>(std::move(file)));
+  }
+  Status rename(const std::string& from, const std::string& to) override { return disk_.rename(from, to); }
+  Status remove(const std::string& path) override { return disk_.remove(path); }
+  Status make_dirs(const std::string& path) override { return disk_.make_dirs(path); }
+  Status sync_dir(const std::string& path) override { return disk_.sync_dir(path); }
+  Result<std::vector<std::string>> list(const std::string& path) override { return disk_.list(path); }
+  Result<env::DiskSpace> space(const std::string& path) override { return disk_.space(path); }
+  Result<std::unique_ptr<env::File>> lock_dir(const std::string& path) override { return disk_.lock_dir(path); }
+
+ private:
+  class ForgetfulFile final : public env::File {
+   public:
+    explicit ForgetfulFile(std::unique_ptr<env::File> file) : file_(std::move(file)) {}
+    Result<size_t> read_at(uint64_t offset, char* out, size_t size) const override {
+      return file_->read_at(offset, out, size);
+    }
+    Status write_at(uint64_t offset, std::string_view bytes) override { return file_->write_at(offset, bytes); }
+    Status sync() override { return {}; }
+    Status preallocate(uint64_t size) override { return file_->preallocate(size); }
+    Status truncate(uint64_t size) override { return file_->truncate(size); }
+    Result<uint64_t> size() const override { return file_->size(); }
+    void submit_write(env::Loop& loop, uint64_t offset, std::string_view bytes, bool,
+                      UniqueFunction<void(Status)> done) override {
+      file_->submit_write(loop, offset, bytes, false, std::move(done));
+    }
+
+   private:
+    std::unique_ptr<env::File> file_;
+  };
+  sim::SimDisk& disk_;
+};
+
+// Whether a batch that prepare() called durable is whole after the power went, for some of many ways to lose writes.
+bool survives_power_loss(bool forgetful) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    sim::SimDisk disk;
+    ForgetfulDisk forgets(disk);
+    TraceWorld world(25);
+    for (int i = 0; i < 20; ++i) world.add_trace();
+    {
+      auto store = open_store(forgetful ? static_cast<env::Disk&>(forgets) : disk);
+      if (!store->prepare(world.seal_all()).ok()) return false;
+    }
+    disk.crash_and_restart(seed);
+    auto store = EmbeddedStore::open(disk, options_for_tests(), nullptr);
+    if (!store.ok() || (*store)->stats().traces != world.traces().size()) return false;
+    for (const TestTrace& trace : world.traces()) {
+      model::TraceData got;
+      if (!(*store)->view()->read(trace.key, got).ok() || got.spans.size() != trace.spans.size()) return false;
+    }
+  }
+  return true;
+}
+
+TEST(EmbeddedStore, whatIsPreparedSurvivesPowerLossAndWithoutSyncsItWouldNot) {
+  EXPECT_TRUE(survives_power_loss(false));
+  EXPECT_FALSE(survives_power_loss(true)) << "this test cannot tell a store that syncs from one that does not";
+}
+
 TEST(EmbeddedStore, aFullDiskRefusesAndLeavesNothingBehind) {
   sim::SimDisk disk;
   TraceWorld world(31);
@@ -329,6 +395,85 @@ TEST(EmbeddedStore, aFlippedByteAnywhereNeitherCrashesNorInvents) {
     disk.flip(path, offset, 0x10);
   }
   EXPECT_GT(damaged, 300u);
+}
+
+// Where a section of the segment starts, by the table that the footer names.
+uint64_t section_offset(const std::string& file, Section id) {
+  ByteReader footer(std::string_view(file).substr(file.size() - kFooterBytes));
+  const auto table = footer.fixed<uint64_t>();
+  const auto count = footer.fixed<uint32_t>();
+  ByteReader entries(std::string_view(file).substr(table, count * kSectionEntryBytes));
+  for (uint32_t i = 0; i < count; ++i) {
+    const auto section = entries.fixed<uint16_t>();
+    entries.skip(2);
+    const auto offset = entries.fixed<uint64_t>();
+    entries.skip(12);
+    if (section == static_cast<uint16_t>(id)) return offset;
+  }
+  ADD_FAILURE() << "no section " << static_cast<int>(id);
+  return 0;
+}
+
+TEST(EmbeddedStore, aSegmentWithDamagedNamesDoesNotKeepTheOthersFromCompaction) {
+  sim::SimDisk disk;
+  TraceWorld world(45);
+  {
+    auto store = open_store(disk);
+    for (size_t i = 0; i < 2 * kMergeWidth; ++i) {
+      seal(*store, TraceWorld::seal({&world.add_trace(), &world.add_trace(), &world.add_trace()}));
+    }
+  }
+  const std::string path = "/data/seg-0000000001.clew";
+  disk.flip(path, section_offset(disk.content(path), Section::kNames), 0x10);
+  auto store = open_store(disk);
+  ASSERT_NE(store, nullptr);
+  for (bool more = true; more;) {
+    const auto step = store->maintain(0);
+    ASSERT_TRUE(step.ok()) << step.status().to_string();
+    more = *step;
+  }
+  EXPECT_GE(store->stats().compactions, 1u);
+  EXPECT_EQ(store->stats().damaged_blocks, 1u) << "the damaged one was not among those to merge";
+  for (size_t i = 3; i < world.traces().size(); ++i) expect_trace(*store->view(), {&world.traces()[i]});
+}
+
+TEST(EmbeddedStore, aMergeThatEndsBetweenPrepareAndPublishWaitsForThePublish) {
+  sim::SimDisk disk;
+  TraceWorld world(46);
+  auto store = open_store(disk);
+  for (size_t i = 0; i < 2 * kMergeWidth; ++i) seal(*store, TraceWorld::seal({&world.add_trace()}));
+  TestTrace& first = world.traces()[0];
+  TestTrace& late = world.add_late_part(first);
+  auto prepared = store->prepare(TraceWorld::seal({&late}));
+  ASSERT_TRUE(prepared.ok());
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(store->maintain(0).ok());
+  EXPECT_EQ(store->stats().compactions, 0u);
+  store->publish(std::move(*prepared));
+  expect_trace(*store->view(), {&first, &late});
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(store->maintain(0).ok());
+  EXPECT_GE(store->stats().compactions, 1u);
+  expect_trace(*store->view(), {&first, &late});
+}
+
+TEST(EmbeddedStore, aFlipInEachRegionIsSeenWhereItMatters) {
+  for (const Section region : {Section::kInfo, Section::kBlocks, Section::kPages, Section::kOrder, Section::kTenants,
+                               Section::kNames, Section::kSchema, Section::kPostings, Section::kKeyFilter}) {
+    SCOPED_TRACE(static_cast<int>(region));
+    sim::SimDisk disk;
+    TraceWorld world(47);
+    for (int i = 0; i < 40; ++i) world.add_trace();
+    seal(*open_store(disk), world.seal_all());
+    const std::string path = "/data/seg-0000000001.clew";
+    disk.flip(path, section_offset(disk.content(path), region), 0x10);
+    std::vector<std::string> reports;
+    auto store = open_store(disk, options_for_tests(), &reports);
+    ASSERT_NE(store, nullptr);
+    model::TraceData got;
+    (void)store->view()->read(world.traces()[0].key, got).ok();
+    EXPECT_EQ(store->stats().damaged_blocks, 1u);
+    EXPECT_EQ(reports.size(), 1u);
+    EXPECT_TRUE(got.spans.empty());
+  }
 }
 
 TEST(EmbeddedStore, retentionByAgeAndBytesDropsTheOldestArrivals) {

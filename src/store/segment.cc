@@ -265,11 +265,12 @@ Status Segment::read_verdicts_of(const Page& page, uint32_t index, std::span<con
                                  std::vector<model::Verdict>& out) const {
   CLEW_ASSIGN(const auto bytes, read_piece(page.entry->verdicts, true, true));
   ByteReader reader(*bytes);
+  const int64_t base_ns = reader.zigzag_varint();
   for (uint32_t i = 0; i < index; ++i) {
     // The ids of other traces are not at hand, so indexes are stepped over, not looked up.
     if (!skip_verdicts(reader)) return damaged(page.entry->verdicts.offset, "a verdict cannot be read");
   }
-  if (!read_verdicts(reader, ids, page.view.start_ns(index), out)) {
+  if (!read_verdicts(reader, ids, base_ns, out)) {
     return damaged(page.entry->verdicts.offset, "a verdict cannot be read");
   }
   return {};
@@ -289,7 +290,7 @@ model::TraceSummary Segment::summary(const SegmentNames& names, const Page& page
   s.root_name = names.string(static_cast<uint32_t>(view.at(kTraceRootName, index)));
   s.start_ns = view.start_ns(index);
   s.end_ns = static_cast<int64_t>(static_cast<uint64_t>(s.start_ns) + view.at(kTraceDuration, index));
-  s.span_count = static_cast<uint32_t>(view.at(kTraceSpanCount, index));
+  s.span_count = static_cast<uint32_t>(view.at(kTraceSpanCount, index) + view.at(kTraceSpans, index));
   s.error_count = static_cast<uint32_t>(view.at(kTraceErrors, index));
   s.orphan_count = static_cast<uint32_t>(view.at(kTraceOrphans, index));
   s.service_count = static_cast<uint32_t>(view.at(kTraceServices, index));

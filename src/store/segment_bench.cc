@@ -38,8 +38,11 @@ class Shop {
   size_t spans() const { return spans_; }
 
  private:
-  // Digits of a fixed number are cut out: texts with three and more become templates, as the decoder makes them.
-  void text(TestAttributes& to, const char* key, const std::string& value) { to.emplace_back(key, value); }
+  // Values that repeat have a code, those that do not (`keep` false) become templates, as the decoder makes them.
+  void text(TestAttributes& to, const char* key, const std::string& value, bool keep = true) {
+    if (keep) dictionary_.intern(model::EntryKind::kString, value);
+    to.emplace_back(key, value);
+  }
   std::string digits(int n) {
     std::string out;
     for (int i = 0; i < n; ++i) out.push_back(static_cast<char>('0' + random_.below(10)));
@@ -87,17 +90,17 @@ class Shop {
         text(a, "http.method", method);
         text(a, "http.route", "/api/v1/" + thing + "/{id}");
         number(a, "http.status_code", status);
-        text(a, "http.target", "/api/v1/" + thing + "/" + digits(8));
+        text(a, "http.target", "/api/v1/" + thing + "/" + digits(8), false);
         text(a, "net.peer.name", service + ".prod.svc.cluster.local");
         number(a, "net.peer.port", 30000 + random_.below(20000));
         text(a, "http.flavor", "1.1");
-        text(a, "user.id", "user-" + digits(6));
+        text(a, "user.id", "user-" + digits(6), false);
         number(a, "thread.id", random_.below(64));
       } else if (kind < 5) {
         row.kind = 3;
         row.name = "HTTP " + method;
         text(a, "http.method", method);
-        text(a, "http.url", "http://" + service + ".prod.svc/api/v1/" + thing + "/" + digits(8));
+        text(a, "http.url", "http://" + service + ".prod.svc/api/v1/" + thing + "/" + digits(8), false);
         number(a, "http.status_code", status);
         text(a, "peer.service", service);
         number(a, "http.response_content_length", random_.below(65536));
@@ -113,7 +116,7 @@ class Shop {
       } else {
         row.name = "process_" + thing;
         text(a, "code.function", "handle" + thing);
-        text(a, "app.tenant", "tenant-" + digits(3));
+        text(a, "app.tenant", "tenant-" + digits(3), false);
         number(a, "app.items", random_.below(50));
         number(a, "thread.id", random_.below(64));
       }

@@ -235,15 +235,15 @@ Status TraceRows::append_block(uint32_t number, uint32_t low, uint32_t high) {
     if (i < low) ++before[codes[i]];
   }
   for (uint32_t i = 0; i < low; ++i) foreign += view.parents.at(i) == 0;
+  std::vector<uint32_t> ranks(names_->columns().size(), 0);
+  for (uint32_t o = 0; o < before.size(); ++o) {
+    if (before[o] == 0) continue;
+    for (const uint32_t c : names_->columns_of(o)) ranks[c] += before[o];
+  }
   std::vector<OpenColumn> open;
   const auto cursor_of = [&](uint32_t column) -> ColumnCursor* {
     for (OpenColumn& known : open) {
       if (known.number == column) return &known.cursor;
-    }
-    uint64_t rank = 0;
-    for (uint32_t o = 0; o < before.size(); ++o) {
-      if (before[o] == 0) continue;
-      for (const uint32_t c : names_->columns_of(o)) rank += c == column ? before[o] : 0;
     }
     const Column& meaning = names_->columns()[column];
     if (entry.heap.size != 0 && heap == nullptr && column_class(meaning.type) != ColumnClass::kNumber) {
@@ -254,7 +254,7 @@ Status TraceRows::append_block(uint32_t number, uint32_t low, uint32_t high) {
     open.push_back({column, {}});
     ColumnCursor& cursor = open.back().cursor;
     cursor.use_dictionary(names_->dictionary());
-    return cursor.open(meaning, view.column(column), rank, heap ? std::string_view(*heap) : std::string_view())
+    return cursor.open(meaning, view.column(column), ranks[column], heap ? std::string_view(*heap) : std::string_view())
                ? &cursor
                : nullptr;
   };

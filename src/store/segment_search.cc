@@ -251,6 +251,7 @@ bool SegmentSearch::visit(Page& page, uint64_t most) {
     if (entry.oldest_ns >= query_.to_ns || entry.oldest_ns > query_.after.start_ns) continue;
     const auto bytes = segment_.order_chunk(entry);
     // Without its order the chunk's traces are still in their blocks.
+    if (bytes.ok() && !order_chunk_may_fit(**bytes, entry.entries, query_.states, plan_.min_bucket())) continue;
     if (!bytes.ok() || !read_order_chunk(**bytes, entry.entries, traces)) return false;
     for (const OrderedTrace& trace : traces) {
       if (trace.start_ns < query_.from_ns || !page.open_to(trace.start_ns)) return true;

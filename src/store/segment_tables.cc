@@ -34,7 +34,7 @@ void TracePageBuilder::add(const TraceRow& row, const model::TraceSummary& summa
   }
   put(kTraceRootService, row.root_service);
   put(kTraceRootName, row.root_name);
-  put(kTraceSpanCount, summary.span_count);
+  put(kTraceSpanCount, uint64_t{summary.span_count} - row.spans);  // 0, mostly
   put(kTraceErrors, summary.error_count);
   put(kTraceOrphans, summary.orphan_count);
   put(kTraceServices, summary.service_count);
@@ -88,6 +88,12 @@ bool TracePageView::parse(std::string_view bytes, uint32_t traces) {
   if (!reader.ok() || traces == 0) return false;
   for (PackedView& column : columns_) {
     if (!column.parse(reader, traces)) return false;
+  }
+  spans_before_.resize(traces);
+  uint64_t spans = 0;
+  for (uint32_t i = 0; i < traces; ++i) {
+    spans_before_[i] = spans;
+    spans += at(kTraceSpans, i) & UINT32_MAX;
   }
   root_count_ = reader.varint();
   if (root_count_ > traces) return false;
@@ -150,6 +156,15 @@ void append_order_chunk(const OrderedTrace* begin, const OrderedTrace* end, std:
   append_packed(std::span<const uint64_t>(differences), out);
   append_packed(std::span<const uint32_t>(numbers), out);
   for (const OrderedTrace* t = begin; t != end; ++t) out.push_back(static_cast<char>(t->classes));
+}
+
+bool order_chunk_may_fit(std::string_view bytes, uint32_t entries, uint32_t states, uint8_t min_bucket) {
+  if (bytes.size() < entries) return true;  // malformed: reading it says so
+  for (const char c : bytes.substr(bytes.size() - entries)) {  // the classes stand last
+    const auto classes = static_cast<uint8_t>(c);
+    if ((classes >> 2) >= min_bucket && (states >> (classes & 3) & 1) != 0) return true;
+  }
+  return false;
 }
 
 bool read_order_chunk(std::string_view bytes, uint32_t entries, std::vector<OrderedTrace>& out) {

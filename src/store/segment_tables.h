@@ -26,7 +26,7 @@ enum TraceColumn : uint8_t {
   kTraceRoot,         // 0: none; 1: the next of `roots`; else index of the root among the trace's spans here + 2
   kTraceRootService,  // string code
   kTraceRootName,     // string code
-  kTraceSpanCount,
+  kTraceSpanCount,    // of the whole trace, minus kTraceSpans; wraps
   kTraceErrors,
   kTraceOrphans,
   kTraceServices,
@@ -69,7 +69,7 @@ class TracePageView {
   uint64_t at(TraceColumn column, uint32_t i) const { return columns_[column].at(i); }
   int64_t start_ns(uint32_t i) const { return static_cast<int64_t>(at(kTraceStart, i) ^ (uint64_t{1} << 63)); }
   Hash128 digest(uint32_t i) const;
-  uint64_t spans_before(uint32_t i) const { return columns_[kTraceSpans].sum(i); }
+  uint64_t spans_before(uint32_t i) const { return spans_before_[i]; }
   // Places in `roots` and `stamps` are found by counting, so these are O(i).
   model::SpanId root_aside(uint32_t i) const;
   // Of the first (or last) arrival, when its column says 0.
@@ -84,6 +84,7 @@ class TracePageView {
   const char* ids_ = nullptr;
   const char* digests_ = nullptr;
   std::array<PackedView, kTraceColumns> columns_;
+  std::vector<uint64_t> spans_before_;  // a search asks for each trace that it passes
   const char* roots_ = nullptr;
   const char* stamps_ = nullptr;
   uint64_t root_count_ = 0, stamp_count_ = 0;
@@ -98,6 +99,8 @@ struct OrderedTrace {
 // Sorts newest first.
 void sort_newest_first(std::vector<OrderedTrace>& traces);
 void append_order_chunk(const OrderedTrace* begin, const OrderedTrace* end, std::string& out);
+// False: no entry is of one of the states (a bit each) and of the duration bucket or above. Looks at one byte an entry.
+bool order_chunk_may_fit(std::string_view bytes, uint32_t entries, uint32_t states, uint8_t min_bucket);
 // Without trace ids. False when malformed.
 bool read_order_chunk(std::string_view bytes, uint32_t entries, std::vector<OrderedTrace>& out);
 

@@ -1,470 +1,286 @@
 #include "store/segment_writer.h"
 
-#include <algorithm>
-#include <array>
-
-#include "base/varint.h"
-#include "store/bitpack.h"
-#include "store/bloom.h"
-#include "store/code_map.h"
-#include "store/column_builder.h"
-#include "store/compress.h"
-#include "store/segment_tables.h"
-#include "store/transcode.h"
+#include "store/segment_writer_impl.h"
 #include "store/verdict_codec.h"
 
 namespace clew::store {
-namespace {
 
 using model::ValueType;
 
-// A segment's dictionary takes what the rows' dictionaries took, so its limits only stop runaway growth.
-constexpr model::DictionaryLimits kSegmentLimits{
-    .max_entries = 1u << 26, .max_bytes = 1ull << 30, .max_string_bytes = 1u << 20, .max_shape_fields = 1u << 16};
-constexpr uint32_t kMaxBlockValues = 32768;     // of one column; several values a span when a key repeats
-constexpr size_t kMaxBlockHeap = 4u << 20;      // texts and tails of one block
-constexpr int kFastLevel = 1;
-constexpr int kNamesLevel = 3;
-
-}  // namespace
-
-struct SegmentWriter::Impl {
-  explicit Impl(uint64_t seed, Sink to)
-      : sink(std::move(to)),
-        dictionary(seed, kSegmentLimits),
-        codes(dictionary),
-        operations(seed + 1),
-        contexts(seed + 2),
-        column_map(seed + 3),
-        values(seed + 4),
-        stamps(seed + 5),
-        batches(seed + 6),
-        service_operations(seed + 7) {
-    for (uint32_t i = 0; i < kFirstKeyColumn; ++i) {
-      columns.emplace_back();
-      columns.back().column.type = i == kColumnLists ? ValueType::kRaw : ValueType::kString;
-      columns.back().column.values.resize(1);
-    }
-    put(std::string_view(kSegmentMagic, sizeof(kSegmentMagic)));
-    std::string head;
-    append_fixed(head, kSegmentVersion);
-    append_fixed(head, uint32_t{0});
-    put(head);
-  }
-
-  // --- Output ---
-  Sink sink;
-  Status failure;
-  uint64_t written = 0;
-  std::vector<Part> part_list;
-
-  void put(std::string_view bytes) {
-    if (!failure.ok()) return;
-    written += bytes.size();
-    failure = sink(bytes);
-  }
-  Piece put_piece(std::string_view bytes) {
-    const Piece place{written, static_cast<uint32_t>(bytes.size()), checksum32(bytes)};
-    put(bytes);
-    return place;
-  }
-  void count(const char* part, uint64_t bytes) {
-    for (Part& known : part_list) {
-      if (known.name == part) {
-        known.bytes += bytes;
-        return;
+void SegmentWriter::Impl::add_text(uint32_t column, const model::StrRef& ref) {
+  ColumnBuilder& to = columns[column];
+  switch (ref.mode) {
+    case model::StrMode::kCode:
+      to.add_code(value_code(to, ref.mode, codes.string(ref.code), UINT32_MAX - 1));
+      return;
+    case model::StrMode::kTemplate: {
+      const uint32_t code = value_code(to, ref.mode, codes.template_code(ref.code), UINT32_MAX - 1);
+      to.add_code(code);
+      ByteReader numbers(ref.payload);
+      uint64_t hash = filter_hash(column, code);
+      for (size_t i = 0; !numbers.at_end(); ++i) {
+        const uint64_t number = numbers.varint();
+        to.add_placeholder(i, number);
+        hash = mix64(hash, number);
       }
+      value_filter.add(hash);
+      return;
     }
-    part_list.push_back({part, bytes});
+    case model::StrMode::kInline:
+      to.add_inline(ref.payload);
+      block.heap_bytes += ref.payload.size();
+      value_filter.add(filter_hash(column, stable_hash64(ref.payload)));
+      return;
   }
+}
 
-  // --- Names ---
-  model::Dictionary dictionary;
-  CodeTranslator codes;
-  CodeMap operations, contexts, column_map, values, stamps, batches, service_operations;
-  std::vector<uint32_t> value_codes;      // of a key of `values`: its code in its column
-  std::vector<ColumnBuilder> columns;
-  struct ShapeColumns {
-    bool known = false;
-    std::vector<uint32_t> columns;  // per field
-  };
-  std::vector<ShapeColumns> shapes;       // by segment shape code
-  std::vector<uint32_t> context_service;  // by context: string code + 1 of the service's name
-  PostingBuilder operation_postings, context_postings;
-
-  // --- The block being filled ---
-  struct {
-    std::vector<uint64_t> ids, starts, durations, foreign;
-    std::vector<uint32_t> operations, contexts, parents, run_lengths, run_stamps, tail_lengths;
-    std::string tail_bits, tails, heap;
-    size_t values = 0, heap_bytes = 0;
-  } block;
-  uint32_t first_span_of_block = 0, first_trace_of_block = 0;
-  std::vector<BlockEntry> blocks;
-  ValueFilterBuilder value_filter;
-  std::string out, piece;
-  Compressor compressor;
-
-  // --- The page being filled ---
-  TracePageBuilder page;
-  std::vector<PageEntry> pages;
-  std::vector<TenantEntry> tenants;
-  std::vector<OrderedTrace> order;
-  std::vector<uint64_t> key_hashes;
-  SegmentInfo info;
-  model::TraceKey last_key;
-  std::vector<model::SpanId> ids;  // of the trace
-
-  uint32_t column_of(uint32_t key, ValueType type) {
-    const uint32_t code = column_map.code({key, static_cast<uint64_t>(type)}) + kFirstKeyColumn;
-    if (code == columns.size()) {
-      columns.emplace_back();
-      columns.back().column.key = key;
-      columns.back().column.type = type;
-      columns.back().column.values.resize(1);
-    }
-    return code;
-  }
-
-  const std::vector<uint32_t>& columns_of_shape(uint32_t shape) {
-    if (shape >= shapes.size()) shapes.resize(shape + 1);
-    ShapeColumns& known = shapes[shape];
-    if (!known.known) {
-      for (const model::ShapeField& field : dictionary.shape(shape)) {
-        known.columns.push_back(column_of(field.key, field.type));
+bool SegmentWriter::Impl::add_value(ByteReader& reader, uint32_t column, ValueType type) {
+  switch (type) {
+    case ValueType::kEmpty:
+      return true;
+    case ValueType::kString: {
+      const uint64_t head = reader.varint();
+      model::StrRef ref;
+      ref.mode = static_cast<model::StrMode>(head & 3);
+      ref.code = static_cast<uint32_t>(head >> 2);
+      if (ref.mode == model::StrMode::kInline) {
+        ref.payload = reader.bytes(head >> 2);
+      } else if (ref.mode == model::StrMode::kTemplate) {
+        const char* begin = reader.position();
+        for (uint32_t i = codes.source().placeholders(ref.code); i > 0; --i) reader.varint();
+        ref.payload = {begin, static_cast<size_t>(reader.position() - begin)};
+      } else if (ref.mode != model::StrMode::kCode) {
+        return false;
       }
-      known.known = true;
+      if (reader.ok()) add_text(column, ref);
+      return reader.ok();
     }
-    return known.columns;
-  }
-
-  // The code of a value in its column; 0 when it gets none.
-  uint32_t value_code(uint32_t column, model::StrMode mode, uint64_t value, uint32_t limit) {
-    const CodeMap::Key key{uint64_t{column} << 8 | static_cast<uint64_t>(mode), value};
-    Column& known = columns[column].column;
-    if (known.values.size() > limit) {
-      const uint32_t found = values.find(key);
-      if (found == CodeMap::kNone) known.overflow = true;
-      return found == CodeMap::kNone ? 0 : value_codes[found];
-    }
-    const uint32_t slot = values.code(key);
-    if (slot == value_codes.size()) {
-      value_codes.push_back(static_cast<uint32_t>(known.values.size()));
-      known.values.push_back({mode, value});
-    }
-    return value_codes[slot];
-  }
-
-  void add_text(uint32_t column, const model::StrRef& ref) {
-    ColumnBuilder& to = columns[column];
-    switch (ref.mode) {
-      case model::StrMode::kCode:
-        to.add_code(value_code(column, ref.mode, codes.string(ref.code), UINT32_MAX - 1));
-        return;
-      case model::StrMode::kTemplate: {
-        const uint32_t code = value_code(column, ref.mode, codes.template_code(ref.code), UINT32_MAX - 1);
-        to.add_code(code);
-        ByteReader numbers(ref.payload);
-        uint64_t hash = filter_hash(column, code);
-        for (size_t i = 0; !numbers.at_end(); ++i) {
-          const uint64_t number = numbers.varint();
-          to.add_placeholder(i, number);
-          hash = mix64(hash, number);
-        }
-        value_filter.add(hash);
-        return;
-      }
-      case model::StrMode::kInline:
-        to.add_inline(ref.payload);
-        block.heap_bytes += ref.payload.size();
-        value_filter.add(filter_hash(column, stable_hash64(ref.payload)));
-        return;
+    case ValueType::kBool:
+      add_number(column, reader.fixed<uint8_t>() != 0);
+      return reader.ok();
+    case ValueType::kInt:
+      add_number(column, static_cast<uint64_t>(reader.zigzag_varint()));
+      return reader.ok();
+    case ValueType::kDouble:
+      add_number(column, reader.fixed<uint64_t>());
+      return reader.ok();
+    case ValueType::kBytes:
+    case ValueType::kComplex:
+    case ValueType::kRaw: {
+      const std::string_view bytes = reader.prefixed_bytes();
+      columns[column].add_bytes(bytes);
+      block.heap_bytes += bytes.size();
+      return reader.ok();
     }
   }
+  return false;
+}
 
-  // One attribute value of a row, by the shape's word. False when the row ends early.
-  bool add_value(ByteReader& reader, uint32_t column, ValueType type) {
-    switch (type) {
-      case ValueType::kEmpty:
-        return true;
-      case ValueType::kString: {
-        const uint64_t head = reader.varint();
-        model::StrRef ref;
-        ref.mode = static_cast<model::StrMode>(head & 3);
-        ref.code = static_cast<uint32_t>(head >> 2);
-        if (ref.mode == model::StrMode::kInline) {
-          ref.payload = reader.bytes(head >> 2);
-        } else if (ref.mode == model::StrMode::kTemplate) {
-          const char* begin = reader.position();
-          for (uint32_t i = codes.source().placeholders(ref.code); i > 0; --i) reader.varint();
-          ref.payload = {begin, static_cast<size_t>(reader.position() - begin)};
-        } else if (ref.mode != model::StrMode::kCode) {
-          return false;
-        }
-        if (reader.ok()) add_text(column, ref);
-        return reader.ok();
-      }
-      case ValueType::kBool:
-        add_number(column, reader.fixed<uint8_t>() != 0);
-        return reader.ok();
-      case ValueType::kInt:
-        add_number(column, static_cast<uint64_t>(reader.zigzag_varint()));
-        return reader.ok();
-      case ValueType::kDouble:
-        add_number(column, reader.fixed<uint64_t>());
-        return reader.ok();
-      case ValueType::kBytes:
-      case ValueType::kComplex:
-      case ValueType::kRaw: {
-        const std::string_view bytes = reader.prefixed_bytes();
-        columns[column].add_bytes(bytes);
-        block.heap_bytes += bytes.size();
-        return reader.ok();
-      }
-    }
-    return false;
-  }
+Status SegmentWriter::Impl::add_span(const SealTrace& trace, size_t index) {
+  const SealSpan& span = trace.spans[index];
+  codes.use(*span.dictionary);
+  model::RowHead head;
+  if (!model::parse_row_head(span.row, head)) return malformed(trace.key);
 
-  void add_number(uint32_t column, uint64_t number) {
-    const uint32_t code = value_code(column, model::StrMode::kCode, number, kNumberValues);
-    if (code == 0) value_filter.add(filter_hash(column, number));
-    columns[column].add_number(code, number);
-  }
-
-  uint32_t stamp_code(const model::Stamp& stamp) {
-    if (stamp == last_stamp && last_stamp_code != UINT32_MAX) return last_stamp_code;
-    last_stamp = stamp;
-    const uint32_t batch = batches.code({stamp.sequence, stamp.origin});
-    last_stamp_code = stamps.code({stamp.hlc, batch});
-    return last_stamp_code;
-  }
-  model::Stamp last_stamp;
-  uint32_t last_stamp_code = UINT32_MAX;
-  int64_t last_duration = 0;
-
-  Status malformed(const model::TraceKey& key) const {
-    return {Code::kDataLoss, "trace " + key.trace.hex() + ": a row that cannot be read; it is not sealed"};
-  }
-
-  Status add_span(const SealTrace& trace, size_t index) {
-    const SealSpan& span = trace.spans[index];
-    codes.use(*span.dictionary);
-    model::RowHead head;
-    if (!model::parse_row_head(span.row, head)) return malformed(trace.key);
-
-    // Attributes, straight into their columns.
-    ByteReader reader({head.attributes, static_cast<size_t>(head.end - head.attributes)});
-    Operation operation;
-    const uint64_t list_head = reader.varint();
-    const char* after = nullptr;
-    if (list_head != 0 && list_head <= span.dictionary->size(model::EntryKind::kShape)) {
-      const auto source_shape = static_cast<uint32_t>(list_head - 1);
-      const uint32_t shape = codes.shape(source_shape);
-      if (!codes.ok()) return full();
-      operation.shape = shape + 1;
-      const std::vector<uint32_t>& fields = columns_of_shape(shape);
-      const std::span<const model::ShapeField> types = span.dictionary->shape(source_shape);
-      block.values += fields.size();
-      for (size_t i = 0; i < types.size(); ++i) {
-        if (!add_value(reader, fields[i], types[i].type)) return malformed(trace.key);
-      }
-      after = reader.position();
-    } else {
-      model::AttributeCursor cursor(*span.dictionary, head.attributes, head.end);
-      piece.clear();
-      if (!codes.append_list(cursor, piece)) return malformed(trace.key);
-      after = cursor.position();
-      columns[kColumnLists].add_bytes(piece);
-      block.heap_bytes += piece.size();
-    }
-    if (head.name.mode == model::StrMode::kCode) {
-      operation.name = codes.string(head.name.code) + 1;
-    } else {
-      add_text(kColumnNames, head.name);
-    }
-    operation.kind_status = static_cast<uint8_t>(head.kind | head.status_code << 3);
-
-    constexpr uint8_t kTail = model::kHasTraceState | model::kHasStatusMessage | model::kHasDropped | model::kHasEvents |
-                              model::kHasLinks | model::kHasUnknown;
-    const size_t in_block = block.ids.size();
-    if (in_block % 8 == 0) block.tail_bits.push_back('\0');
-    if ((head.presence & (kTail | model::kHasFlags)) != 0) {
-      model::RowTail tail;
-      if (!model::parse_row_tail(*span.dictionary, head, after, tail)) return malformed(trace.key);
-      operation.has_flags = (head.presence & model::kHasFlags) != 0;
-      operation.flags = tail.flags;
-      if ((head.presence & kTail) != 0) {
-        const size_t before = block.tails.size();
-        block.tails.push_back(static_cast<char>(head.presence & kTail));
-        const auto block_number = static_cast<uint32_t>(blocks.size());
-        const auto note = [&](uint32_t column, uint32_t code) {
-          columns[column].postings.add(
-              code == 0 ? 0 : value_code(column, model::StrMode::kCode, code - 1, UINT32_MAX - 1), block_number);
-        };
-        if (!codes.append_tail(
-                head, tail, block.tails, [&](uint32_t code) { note(kColumnEvents, code); },
-                [&](uint32_t code) { note(kColumnMessages, code); })) {
-          return malformed(trace.key);
-        }
-        block.tail_bits.back() = static_cast<char>(block.tail_bits.back() | 1 << (in_block % 8));
-        block.tail_lengths.push_back(static_cast<uint32_t>(block.tails.size() - before));
-      }
-    }
-
-    const uint32_t context = contexts.code({codes.resource(head.resource), codes.scope(head.scope)});
+  // Attributes, straight into their columns.
+  ByteReader reader({head.attributes, static_cast<size_t>(head.end - head.attributes)});
+  Operation operation;
+  const uint64_t list_head = reader.varint();
+  const char* after = nullptr;
+  if (list_head != 0 && list_head <= span.dictionary->size(model::EntryKind::kShape)) {
+    const auto source_shape = static_cast<uint32_t>(list_head - 1);
+    const uint32_t shape = codes.shape(source_shape);
     if (!codes.ok()) return full();
-    if (context == context_service.size()) {
-      const std::string_view service = dictionary.service_name(static_cast<uint32_t>(contexts.keys()[context].a));
-      const auto code = dictionary.intern(model::EntryKind::kString, service);
-      if (!code) return full();
-      context_service.push_back(*code + 1);
+    operation.shape = shape + 1;
+    const std::vector<uint32_t>& fields = columns_of_shape(shape);
+    const std::span<const model::ShapeField> types = span.dictionary->shape(source_shape);
+    block.values += fields.size();
+    for (size_t i = 0; i < types.size(); ++i) {
+      if (!add_value(reader, fields[i], types[i].type)) return malformed(trace.key);
     }
-    const uint32_t code = operations.code(
-        {uint64_t{operation.name} << 32 | operation.shape,
-         uint64_t{operation.flags} << 16 | uint64_t{operation.has_flags} << 8 | operation.kind_status});
-    const auto block_number = static_cast<uint32_t>(blocks.size());
-    operation_postings.add(code, block_number);
-    context_postings.add(context, block_number);
-    if (operation.name != 0) {
-      service_operations.code({(tenants.size() - 1) << 32 | context_service[context],
-                               uint64_t{operation.name - 1} << 8 | head.kind});
-    }
-
-    block.ids.push_back(head.span_id.value);
-    block.operations.push_back(code);
-    block.contexts.push_back(context);
-    block.starts.push_back(static_cast<uint64_t>(head.start_ns) - static_cast<uint64_t>(trace.summary.start_ns));
-    block.durations.push_back(static_cast<uint64_t>(head.end_ns) - static_cast<uint64_t>(head.start_ns));
-    last_duration = static_cast<int64_t>(block.durations.back());
-    // The caller's parent index is used only where it says what the row says.
-    const bool has_parent = (head.presence & model::kHasParent) != 0;
-    uint32_t parent = 1;
-    if (has_parent) {
-      parent = 0;
-      if (span.parent >= 0 && static_cast<size_t>(span.parent) < ids.size() &&
-          ids[static_cast<size_t>(span.parent)] == head.parent_id) {
-        parent = static_cast<uint32_t>(span.parent) + 2;
-      } else {
-        block.foreign.push_back(head.parent_id.value);
-      }
-    }
-    block.parents.push_back(parent);
-    const uint32_t stamp = stamp_code(span.stamp);
-    if (block.run_stamps.empty() || block.run_stamps.back() != stamp || index == 0) {
-      block.run_stamps.push_back(stamp);
-      block.run_lengths.push_back(0);
-    }
-    ++block.run_lengths.back();
-    ++info.spans;
-    if (block.ids.size() >= kBlockSpans || block.values >= kMaxBlockValues ||
-        block.heap_bytes + block.tails.size() > kMaxBlockHeap) {
-      flush_block(info.traces + (index + 1 == trace.spans.size() ? 1 : 0));
-    }
-    return failure;
-  }
-
-  Status full() const {
-    return {Code::kResourceExhausted, "the segment's dictionary is full; seal fewer traces at once"};
-  }
-
-  void flush_block(uint64_t next_first_trace) {
-    if (block.ids.empty()) return;
-    const auto n = static_cast<uint32_t>(block.ids.size());
-    const auto number = static_cast<uint32_t>(blocks.size());
-    BlockEntry entry{first_span_of_block, n, first_trace_of_block, {}, {}, {}};
-    out.clear();
-    append_varint(out, n);
-    out.append(reinterpret_cast<const char*>(block.ids.data()), size_t{n} * 8);
-    count("span ids", out.size());
-    size_t mark = out.size();
-    const auto done = [&](const char* part) {
-      count(part, out.size() - mark);
-      mark = out.size();
-    };
-    append_packed(std::span<const uint32_t>(block.operations), out);
-    append_packed(std::span<const uint32_t>(block.contexts), out);
-    done("operations, contexts");
-    append_packed(std::span<const uint64_t>(block.starts), out);
-    append_packed(std::span<const uint64_t>(block.durations), out);
-    done("times");
-    append_packed(std::span<const uint32_t>(block.parents), out);
-    append_varint(out, block.foreign.size());
-    for (const uint64_t id : block.foreign) append_fixed(out, id);
-    done("parents");
-    append_varint(out, block.run_stamps.size());
-    append_packed(std::span<const uint32_t>(block.run_lengths), out);
-    append_packed(std::span<const uint32_t>(block.run_stamps), out);
-    done("stamps");
-    out += block.tail_bits;
-    done("tail bits");
-    block.heap.clear();
-    uint32_t present = 0;
-    std::string directory;
+    after = reader.position();
+  } else {
+    model::AttributeCursor cursor(*span.dictionary, head.attributes, head.end);
     piece.clear();
-    uint32_t previous = 0;
-    for (uint32_t c = 0; c < columns.size(); ++c) {
-      if (columns[c].empty()) continue;
-      const size_t before = piece.size();
-      columns[c].flush(number, piece, block.heap);
-      append_varint(directory, c - previous);
-      append_varint(directory, piece.size() - before);
-      previous = c;
-      ++present;
+    if (!codes.append_list(cursor, piece)) return malformed(trace.key);
+    after = cursor.position();
+    columns[kColumnLists].add_bytes(piece);
+    block.heap_bytes += piece.size();
+  }
+  if (head.name.mode == model::StrMode::kCode) {
+    operation.name = codes.string(head.name.code) + 1;
+  } else {
+    add_text(kColumnNames, head.name);
+  }
+  operation.kind_status = static_cast<uint8_t>(head.kind | head.status_code << 3);
+
+  constexpr uint8_t kTail = model::kHasTraceState | model::kHasStatusMessage | model::kHasDropped | model::kHasEvents |
+                            model::kHasLinks | model::kHasUnknown;
+  const size_t in_block = block.ids.size();
+  if (in_block % 8 == 0) block.tail_bits.push_back('\0');
+  if ((head.presence & (kTail | model::kHasFlags)) != 0) {
+    model::RowTail tail;
+    if (!model::parse_row_tail(*span.dictionary, head, after, tail)) return malformed(trace.key);
+    operation.has_flags = (head.presence & model::kHasFlags) != 0;
+    operation.flags = tail.flags;
+    if ((head.presence & kTail) != 0) {
+      const size_t before = block.tails.size();
+      block.tails.push_back(static_cast<char>(head.presence & kTail));
+      const auto block_number = static_cast<uint32_t>(blocks.size());
+      const auto note = [&](uint32_t column, uint32_t code) {
+        columns[column].postings.add(
+            code == 0 ? 0 : value_code(columns[column], model::StrMode::kCode, code - 1, UINT32_MAX - 1), block_number);
+      };
+      if (!codes.append_tail(
+              head, tail, block.tails, [&](uint32_t code) { note(kColumnEvents, code); },
+              [&](uint32_t code) { note(kColumnMessages, code); })) {
+        return malformed(trace.key);
+      }
+      block.tail_bits.back() = static_cast<char>(block.tail_bits.back() | 1 << (in_block % 8));
+      block.tail_lengths.push_back(static_cast<uint32_t>(block.tails.size() - before));
     }
-    append_varint(out, present);
-    out += directory;
-    done("column directories");
-    out += piece;
-    done("attribute columns");
-    entry.columns = put_piece(out);
-    if (!block.tail_lengths.empty()) {
-      piece.clear();
-      append_varint(piece, block.tail_lengths.size());
-      append_packed(std::span<const uint32_t>(block.tail_lengths), piece);
-      piece += block.tails;
-      out.clear();
-      compressor.append(piece, kFastLevel, out);
-      entry.tails = put_piece(out);
-      count("events, links, rest", out.size());
-    }
-    if (!block.heap.empty()) {
-      out.clear();
-      compressor.append(block.heap, kFastLevel, out);
-      entry.heap = put_piece(out);
-      count("texts and bytes", out.size());
-    }
-    blocks.push_back(entry);
-    value_filter.end_block();
-    block.ids.clear();
-    block.operations.clear();
-    block.contexts.clear();
-    block.starts.clear();
-    block.durations.clear();
-    block.parents.clear();
-    block.foreign.clear();
-    block.run_lengths.clear();
-    block.run_stamps.clear();
-    block.tail_lengths.clear();
-    block.tail_bits.clear();
-    block.tails.clear();
-    block.values = block.heap_bytes = 0;
-    first_span_of_block = static_cast<uint32_t>(info.spans);
-    first_trace_of_block = static_cast<uint32_t>(next_first_trace);
   }
 
-  Status add_trace(const SealTrace& trace);
-  void flush_page();
-  Status finish();
+  const uint32_t context = contexts.code({codes.resource(head.resource), codes.scope(head.scope)});
+  if (!codes.ok()) return full();
+  if (context == context_service.size()) {
+    const std::string_view service = dictionary.service_name(static_cast<uint32_t>(contexts.keys()[context].a));
+    const auto code = dictionary.intern(model::EntryKind::kString, service);
+    if (!code) return full();
+    context_service.push_back(*code + 1);
+  }
+  const uint32_t code = operations.code(
+      {uint64_t{operation.name} << 32 | operation.shape,
+       uint64_t{operation.flags} << 16 | uint64_t{operation.has_flags} << 8 | operation.kind_status});
+  const auto block_number = static_cast<uint32_t>(blocks.size());
+  operation_postings.add(code, block_number);
+  context_postings.add(context, block_number);
+  // Most pairs were met before: a small table spares them the question.
+  const uint64_t pair = (uint64_t{code} << 32 | context) + 1;
+  uint64_t& met = known_operations[(code * 31 + context) % known_operations.size()];
+  if (operation.name != 0 && met != pair) {
+    met = pair;
+    service_operations.code({(tenants.size() - 1) << 32 | context_service[context],
+                             uint64_t{operation.name - 1} << 8 | head.kind});
+  }
 
-  void append_schema(std::string& to) const;
-  void append_postings(std::string& to) const;
-  void put_section(Section section, std::string_view bytes, uint16_t flags = 0);
+  block.ids.push_back(head.span_id.value);
+  block.operations.push_back(code);
+  block.contexts.push_back(context);
+  block.starts.push_back(static_cast<uint64_t>(head.start_ns) - static_cast<uint64_t>(trace.summary.start_ns));
+  block.durations.push_back(static_cast<uint64_t>(head.end_ns) - static_cast<uint64_t>(head.start_ns));
+  last_duration = static_cast<int64_t>(block.durations.back());
+  // The caller's parent index is used only where it says what the row says.
+  const bool has_parent = (head.presence & model::kHasParent) != 0;
+  uint32_t parent = 1;
+  if (has_parent) {
+    parent = 0;
+    if (span.parent >= 0 && static_cast<size_t>(span.parent) < ids.size() &&
+        ids[static_cast<size_t>(span.parent)] == head.parent_id) {
+      parent = static_cast<uint32_t>(span.parent) + 2;
+    } else {
+      block.foreign.push_back(head.parent_id.value);
+    }
+  }
+  block.parents.push_back(parent);
+  const uint32_t stamp = stamp_code(span.stamp);
+  if (block.run_stamps.empty() || block.run_stamps.back() != stamp || index == 0) {
+    block.run_stamps.push_back(stamp);
+    block.run_lengths.push_back(0);
+  }
+  ++block.run_lengths.back();
+  ++info.spans;
+  if (block.ids.size() >= kBlockSpans || block.values >= kMaxBlockValues ||
+      block.heap_bytes + block.tails.size() > kMaxBlockHeap) {
+    flush_block(info.traces + (index + 1 == trace.spans.size() ? 1 : 0));
+  }
+  return failure;
+}
 
-  uint32_t first_span_of_page = 0;
-  std::string verdicts;
-  std::string section_table;
-  uint32_t sections = 0;
-};
+void SegmentWriter::Impl::flush_block(uint64_t next_first_trace) {
+  if (block.ids.empty()) return;
+  const auto n = static_cast<uint32_t>(block.ids.size());
+  const auto number = static_cast<uint32_t>(blocks.size());
+  BlockEntry entry{first_span_of_block, n, first_trace_of_block, {}, {}, {}};
+  out.clear();
+  append_varint(out, n);
+  out.append(reinterpret_cast<const char*>(block.ids.data()), size_t{n} * 8);
+  count("span ids", out.size());
+  size_t mark = out.size();
+  const auto done = [&](const char* part) {
+    count(part, out.size() - mark);
+    mark = out.size();
+  };
+  append_packed(std::span<const uint32_t>(block.operations), out);
+  append_packed(std::span<const uint32_t>(block.contexts), out);
+  done("operations, contexts");
+  append_packed(std::span<const uint64_t>(block.starts), out);
+  append_packed(std::span<const uint64_t>(block.durations), out);
+  done("times");
+  append_packed(std::span<const uint32_t>(block.parents), out);
+  append_varint(out, block.foreign.size());
+  for (const uint64_t id : block.foreign) append_fixed(out, id);
+  done("parents");
+  append_varint(out, block.run_stamps.size());
+  append_packed(std::span<const uint32_t>(block.run_lengths), out);
+  append_packed(std::span<const uint32_t>(block.run_stamps), out);
+  done("stamps");
+  out += block.tail_bits;
+  done("tail bits");
+  block.heap.clear();
+  uint32_t present = 0;
+  std::string directory;
+  piece.clear();
+  uint32_t previous = 0;
+  for (uint32_t c = 0; c < columns.size(); ++c) {
+    if (columns[c].empty()) continue;
+    const size_t before = piece.size();
+    columns[c].flush(number, piece, block.heap);
+    append_varint(directory, c - previous);
+    append_varint(directory, piece.size() - before);
+    previous = c;
+    ++present;
+  }
+  append_varint(out, present);
+  out += directory;
+  done("column directories");
+  out += piece;
+  done("attribute columns");
+  entry.columns = put_piece(out);
+  if (!block.tail_lengths.empty()) {
+    piece.clear();
+    append_varint(piece, block.tail_lengths.size());
+    append_packed(std::span<const uint32_t>(block.tail_lengths), piece);
+    piece += block.tails;
+    out.clear();
+    compressor.append(piece, kFastLevel, out);
+    entry.tails = put_piece(out);
+    count("events, links, rest", out.size());
+  }
+  if (!block.heap.empty()) {
+    out.clear();
+    compressor.append(block.heap, kFastLevel, out);
+    entry.heap = put_piece(out);
+    count("texts and bytes", out.size());
+  }
+  blocks.push_back(entry);
+  value_filter.end_block();
+  block.ids.clear();
+  block.operations.clear();
+  block.contexts.clear();
+  block.starts.clear();
+  block.durations.clear();
+  block.parents.clear();
+  block.foreign.clear();
+  block.run_lengths.clear();
+  block.run_stamps.clear();
+  block.tail_lengths.clear();
+  block.tail_bits.clear();
+  block.tails.clear();
+  block.values = block.heap_bytes = 0;
+  first_span_of_block = static_cast<uint32_t>(info.spans);
+  first_trace_of_block = static_cast<uint32_t>(next_first_trace);
+}
 
 Status SegmentWriter::Impl::add_trace(const SealTrace& trace) {
   if (info.traces > 0) CHECK(last_key < trace.key);
@@ -472,6 +288,7 @@ Status SegmentWriter::Impl::add_trace(const SealTrace& trace) {
   last_key = trace.key;
   if (tenants.empty() || tenants.back().tenant != trace.key.tenant) {
     flush_block(info.traces);
+    known_operations.fill(0);
     tenants.push_back({trace.key.tenant, static_cast<uint32_t>(info.traces), static_cast<uint32_t>(blocks.size())});
   }
   ids.clear();
@@ -505,7 +322,12 @@ Status SegmentWriter::Impl::add_trace(const SealTrace& trace) {
     }
   }
   page.add(row, summary);
-  append_verdicts(trace.verdicts, ids, summary.start_ns, verdicts);
+  if (verdicts.empty()) {
+    // Those of one batch were decided at once: what follows is near it.
+    verdict_base_ns = trace.verdicts.empty() ? 0 : trace.verdicts.front().decided_ns;
+    append_varint(verdicts, zigzag(verdict_base_ns));
+  }
+  append_verdicts(trace.verdicts, ids, verdict_base_ns, verdicts);
   order.push_back({summary.start_ns, trace.key.trace, static_cast<uint32_t>(info.traces),
                    static_cast<uint8_t>((static_cast<uint8_t>(summary.state) & 3) | duration_bucket(longest) << 2)});
   key_hashes.push_back(key_hash(trace.key));
@@ -518,164 +340,6 @@ Status SegmentWriter::Impl::add_trace(const SealTrace& trace) {
   info.states |= 1u << (static_cast<uint32_t>(summary.state) & 31);
   info.findings |= row.findings;
   if (page.size() == kPageTraces || verdicts.size() > kMaxBlockHeap) flush_page();
-  return failure;
-}
-
-void SegmentWriter::Impl::flush_page() {
-  if (page.size() == 0) return;
-  PageEntry entry{page.first(), first_span_of_page, static_cast<uint32_t>(page.size()), {}, {}};
-  out.clear();
-  page.flush(out);
-  count("trace table", out.size());
-  entry.table = put_piece(out);
-  out.clear();
-  compressor.append(verdicts, kFastLevel, out);
-  count("verdicts", out.size());
-  entry.verdicts = put_piece(out);
-  verdicts.clear();
-  pages.push_back(entry);
-  first_span_of_page = static_cast<uint32_t>(info.spans);
-}
-
-void SegmentWriter::Impl::append_schema(std::string& to) const {
-  append_varint(to, operations.size());
-  for (const CodeMap::Key& key : operations.keys()) {
-    append_varint(to, key.a >> 32);
-    append_varint(to, key.a & UINT32_MAX);
-    append_fixed(to, static_cast<uint16_t>(key.b));  // kind and status, has flags
-    append_varint(to, key.b >> 16);
-  }
-  append_varint(to, contexts.size());
-  for (uint32_t i = 0; i < contexts.size(); ++i) {
-    append_varint(to, contexts.keys()[i].a);
-    append_varint(to, contexts.keys()[i].b);
-    append_varint(to, context_service[i] - 1);
-  }
-  append_varint(to, columns.size());
-  for (const ColumnBuilder& builder : columns) {
-    const Column& column = builder.column;
-    append_varint(to, column.key == kNoKey ? 0 : uint64_t{column.key} + 1);
-    to.push_back(static_cast<char>(column.type));
-    to.push_back(column.overflow ? 1 : 0);
-    append_varint(to, column.values.size());
-    for (size_t i = 1; i < column.values.size(); ++i) {
-      const ColumnValue& value = column.values[i];
-      if (column_class(column.type) == ColumnClass::kText) {
-        append_varint(to, value.value << 1 | (value.mode == model::StrMode::kTemplate ? 1 : 0));
-      } else {
-        append_varint(to, value.value);
-      }
-    }
-  }
-  append_varint(to, batches.size());
-  for (const CodeMap::Key& key : batches.keys()) {
-    append_varint(to, key.a);
-    append_varint(to, key.b);
-  }
-  append_varint(to, stamps.size());
-  for (const CodeMap::Key& key : stamps.keys()) {
-    append_varint(to, key.a);
-    append_varint(to, key.b);
-  }
-  append_varint(to, service_operations.size());
-  for (const CodeMap::Key& key : service_operations.keys()) {
-    append_varint(to, key.a >> 32);
-    append_varint(to, (key.a & UINT32_MAX) - 1);
-    append_varint(to, key.b >> 8);
-    to.push_back(static_cast<char>(key.b & 0xff));
-  }
-}
-
-void SegmentWriter::Impl::append_postings(std::string& to) const {
-  const auto n = static_cast<uint32_t>(blocks.size());
-  std::string data;
-  append_varint(to, columns.size() + 2);
-  const auto add = [&](const PostingBuilder& builder) {
-    const size_t before = data.size();
-    builder.finish(n, data);
-    append_varint(to, data.size() - before);
-  };
-  add(operation_postings);
-  add(context_postings);
-  for (const ColumnBuilder& builder : columns) add(builder.postings);
-  to += data;
-}
-
-void SegmentWriter::Impl::put_section(Section section, std::string_view bytes, uint16_t flags) {
-  append_fixed(section_table, static_cast<uint16_t>(section));
-  append_fixed(section_table, flags);
-  append_fixed(section_table, written);
-  append_fixed(section_table, static_cast<uint64_t>(bytes.size()));
-  append_fixed(section_table, checksum32(bytes));
-  ++sections;
-  put(bytes);
-}
-
-Status SegmentWriter::Impl::finish() {
-  flush_block(info.traces);
-  flush_page();
-  sort_newest_first(order);
-  std::string directory;
-  uint64_t chunk_bytes = 0;
-  for (size_t from = 0; from < order.size(); from += kOrderEntries) {
-    const size_t to = std::min<size_t>(order.size(), from + kOrderEntries);
-    out.clear();
-    append_order_chunk(order.data() + from, order.data() + to, out);
-    chunk_bytes += out.size();
-    const OrderEntry entry{order[from].start_ns, order[to - 1].start_ns, static_cast<uint32_t>(to - from),
-                           put_piece(out)};
-    append_order_entry(entry, directory);
-  }
-  count("newest-first order", chunk_bytes);
-  put_section(Section::kOrder, directory);
-  directory.clear();
-  for (const BlockEntry& entry : blocks) append_block_entry(entry, directory);
-  put_section(Section::kBlocks, directory);
-  directory.clear();
-  for (const PageEntry& entry : pages) append_page_entry(entry, directory);
-  put_section(Section::kPages, directory);
-  directory.clear();
-  for (const TenantEntry& entry : tenants) append_tenant_entry(entry, directory);
-  put_section(Section::kTenants, directory);
-
-  std::string plain;
-  dictionary.write_additions(0, plain);
-  out.clear();
-  compressor.append(plain, kNamesLevel, out);
-  count("dictionary", out.size());
-  put_section(Section::kNames, out);
-  plain.clear();
-  append_schema(plain);
-  out.clear();
-  compressor.append(plain, kNamesLevel, out);
-  count("schema", out.size());
-  put_section(Section::kSchema, out);
-  plain.clear();
-  append_postings(plain);
-  out.clear();
-  compressor.append(plain, kFastLevel, out);
-  count("postings", out.size());
-  put_section(Section::kPostings, out);
-  out.clear();
-  info.value_filter_lines = value_filter.finish(out);
-  count("value filter", out.size());
-  put_section(Section::kValueFilter, out, kSectionSkippable);
-  KeyFilter keys(key_hashes.size());
-  for (const uint64_t hash : key_hashes) keys.add(hash);
-  count("key filter", keys.bytes().size());
-  put_section(Section::kKeyFilter, keys.bytes());
-  out.clear();
-  append_info(info, out);
-  put_section(Section::kInfo, out);
-
-  const uint64_t table_offset = written;
-  out = section_table;
-  append_fixed(out, table_offset);
-  append_fixed(out, sections);
-  append_fixed(out, checksum32(section_table));
-  out.append(kSegmentMagic, sizeof(kSegmentMagic));
-  count("directories, footer", out.size() + blocks.size() * 40 + pages.size() * 50);
-  put(out);
   return failure;
 }
 

@@ -14,6 +14,7 @@ namespace {
 
 constexpr uint64_t kIdleRoomBytes = 1 << 20;   // stays preallocated after trim(): enough until more is made
 constexpr int64_t kRetryDelayNs = 50'000'000;  // for a file that admitted records wait for, on a full disk
+constexpr int64_t kCompanyNs = 200'000;        // see waits_for_company(): well below what a sync takes
 constexpr size_t kBuffersKept = 2;             // one being written, one being gathered
 
 // Invariants:
@@ -235,7 +236,10 @@ class WalImpl final : public Wal {
 
   void pump() {
     if (halt_called_ || write_in_flight_ || trimming_) return;
-    if (queue_.empty()) seal_gathering();
+    if (queue_.empty()) {
+      if (waits_for_company()) return;
+      seal_gathering();
+    }
     if (queue_.empty() || queue_.front()->target()->file == nullptr) return;
     std::unique_ptr<Group> group = std::move(queue_.front());
     queue_.pop_front();
@@ -250,6 +254,28 @@ class WalImpl final : public Wal {
                       });
   }
 
+  // Clients that were answered by one group come back together, a moment apart: without a pause, two halves of them would
+  // alternate for ever, each paying a sync of its own. So a group waits until it holds as many records as were on their way
+  // when the last one finished, but no longer than kCompanyNs. A lone client never waits.
+  bool waits_for_company() {
+    const bool full = gathering_ == nullptr || gathering_->records() >= expected_records_ ||
+                      gathering_->payload_bytes() >= options_.max_group_bytes / 4;
+    if (options_.durability != Durability::kDisk || full || company_came_ || current_->file == nullptr) {
+      if (company_timer_ != 0) loop_.cancel(std::exchange(company_timer_, 0));
+      company_came_ = false;
+      return false;
+    }
+    if (company_timer_ == 0) {
+      company_timer_ = loop_.after(kCompanyNs, [this, alive = std::weak_ptr(alive_)] {
+        if (alive.expired()) return;
+        company_timer_ = 0;
+        company_came_ = true;
+        pump();
+      });
+    }
+    return true;
+  }
+
   void written(std::unique_ptr<Group> group, Status status) {
     write_in_flight_ = false;
     if (halt_called_) return;
@@ -258,6 +284,7 @@ class WalImpl final : public Wal {
     durable_record_ = group->next_record() - 1;
     ++groups_committed_;
     last_group_had_records_ = group->records() > 0;
+    expected_records_ = group->records() + (gathering_ ? gathering_->records() : 0);
     if (group->target() == current_) current_has_group_ = true;
     leave_files();
     std::vector<Task> completions = group->take_completions();
@@ -442,6 +469,9 @@ class WalImpl final : public Wal {
   const Options options_;
   const uint64_t slack_bytes_;  // allocated behind file_bytes: what is appended before a rotation comes about
   UniqueFunction<void(Status)> on_halt_;
+  uint32_t expected_records_ = 0;   // see waits_for_company()
+  env::TimerId company_timer_ = 0;
+  bool company_came_ = false;
   const std::shared_ptr<char> alive_ =
       std::make_shared<char>();  // shared: tasks of the loop ask it whether `this` lives
 

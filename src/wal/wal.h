@@ -2,7 +2,8 @@
 // plane (rows) and, later, by consensus replicas.
 //
 // Records are opaque bytes, numbered from 1 without gaps. Appends made while a write is in flight form the next group:
-// one write and one sync per group, no timer. Files are preallocated and recycled; `rotate()` starts a new file and the
+// one write and one sync per group. A group waits a fraction of a millisecond for clients that the last one answered, a
+// lone client never. Files are preallocated and recycled; `rotate()` starts a new file and the
 // first record after it opens that file. `release(n)` lets go of whole files whose records are all <= n.
 // Released records may be replayed once more after a crash (a removed name can come back): the owner knows what it has
 // stored. When idle, spare and preallocated space is given back (`trim()`), so that a settled log costs what it holds.
