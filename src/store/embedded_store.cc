@@ -377,7 +377,7 @@ Result<bool> EmbeddedStore::expire(int64_t wall_now_ns) {
 Result<bool> EmbeddedStore::start_merge() {
   std::vector<SegmentPtr> segments = snapshot().segments;
   for (;;) {
-    std::erase_if(segments, [&](const SegmentPtr& segment) { return unmergeable_.contains(segment->number()); });
+    std::erase_if(segments, [&](const SegmentPtr& segment) REQUIRES(merge_mutex_) { return unmergeable_.contains(segment->number()); });
     auto inputs = choose_merge(segments, options_.max_segment_spans);
     if (inputs.empty()) return false;
     // One that cannot be read (it was reported) stays as it is and out of the way of the others.
