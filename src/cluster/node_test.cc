@@ -291,7 +291,7 @@ TEST(Node, spans_after_a_wholly_rejected_request_survive_the_restart) {
 TEST(Node, replay_of_more_than_memory_holds_seals_as_it_reads) {
   Machine machine;
   machine.options_.wal_file_bytes = 64 << 10;
-  machine.options_.lifecycle = {.quiet_period_ns = 600 * kSecond, .trace_timeout_ns = 600 * kSecond, .max_open_ns = 600 * kSecond};
+  machine.options_.lifecycle = {.quiet_period_ns = 2 * kSecond, .trace_timeout_ns = 600 * kSecond, .max_open_ns = 600 * kSecond};
   machine.start();
   constexpr uint64_t kTraces = 1'500;
   for (uint64_t n = 0; n < kTraces; ++n) ASSERT_EQ(machine.ingest(whole_trace(n)).accepted, 2u);

@@ -295,8 +295,9 @@ void Shard::relieve_memory() {
   while (bytes < enough) {
     trace::OpenTrace* open = traces_.oldest();
     if (open == nullptr) break;
+    // During a replay nothing is decided and nothing can wait.
     const int64_t until_due = options_.lifecycle.quiet_period_ns - (now - open->last_ns);
-    if (open->state == model::TraceState::kActive && (!urgent || until_due < kWaitForRoomNs)) break;
+    if (wal_ != nullptr && open->state == model::TraceState::kActive && (!urgent || until_due < kWaitForRoomNs)) break;
     bytes += open->bytes + open->rows * sizeof(store::RowRecord);
     traces_.begin_seal(*open, trace::Seal::kPart);
     push_pending(*open, trace::Due::kSpill, due_now, true);
