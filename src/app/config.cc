@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <sstream>
+#include <system_error>
 #include <type_traits>
 #include <vector>
 
@@ -349,10 +352,16 @@ Status read_config(std::string_view yaml, std::string_view origin, const Environ
 }
 
 Result<Config> load_config(const std::string& path) {
+  const auto unreadable = [&](const std::string& why) { return Error{Code::kNotFound, "cannot read configuration " + path + ": " + why}; };
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return unreadable("it is a directory");
+  errno = 0;
   std::ifstream file(path, std::ios::binary);
-  if (!file) return Error{Code::kNotFound, "cannot read configuration " + path};
+  if (!file) return unreadable(std::generic_category().message(errno != 0 ? errno : EIO));
   std::ostringstream text;
-  text << file.rdbuf();
+  errno = 0;
+  if (file.peek() != std::ifstream::traits_type::eof()) text << file.rdbuf();  // an empty file is a good one
+  if (file.bad() || errno == EIO) return unreadable(std::generic_category().message(errno != 0 ? errno : EIO));
   Config config = default_config();
   CLEW_TRY(read_config(text.str(), path, process_environment(), config));
   return config;

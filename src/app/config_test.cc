@@ -131,5 +131,13 @@ TEST(Config, TheReferenceNamesEverySetting) {
   EXPECT_THAT(table, HasSubstr("`receivers.otlp.protocols.http.endpoint` | `\"127.0.0.1:4318\"`"));
 }
 
+TEST(Config, WhatCannotBeReadSaysWhy) {
+  const std::string directory = ::testing::TempDir();
+  EXPECT_NE(load_config(directory).status().message().find("it is a directory"), std::string::npos);
+  const auto absent = load_config(directory + "/clew-no-such-file.yaml");
+  ASSERT_FALSE(absent.ok());
+  EXPECT_NE(absent.error().message.find("No such file"), std::string::npos) << absent.error().message;
+}
+
 }  // namespace
 }  // namespace clew::app
