@@ -4,9 +4,9 @@
 
 namespace clew::app {
 
-void ClientFlags::add_to(CLI::App& command, const std::string& default_port) {
+void ClientFlags::add_to(CLI::App& command, const std::string& default_port, const std::string& variable) {
   server = "127.0.0.1:" + default_port;
-  command.add_option("--server", server, "address of the node")->capture_default_str()->envname("CLEW_SERVER");
+  command.add_option("--server", server, "address of the node")->capture_default_str()->envname(variable);
   command.add_option("--token", token, "bearer token")->envname("CLEW_TOKEN");
   command.add_option("--tenant", tenant, "tenant (X-Scope-OrgID)")->envname("CLEW_TENANT");
 }
@@ -19,9 +19,9 @@ Result<HttpClient> ClientFlags::connect() const {
   return HttpClient(std::move(address), std::move(options));
 }
 
-int fail(const Status& status) {
+int fail(const Status& status, int exit_code) {
   std::fprintf(stderr, "clew: %s\n", std::string(status.message()).c_str());
-  return 1;
+  return exit_code;
 }
 
 }  // namespace clew::app

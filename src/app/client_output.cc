@@ -21,6 +21,10 @@ std::string painted(Paint paint, std::string_view text, bool on) {
   return "\x1b[" + std::string(kCodes[static_cast<size_t>(paint)]) + "m" + std::string(text) + "\x1b[0m";
 }
 
+std::string counted(uint64_t n, std::string_view noun) {
+  return std::to_string(n) + " " + std::string(noun) + (n == 1 ? "" : "s");
+}
+
 std::string readable_duration(int64_t ns) {
   struct Scale {
     double factor;
@@ -49,7 +53,8 @@ std::string readable_time(int64_t wall_ns) {
 }
 
 int64_t wall_now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 size_t terminal_width() {

@@ -21,6 +21,12 @@ TEST(ClientOutput, TextIsCutByColumnsNotBytes) {
   EXPECT_EQ(fitted("ab", 0, true), "");
 }
 
+TEST(ClientOutput, OneIsNotMany) {
+  EXPECT_EQ(counted(0, "trace"), "0 traces");
+  EXPECT_EQ(counted(1, "trace"), "1 trace");
+  EXPECT_EQ(counted(2, "trace"), "2 traces");
+}
+
 TEST(ClientOutput, ControlCharactersDoNotReachTheTerminal) { EXPECT_EQ(printable("a\x1b[31m\n"), "a?[31m?"); }
 
 TEST(ClientOutput, NothingIsPaintedWhenColoursAreOff) {

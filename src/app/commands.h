@@ -1,5 +1,6 @@
 // The subcommands of `clew`: each `add_` function declares its options on the parser, and what runs when it is chosen.
-// A subcommand that ran stores its exit code in `exit_code`: 0 done, 1 the answer is "no" or the work failed, 2 wrong use.
+// A subcommand that ran stores its exit code in `exit_code`: 0 done, 1 the answer is "no" or the work failed, 2 wrong
+// use (of search, trace and verify, 2 is every error: 1 is an answer).
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -23,12 +24,13 @@ struct ClientFlags {
   std::string server;
   std::string token;
   std::string tenant;
-  // `default_port` is that of the API which the subcommand needs.
-  void add_to(CLI::App& command, const std::string& default_port);
+  // `default_port` is that of the API which the subcommand needs; `variable` of the environment stands for --server.
+  // Queries and OTLP are different ports, so they have a variable each: CLEW_SERVER and CLEW_OTLP_SERVER.
+  void add_to(CLI::App& command, const std::string& default_port, const std::string& variable = "CLEW_SERVER");
   Result<HttpClient> connect() const;
 };
 
-// Writes "clew: MESSAGE" to standard error; returns 1.
-int fail(const Status& status);
+// Writes "clew: MESSAGE" to standard error; returns `exit_code`.
+int fail(const Status& status, int exit_code = 1);
 
 }  // namespace clew::app

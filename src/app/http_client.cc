@@ -10,6 +10,9 @@
 #include <charconv>
 #include <chrono>
 
+#include "app/client_output.h"
+#include "base/varint.h"
+
 namespace clew::app {
 
 namespace beast = boost::beast;
@@ -79,14 +82,17 @@ struct HttpClient::Impl {
     for (bool reused = stream.has_value();; reused = false) {
       if (!stream) {
         if (const auto failed = connect()) {
-          return Error{Code::kUnavailable, "connect to " + where + ": " + failed.message() + "; is `clew serve` running there?"};
+          return Error{Code::kUnavailable,
+                       "connect to " + where + ": " + failed.message() + "; is `clew serve` running there?"};
         }
       }
       http::response_parser<http::string_body> parser;
       parser.body_limit(1ull << 30);
       const auto failed = exchange(request, parser);
       if (failed && reused && failed != beast::error::timeout) continue;  // closed while it was idle
-      if (failed) return Error{Code::kUnavailable, std::string(target.substr(0, target.find('?'))) + " at " + where + ": " + failed.message()};
+      if (failed)
+        return Error{Code::kUnavailable,
+                     std::string(target.substr(0, target.find('?'))) + " at " + where + ": " + failed.message()};
       auto message = parser.release();
       if (!message.keep_alive()) stream.reset();
       HttpResponse response;
@@ -96,7 +102,8 @@ struct HttpClient::Impl {
       response.content_type.assign(type.data(), type.size());
       const auto retry = message[http::field::retry_after];
       uint32_t seconds = 0;
-      if (std::from_chars(retry.data(), retry.data() + retry.size(), seconds).ec == std::errc()) response.retry_after_s = seconds;
+      if (std::from_chars(retry.data(), retry.data() + retry.size(), seconds).ec == std::errc())
+        response.retry_after_s = seconds;
       return response;
     }
   }
@@ -110,7 +117,9 @@ HttpClient::HttpClient(HttpClient&&) noexcept = default;
 HttpClient& HttpClient::operator=(HttpClient&&) noexcept = default;
 HttpClient::~HttpClient() = default;
 
-Result<HttpResponse> HttpClient::get(std::string_view target) { return impl_->request(http::verb::get, target, {}, {}); }
+Result<HttpResponse> HttpClient::get(std::string_view target) {
+  return impl_->request(http::verb::get, target, {}, {});
+}
 Result<HttpResponse> HttpClient::post(std::string_view target, std::string_view content_type, std::string_view body) {
   return impl_->request(http::verb::post, target, content_type, body);
 }
@@ -118,7 +127,8 @@ Result<HttpResponse> HttpClient::post(std::string_view target, std::string_view 
 Result<ServerAddress> parse_server(std::string_view text, std::string_view default_port) {
   if (text.starts_with("http://")) text.remove_prefix(7);
   if (text.starts_with("https://")) {
-    return Error{Code::kInvalidArgument, "https:// is not spoken by this client; use a local http:// address of the node"};
+    return Error{Code::kInvalidArgument,
+                 "https:// is not spoken by this client; use a local http:// address of the node"};
   }
   ServerAddress out;
   const size_t slash = text.find('/');
@@ -157,18 +167,61 @@ std::string url_encode(std::string_view text) {
   return out;
 }
 
-std::string error_text(const HttpResponse& response) {
+namespace {
+
+// google.rpc.Status: code (1), message (2), details (3).
+std::string status_message(std::string_view body) {
+  ByteReader reader(body);
+  while (reader.ok() && !reader.at_end()) {
+    switch (reader.varint()) {
+      case 1u << 3:
+        reader.varint();
+        break;
+      case 2u << 3 | 2u:
+        return std::string(reader.prefixed_bytes());
+      case 3u << 3 | 2u:
+        reader.prefixed_bytes();
+        break;
+      default:
+        return {};
+    }
+  }
+  return {};
+}
+
+std::string json_message(const std::string& body) {
   simdjson::dom::parser parser;
   simdjson::dom::element root;
   std::string_view message;
-  if (parser.parse(response.body).get(root) == simdjson::SUCCESS) {
+  if (parser.parse(body).get(root) == simdjson::SUCCESS) {
     for (const char* path : {"/message", "/error/message", "/errors/0/msg", "/error"}) {
       if (root.at_pointer(path).get(message) == simdjson::SUCCESS) return std::string(message);
     }
   }
-  std::string text = "HTTP " + std::to_string(response.status);
-  if (!response.body.empty() && response.body.size() < 500) text += ": " + response.body;
-  return text;
+  return {};
+}
+
+}  // namespace
+
+std::string error_text(const HttpResponse& response) {
+  const bool protobuf = response.content_type.starts_with("application/x-protobuf");
+  std::string message = printable(protobuf ? status_message(response.body) : json_message(response.body));
+  if (response.status == 401) {
+    // The node's advice after the semicolon is for those who write requests themselves.
+    message = (message.empty() ? "no valid bearer token" : message.substr(0, message.find(';'))) +
+              "; give --token or CLEW_TOKEN";
+  } else if (!message.empty() && !protobuf) {
+    return message;
+  }
+  if (message.empty() && !protobuf && response.body.size() < 500) message = printable(response.body);
+  return "HTTP " + std::to_string(response.status) + (message.empty() ? "" : ": " + message);
+}
+
+std::string otlp_error_text(const HttpResponse& response) {
+  if (response.status == 404 || response.status == 405) {
+    return "HTTP " + std::to_string(response.status) + ": this is not an OTLP/HTTP port (default 4318)";
+  }
+  return error_text(response);
 }
 
 }  // namespace clew::app

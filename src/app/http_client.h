@@ -1,5 +1,5 @@
-// HttpClient: one keep-alive connection to a Clew node, one request at a time, for the subcommands that talk to a server.
-// Not for load: that is bench.cc's, which keeps many connections busy from one thread.
+// HttpClient: one keep-alive connection to a Clew node, one request at a time, for the subcommands that talk to a
+// server. Not for load: that is bench.cc's, which keeps many connections busy from one thread.
 //
 // Errors: kUnavailable when the server cannot be reached or does not answer within the timeout; any HTTP status is an
 // answer, not an error. A connection that the server closed while it was idle is opened anew, once.
@@ -38,7 +38,7 @@ class HttpClient {
   struct Options {
     int64_t timeout_ms = 60'000;  // of one request
     std::string bearer_token;
-    std::string tenant;           // X-Scope-OrgID; "" sends none
+    std::string tenant;  // X-Scope-OrgID; "" sends none
   };
   HttpClient(ServerAddress server, Options options);
   HttpClient(HttpClient&&) noexcept;
@@ -55,7 +55,9 @@ class HttpClient {
 
 // For a query string: everything but unreserved characters as %XX.
 std::string url_encode(std::string_view text);
-// The message in an error reply: of a JSON error, or the body's beginning.
+// The message in an error reply: of a JSON error, of a google.rpc.Status, or the body when it is short.
 std::string error_text(const HttpResponse& response);
+// The same for a reply to POST /v1/traces: a 404 says that the port is not the one for it.
+std::string otlp_error_text(const HttpResponse& response);
 
 }  // namespace clew::app

@@ -19,10 +19,11 @@ struct SearchFlags {
   std::string filter;
   std::vector<std::string> states, findings;
   std::string service, since, start, end;
-  uint64_t limit = 20;
+  int64_t limit = 20;
   bool json = false;
 };
 constexpr uint64_t kPage = 500;
+constexpr int kError = 2;  // 1 is an answer: none
 
 std::string query_string(const SearchFlags& flags, uint64_t limit, const std::string& cursor) {
   std::string out = "?limit=" + std::to_string(limit);
@@ -46,25 +47,32 @@ void print_hit(element hit, bool colours) {
   const std::string state = text(summary, "state");
   const int64_t errors = number(summary, "errors");
   std::printf("%s  %s  %s %s %s %s  %s\n", readable_time(number(summary, "startTimeUnixNano")).c_str(),
-              painted(paint_of_state(state), fitted(state, 10, true), colours).c_str(), fitted(readable_duration(number(summary, "durationNano")), 9, true).c_str(),
-              fitted(std::to_string(number(summary, "spans")) + " spans", 12, true).c_str(),
-              painted(errors > 0 ? Paint::kRed : Paint::kDim, fitted(std::to_string(errors) + " errors", 10, true), colours).c_str(), text(hit, "traceID").c_str(),
+              painted(paint_of_state(state), fitted(state, 10, true), colours).c_str(),
+              fitted(readable_duration(number(summary, "durationNano")), 9, true).c_str(),
+              fitted(counted(static_cast<uint64_t>(number(summary, "spans")), "span"), 12, true).c_str(),
+              painted(errors > 0 ? Paint::kRed : Paint::kDim,
+                      fitted(counted(static_cast<uint64_t>(errors), "error"), 10, true), colours)
+                  .c_str(),
+              text(hit, "traceID").c_str(),
               printable(text(summary, "rootService") + ": " + text(summary, "rootName")).c_str());
 }
 
 int search(const SearchFlags& flags) {
+  if (flags.limit < 1) return fail(Status(Code::kInvalidArgument, "--limit wants 1 or more"), kError);
+  const auto limit = static_cast<uint64_t>(flags.limit);
   auto client = flags.client.connect();
-  if (!client.ok()) return fail(client.status());
+  if (!client.ok()) return fail(client.status(), kError);
   const bool colours = colours_on();
   simdjson::dom::parser parser;
   std::string cursor;
   uint64_t shown = 0;
-  while (shown < flags.limit) {
-    const auto response = client->get("/clew/v1/search" + query_string(flags, std::min(kPage, flags.limit - shown), cursor));
-    if (!response.ok()) return fail(response.status());
-    if (response->status != 200) return fail(Status(Code::kInvalidArgument, error_text(*response)));
+  while (shown < limit) {
+    const auto response = client->get("/clew/v1/search" + query_string(flags, std::min(kPage, limit - shown), cursor));
+    if (!response.ok()) return fail(response.status(), kError);
+    if (response->status != 200) return fail(Status(Code::kInvalidArgument, error_text(*response)), kError);
     element root;
-    if (parser.parse(response->body).get(root) != simdjson::SUCCESS) return fail(Status(Code::kInternal, "the node's answer is not JSON"));
+    if (parser.parse(response->body).get(root) != simdjson::SUCCESS)
+      return fail(Status(Code::kInternal, "the node's answer is not JSON"), kError);
     const auto hits = items(root, "hits");
     for (const element hit : hits) {
       if (flags.json) {
@@ -77,7 +85,8 @@ int search(const SearchFlags& flags) {
     cursor = text(root, "next");
     if (cursor.empty() || hits.empty()) break;
   }
-  if (!flags.json) std::fprintf(stderr, "%llu traces%s\n", static_cast<unsigned long long>(shown), cursor.empty() ? "" : "; there are more: --limit");
+  if (!flags.json)
+    std::fprintf(stderr, "%s%s\n", counted(shown, "trace").c_str(), cursor.empty() ? "" : "; there are more: --limit");
   return shown > 0 ? 0 : 1;
 }
 
@@ -85,16 +94,19 @@ int search(const SearchFlags& flags) {
 
 void add_search(CLI::App& program, int& exit_code) {
   auto flags = std::make_shared<SearchFlags>();
-  auto* command = program.add_subcommand("search", "find traces, newest first; exit code 1 when there is none");
+  auto* command =
+      program.add_subcommand("search", "find traces, newest first; exit code 0: some found, 1: none, 2: an error");
   flags->client.add_to(*command, "16686");
-  command->add_option("filter", flags->filter, "a TraceQL spanset filter, e.g. '{ .http.route = \"/orders\" && duration > 1s }'");
-  command->add_option("--state", flags->states, "active, collecting, complete, timed_out, incomplete (the two that lack something), open");
+  command->add_option("filter", flags->filter,
+                      "a TraceQL spanset filter, e.g. '{ .http.route = \"/orders\" && duration > 1s }'");
+  command->add_option("--state", flags->states,
+                      "active, collecting, complete, timed_out, incomplete (the two that lack something), open");
   command->add_option("--finding", flags->findings, "orphan, no_root, cycle, clock_skew, ... (docs/verdict.md)");
   command->add_option("--service", flags->service, "with a span of this service");
   command->add_option("--since", flags->since, "started within, e.g. 1h");
   command->add_option("--start", flags->start, "started at or after: RFC 3339 or Unix nanoseconds");
   command->add_option("--end", flags->end, "started before");
-  command->add_option("--limit", flags->limit, "traces")->capture_default_str();
+  command->add_option("--limit", flags->limit, "traces, 1 or more")->capture_default_str();
   command->add_flag("--json", flags->json, "one JSON object a line");
   command->callback([flags, &exit_code] { exit_code = search(*flags); });
 }
