@@ -69,7 +69,8 @@ void read_file(const std::string& path, const VerifyOptions& options, const env:
 
 class Judge {
  public:
-  Judge(const VerifyOptions& options, VerifyReport& report) : options_(options), report_(report), assessor_(options.policy) {}
+  Judge(const VerifyOptions& options, VerifyReport& report)
+      : options_(options), report_(report), assessor_(options.policy) {}
 
   void learn(const TraceSet::View& view) {
     assessor_.assess(view.distinct, view.context, view.names, &history_, assessment_);
@@ -140,7 +141,7 @@ class Judge {
 }  // namespace
 
 int VerifyReport::exit_code() const {
-  if (unreadable > 0) return 2;
+  if (unreadable > 0 || (traces == 0 && rejected_spans == 0)) return 2;
   return incomplete > 0 || defective > 0 || rejected_spans > 0 ? 1 : 0;
 }
 
@@ -153,6 +154,12 @@ VerifyReport verify_files(const VerifyOptions& options, const env::Clock& clock)
   report.hosts = set.hosts();
   report.rejected = set.rejected();
   for (const uint64_t n : report.rejected) report.rejected_spans += n;
+
+  if (report.exit_code() == 2 && report.unreadable == 0) {
+    std::string where;
+    for (const std::string& path : options.files) where += (where.empty() ? "" : ", ") + path;
+    report.errors.push_back("no traces in " + where);
+  }
 
   Judge judge(options, report);
   set.for_each([&](const TraceSet::View& view) { judge.learn(view); });

@@ -1,6 +1,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <iterator>
 
@@ -29,7 +30,11 @@ std::string counted(uint64_t n, std::string_view one, std::string_view many) {
   return grouped(n) + ' ' + std::string(n == 1 ? one : many);
 }
 
-std::string milliseconds(int64_t ns) { return fmt::format("{:+.3f} ms", static_cast<double>(ns) / 1e6); }
+// Of an offset that is to be added to the host's times.
+std::string behind_or_ahead(int64_t offset_ns) {
+  return fmt::format("{:.3f} ms {}", std::abs(static_cast<double>(offset_ns)) / 1e6,
+                     offset_ns < 0 ? "ahead" : "behind");
+}
 
 std::string percent(uint64_t part, uint64_t whole) {
   if (whole == 0) return "";
@@ -102,8 +107,9 @@ std::string report_text(const VerifyReport& r) {
     bytes += input.bytes;
     requests += input.requests;
   }
-  line(fmt::format("{} in {}, from {} ({}, {})", counted(r.spans, "span", "spans"), counted(r.traces, "trace", "traces"),
-                   counted(r.inputs.size(), "file", "files"), megabytes(bytes), counted(requests, "request", "requests")));
+  line(fmt::format("{} in {}, from {} ({}, {})", counted(r.spans, "span", "spans"),
+                   counted(r.traces, "trace", "traces"), counted(r.inputs.size(), "file", "files"), megabytes(bytes),
+                   counted(requests, "request", "requests")));
   line(fmt::format("{}, {}", counted(r.services, "service", "services"), counted(r.hosts, "host", "hosts")));
   if (r.repeated_spans > 0) {
     line(fmt::format("{} repeated an earlier one exactly, and count once", counted(r.repeated_spans, "span", "spans")));
@@ -143,18 +149,20 @@ std::string report_text(const VerifyReport& r) {
   if (!r.skew.empty()) {
     constexpr size_t kShown = 20;
     line("");
-    line("Clocks that differ: add the offset to the host's times to read them on the other's clock");
-    line(fmt::format("  {:<36} {:<36} {:>14} {:>32} {:>8}", "host", "against", "median", "range over traces", "traces"));
+    line("Clocks that differ");
+    line(
+        fmt::format("  {:<36} {:<36} {:>20} {:>44} {:>8}", "host", "against", "median", "range over traces", "traces"));
     std::vector<const VerifyReport::SkewTotal*> by_traces;
     for (const VerifyReport::SkewTotal& skew : r.skew) by_traces.push_back(&skew);
     std::stable_sort(by_traces.begin(), by_traces.end(), [](auto* a, auto* b) { return a->traces > b->traces; });
     for (size_t i = 0; i < std::min(kShown, by_traces.size()); ++i) {
       const VerifyReport::SkewTotal& s = *by_traces[i];
-      line(fmt::format("  {:<36} {:<36} {:>14} {:>32} {:>8}", printable(s.host), printable(s.reference),
-                       milliseconds(s.median_ns), milliseconds(s.low_ns) + " to " + milliseconds(s.high_ns),
+      line(fmt::format("  {:<36} {:<36} {:>20} {:>44} {:>8}", printable(s.host), printable(s.reference),
+                       behind_or_ahead(s.median_ns), behind_or_ahead(s.low_ns) + " to " + behind_or_ahead(s.high_ns),
                        grouped(s.traces)));
     }
-    if (by_traces.size() > kShown) line(fmt::format("  and {} more pairs", by_traces.size() - kShown));
+    if (by_traces.size() > kShown)
+      line(fmt::format("  and {}", counted(by_traces.size() - kShown, "more pair", "more pairs")));
   }
   bool heading = false;
   for (const NamedCount& count : named(r.defects)) {
@@ -168,7 +176,8 @@ std::string report_text(const VerifyReport& r) {
     if (!count.unit.empty()) name.remove_suffix(3);
     line(fmt::format("  {:<45} {:>14} {}", name, grouped(count.value), count.unit));
   }
-  line(fmt::format("{}  {:<45} {:>14}", heading ? "" : "\nAs sent, before any adjustment\n", "max_depth", grouped(r.defects.max_depth)));
+  line(fmt::format("{}  {:<45} {:>14}", heading ? "" : "\nAs sent, before any adjustment\n", "max_depth",
+                   grouped(r.defects.max_depth)));
   line(fmt::format("  {:<45} {:>14}", "max_children", grouped(r.defects.max_children)));
   line(fmt::format("  {:<45} {:>14}", "max_spans_in_trace", grouped(r.defects.max_spans_in_trace)));
   line("");
@@ -177,13 +186,13 @@ std::string report_text(const VerifyReport& r) {
                      counted(r.unreadable, "error", "errors")));
   }
   if (r.traces == 0) {
-    line("No traces.");
+    line(r.unreadable > 0 ? "No trace could be read." : "No traces.");
   } else if (r.incomplete > 0) {
     line(fmt::format("{} of {} incomplete: spans are missing.", grouped(r.incomplete),
                      r.traces == 1 ? "1 trace is" : grouped(r.traces) + " traces are"));
   } else {
-    line(r.defective > 0 || r.rejected_spans > 0 ? "Every trace is complete, but not all is sound: see the findings."
-                                                 : "Every trace is complete.");
+    line(fmt::format("Every trace {}is complete{}", r.unreadable > 0 ? "that could be read " : "",
+                     r.defective > 0 || r.rejected_spans > 0 ? ", but not all is sound: see the findings." : "."));
   }
   return out;
 }
@@ -195,9 +204,9 @@ std::string report_json(const VerifyReport& r) {
       r.rejected_spans, r.unreadable);
   out += R"(,"errors":)" + json_list(r.errors, [](const std::string& error) { return quoted(error); });
   out += R"(,"inputs":)" + json_list(r.inputs, [](const VerifyReport::Input& input) {
-    return fmt::format(R"({{"path":{},"bytes":{},"requests":{},"spans":{}}})", quoted(input.path), input.bytes,
-                       input.requests, input.spans);
-  });
+           return fmt::format(R"({{"path":{},"bytes":{},"requests":{},"spans":{}}})", quoted(input.path), input.bytes,
+                              input.requests, input.spans);
+         });
   out += R"(,"rejected":{)";
   bool first = true;
   for (size_t i = 0; i < r.rejected.size(); ++i) {
@@ -208,18 +217,19 @@ std::string report_json(const VerifyReport& r) {
   }
   out += R"(},"incomplete_examples":)" + json_list(r.incomplete_examples, example_json);
   out += R"(,"findings":)" + json_list(r.findings, [](const VerifyReport::FindingTotal& f) {
-    return fmt::format(R"({{"kind":"{}","severity":"{}","traces":{},"spans":{},"examples":{}}})",
-                       model::finding_kind_name(f.kind), severity_name(f.severity), f.traces, f.count,
-                       json_list(f.examples, example_json));
-  });
+           return fmt::format(R"({{"kind":"{}","severity":"{}","traces":{},"spans":{},"examples":{}}})",
+                              model::finding_kind_name(f.kind), severity_name(f.severity), f.traces, f.count,
+                              json_list(f.examples, example_json));
+         });
   // Nanoseconds as strings: numbers of JSON lose them.
   out += R"(,"skew":)" + json_list(r.skew, [](const VerifyReport::SkewTotal& s) {
-    return fmt::format(
-        R"({{"host":{},"reference":{},"median_ns":"{}","low_ns":"{}","high_ns":"{}","traces":{},"edges":{}}})",
-        quoted(s.host), quoted(s.reference), s.median_ns, s.low_ns, s.high_ns, s.traces, s.edges);
-  });
+           return fmt::format(
+               R"({{"host":{},"reference":{},"median_ns":"{}","low_ns":"{}","high_ns":"{}","traces":{},"edges":{}}})",
+               quoted(s.host), quoted(s.reference), s.median_ns, s.low_ns, s.high_ns, s.traces, s.edges);
+         });
   out += R"(,"as_sent":{)";
-  for (const NamedCount& count : named(r.defects)) fmt::format_to(std::back_inserter(out), R"("{}":{},)", count.name, count.value);
+  for (const NamedCount& count : named(r.defects))
+    fmt::format_to(std::back_inserter(out), R"("{}":{},)", count.name, count.value);
   fmt::format_to(std::back_inserter(out), R"("max_depth":{},"max_children":{},"max_spans_in_trace":{}}}}})",
                  r.defects.max_depth, r.defects.max_children, r.defects.max_spans_in_trace);
   out += '\n';
