@@ -48,7 +48,7 @@ def main():
     code, table = run("config", "--reference")
     shown = read("docs/operations.md").split("<!-- settings: clew config --reference -->\n")[1].split("<!-- end of settings -->")[0]
     expect("docs/operations.md has the table of `clew config --reference`", code == 0 and shown == table)
-    for example in ["examples/clew-minimal.yaml", "examples/clew-full.yaml"]:
+    for example in ["examples/clew-minimal.yaml", "examples/clew-full.yaml", "packaging/container.yaml"]:
         code, text = run("config", "--verify", os.path.join(ROOT, example))
         expect("%s is good: %s" % (example, text), code == 0)
     code, text = run("config", os.path.join(ROOT, "examples/clew-full.yaml"))
