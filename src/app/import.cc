@@ -181,10 +181,10 @@ int import(const ImportFlags& flags) {
         static_cast<unsigned long long>(totals.rejected), static_cast<unsigned long long>(totals.unreadable),
         static_cast<unsigned long long>(totals.waits));
   } else {
-    std::printf("%s spans accepted, %s rejected, in %s requests and %s\n",
+    std::printf("%s spans accepted, %s rejected, in %s %s and %s\n",
                 grouped(totals.spans - std::min(totals.spans, totals.rejected)).c_str(),
                 grouped(totals.rejected).c_str(), grouped(totals.requests).c_str(),
-                readable_duration(wall_now_ns() - begin_ns).c_str());
+                totals.requests == 1 ? "request" : "requests", readable_duration(wall_now_ns() - begin_ns).c_str());
     if (totals.unreadable > 0) std::printf("%s requests could not be read\n", grouped(totals.unreadable).c_str());
     if (totals.waits > 0) std::printf("the node asked to wait %s times\n", grouped(totals.waits).c_str());
     if (!totals.last_reason.empty()) std::printf("the last reason: %s\n", totals.last_reason.c_str());
