@@ -13,7 +13,7 @@ enum class Paint { kNone, kDim, kBold, kGreen, kYellow, kRed, kBlue, kCyan };
 bool colours_on();
 std::string painted(Paint paint, std::string_view text, bool on);
 
-std::string readable_duration(int64_t ns);  // "1.25 ms"
+std::string readable_duration(int64_t ns);   // "1.25 ms"
 std::string readable_time(int64_t wall_ns);  // UTC, "2026-01-31 12:00:00.123"
 int64_t wall_now_ns();
 // Columns of the terminal; 100 when standard output is none.

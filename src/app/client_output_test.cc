@@ -11,7 +11,9 @@ TEST(ClientOutput, DurationsPickTheirUnit) {
   EXPECT_EQ(readable_duration(-3'000'000'000), "-3 s");
 }
 
-TEST(ClientOutput, TimesAreUtcWithMilliseconds) { EXPECT_EQ(readable_time(1'700'000'000'123'456'789), "2023-11-14 22:13:20.123"); }
+TEST(ClientOutput, TimesAreUtcWithMilliseconds) {
+  EXPECT_EQ(readable_time(1'700'000'000'123'456'789), "2023-11-14 22:13:20.123");
+}
 
 TEST(ClientOutput, TextIsCutByColumnsNotBytes) {
   EXPECT_EQ(fitted("größer", 6, true), "größer");

@@ -1,5 +1,6 @@
 // The subcommands of `clew`: each `add_` function declares its options on the parser, and what runs when it is chosen.
-// A subcommand that ran stores its exit code in `exit_code`: 0 done, 1 the answer is "no" or the work failed, 2 wrong use.
+// A subcommand that ran stores its exit code in `exit_code`: 0 done, 1 the answer is "no" or the work failed, 2 wrong
+// use.
 #pragma once
 
 #include <CLI/CLI.hpp>

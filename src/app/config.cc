@@ -49,8 +49,8 @@ Result<std::string> substitute(std::string_view text, const EnvironmentFn& envir
       } else if (separator != std::string_view::npos) {
         out.append(inner.substr(separator + 2));
       } else {
-        return Error{Code::kInvalidArgument,
-                     "environment variable " + name + " is not set; set it, or give a default: ${env:" + name + ":-...}"};
+        return Error{Code::kInvalidArgument, "environment variable " + name +
+                                                 " is not set; set it, or give a default: ${env:" + name + ":-...}"};
       }
     } else {
       out.push_back('$');
@@ -121,7 +121,8 @@ class Reader {
   };
 
   void enter(const YAML::Node& node, const char* name) {
-    if (status_.ok() && node.IsDefined() && !node.IsNull() && !node.IsMap()) fail(node, name, "wants a section (key: value)");
+    if (status_.ok() && node.IsDefined() && !node.IsNull() && !node.IsMap())
+      fail(node, name, "wants a section (key: value)");
     sections_.push_back({node, {}});
   }
 
@@ -184,7 +185,7 @@ class Reader {
     if (text.empty() || *end != '\0') fail(node, name, "'" + text + "' is not a number");
   }
   template <typename T>
-    requires std::is_integral_v<T>
+  requires std::is_integral_v<T>
   void parse(const YAML::Node& node, const char* name, const std::string& text, Unit unit, T& value) {
     std::optional<uint64_t> number;
     const char* wanted = "a whole number";
@@ -200,7 +201,8 @@ class Reader {
       if (const auto ns = parse_duration(text)) number = static_cast<uint64_t>(*ns / unit_factor_ns(unit));
     }
     if (!number) return fail(node, name, "'" + text + "' is not " + wanted);
-    if (*number > static_cast<uint64_t>(std::numeric_limits<T>::max())) return fail(node, name, "'" + text + "' is too large");
+    if (*number > static_cast<uint64_t>(std::numeric_limits<T>::max()))
+      return fail(node, name, "'" + text + "' is too large");
     value = static_cast<T>(*number);
   }
 
@@ -233,8 +235,7 @@ std::string value_text(const std::vector<std::string>& values, Unit) {
   return out + "]";
 }
 template <typename T>
-  requires std::is_integral_v<T>
-std::string value_text(T value, Unit unit) {
+requires std::is_integral_v<T> std::string value_text(T value, Unit unit) {
   if (unit == Unit::kPlain) return std::to_string(value);
   if (unit == Unit::kBytes) return format_size(static_cast<uint64_t>(value));
   return format_duration(static_cast<int64_t>(value) * unit_factor_ns(unit));
@@ -298,7 +299,9 @@ class ReferenceTable {
 };
 
 Status check_endpoint(const char* name, const std::string& endpoint, const api::TlsOptions& tls) {
-  const auto fail = [&](const std::string& what) { return Status(Code::kInvalidArgument, std::string(name) + ": " + what); };
+  const auto fail = [&](const std::string& what) {
+    return Status(Code::kInvalidArgument, std::string(name) + ": " + what);
+  };
   if (!endpoint.empty()) {
     const size_t colon = endpoint.rfind(':');
     uint32_t port = 0;
@@ -308,7 +311,8 @@ Status check_endpoint(const char* name, const std::string& endpoint, const api::
       return fail("'" + endpoint.substr(colon + 1) + "' is not a port");
     }
   }
-  if (tls.enabled() && (tls.cert_file.empty() || tls.key_file.empty())) return fail("tls wants both cert_file and key_file");
+  if (tls.enabled() && (tls.cert_file.empty() || tls.key_file.empty()))
+    return fail("tls wants both cert_file and key_file");
   return {};
 }
 

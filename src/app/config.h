@@ -1,10 +1,10 @@
 // Config: everything that `clew serve` can be told, from one YAML file with OpenTelemetry's names, and flags on top.
 //
-// Every setting is described once (config_fields.h): its name, its place, its unit and a sentence. Reading, printing the
-// effective configuration and the reference table of docs/operations.md all come from that description.
-// Scalars may hold ${env:NAME} or ${env:NAME:-default} ($$ is a dollar sign): substituted after parsing, so a value cannot
-// change the shape of the file. Unknown keys are refused with their line and the nearest known name.
-// Errors: kInvalidArgument, "clew.yaml:12: ...". Pure except load_config. Any thread.
+// Every setting is described once (config_fields.h): its name, its place, its unit and a sentence. Reading, printing
+// the effective configuration and the reference table of docs/operations.md all come from that description. Scalars may
+// hold ${env:NAME} or ${env:NAME:-default} ($$ is a dollar sign): substituted after parsing, so a value cannot change
+// the shape of the file. Unknown keys are refused with their line and the nearest known name. Errors: kInvalidArgument,
+// "clew.yaml:12: ...". Pure except load_config. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +32,8 @@ Config default_config();
 using EnvironmentFn = std::function<std::optional<std::string>(const std::string& name)>;
 EnvironmentFn process_environment();
 
-// `origin` names the text in messages. Settings that the text does not name keep their value in `config`; on an error `config` is partly
-// changed and of no use.
+// `origin` names the text in messages. Settings that the text does not name keep their value in `config`; on an error
+// `config` is partly changed and of no use.
 Status read_config(std::string_view yaml, std::string_view origin, const EnvironmentFn& environment, Config& config);
 Result<Config> load_config(const std::string& path);
 

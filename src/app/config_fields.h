@@ -1,7 +1,7 @@
 // The one description of every setting: `describe` walks a Config and shows each setting to a visitor.
 //
-// A visitor has: begin(name, help) / end() around a section; and field(name, reference, unit, help) for the kinds below.
-// Internal to config.cc.
+// A visitor has: begin(name, help) / end() around a section; and field(name, reference, unit, help) for the kinds
+// below. Internal to config.cc.
 #pragma once
 
 #include <string>
@@ -19,7 +19,8 @@ void describe_tls(api::TlsOptions& tls, Visitor& visit) {
   visit.begin("tls", "off while empty");
   visit.field("cert_file", tls.cert_file, Unit::kPlain, "certificate chain, PEM; read again on SIGHUP");
   visit.field("key_file", tls.key_file, Unit::kPlain, "its private key, PEM");
-  visit.field("client_ca_file", tls.client_ca_file, Unit::kPlain, "clients must show a certificate signed by it (mutual TLS)");
+  visit.field("client_ca_file", tls.client_ca_file, Unit::kPlain,
+              "clients must show a certificate signed by it (mutual TLS)");
   visit.end();
 }
 
@@ -32,27 +33,33 @@ void describe_http(api::HttpEndpoint& http, Visitor& visit) {
   visit.field("allowed_headers", http.cors.allowed_headers, Unit::kPlain, "beyond the safelisted ones");
   visit.field("max_age", http.cors.max_age, Unit::kSeconds, "how long a browser keeps a preflight's answer");
   visit.end();
-  visit.field("max_request_body_size", http.limits.max_request_body_size, Unit::kBytes, "before and after inflating; more is 413");
+  visit.field("max_request_body_size", http.limits.max_request_body_size, Unit::kBytes,
+              "before and after inflating; more is 413");
   visit.field("max_header_size", http.limits.max_header_bytes, Unit::kBytes, "of a request's header");
   visit.field("max_connections", http.limits.max_connections, Unit::kPlain, "open at once; more wait in the kernel");
-  visit.field("request_timeout", http.limits.request_timeout_ms, Unit::kMilliseconds, "from a request's first byte to its last");
+  visit.field("request_timeout", http.limits.request_timeout_ms, Unit::kMilliseconds,
+              "from a request's first byte to its last");
   visit.field("idle_timeout", http.limits.idle_timeout_ms, Unit::kMilliseconds, "between requests of a connection");
-  visit.field("write_timeout", http.limits.write_timeout_ms, Unit::kMilliseconds, "without progress while a reply is written");
+  visit.field("write_timeout", http.limits.write_timeout_ms, Unit::kMilliseconds,
+              "without progress while a reply is written");
 }
 
 template <typename Visitor>
 void describe_grpc(api::GrpcEndpoint& grpc, Visitor& visit) {
   visit.field("endpoint", grpc.endpoint, Unit::kPlain, "address to listen on; \"\" switches it off");
   describe_tls(grpc.tls, visit);
-  visit.field("max_recv_msg_size", grpc.max_recv_msg_size, Unit::kBytes, "before and after inflating; more is RESOURCE_EXHAUSTED");
+  visit.field("max_recv_msg_size", grpc.max_recv_msg_size, Unit::kBytes,
+              "before and after inflating; more is RESOURCE_EXHAUSTED");
   visit.field("max_concurrent_streams", grpc.max_concurrent_streams, Unit::kPlain, "of one connection");
   visit.field("threads", grpc.threads, Unit::kPlain, "completion queues, one thread each");
-  visit.field("max_pending_calls", grpc.max_pending_calls, Unit::kPlain, "accepted and not yet answered, of one thread");
+  visit.field("max_pending_calls", grpc.max_pending_calls, Unit::kPlain,
+              "accepted and not yet answered, of one thread");
   visit.field("memory_quota", grpc.memory_quota_bytes, Unit::kBytes, "of gRPC's own buffers");
   visit.begin("keepalive", "of idle connections");
   visit.field("time", grpc.keepalive_time_ms, Unit::kMilliseconds, "an idle client is pinged after it");
   visit.field("timeout", grpc.keepalive_timeout_ms, Unit::kMilliseconds, "a ping's answer may take it");
-  visit.field("min_time", grpc.min_ping_interval_ms, Unit::kMilliseconds, "a client that pings more often is sent away");
+  visit.field("min_time", grpc.min_ping_interval_ms, Unit::kMilliseconds,
+              "a client that pings more often is sent away");
   visit.end();
 }
 
@@ -80,16 +87,19 @@ void describe(Config& config, Visitor& visit) {
   visit.begin("tempo", "Tempo API");
   describe_http(servers.tempo, visit);
   visit.end();
-  visit.field("gzip_from", servers.gzip_replies_from_bytes, Unit::kBytes, "replies from this size on are compressed when the client accepts it");
+  visit.field("gzip_from", servers.gzip_replies_from_bytes, Unit::kBytes,
+              "replies from this size on are compressed when the client accepts it");
   visit.end();
 
   visit.begin("storage", "");
   visit.field("directory", node.data_directory, Unit::kPlain, "everything that Clew keeps; one process at a time");
-  visit.field("durability", node.durability, Unit::kPlain, "what an acknowledgement means: disk (fsynced), os (handed to the kernel), memory");
+  visit.field("durability", node.durability, Unit::kPlain,
+              "what an acknowledgement means: disk (fsynced), os (handed to the kernel), memory");
   visit.begin("retention", "age counts from arrival");
   visit.field("max_age", node.retention.max_age_ns, Unit::kNanoseconds, "0: no limit");
   visit.field("max_bytes", node.retention.max_bytes, Unit::kBytes, "0: no limit");
-  visit.field("max_disk_share", node.retention.max_disk_share, Unit::kPlain, "of the file system that holds the directory");
+  visit.field("max_disk_share", node.retention.max_disk_share, Unit::kPlain,
+              "of the file system that holds the directory");
   visit.end();
   visit.begin("wal", "");
   visit.field("file_size", node.wal_file_bytes, Unit::kBytes, "preallocation step; a file is recycled as a whole");
@@ -100,16 +110,24 @@ void describe(Config& config, Visitor& visit) {
   visit.end();
 
   visit.begin("traces", "");
-  visit.field("quiet_period", node.lifecycle.quiet_period_ns, Unit::kNanoseconds, "without a span, before a trace is assessed");
-  visit.field("trace_timeout", node.lifecycle.trace_timeout_ns, Unit::kNanoseconds, "since its last span, before a trace that is not whole is given up");
-  visit.field("max_open", node.lifecycle.max_open_ns, Unit::kNanoseconds, "a trace that stays open longer has its spans moved to disk");
-  visit.field("skew_tolerance", node.policy.skew_tolerance_ns, Unit::kNanoseconds, "smaller differences of time are not findings");
-  visit.field("max_verified_spans", node.policy.max_spans, Unit::kPlain, "larger traces get the checks of the graph only");
+  visit.field("quiet_period", node.lifecycle.quiet_period_ns, Unit::kNanoseconds,
+              "without a span, before a trace is assessed");
+  visit.field("trace_timeout", node.lifecycle.trace_timeout_ns, Unit::kNanoseconds,
+              "since its last span, before a trace that is not whole is given up");
+  visit.field("max_open", node.lifecycle.max_open_ns, Unit::kNanoseconds,
+              "a trace that stays open longer has its spans moved to disk");
+  visit.field("skew_tolerance", node.policy.skew_tolerance_ns, Unit::kNanoseconds,
+              "smaller differences of time are not findings");
+  visit.field("max_verified_spans", node.policy.max_spans, Unit::kPlain,
+              "larger traces get the checks of the graph only");
   visit.end();
 
   visit.begin("limits", "");
-  visit.field("memory", node.memory_limit_bytes, Unit::kBytes, "the process aims to stay below it; two thirds are for open traces: near it they go to disk early, then requests wait, then are refused as retryable");
-  visit.field("max_in_flight", servers.max_in_flight_bytes, Unit::kBytes, "of requests being received or stored, over all receivers");
+  visit.field("memory", node.memory_limit_bytes, Unit::kBytes,
+              "the process aims to stay below it; two thirds are for open traces: near it they go to disk early, then "
+              "requests wait, then are refused as retryable");
+  visit.field("max_in_flight", servers.max_in_flight_bytes, Unit::kBytes,
+              "of requests being received or stored, over all receivers");
   visit.field("retry_after", servers.retry_after_ms, Unit::kMilliseconds, "told to a client that is refused for load");
   visit.field("max_spans_per_request", node.limits.max_spans, Unit::kPlain, "a request with more is refused");
   visit.field("max_span_size", node.limits.max_span_bytes, Unit::kBytes, "a larger span is rejected and counted");
@@ -122,10 +140,12 @@ void describe(Config& config, Visitor& visit) {
   visit.end();
 
   visit.begin("auth", "for receivers and queries");
-  visit.tokens("bearer_tokens", servers.otlp_http.auth.bearer_tokens, "list of {token, tenant}; none: everybody may, tenants by X-Scope-OrgID");
+  visit.tokens("bearer_tokens", servers.otlp_http.auth.bearer_tokens,
+               "list of {token, tenant}; none: everybody may, tenants by X-Scope-OrgID");
   visit.end();
 
-  visit.field("loops", config.loops, Unit::kPlain, "event loops; 0: one per two cores (sealing, queries and the disk have the others)");
+  visit.field("loops", config.loops, Unit::kPlain,
+              "event loops; 0: one per two cores (sealing, queries and the disk have the others)");
   visit.field("shards", node.shards, Unit::kPlain, "of a new data directory, which keeps its number; 0: one per loop");
   visit.begin("log", "");
   visit.field("level", config.log_level, Unit::kPlain, "trace, debug, info, warn, error");

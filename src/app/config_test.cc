@@ -41,7 +41,8 @@ receivers:
         cors: {allowed_origins: ["https://*.example.com"], max_age: 1h}
 traces: {quiet_period: 2s, trace_timeout: 1m}
 storage: {durability: os, retention: {max_age: 7d, max_bytes: 100GiB}}
-)", config);
+)",
+                             config);
   ASSERT_TRUE(status.ok()) << status.to_string();
   EXPECT_EQ(config.servers.otlp_grpc.endpoint, "0.0.0.0:4317");
   EXPECT_EQ(config.servers.otlp_grpc.tls.key_file, "b.pem");

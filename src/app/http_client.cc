@@ -79,14 +79,17 @@ struct HttpClient::Impl {
     for (bool reused = stream.has_value();; reused = false) {
       if (!stream) {
         if (const auto failed = connect()) {
-          return Error{Code::kUnavailable, "connect to " + where + ": " + failed.message() + "; is `clew serve` running there?"};
+          return Error{Code::kUnavailable,
+                       "connect to " + where + ": " + failed.message() + "; is `clew serve` running there?"};
         }
       }
       http::response_parser<http::string_body> parser;
       parser.body_limit(1ull << 30);
       const auto failed = exchange(request, parser);
       if (failed && reused && failed != beast::error::timeout) continue;  // closed while it was idle
-      if (failed) return Error{Code::kUnavailable, std::string(target.substr(0, target.find('?'))) + " at " + where + ": " + failed.message()};
+      if (failed)
+        return Error{Code::kUnavailable,
+                     std::string(target.substr(0, target.find('?'))) + " at " + where + ": " + failed.message()};
       auto message = parser.release();
       if (!message.keep_alive()) stream.reset();
       HttpResponse response;
@@ -96,7 +99,8 @@ struct HttpClient::Impl {
       response.content_type.assign(type.data(), type.size());
       const auto retry = message[http::field::retry_after];
       uint32_t seconds = 0;
-      if (std::from_chars(retry.data(), retry.data() + retry.size(), seconds).ec == std::errc()) response.retry_after_s = seconds;
+      if (std::from_chars(retry.data(), retry.data() + retry.size(), seconds).ec == std::errc())
+        response.retry_after_s = seconds;
       return response;
     }
   }
@@ -110,7 +114,9 @@ HttpClient::HttpClient(HttpClient&&) noexcept = default;
 HttpClient& HttpClient::operator=(HttpClient&&) noexcept = default;
 HttpClient::~HttpClient() = default;
 
-Result<HttpResponse> HttpClient::get(std::string_view target) { return impl_->request(http::verb::get, target, {}, {}); }
+Result<HttpResponse> HttpClient::get(std::string_view target) {
+  return impl_->request(http::verb::get, target, {}, {});
+}
 Result<HttpResponse> HttpClient::post(std::string_view target, std::string_view content_type, std::string_view body) {
   return impl_->request(http::verb::post, target, content_type, body);
 }
@@ -118,7 +124,8 @@ Result<HttpResponse> HttpClient::post(std::string_view target, std::string_view 
 Result<ServerAddress> parse_server(std::string_view text, std::string_view default_port) {
   if (text.starts_with("http://")) text.remove_prefix(7);
   if (text.starts_with("https://")) {
-    return Error{Code::kInvalidArgument, "https:// is not spoken by this client; use a local http:// address of the node"};
+    return Error{Code::kInvalidArgument,
+                 "https:// is not spoken by this client; use a local http:// address of the node"};
   }
   ServerAddress out;
   const size_t slash = text.find('/');

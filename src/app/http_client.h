@@ -1,5 +1,5 @@
-// HttpClient: one keep-alive connection to a Clew node, one request at a time, for the subcommands that talk to a server.
-// Not for load: that is bench.cc's, which keeps many connections busy from one thread.
+// HttpClient: one keep-alive connection to a Clew node, one request at a time, for the subcommands that talk to a
+// server. Not for load: that is bench.cc's, which keeps many connections busy from one thread.
 //
 // Errors: kUnavailable when the server cannot be reached or does not answer within the timeout; any HTTP status is an
 // answer, not an error. A connection that the server closed while it was idle is opened anew, once.
@@ -38,7 +38,7 @@ class HttpClient {
   struct Options {
     int64_t timeout_ms = 60'000;  // of one request
     std::string bearer_token;
-    std::string tenant;           // X-Scope-OrgID; "" sends none
+    std::string tenant;  // X-Scope-OrgID; "" sends none
   };
   HttpClient(ServerAddress server, Options options);
   HttpClient(HttpClient&&) noexcept;

@@ -1,5 +1,5 @@
-// clew import: files of traces to a running node. Requests are gathered to about a megabyte, sent one after another, and
-// sent again with growing pauses while the node refuses for load.
+// clew import: files of traces to a running node. Requests are gathered to about a megabyte, sent one after another,
+// and sent again with growing pauses while the node refuses for load.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -31,17 +31,18 @@ struct ImportFlags {
 
 struct Totals {
   uint64_t requests = 0;
-  uint64_t spans = 0;      // in what was sent
-  uint64_t rejected = 0;   // by the node, with a reason
-  uint64_t unreadable = 0; // requests of the files that do not parse
-  uint64_t waits = 0;      // refusals for load
+  uint64_t spans = 0;       // in what was sent
+  uint64_t rejected = 0;    // by the node, with a reason
+  uint64_t unreadable = 0;  // requests of the files that do not parse
+  uint64_t waits = 0;       // refusals for load
   std::string last_reason;
 };
 
 // Sends bodies and keeps the count of what became of them.
 class Sender {
  public:
-  Sender(HttpClient client, double patience_s) : client_(std::move(client)), patience_s_(patience_s), random_(static_cast<uint64_t>(wall_now_ns())) {}
+  Sender(HttpClient client, double patience_s)
+      : client_(std::move(client)), patience_s_(patience_s), random_(static_cast<uint64_t>(wall_now_ns())) {}
 
   Status send(std::string_view body, Totals& totals) {
     RequestContent content;
@@ -50,10 +51,13 @@ class Sender {
     double waited_s = 0;
     for (uint32_t attempt = 0;; ++attempt) {
       const auto response = client_.post("/v1/traces", "application/x-protobuf", body);
-      if (!response.ok() && attempt == 0 && totals.requests == 0) return response.status();  // nobody there: say so at once
-      const bool retry = !response.ok() || response->status == 429 || response->status == 502 || response->status == 503 || response->status == 504;
+      if (!response.ok() && attempt == 0 && totals.requests == 0)
+        return response.status();  // nobody there: say so at once
+      const bool retry = !response.ok() || response->status == 429 || response->status == 502 ||
+                         response->status == 503 || response->status == 504;
       if (!retry) {
-        if (response->status != 200) return Status(Code::kInvalidArgument, "the node refuses: " + error_text(*response));
+        if (response->status != 200)
+          return Status(Code::kInvalidArgument, "the node refuses: " + error_text(*response));
         ++totals.requests;
         totals.spans += content.spans;
         read_rejections(response->body, totals);
@@ -61,11 +65,13 @@ class Sender {
       }
       ++totals.waits;
       if (waited_s > patience_s_) {
-        return Status(Code::kUnavailable, response.ok() ? "the node keeps refusing: " + error_text(*response) : response.error().message);
+        return Status(Code::kUnavailable,
+                      response.ok() ? "the node keeps refusing: " + error_text(*response) : response.error().message);
       }
       // Twice as long each time up to 10 s, at least what the node asks for, and some jitter so that clients part.
       double pause_s = std::min(10.0, 0.1 * static_cast<double>(1u << std::min(attempt, 7u)));
-      if (response.ok() && response->retry_after_s) pause_s = std::max(pause_s, static_cast<double>(*response->retry_after_s));
+      if (response.ok() && response->retry_after_s)
+        pause_s = std::max(pause_s, static_cast<double>(*response->retry_after_s));
       pause_s *= 1 + 0.25 * random_.unit();
       std::this_thread::sleep_for(std::chrono::duration<double>(pause_s));
       waited_s += pause_s;
@@ -126,7 +132,8 @@ Status each_request(const std::string& path, const char* label, Totals* totals, 
 Status import_file(const std::string& path, const ImportFlags& flags, Sender& sender, Totals& totals) {
   int64_t delta_ns = 0;
   if (flags.shift) {
-    if (path == "-") return Status(Code::kInvalidArgument, "--shift reads the file twice; standard input can be read once");
+    if (path == "-")
+      return Status(Code::kInvalidArgument, "--shift reads the file twice; standard input can be read once");
     RequestContent content;
     const auto scan = [&](std::string_view body) {
       scan_request(body, content);
@@ -167,13 +174,17 @@ int import(const ImportFlags& flags) {
     }
   }
   if (flags.json) {
-    std::printf("{\"requests\":%llu,\"spans\":%llu,\"accepted\":%llu,\"rejected\":%llu,\"unreadable\":%llu,\"waits\":%llu}\n",
-                static_cast<unsigned long long>(totals.requests), static_cast<unsigned long long>(totals.spans),
-                static_cast<unsigned long long>(totals.spans - std::min(totals.spans, totals.rejected)), static_cast<unsigned long long>(totals.rejected),
-                static_cast<unsigned long long>(totals.unreadable), static_cast<unsigned long long>(totals.waits));
+    std::printf(
+        "{\"requests\":%llu,\"spans\":%llu,\"accepted\":%llu,\"rejected\":%llu,\"unreadable\":%llu,\"waits\":%llu}\n",
+        static_cast<unsigned long long>(totals.requests), static_cast<unsigned long long>(totals.spans),
+        static_cast<unsigned long long>(totals.spans - std::min(totals.spans, totals.rejected)),
+        static_cast<unsigned long long>(totals.rejected), static_cast<unsigned long long>(totals.unreadable),
+        static_cast<unsigned long long>(totals.waits));
   } else {
-    std::printf("%s spans accepted, %s rejected, in %s requests and %s\n", grouped(totals.spans - std::min(totals.spans, totals.rejected)).c_str(),
-                grouped(totals.rejected).c_str(), grouped(totals.requests).c_str(), readable_duration(wall_now_ns() - begin_ns).c_str());
+    std::printf("%s spans accepted, %s rejected, in %s requests and %s\n",
+                grouped(totals.spans - std::min(totals.spans, totals.rejected)).c_str(),
+                grouped(totals.rejected).c_str(), grouped(totals.requests).c_str(),
+                readable_duration(wall_now_ns() - begin_ns).c_str());
     if (totals.unreadable > 0) std::printf("%s requests could not be read\n", grouped(totals.unreadable).c_str());
     if (totals.waits > 0) std::printf("the node asked to wait %s times\n", grouped(totals.waits).c_str());
     if (!totals.last_reason.empty()) std::printf("the last reason: %s\n", totals.last_reason.c_str());
@@ -186,12 +197,14 @@ int import(const ImportFlags& flags) {
 
 void add_import(CLI::App& program, int& exit_code) {
   auto flags = std::make_shared<ImportFlags>();
-  auto* command = program.add_subcommand("import", "send files of traces to a node: OTLP JSON lines or protobuf, .zst too");
+  auto* command =
+      program.add_subcommand("import", "send files of traces to a node: OTLP JSON lines or protobuf, .zst too");
   flags->client.add_to(*command, "4318");
   command->add_option("file", flags->files, "files; - is standard input")->required();
   command->add_flag("--shift", flags->shift, "move all times so that the newest span of each file ends now");
   command->add_flag("--new-ids", flags->new_ids, "give traces new ids, so that a file can be sent twice");
-  command->add_option("--patience", flags->patience_s, "seconds to go on while the node refuses one request")->capture_default_str();
+  command->add_option("--patience", flags->patience_s, "seconds to go on while the node refuses one request")
+      ->capture_default_str();
   command->add_flag("--json", flags->json, "one line of JSON");
   command->callback([flags, &exit_code] { exit_code = import(*flags); });
 }

@@ -26,7 +26,8 @@ using boost::asio::ip::tcp;
 using SteadyClock = std::chrono::steady_clock;
 
 int64_t wall_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 // Which request comes when: shared by the connections.
@@ -47,7 +48,8 @@ class Schedule {
       const double at = static_cast<double>(next_ * per_request) / options_.rate;
       turn.due = begin_ + std::chrono::duration_cast<SteadyClock::duration>(std::chrono::duration<double>(at));
     }
-    if (options_.seconds > 0 && turn.due >= begin_ + std::chrono::duration<double>(options_.seconds)) return std::nullopt;
+    if (options_.seconds > 0 && turn.due >= begin_ + std::chrono::duration<double>(options_.seconds))
+      return std::nullopt;
     ++next_;
     return turn;
   }
@@ -79,8 +81,8 @@ struct Run {
     ++report.requests;
     report.spans += options.workload.spans_per_request;
     report.bytes += bytes;
-    report.latency_us.push_back(static_cast<uint32_t>(
-        std::chrono::duration_cast<std::chrono::microseconds>(SteadyClock::now() - due).count()));
+    report.latency_us.push_back(
+        static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::microseconds>(SteadyClock::now() - due).count()));
   }
   void failed(std::string why) {
     ++report.failed;
@@ -130,7 +132,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const auto& options = run_.options;
     request_.emplace(http::verb::post, options.server.prefix + "/v1/traces", 11);
     request_->set(http::field::host, options.server.host);
-    request_->set(http::field::content_type, options.workload.format == BodyFormat::kJson ? "application/json" : "application/x-protobuf");
+    request_->set(http::field::content_type,
+                  options.workload.format == BodyFormat::kJson ? "application/json" : "application/x-protobuf");
     if (options.encoding != otlp::Encoding::kIdentity) {
       request_->set(http::field::content_encoding, options.encoding == otlp::Encoding::kZstd ? "zstd" : "gzip");
     }
@@ -221,7 +224,8 @@ Status run_grpc(Run& run) {
   const auto& options = run.options;
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
-  const auto channel = grpc::CreateCustomChannel(options.server.host + ":" + options.server.port, grpc::InsecureChannelCredentials(), arguments);
+  const auto channel = grpc::CreateCustomChannel(options.server.host + ":" + options.server.port,
+                                                 grpc::InsecureChannelCredentials(), arguments);
   grpc::GenericStub stub(channel);
   grpc::CompletionQueue queue;
   std::string body;
@@ -234,7 +238,8 @@ Status run_grpc(Run& run) {
     if (!options.tenant.empty()) call.context->AddMetadata("x-scope-orgid", options.tenant);
     if (options.encoding != otlp::Encoding::kIdentity) call.context->set_compression_algorithm(GRPC_COMPRESS_GZIP);
     if (options.rate <= 0) call.turn.due = SteadyClock::now();
-    call.reader = stub.PrepareUnaryCall(call.context.get(), "/opentelemetry.proto.collector.trace.v1.TraceService/Export", call.request, &queue);
+    call.reader = stub.PrepareUnaryCall(
+        call.context.get(), "/opentelemetry.proto.collector.trace.v1.TraceService/Export", call.request, &queue);
     call.reader->StartCall();
     call.reader->Finish(&call.response, &call.status, &call);
     ++in_flight;
@@ -263,7 +268,9 @@ Status run_grpc(Run& run) {
       turn = run.schedule.next();
     }
     auto until = std::chrono::system_clock::now() + std::chrono::milliseconds(100);
-    if (turn && !idle.empty()) until = std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::system_clock::duration>(turn->due - SteadyClock::now());
+    if (turn && !idle.empty())
+      until = std::chrono::system_clock::now() +
+              std::chrono::duration_cast<std::chrono::system_clock::duration>(turn->due - SteadyClock::now());
     void* tag = nullptr;
     bool ok = false;
     if (queue.AsyncNext(&tag, &ok, until) != grpc::CompletionQueue::GOT_EVENT) continue;

@@ -37,17 +37,21 @@ api::ProcessStats read_process_stats() {
   api::ProcessStats stats;
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; };
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
   stats.cpu_seconds = seconds(usage.ru_utime) + seconds(usage.ru_stime);
   std::ifstream memory("/proc/self/statm");
   uint64_t total = 0, resident = 0;
   memory >> total >> resident;
   stats.resident_bytes = resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   std::error_code ignored;
-  for (auto entry = std::filesystem::directory_iterator("/proc/self/fd", ignored); entry != std::filesystem::directory_iterator(); entry.increment(ignored)) {
+  for (auto entry = std::filesystem::directory_iterator("/proc/self/fd", ignored);
+       entry != std::filesystem::directory_iterator(); entry.increment(ignored)) {
     ++stats.open_fds;
   }
-  static const double start = boot_time_s() + static_cast<double>(stat_field(22)) / static_cast<double>(sysconf(_SC_CLK_TCK));
+  static const double start =
+      boot_time_s() + static_cast<double>(stat_field(22)) / static_cast<double>(sysconf(_SC_CLK_TCK));
   stats.start_time_seconds = start;
   return stats;
 }

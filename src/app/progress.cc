@@ -36,7 +36,8 @@ std::string progress_line(std::string_view label, uint64_t done, uint64_t total,
   } else {
     done = std::min(done, total);
     const double share = static_cast<double>(done) / static_cast<double>(total);
-    tail = fmt::format("  {:3.0f} %  {:.1f} of {}  {}", share * 100, static_cast<double>(done) / 1e6, megabytes(total), note);
+    tail = fmt::format("  {:3.0f} %  {:.1f} of {}  {}", share * 100, static_cast<double>(done) / 1e6, megabytes(total),
+                       note);
     if (elapsed_ns > 0 && share > 0.01) {
       const auto left_s = static_cast<int64_t>(static_cast<double>(elapsed_ns) * (1 - share) / share / 1e9);
       tail += fmt::format("  {}:{:02} left", left_s / 60, left_s % 60);
@@ -46,7 +47,8 @@ std::string progress_line(std::string_view label, uint64_t done, uint64_t total,
   const size_t taken = line.size() + tail.size() + 4;
   if (total != 0 && columns > taken + 8) {
     const size_t width = std::min<size_t>(columns - taken - 1, 40);
-    const size_t filled = static_cast<size_t>(static_cast<double>(done) / static_cast<double>(total) * static_cast<double>(width));
+    const size_t filled =
+        static_cast<size_t>(static_cast<double>(done) / static_cast<double>(total) * static_cast<double>(width));
     line += "  [" + std::string(filled, '#') + std::string(width - filled, '.') + ']';
   }
   line += tail;

@@ -1,8 +1,8 @@
 // ProgressBar: one line on standard error that says how far a long work is. Silent when standard error is no terminal.
 //
 //   traces.jsonl.zst  [#########.............]  41 %  12.3 of 30.0 MB  1,203,000 spans  0:09 left
-// Redrawn at most ten times a second, and wiped by finish() or the destructor, so that a report on the same terminal stays
-// clean. Without a total it shows what was done. One thread.
+// Redrawn at most ten times a second, and wiped by finish() or the destructor, so that a report on the same terminal
+// stays clean. Without a total it shows what was done. One thread.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@ namespace clew::app {
 // The line without escape codes, at most `columns` wide: pure, for the bar and its test. `elapsed_ns` 0: no estimate.
 std::string progress_line(std::string_view label, uint64_t done, uint64_t total, std::string_view note,
                           int64_t elapsed_ns, unsigned columns);
-std::string grouped(uint64_t n);             // 1,234,567
-std::string megabytes(uint64_t bytes);       // "12.3 MB"
+std::string grouped(uint64_t n);        // 1,234,567
+std::string megabytes(uint64_t bytes);  // "12.3 MB"
 
 class ProgressBar {
  public:

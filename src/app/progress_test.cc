@@ -8,7 +8,9 @@ namespace {
 TEST(Progress, aLineNeverExceedsTheTerminal) {
   for (unsigned columns = 0; columns < 200; ++columns) {
     for (const uint64_t done : {0, 1, 500, 1000, 2000}) {
-      EXPECT_LE(progress_line("a/very/long/path/traces.jsonl.zst", done, 1000, "12 spans", 1'000'000'000, columns).size(), columns);
+      EXPECT_LE(
+          progress_line("a/very/long/path/traces.jsonl.zst", done, 1000, "12 spans", 1'000'000'000, columns).size(),
+          columns);
       EXPECT_LE(progress_line("-", done, 0, "12 spans", 0, columns).size(), columns);
     }
   }

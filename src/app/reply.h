@@ -1,5 +1,5 @@
-// Reading the node's JSON replies: what is absent, or of another type, reads as empty or 0 (a client of a newer or older
-// node shows what it can).
+// Reading the node's JSON replies: what is absent, or of another type, reads as empty or 0 (a client of a newer or
+// older node shows what it can).
 #pragma once
 
 #include <simdjson.h>

@@ -17,9 +17,10 @@ std::string request_of(const std::string& span_json) {
   return out;
 }
 std::string span(int64_t start, int64_t end, int64_t event, const std::string& trace, const std::string& linked) {
-  return R"({"traceId":")" + trace + R"(","spanId":"00000000000000aa","name":"n","startTimeUnixNano":")" + std::to_string(start) +
-         R"(","endTimeUnixNano":")" + std::to_string(end) + R"(","events":[{"timeUnixNano":")" + std::to_string(event) +
-         R"(","name":"e"}],"links":[{"traceId":")" + linked + R"(","spanId":"00000000000000bb"}]})";
+  return R"({"traceId":")" + trace + R"(","spanId":"00000000000000aa","name":"n","startTimeUnixNano":")" +
+         std::to_string(start) + R"(","endTimeUnixNano":")" + std::to_string(end) + R"(","events":[{"timeUnixNano":")" +
+         std::to_string(event) + R"(","name":"e"}],"links":[{"traceId":")" + linked +
+         R"(","spanId":"00000000000000bb"}]})";
 }
 const std::string kTrace = "0123456789abcdef0123456789abcdef";
 const std::string kOther = "fedcba9876543210fedcba9876543210";

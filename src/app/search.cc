@@ -45,11 +45,14 @@ void print_hit(element hit, bool colours) {
   if (hit["summary"].get(summary) != simdjson::SUCCESS) return;
   const std::string state = text(summary, "state");
   const int64_t errors = number(summary, "errors");
-  std::printf("%s  %s  %s %s %s %s  %s\n", readable_time(number(summary, "startTimeUnixNano")).c_str(),
-              painted(paint_of_state(state), fitted(state, 10, true), colours).c_str(), fitted(readable_duration(number(summary, "durationNano")), 9, true).c_str(),
-              fitted(std::to_string(number(summary, "spans")) + " spans", 12, true).c_str(),
-              painted(errors > 0 ? Paint::kRed : Paint::kDim, fitted(std::to_string(errors) + " errors", 10, true), colours).c_str(), text(hit, "traceID").c_str(),
-              printable(text(summary, "rootService") + ": " + text(summary, "rootName")).c_str());
+  std::printf(
+      "%s  %s  %s %s %s %s  %s\n", readable_time(number(summary, "startTimeUnixNano")).c_str(),
+      painted(paint_of_state(state), fitted(state, 10, true), colours).c_str(),
+      fitted(readable_duration(number(summary, "durationNano")), 9, true).c_str(),
+      fitted(std::to_string(number(summary, "spans")) + " spans", 12, true).c_str(),
+      painted(errors > 0 ? Paint::kRed : Paint::kDim, fitted(std::to_string(errors) + " errors", 10, true), colours)
+          .c_str(),
+      text(hit, "traceID").c_str(), printable(text(summary, "rootService") + ": " + text(summary, "rootName")).c_str());
 }
 
 int search(const SearchFlags& flags) {
@@ -60,11 +63,13 @@ int search(const SearchFlags& flags) {
   std::string cursor;
   uint64_t shown = 0;
   while (shown < flags.limit) {
-    const auto response = client->get("/clew/v1/search" + query_string(flags, std::min(kPage, flags.limit - shown), cursor));
+    const auto response =
+        client->get("/clew/v1/search" + query_string(flags, std::min(kPage, flags.limit - shown), cursor));
     if (!response.ok()) return fail(response.status());
     if (response->status != 200) return fail(Status(Code::kInvalidArgument, error_text(*response)));
     element root;
-    if (parser.parse(response->body).get(root) != simdjson::SUCCESS) return fail(Status(Code::kInternal, "the node's answer is not JSON"));
+    if (parser.parse(response->body).get(root) != simdjson::SUCCESS)
+      return fail(Status(Code::kInternal, "the node's answer is not JSON"));
     const auto hits = items(root, "hits");
     for (const element hit : hits) {
       if (flags.json) {
@@ -77,7 +82,9 @@ int search(const SearchFlags& flags) {
     cursor = text(root, "next");
     if (cursor.empty() || hits.empty()) break;
   }
-  if (!flags.json) std::fprintf(stderr, "%llu traces%s\n", static_cast<unsigned long long>(shown), cursor.empty() ? "" : "; there are more: --limit");
+  if (!flags.json)
+    std::fprintf(stderr, "%llu traces%s\n", static_cast<unsigned long long>(shown),
+                 cursor.empty() ? "" : "; there are more: --limit");
   return shown > 0 ? 0 : 1;
 }
 
@@ -87,8 +94,10 @@ void add_search(CLI::App& program, int& exit_code) {
   auto flags = std::make_shared<SearchFlags>();
   auto* command = program.add_subcommand("search", "find traces, newest first; exit code 1 when there is none");
   flags->client.add_to(*command, "16686");
-  command->add_option("filter", flags->filter, "a TraceQL spanset filter, e.g. '{ .http.route = \"/orders\" && duration > 1s }'");
-  command->add_option("--state", flags->states, "active, collecting, complete, timed_out, incomplete (the two that lack something), open");
+  command->add_option("filter", flags->filter,
+                      "a TraceQL spanset filter, e.g. '{ .http.route = \"/orders\" && duration > 1s }'");
+  command->add_option("--state", flags->states,
+                      "active, collecting, complete, timed_out, incomplete (the two that lack something), open");
   command->add_option("--finding", flags->findings, "orphan, no_root, cycle, clock_skew, ... (docs/verdict.md)");
   command->add_option("--service", flags->service, "with a span of this service");
   command->add_option("--since", flags->since, "started within, e.g. 1h");

@@ -1,5 +1,5 @@
-// clew serve: one node. Start: configuration → loops → data directory (lock, replay) → listeners → ready. Stop (SIGTERM, SIGINT):
-// not ready → listeners drain → node drains → loops end. SIGHUP reads TLS files again.
+// clew serve: one node. Start: configuration → loops → data directory (lock, replay) → listeners → ready. Stop
+// (SIGTERM, SIGINT): not ready → listeners drain → node drains → loops end. SIGHUP reads TLS files again.
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -111,15 +111,19 @@ bool wait_for(std::chrono::milliseconds limit, const std::function<void(Task)>& 
 
 void log_replay(const cluster::ReplayTotals& replay, int64_t took_ns) {
   if (replay.records > 0) {
-    spdlog::info("msg=\"log replayed\" records={} spans={} bytes={} took=\"{}\"", replay.records, replay.spans, replay.bytes, readable_duration(took_ns));
+    spdlog::info("msg=\"log replayed\" records={} spans={} bytes={} took=\"{}\"", replay.records, replay.spans,
+                 replay.bytes, readable_duration(took_ns));
   }
-  if (replay.torn_tail_bytes > 0) spdlog::info("msg=\"unfinished last write of the log cut off\" bytes={}", replay.torn_tail_bytes);
+  if (replay.torn_tail_bytes > 0)
+    spdlog::info("msg=\"unfinished last write of the log cut off\" bytes={}", replay.torn_tail_bytes);
   for (const auto& damage : replay.damage) {
-    spdlog::error("msg=\"damaged log record skipped\" file={} offset={} bytes={} what=\"{}\"", damage.file, damage.offset, damage.bytes, damage.what);
+    spdlog::error("msg=\"damaged log record skipped\" file={} offset={} bytes={} what=\"{}\"", damage.file,
+                  damage.offset, damage.bytes, damage.what);
   }
 }
 
-Result<std::unique_ptr<store::SpanStore>> open_embedded(env::Disk& disk, const cluster::StoreOptions& options, uint64_t seed) {
+Result<std::unique_ptr<store::SpanStore>> open_embedded(env::Disk& disk, const cluster::StoreOptions& options,
+                                                        uint64_t seed) {
   store::EmbeddedOptions embedded;
   embedded.directory = options.directory;
   embedded.retention = options.retention;
@@ -137,9 +141,11 @@ class Process {
   explicit Process(Config config) : config_(std::move(config)) {}
 
   Status start(Events& events) {
-    const uint32_t count = config_.loops != 0 ? config_.loops : std::max(1u, (std::thread::hardware_concurrency() + 1) / 2);
+    const uint32_t count =
+        config_.loops != 0 ? config_.loops : std::max(1u, (std::thread::hardware_concurrency() + 1) / 2);
     workers_ = std::make_unique<os::Workers>();
-    for (uint32_t i = 0; i < count; ++i) loops_.push_back(std::make_unique<os::OsLoop>("loop-" + std::to_string(i), *workers_));
+    for (uint32_t i = 0; i < count; ++i)
+      loops_.push_back(std::make_unique<os::OsLoop>("loop-" + std::to_string(i), *workers_));
     disk_ = std::make_unique<os::OsDisk>();
 
     notify_supervisor("STATUS=replaying the log");
@@ -147,12 +153,14 @@ class Process {
     for (const auto& loop : loops_) ports.loops.push_back(loop.get());
     ports.disk = disk_.get();
     ports.random = &random_;
-    ports.open_store = [this](env::Disk& disk, const cluster::StoreOptions& options) { return open_embedded(disk, options, random_.next()); };
+    ports.open_store = [this](env::Disk& disk, const cluster::StoreOptions& options) {
+      return open_embedded(disk, options, random_.next());
+    };
     cluster::ReplayTotals replay;
     const int64_t begin = clock_.mono_ns();
     CLEW_ASSIGN(node_, cluster::Node::open(std::move(ports), config_.node, &replay, [&events](Status status) {
-      events.push({Events::Kind::kHalt, std::move(status)});
-    }));
+                  events.push({Events::Kind::kHalt, std::move(status)});
+                }));
     log_replay(replay, clock_.mono_ns() - begin);
 
     std::vector<boost::asio::io_context*> contexts;
@@ -174,7 +182,8 @@ class Process {
   void log_addresses() const {
     const auto ports = servers_->ports();
     const auto line = [](const char* what, const std::string& endpoint, uint16_t port) {
-      if (port != 0) spdlog::info("msg=listening api={} endpoint={}:{}", what, endpoint.substr(0, endpoint.rfind(':')), port);
+      if (port != 0)
+        spdlog::info("msg=listening api={} endpoint={}:{}", what, endpoint.substr(0, endpoint.rfind(':')), port);
     };
     line("otlp-grpc", config_.servers.otlp_grpc.endpoint, ports.otlp_grpc);
     line("otlp-http", config_.servers.otlp_http.endpoint, ports.otlp_http);
@@ -192,7 +201,8 @@ class Process {
 
   // Everything that was admitted is durable afterwards. False when it took too long (it is in the log then).
   bool drain() {
-    const bool quiet = wait_for(std::chrono::milliseconds(2 * kDrainGraceMs), [&](Task done) { servers_->drain(kDrainGraceMs, std::move(done)); });
+    const bool quiet = wait_for(std::chrono::milliseconds(2 * kDrainGraceMs),
+                                [&](Task done) { servers_->drain(kDrainGraceMs, std::move(done)); });
     const bool still = wait_for(std::chrono::seconds(60), [&](Task done) { node_->drain(std::move(done)); });
     return quiet && still;
   }
@@ -225,7 +235,9 @@ int serve(const ServeFlags& flags) {
   start_logging(config->log_level);
   os::ignore_broken_pipes();
   spdlog::info("msg=starting version={} data={} durability={}", kVersion, config->node.data_directory,
-               config->node.durability == wal::Durability::kDisk ? "disk" : config->node.durability == wal::Durability::kOs ? "os" : "memory");
+               config->node.durability == wal::Durability::kDisk ? "disk"
+               : config->node.durability == wal::Durability::kOs ? "os"
+                                                                 : "memory");
   Events events;
   Process process(std::move(*config));
   if (const Status status = process.start(events); !status.ok()) {

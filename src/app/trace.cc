@@ -30,8 +30,9 @@ std::vector<WaterfallSpan> spans_of(element trace) {
     }
     for (const element scope : items(resource, "scopeSpans")) {
       for (const element span : items(scope, "spans")) {
-        out.push_back({text(span, "spanId"), text(span, "parentSpanId"), service, text(span, "name"), number(span, "startTimeUnixNano"),
-                       number(span, "endTimeUnixNano"), number(span, "/status/code") == 2});
+        out.push_back({text(span, "spanId"), text(span, "parentSpanId"), service, text(span, "name"),
+                       number(span, "startTimeUnixNano"), number(span, "endTimeUnixNano"),
+                       number(span, "/status/code") == 2});
       }
     }
   }
@@ -44,11 +45,13 @@ void print_verdict(element verdict, bool colours) {
   for (const element finding : items(verdict, "findings")) {
     const std::string severity = text(finding, "severity");
     const Paint paint = severity == "loss" ? Paint::kRed : severity == "warning" ? Paint::kYellow : Paint::kDim;
-    std::printf("  %s %s\n", painted(paint, fitted(severity, 7, true), colours).c_str(), printable(text(finding, "detail")).c_str());
+    std::printf("  %s %s\n", painted(paint, fitted(severity, 7, true), colours).c_str(),
+                printable(text(finding, "detail")).c_str());
   }
   for (const element skew : items(verdict, "skew")) {
-    std::printf("  %s clock of %s against %s: %s, give or take %s (%lld edges)\n", painted(Paint::kDim, "skew   ", colours).c_str(),
-                printable(text(skew, "host")).c_str(), printable(text(skew, "reference")).c_str(), readable_duration(-number(skew, "offsetNano")).c_str(),
+    std::printf("  %s clock of %s against %s: %s, give or take %s (%lld edges)\n",
+                painted(Paint::kDim, "skew   ", colours).c_str(), printable(text(skew, "host")).c_str(),
+                printable(text(skew, "reference")).c_str(), readable_duration(-number(skew, "offsetNano")).c_str(),
                 readable_duration(number(skew, "boundNano")).c_str(), static_cast<long long>(number(skew, "edges")));
   }
 }
@@ -65,23 +68,27 @@ int show_trace(const TraceFlags& flags) {
   }
   simdjson::dom::parser parser;
   element root;
-  if (parser.parse(response->body).get(root) != simdjson::SUCCESS) return fail(Status(Code::kInternal, "the node's answer is not JSON"));
+  if (parser.parse(response->body).get(root) != simdjson::SUCCESS)
+    return fail(Status(Code::kInternal, "the node's answer is not JSON"));
   const bool colours = colours_on();
   element trace, summary, verdict;
   const auto spans = root["trace"].get(trace) == simdjson::SUCCESS ? spans_of(trace) : std::vector<WaterfallSpan>{};
   if (root["summary"].get(summary) == simdjson::SUCCESS) {
     const std::string name = text(summary, "rootService") + ": " + text(summary, "rootName");
     std::printf("%s  %s\n", painted(Paint::kBold, text(root, "traceID"), colours).c_str(), printable(name).c_str());
-    std::printf("%s UTC, %s, %zu spans, %lld services, %lld errors\n", readable_time(number(summary, "startTimeUnixNano")).c_str(),
-                readable_duration(number(summary, "durationNano")).c_str(), spans.size(), static_cast<long long>(number(summary, "services")),
-                static_cast<long long>(number(summary, "errors")));
+    std::printf("%s UTC, %s, %zu spans, %lld services, %lld errors\n",
+                readable_time(number(summary, "startTimeUnixNano")).c_str(),
+                readable_duration(number(summary, "durationNano")).c_str(), spans.size(),
+                static_cast<long long>(number(summary, "services")), static_cast<long long>(number(summary, "errors")));
   }
   if (root["verdict"].get(verdict) == simdjson::SUCCESS && !verdict.is_null()) {
     print_verdict(verdict, colours);
   } else {
     std::printf("no verdict yet: spans may still arrive\n");
   }
-  std::printf("\n%s", draw_waterfall(spans, {.width = terminal_width(), .colours = colours, .max_rows = flags.max_spans}).c_str());
+  std::printf(
+      "\n%s",
+      draw_waterfall(spans, {.width = terminal_width(), .colours = colours, .max_rows = flags.max_spans}).c_str());
   return 0;
 }
 

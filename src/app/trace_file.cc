@@ -75,7 +75,8 @@ struct TraceFileReader::Impl {
 
   std::string_view rest() const { return std::string_view(text).substr(from); }
   Error error(Code code, std::string_view what) const {
-    return {code, fmt::format("{}, byte {}{}: {}", path, offset + from, zstd ? " of the decompressed stream" : "", what)};
+    return {code,
+            fmt::format("{}, byte {}{}: {}", path, offset + from, zstd ? " of the decompressed stream" : "", what)};
   }
 
   Result<size_t> read_stored(char* out, size_t size) {
@@ -324,7 +325,9 @@ Result<std::unique_ptr<TraceFileReader>> TraceFileReader::open(const std::string
   } else {
     impl->fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (impl->fd < 0) {
-      const Code code = errno == ENOENT ? Code::kNotFound : errno == EACCES ? Code::kPermissionDenied : Code::kUnavailable;
+      const Code code = errno == ENOENT   ? Code::kNotFound
+                        : errno == EACCES ? Code::kPermissionDenied
+                                          : Code::kUnavailable;
       return Error{code, fmt::format("open {}: {}", path, std::strerror(errno))};
     }
     struct stat info {};
@@ -343,7 +346,9 @@ Result<bool> TraceFileReader::next(std::string_view& body) {
   Impl& m = *impl_;
   m.continues = false;
   if (m.over) return false;
-  Result<bool> result = m.form == Form::kJson ? m.next_json(body) : m.form == Form::kPlain ? m.next_plain(body) : m.next_framed(body);
+  Result<bool> result = m.form == Form::kJson    ? m.next_json(body)
+                        : m.form == Form::kPlain ? m.next_plain(body)
+                                                 : m.next_framed(body);
   if ((!result.ok() && !m.continues) || (result.ok() && !result.value())) m.over = true;
   return result;
 }

@@ -3,11 +3,12 @@
 //
 // What it reads, told apart by its first bytes:
 //   JSON        objects with resourceSpans, one a line (the Collector's file exporter) or spread over lines; transcoded
-//   protobuf    plain (one request or TracesData, cut between its ResourceSpans), or messages each behind a length: 4 bytes
+//   protobuf    plain (one request or TracesData, cut between its ResourceSpans), or messages each behind a length: 4
+//   bytes
 //               big-endian (the Collector's file exporter) or a varint
 //   zstd        of any of these, several frames, windows up to 128 MiB (`--long=27`)
-// "-" is standard input. Not for untrusted uploads at speed: api/ has its own path. Files are read where they are needed,
-// at the program's edge, by blocking calls: never on a loop. One thread.
+// "-" is standard input. Not for untrusted uploads at speed: api/ has its own path. Files are read where they are
+// needed, at the program's edge, by blocking calls: never on a loop. One thread.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +32,8 @@ class TraceFileReader {
   ~TraceFileReader();
 
   // The next body, valid until the next call; false at the end. kInvalidArgument: this request does not parse, and the
-  // message says where; for JSON lines reading may go on with the next line (`can_continue`). kDataLoss: a damaged or cut
-  // zstd stream. After other errors reading is over.
+  // message says where; for JSON lines reading may go on with the next line (`can_continue`). kDataLoss: a damaged or
+  // cut zstd stream. After other errors reading is over.
   Result<bool> next(std::string_view& body);
   bool can_continue() const;
 

@@ -18,7 +18,8 @@ std::string request_json(int n, std::string_view gap = "") {
   const std::string id = std::to_string(1000 + n);
   return R"({"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"sh}op"}}]},)" +
          std::string(gap) + R"("scopeSpans":[{"spans":[{"traceId":"0000000000000000000000000000)" + id +
-         R"(","spanId":"000000000000)" + id + R"(","name":"a \"quoted\" {","startTimeUnixNano":"1700000000000000000",)" +
+         R"(","spanId":"000000000000)" + id +
+         R"(","name":"a \"quoted\" {","startTimeUnixNano":"1700000000000000000",)" +
          R"("endTimeUnixNano":"1700000000000001000"}]}]}]})";
 }
 
@@ -33,7 +34,9 @@ class TraceFile : public testing::Test {
   TraceFile() : path_(testing::TempDir() + "clew_trace_file_" + std::to_string(getpid())) {}
   ~TraceFile() override { std::filesystem::remove(path_); }
 
-  void write(std::string_view bytes) { std::ofstream(path_, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size())); }
+  void write(std::string_view bytes) {
+    std::ofstream(path_, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  }
 
   // Spans read; `errors` collects what did not parse.
   uint64_t read(TraceFileReader::Options options = {}) {
@@ -93,7 +96,8 @@ TEST_F(TraceFile, aBadLineIsToldWithItsPlaceAndTheNextIsRead) {
   write(request_json(1) + "\n{\"resourceSpans\":[{\"scopeSpans\":7}]}\n" + request_json(2) + "\n");
   EXPECT_EQ(read(), 2u);
   ASSERT_EQ(errors.size(), 1u);
-  EXPECT_NE(errors[0].message.find("byte " + std::to_string(request_json(1).size() + 1)), std::string::npos) << errors[0].message;
+  EXPECT_NE(errors[0].message.find("byte " + std::to_string(request_json(1).size() + 1)), std::string::npos)
+      << errors[0].message;
 }
 
 TEST_F(TraceFile, anObjectThatNeverClosesIsAnError) {

@@ -1,8 +1,8 @@
 // TraceSet: all spans of some files, gathered by trace, as far as verification needs them. For `clew verify`.
 //
-// Requests go through the same decoder as ingest (envelope, row), so what it accepts, rejects and calls equal is what a node
-// does. A span costs about 80 bytes here, attributes are not kept; all of it is in memory until the end, because only the end
-// of the last file closes a trace. Single-threaded.
+// Requests go through the same decoder as ingest (envelope, row), so what it accepts, rejects and calls equal is what a
+// node does. A span costs about 80 bytes here, attributes are not kept; all of it is in memory until the end, because
+// only the end of the last file closes a trace. Single-threaded.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Durations and sizes as people write them in configuration files and flags: "5s", "1h30m", "250ms"; "64MiB", "2GB", "4096".
-// Formatting picks the largest units that lose nothing, so that what is printed reads back as the same number.
+// Durations and sizes as people write them in configuration files and flags: "5s", "1h30m", "250ms"; "64MiB", "2GB",
+// "4096". Formatting picks the largest units that lose nothing, so that what is printed reads back as the same number.
 // Pure; any thread.
 #pragma once
 
@@ -10,7 +10,8 @@
 
 namespace clew::app {
 
-// Nanoseconds. Units: ns us ms s m h d, several in a row; a bare number only when it is 0. Nullopt when malformed or out of range.
+// Nanoseconds. Units: ns us ms s m h d, several in a row; a bare number only when it is 0. Nullopt when malformed or
+// out of range.
 std::optional<int64_t> parse_duration(std::string_view text);
 std::string format_duration(int64_t ns);
 

@@ -22,7 +22,8 @@ TEST(Duration, RefusesWhatHasNoUnitOrNoNumber) {
 }
 
 TEST(Duration, WhatIsPrintedReadsBack) {
-  for (const int64_t ns : {int64_t{0}, int64_t{1}, int64_t{999}, int64_t{1'000'000}, int64_t{5'400'000'000'000}, int64_t{86'461'001'000'001}}) {
+  for (const int64_t ns : {int64_t{0}, int64_t{1}, int64_t{999}, int64_t{1'000'000}, int64_t{5'400'000'000'000},
+                           int64_t{86'461'001'000'001}}) {
     EXPECT_EQ(parse_duration(format_duration(ns)), ns) << format_duration(ns);
   }
   EXPECT_EQ(format_duration(90'000'000'000), "1m30s");

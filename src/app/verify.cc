@@ -69,7 +69,8 @@ void read_file(const std::string& path, const VerifyOptions& options, const env:
 
 class Judge {
  public:
-  Judge(const VerifyOptions& options, VerifyReport& report) : options_(options), report_(report), assessor_(options.policy) {}
+  Judge(const VerifyOptions& options, VerifyReport& report)
+      : options_(options), report_(report), assessor_(options.policy) {}
 
   void learn(const TraceSet::View& view) {
     assessor_.assess(view.distinct, view.context, view.names, &history_, assessment_);

@@ -1,8 +1,8 @@
 // `clew verify FILE…`: is every trace in these files whole, and what is odd about the others?
 //
-// The same verdicts as a node gives, without one: the end of the last file closes all traces, so what is not complete then is
-// incomplete. Spans of a trace may be spread over the files. Which calls usually have a server span is learnt from all
-// traces first, then each is judged, so the order of traces in a file does not matter.
+// The same verdicts as a node gives, without one: the end of the last file closes all traces, so what is not complete
+// then is incomplete. Spans of a trace may be spread over the files. Which calls usually have a server span is learnt
+// from all traces first, then each is judged, so the order of traces in a file does not matter.
 #pragma once
 
 #include <cstdint>
@@ -51,18 +51,18 @@ struct VerifyReport {
   };
 
   std::vector<Input> inputs;
-  uint64_t unreadable = 0;               // files and requests
-  std::vector<std::string> errors;       // the first kMaxErrors of these, in words
+  uint64_t unreadable = 0;          // files and requests
+  std::vector<std::string> errors;  // the first kMaxErrors of these, in words
   otlp::RejectCounts rejected{};
   uint64_t rejected_spans = 0;
 
   uint64_t traces = 0, spans = 0, repeated_spans = 0, services = 0, hosts = 0;
   uint64_t complete = 0, incomplete = 0;
-  uint64_t defective = 0;                // traces with a finding above info, complete or not
+  uint64_t defective = 0;  // traces with a finding above info, complete or not
   std::vector<Example> incomplete_examples;
-  std::vector<FindingTotal> findings;    // the worst first
-  std::vector<SkewTotal> skew;           // by host and reference
-  trace::Defects defects;                // as sent
+  std::vector<FindingTotal> findings;  // the worst first
+  std::vector<SkewTotal> skew;         // by host and reference
+  trace::Defects defects;              // as sent
 
   // 0: every trace complete and sound. 1: some are incomplete or defective, or spans were rejected. 2: some input could
   // not be read, so that there is no telling.

@@ -102,8 +102,9 @@ std::string report_text(const VerifyReport& r) {
     bytes += input.bytes;
     requests += input.requests;
   }
-  line(fmt::format("{} in {}, from {} ({}, {})", counted(r.spans, "span", "spans"), counted(r.traces, "trace", "traces"),
-                   counted(r.inputs.size(), "file", "files"), megabytes(bytes), counted(requests, "request", "requests")));
+  line(fmt::format("{} in {}, from {} ({}, {})", counted(r.spans, "span", "spans"),
+                   counted(r.traces, "trace", "traces"), counted(r.inputs.size(), "file", "files"), megabytes(bytes),
+                   counted(requests, "request", "requests")));
   line(fmt::format("{}, {}", counted(r.services, "service", "services"), counted(r.hosts, "host", "hosts")));
   if (r.repeated_spans > 0) {
     line(fmt::format("{} repeated an earlier one exactly, and count once", counted(r.repeated_spans, "span", "spans")));
@@ -144,7 +145,8 @@ std::string report_text(const VerifyReport& r) {
     constexpr size_t kShown = 20;
     line("");
     line("Clocks that differ: add the offset to the host's times to read them on the other's clock");
-    line(fmt::format("  {:<36} {:<36} {:>14} {:>32} {:>8}", "host", "against", "median", "range over traces", "traces"));
+    line(
+        fmt::format("  {:<36} {:<36} {:>14} {:>32} {:>8}", "host", "against", "median", "range over traces", "traces"));
     std::vector<const VerifyReport::SkewTotal*> by_traces;
     for (const VerifyReport::SkewTotal& skew : r.skew) by_traces.push_back(&skew);
     std::stable_sort(by_traces.begin(), by_traces.end(), [](auto* a, auto* b) { return a->traces > b->traces; });
@@ -168,7 +170,8 @@ std::string report_text(const VerifyReport& r) {
     if (!count.unit.empty()) name.remove_suffix(3);
     line(fmt::format("  {:<45} {:>14} {}", name, grouped(count.value), count.unit));
   }
-  line(fmt::format("{}  {:<45} {:>14}", heading ? "" : "\nAs sent, before any adjustment\n", "max_depth", grouped(r.defects.max_depth)));
+  line(fmt::format("{}  {:<45} {:>14}", heading ? "" : "\nAs sent, before any adjustment\n", "max_depth",
+                   grouped(r.defects.max_depth)));
   line(fmt::format("  {:<45} {:>14}", "max_children", grouped(r.defects.max_children)));
   line(fmt::format("  {:<45} {:>14}", "max_spans_in_trace", grouped(r.defects.max_spans_in_trace)));
   line("");
@@ -195,9 +198,9 @@ std::string report_json(const VerifyReport& r) {
       r.rejected_spans, r.unreadable);
   out += R"(,"errors":)" + json_list(r.errors, [](const std::string& error) { return quoted(error); });
   out += R"(,"inputs":)" + json_list(r.inputs, [](const VerifyReport::Input& input) {
-    return fmt::format(R"({{"path":{},"bytes":{},"requests":{},"spans":{}}})", quoted(input.path), input.bytes,
-                       input.requests, input.spans);
-  });
+           return fmt::format(R"({{"path":{},"bytes":{},"requests":{},"spans":{}}})", quoted(input.path), input.bytes,
+                              input.requests, input.spans);
+         });
   out += R"(,"rejected":{)";
   bool first = true;
   for (size_t i = 0; i < r.rejected.size(); ++i) {
@@ -208,18 +211,19 @@ std::string report_json(const VerifyReport& r) {
   }
   out += R"(},"incomplete_examples":)" + json_list(r.incomplete_examples, example_json);
   out += R"(,"findings":)" + json_list(r.findings, [](const VerifyReport::FindingTotal& f) {
-    return fmt::format(R"({{"kind":"{}","severity":"{}","traces":{},"spans":{},"examples":{}}})",
-                       model::finding_kind_name(f.kind), severity_name(f.severity), f.traces, f.count,
-                       json_list(f.examples, example_json));
-  });
+           return fmt::format(R"({{"kind":"{}","severity":"{}","traces":{},"spans":{},"examples":{}}})",
+                              model::finding_kind_name(f.kind), severity_name(f.severity), f.traces, f.count,
+                              json_list(f.examples, example_json));
+         });
   // Nanoseconds as strings: numbers of JSON lose them.
   out += R"(,"skew":)" + json_list(r.skew, [](const VerifyReport::SkewTotal& s) {
-    return fmt::format(
-        R"({{"host":{},"reference":{},"median_ns":"{}","low_ns":"{}","high_ns":"{}","traces":{},"edges":{}}})",
-        quoted(s.host), quoted(s.reference), s.median_ns, s.low_ns, s.high_ns, s.traces, s.edges);
-  });
+           return fmt::format(
+               R"({{"host":{},"reference":{},"median_ns":"{}","low_ns":"{}","high_ns":"{}","traces":{},"edges":{}}})",
+               quoted(s.host), quoted(s.reference), s.median_ns, s.low_ns, s.high_ns, s.traces, s.edges);
+         });
   out += R"(,"as_sent":{)";
-  for (const NamedCount& count : named(r.defects)) fmt::format_to(std::back_inserter(out), R"("{}":{},)", count.name, count.value);
+  for (const NamedCount& count : named(r.defects))
+    fmt::format_to(std::back_inserter(out), R"("{}":{},)", count.name, count.value);
   fmt::format_to(std::back_inserter(out), R"("max_depth":{},"max_children":{},"max_spans_in_trace":{}}}}})",
                  r.defects.max_depth, r.defects.max_children, r.defects.max_spans_in_trace);
   out += '\n';

@@ -1,6 +1,7 @@
 #include "app/verify.h"
 
 #include <gtest/gtest.h>
+#include <simdjson.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -9,7 +10,6 @@
 #include <iterator>
 #include <map>
 #include <set>
-#include <simdjson.h>
 
 #include "app/trace_file.h"
 #include "app/trace_set.h"
@@ -28,8 +28,8 @@ std::string data_dir() {
   return set != nullptr ? set : CLEW_SOURCE_DIR "/../shared/data";
 }
 
-#define NEEDS_DATA(path)                                                                             \
-  const std::string path_ = data_dir() + "/" + (path);                                               \
+#define NEEDS_DATA(path)                               \
+  const std::string path_ = data_dir() + "/" + (path); \
   if (!std::filesystem::exists(path_)) GTEST_SKIP() << path_ << " is absent: set CLEW_TEST_DATA"
 
 VerifyReport verify(std::vector<std::string> files) {
@@ -152,8 +152,8 @@ TEST(VerifyData, everyFileOfTheZooHasTheDefectsOfItsIndex) {
     counts.erase("max_spans_in_trace");  // not in the table
     if (expected.count("span_ids_seen_twice_in_trace") == 0) counts.erase("span_ids_seen_twice_in_trace");
     if (file == "zipkin-smartthings-mobile-web-install.jsonl") {
-      // The table was counted in the source's order of spans, which decides between halves that share an id. The file groups
-      // spans by resource, and with it one pair of halves comes the other way round.
+      // The table was counted in the source's order of spans, which decides between halves that share an id. The file
+      // groups spans by resource, and with it one pair of halves comes the other way round.
       EXPECT_EQ(counts["children_end_after_parent"], expected["children_end_after_parent"] + 1);
       counts["children_end_after_parent"] = expected["children_end_after_parent"];
       EXPECT_EQ(counts["worst_start_before_parent_us"], expected["worst_start_before_parent_us"] + 1760);
@@ -191,9 +191,10 @@ class VerifyFile : public testing::Test {
     return verify({path_});
   }
   static std::string span(std::string_view id, std::string_view parent) {
-    return R"({"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"000102030405060708090a0b0c0d0e0f","spanId":")" + std::string(id) +
-           R"(","parentSpanId":")" + std::string(parent) +
-           R"(","name":"n","startTimeUnixNano":"1700000000000000000","endTimeUnixNano":"1700000000000001000"}]}]}]})" + "\n";
+    return R"({"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"000102030405060708090a0b0c0d0e0f","spanId":")" +
+           std::string(id) + R"(","parentSpanId":")" + std::string(parent) +
+           R"(","name":"n","startTimeUnixNano":"1700000000000000000","endTimeUnixNano":"1700000000000001000"}]}]}]})" +
+           "\n";
   }
   const std::string path_;
 };
@@ -218,7 +219,8 @@ TEST_F(VerifyFile, aRejectedSpanIsExitCodeOneAndCountedByReason) {
 }
 
 TEST_F(VerifyFile, inputThatCannotBeReadIsExitCodeTwoWithTheRestReported) {
-  const VerifyReport report = verify_text(span("0000000000000001", "") + "{broken}\n" + span("0000000000000002", "0000000000000001"));
+  const VerifyReport report =
+      verify_text(span("0000000000000001", "") + "{broken}\n" + span("0000000000000002", "0000000000000001"));
   EXPECT_EQ(report.exit_code(), 2);
   EXPECT_EQ(report.spans, 2u);
   EXPECT_EQ(verify({path_ + ".absent"}).exit_code(), 2);

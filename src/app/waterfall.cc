@@ -20,7 +20,8 @@ struct Row {
 // Depth first, iteratively: traces may be ten thousand spans deep.
 std::vector<Row> order(const std::vector<WaterfallSpan>& spans) {
   std::unordered_map<std::string_view, size_t> by_id;
-  for (size_t i = 0; i < spans.size(); ++i) by_id.emplace(spans[i].id, i);  // of spans that share an id, the first is the parent
+  for (size_t i = 0; i < spans.size(); ++i)
+    by_id.emplace(spans[i].id, i);  // of spans that share an id, the first is the parent
   std::vector<std::vector<size_t>> children(spans.size());
   std::vector<size_t> tops;
   for (size_t i = 0; i < spans.size(); ++i) {
@@ -34,9 +35,12 @@ std::vector<Row> order(const std::vector<WaterfallSpan>& spans) {
       children[parent->second].push_back(i);
     }
   }
-  const auto earlier = [&](size_t a, size_t b) { return spans[a].start_ns != spans[b].start_ns ? spans[a].start_ns < spans[b].start_ns : a < b; };
+  const auto earlier = [&](size_t a, size_t b) {
+    return spans[a].start_ns != spans[b].start_ns ? spans[a].start_ns < spans[b].start_ns : a < b;
+  };
   const auto is_root = [&](size_t i) { return spans[i].parent.empty(); };
-  std::sort(tops.begin(), tops.end(), [&](size_t a, size_t b) { return is_root(a) != is_root(b) ? is_root(a) : earlier(a, b); });
+  std::sort(tops.begin(), tops.end(),
+            [&](size_t a, size_t b) { return is_root(a) != is_root(b) ? is_root(a) : earlier(a, b); });
 
   std::vector<Row> rows;
   std::vector<bool> seen(spans.size(), false);
@@ -109,7 +113,8 @@ std::string draw_waterfall(const std::vector<WaterfallSpan>& spans, const Waterf
     out += painted(span.error ? Paint::kRed : Paint::kNone, fitted(label, name_columns, true), options.colours) + " ";
     out += bar(span.start_ns, span.end_ns, from, to, bar_columns, paint, options.colours);
     out += fitted(" " + readable_duration(span.end_ns - span.start_ns), kDurationColumns + 1, false);
-    if (row.mark == Row::Mark::kOrphan) out += painted(Paint::kYellow, "  parent " + span.parent + " is missing", options.colours);
+    if (row.mark == Row::Mark::kOrphan)
+      out += painted(Paint::kYellow, "  parent " + span.parent + " is missing", options.colours);
     if (row.mark == Row::Mark::kCycle) out += painted(Paint::kYellow, "  its own ancestor", options.colours);
     out += "\n";
   }

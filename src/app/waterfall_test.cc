@@ -21,13 +21,15 @@ std::vector<std::string> names(const std::string& drawn) {
   std::istringstream lines(drawn);
   for (std::string line; std::getline(lines, line);) {
     const size_t at = line.find("op-");
-    out.push_back(at == std::string::npos ? line : std::string(line.find_first_not_of(' ') / 2, '>') + line.substr(at + 3, 1));
+    out.push_back(at == std::string::npos ? line
+                                          : std::string(line.find_first_not_of(' ') / 2, '>') + line.substr(at + 3, 1));
   }
   return out;
 }
 
 TEST(Waterfall, ChildrenStandBelowTheirParentByStart) {
-  const auto drawn = draw_waterfall({span("c", "a", 5, 6), span("b", "a", 1, 4), span("a", "", 0, 10), span("d", "b", 2, 3)}, {});
+  const auto drawn =
+      draw_waterfall({span("c", "a", 5, 6), span("b", "a", 1, 4), span("a", "", 0, 10), span("d", "b", 2, 3)}, {});
   EXPECT_THAT(names(drawn), ElementsAre("a", ">b", ">>d", ">c"));
 }
 
@@ -44,7 +46,8 @@ TEST(Waterfall, SpansInACycleAreDrawnOnce) {
 }
 
 TEST(Waterfall, HalvesOfASharedIdAreBothDrawn) {
-  const auto drawn = draw_waterfall({span("a", "", 0, 9), span("b", "a", 1, 5), span("b", "a", 2, 4), span("c", "b", 3, 4)}, {});
+  const auto drawn =
+      draw_waterfall({span("a", "", 0, 9), span("b", "a", 1, 5), span("b", "a", 2, 4), span("c", "b", 3, 4)}, {});
   EXPECT_THAT(names(drawn), ElementsAre("a", ">b", ">>b", ">>c"));
 }
 
@@ -57,7 +60,8 @@ TEST(Waterfall, ATimeOfZeroDoesNotStretchTheScale) {
 
 TEST(Waterfall, ATraceTenThousandDeepIsDrawnAndCut) {
   std::vector<WaterfallSpan> spans;
-  for (int i = 0; i < 10'000; ++i) spans.push_back(span(std::to_string(i), i == 0 ? "" : std::to_string(i - 1), i, 20'000 - i));
+  for (int i = 0; i < 10'000; ++i)
+    spans.push_back(span(std::to_string(i), i == 0 ? "" : std::to_string(i - 1), i, 20'000 - i));
   const auto drawn = draw_waterfall(spans, {.max_rows = 50});
   EXPECT_THAT(drawn, HasSubstr("… and 9950 spans more"));
 }

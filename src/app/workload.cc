@@ -63,9 +63,11 @@ struct SpanPlan {
   bool event = false;
 };
 
-constexpr std::array<std::string_view, 12> kServices{"storefront", "basket",  "pricing",  "catalogue", "ordering", "payments",
-                                                     "stock",      "courier", "accounts", "reviews",   "notices",  "ledger"};
-constexpr std::array<std::string_view, 8> kThings{"baskets", "prices", "articles", "orders", "invoices", "parcels", "people", "ratings"};
+constexpr std::array<std::string_view, 12> kServices{"storefront", "basket",   "pricing", "catalogue",
+                                                     "ordering",   "payments", "stock",   "courier",
+                                                     "accounts",   "reviews",  "notices", "ledger"};
+constexpr std::array<std::string_view, 8> kThings{"baskets",  "prices",  "articles", "orders",
+                                                  "invoices", "parcels", "people",   "ratings"};
 
 Field text(std::string_view key, std::string value) { return {key, Field::Type::kString, std::move(value)}; }
 Field number(std::string_view key, uint64_t value) { return {key, Field::Type::kInt, std::to_string(value)}; }
@@ -78,16 +80,18 @@ void fill_server(Generator& random, SpanPlan& span) {
   const bool post = random.one_in(4);
   const uint64_t code = span.status == 2 ? 503 : random.one_in(25) ? 404 : 200;
   span.name = (post ? "POST /" : "GET /") + thing + "/{id}";
-  span.attributes = {text("http.request.method", post ? "POST" : "GET"),
-                     text("http.route", "/" + thing + "/{id}"),
-                     text("url.path", "/" + thing + "/" + std::string(kDigitsText)),
-                     text("url.scheme", "https"),
-                     number("http.response.status_code", code),
-                     text("server.address", thing + ".shop.example"),
-                     number("server.port", 8443),
-                     text("user_agent.original", random.one_in(3) ? "okhttp/4.12.0" : "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101"),
-                     text("enduser.id", "customer-" + std::string(kDigitsText)),
-                     number("thread.id", random.below(48))};
+  span.attributes = {
+      text("http.request.method", post ? "POST" : "GET"),
+      text("http.route", "/" + thing + "/{id}"),
+      text("url.path", "/" + thing + "/" + std::string(kDigitsText)),
+      text("url.scheme", "https"),
+      number("http.response.status_code", code),
+      text("server.address", thing + ".shop.example"),
+      number("server.port", 8443),
+      text("user_agent.original",
+           random.one_in(3) ? "okhttp/4.12.0" : "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101"),
+      text("enduser.id", "customer-" + std::string(kDigitsText)),
+      number("thread.id", random.below(48))};
 }
 
 void fill_client(Generator& random, SpanPlan& span) {
@@ -108,15 +112,18 @@ void fill_database(Generator& random, SpanPlan& span) {
   const std::string thing = thing_of(random);
   const bool update = random.one_in(4);
   span.name = (update ? "UPDATE " : "SELECT ") + thing;
-  span.attributes = {text("db.system", random.one_in(3) ? "redis" : "postgresql"),
-                     text("db.namespace", "shop"),
-                     text("db.collection.name", thing),
-                     text("db.operation.name", update ? "UPDATE" : "SELECT"),
-                     text("db.query.text", update ? "UPDATE " + thing + " SET state = $1, changed_at = now() WHERE id = $2 AND version = $3"
-                                                  : "SELECT id, state, owner, changed_at FROM " + thing + " WHERE owner = $1 ORDER BY changed_at DESC LIMIT 50"),
-                     text("server.address", "db-" + std::to_string(random.below(6)) + ".shop.internal"),
-                     number("server.port", 5432),
-                     number("db.response.returned_rows", random.below(50))};
+  span.attributes = {
+      text("db.system", random.one_in(3) ? "redis" : "postgresql"),
+      text("db.namespace", "shop"),
+      text("db.collection.name", thing),
+      text("db.operation.name", update ? "UPDATE" : "SELECT"),
+      text("db.query.text",
+           update ? "UPDATE " + thing + " SET state = $1, changed_at = now() WHERE id = $2 AND version = $3"
+                  : "SELECT id, state, owner, changed_at FROM " + thing +
+                        " WHERE owner = $1 ORDER BY changed_at DESC LIMIT 50"),
+      text("server.address", "db-" + std::to_string(random.below(6)) + ".shop.internal"),
+      number("server.port", 5432),
+      number("db.response.returned_rows", random.below(50))};
 }
 
 void fill_internal(Generator& random, SpanPlan& span) {
@@ -153,7 +160,8 @@ std::vector<SpanPlan> plan_spans(Generator& random, uint32_t count) {
         const size_t parent = first + random.below(i);
         const SpanPlan& above = spans[parent];
         span.parent = static_cast<int32_t>(parent);
-        span.start_ns = above.start_ns + static_cast<int64_t>(random.below(static_cast<uint64_t>(above.duration_ns) / 4 + 1));
+        span.start_ns =
+            above.start_ns + static_cast<int64_t>(random.below(static_cast<uint64_t>(above.duration_ns) / 4 + 1));
         span.duration_ns = above.duration_ns / 2 + 1;
         span.service = above.service;
         switch (random.below(4)) {
@@ -194,7 +202,9 @@ std::vector<Field> resource_of(uint32_t service) {
           text("telemetry.sdk.language", "java")};
 }
 std::vector<Field> event_fields(const SpanPlan& span) {
-  if (span.status == 2) return {text("exception.type", "java.util.concurrent.TimeoutException"), text("exception.message", "no answer within 250 ms")};
+  if (span.status == 2)
+    return {text("exception.type", "java.util.concurrent.TimeoutException"),
+            text("exception.message", "no answer within 250 ms")};
   return {text("rpc.message.type", "RECEIVED"), number("rpc.message.id", 1 + span.trace % 7)};
 }
 
@@ -315,7 +325,8 @@ class JsonWriter {
       attributes(out, event_fields(plan), index);
       out.bytes += "}]";
     }
-    if (plan.status != 0) out.bytes += R"(,"status":{"message":"upstream did not answer","code":)" + std::to_string(plan.status) + "}";
+    if (plan.status != 0)
+      out.bytes += R"(,"status":{"message":"upstream did not answer","code":)" + std::to_string(plan.status) + "}";
     out.bytes += std::string(R"(,"flags":)") + std::to_string(kFlags) + "}";
     return out;
   }
@@ -412,20 +423,23 @@ Workload::Workload(WorkloadOptions options) : options_(options) {
     Generator random(mix64(options.seed, i));
     Template made;
     made.spans = plan_spans(random, options.spans_per_request);
-    made.body = options.format == BodyFormat::kJson ? write_request<JsonWriter>(made.spans) : write_request<ProtobufWriter>(made.spans);
+    made.body = options.format == BodyFormat::kJson ? write_request<JsonWriter>(made.spans)
+                                                    : write_request<ProtobufWriter>(made.spans);
     templates_.push_back(std::move(made));
   }
 }
 Workload::~Workload() = default;
 
-const Workload::Template& Workload::template_of(uint64_t number) const { return templates_[number % templates_.size()]; }
+const Workload::Template& Workload::template_of(uint64_t number) const {
+  return templates_[number % templates_.size()];
+}
 
 void Workload::body(uint64_t number, int64_t now_ns, std::string& out) const {
   const Template& from = template_of(number);
   const uint64_t key = mix64(options_.seed, number);
   const bool json = options_.format == BodyFormat::kJson;
   const int64_t begin = now_ns - 65'000'000;  // no trace takes longer
-  uint64_t digits = 0;  // counts, so that protobuf and JSON get the same numbers
+  uint64_t digits = 0;                        // counts, so that protobuf and JSON get the same numbers
   out = from.body.bytes;
   for (const Mark& mark : from.body.marks) {
     const SpanPlan& span = from.spans[mark.span];

@@ -1,10 +1,10 @@
 // Workload: made-up but lifelike OTLP requests, for load and for tests that must know what they sent.
 //
-// A shop of a dozen services: traces of 4 to 12 spans with HTTP, RPC, database and messaging attributes, an event on every
-// fourth span, a few errors, about 430 bytes a span. Bodies are built once and patched: ids, times and the digits of high-cardinality
-// values change with the request number, so a request costs a copy and a few hundred stores.
-// Deterministic: the same options, number and time give the same bytes on every machine; protobuf and JSON hold the same
-// spans. Not a model of any real system's distribution of errors or latencies. const methods: any thread.
+// A shop of a dozen services: traces of 4 to 12 spans with HTTP, RPC, database and messaging attributes, an event on
+// every fourth span, a few errors, about 430 bytes a span. Bodies are built once and patched: ids, times and the digits
+// of high-cardinality values change with the request number, so a request costs a copy and a few hundred stores.
+// Deterministic: the same options, number and time give the same bytes on every machine; protobuf and JSON hold the
+// same spans. Not a model of any real system's distribution of errors or latencies. const methods: any thread.
 #pragma once
 
 #include <cstdint>
