@@ -1,4 +1,5 @@
-// Any bytes as an OTLP request: opened, every span decoded; what is accepted must read back from its row with the same hash.
+// Any bytes as an OTLP request: opened, every span decoded; what is accepted must read back from its row with the same
+// hash.
 #include <cstddef>
 #include <cstdint>
 #include <string>

@@ -1,10 +1,9 @@
-// A fuzzer that exists to fail: tests/fuzz_smoke.sh demands that the fault planted here is found, so that a harness that
-// finds nothing is known to look. The reader below copies length-delimited fields as protobuf has them, and trusts the
-// length of field 5 where it checks every other.
+// A fuzzer that exists to fail: tests/fuzz_smoke.sh demands that the fault planted here is found, so that a harness
+// that finds nothing is known to look. The reader below copies length-delimited fields as protobuf has them, and trusts
+// the length of field 5 where it checks every other.
 #include <cstddef>
 #include <cstdint>
 #include <vector>
-
 
 namespace {
 

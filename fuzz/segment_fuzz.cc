@@ -1,6 +1,6 @@
-// A store's directory with one segment of arbitrary bytes is opened, read whole and searched. Whatever they are: no crash,
-// and a trace that is read has spans of that segment only. Checksums are mended first (where the file's end still names
-// its sections), or changed bytes would never get past them.
+// A store's directory with one segment of arbitrary bytes is opened, read whole and searched. Whatever they are: no
+// crash, and a trace that is read has spans of that segment only. Checksums are mended first (where the file's end
+// still names its sections), or changed bytes would never get past them.
 #include <cstdint>
 #include <cstring>
 #include <string>

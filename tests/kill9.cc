@@ -1,8 +1,8 @@
 // kill9: `clew serve` is killed with SIGKILL under load, many times over, and asked afterwards for every span.
 //
-// What must hold: every span of an acknowledged request is there, exactly once (requests without an answer are sent again, as
-// a client would); every span that is there was sent (no phantom). Sealing and log rotation are made frequent, so that kills fall into them.
-// usage: kill9 CLEW [ROUNDS] [SEED]. Exit code 0 when all holds.
+// What must hold: every span of an acknowledged request is there, exactly once (requests without an answer are sent
+// again, as a client would); every span that is there was sent (no phantom). Sealing and log rotation are made
+// frequent, so that kills fall into them. usage: kill9 CLEW [ROUNDS] [SEED]. Exit code 0 when all holds.
 #include <simdjson.h>
 
 #include <algorithm>
@@ -38,8 +38,8 @@ struct Sent {
   std::vector<uint64_t> unanswered;
 };
 
-void send(const clew::tests::ServerProcess& server, const Workload& workload, int64_t now_ns, std::vector<uint64_t> again, uint64_t next,
-          uint64_t step, const std::atomic<bool>& stop, Sent& sent) {
+void send(const clew::tests::ServerProcess& server, const Workload& workload, int64_t now_ns,
+          std::vector<uint64_t> again, uint64_t next, uint64_t step, const std::atomic<bool>& stop, Sent& sent) {
   clew::app::HttpClient client = server.otlp_client();
   std::string body;
   while (!stop) {
@@ -63,7 +63,8 @@ void send(const clew::tests::ServerProcess& server, const Workload& workload, in
 }
 
 // The ids of the spans that the node has of a trace, in order, repeats kept; empty when it knows none.
-std::vector<std::string> stored_spans(clew::app::HttpClient& client, simdjson::dom::parser& parser, clew::model::TraceId id, std::string& problem) {
+std::vector<std::string> stored_spans(clew::app::HttpClient& client, simdjson::dom::parser& parser,
+                                      clew::model::TraceId id, std::string& problem) {
   std::vector<std::string> out;
   const auto answer = client.get("/api/v3/traces/" + id.hex());
   if (!answer.ok()) {
@@ -89,7 +90,8 @@ std::vector<std::string> stored_spans(clew::app::HttpClient& client, simdjson::d
 
 class Audit {
  public:
-  Audit(const Workload& workload, const clew::tests::ServerProcess& server) : workload_(workload), client_(server.query_client()) {}
+  Audit(const Workload& workload, const clew::tests::ServerProcess& server)
+      : workload_(workload), client_(server.query_client()) {}
 
   // Compares what the node has of request `number` with what was sent; `whole`: it was acknowledged.
   bool request(uint64_t number, bool whole) {
@@ -100,10 +102,12 @@ class Audit {
       std::string problem;
       const auto stored = stored_spans(client_, parser_, trace.id, problem);
       spans_ += stored.size();
-      const bool good = whole ? stored == expected : std::includes(expected.begin(), expected.end(), stored.begin(), stored.end());
+      const bool good =
+          whole ? stored == expected : std::includes(expected.begin(), expected.end(), stored.begin(), stored.end());
       if (!problem.empty() || !good) {
-        std::printf("request %llu (%s), trace %s: %zu of %zu spans are there %s\n", static_cast<unsigned long long>(number),
-                    whole ? "acknowledged" : "not answered", trace.id.hex().c_str(), stored.size(), expected.size(), problem.c_str());
+        std::printf("request %llu (%s), trace %s: %zu of %zu spans are there %s\n",
+                    static_cast<unsigned long long>(number), whole ? "acknowledged" : "not answered",
+                    trace.id.hex().c_str(), stored.size(), expected.size(), problem.c_str());
         return false;
       }
     }
@@ -115,12 +119,14 @@ class Audit {
     std::string cursor;
     size_t found = 0;
     while (true) {
-      const auto answer = client_.get("/clew/v1/search?limit=500" + (cursor.empty() ? "" : "&cursor=" + clew::app::url_encode(cursor)));
+      const auto answer =
+          client_.get("/clew/v1/search?limit=500" + (cursor.empty() ? "" : "&cursor=" + clew::app::url_encode(cursor)));
       simdjson::dom::element root;
       simdjson::dom::array traces;
       if (!answer.ok() || answer->status != 200 || parser_.parse(answer->body).get(root) != simdjson::SUCCESS ||
           root["hits"].get(traces) != simdjson::SUCCESS) {
-        std::printf("search failed: %s\n", answer.ok() ? answer->body.substr(0, 300).c_str() : answer.status().to_string().c_str());
+        std::printf("search failed: %s\n",
+                    answer.ok() ? answer->body.substr(0, 300).c_str() : answer.status().to_string().c_str());
         return false;
       }
       for (const auto trace : traces) {
@@ -180,7 +186,8 @@ int run(const std::string& program, uint32_t rounds, uint64_t seed, const std::s
     for (const uint64_t number : acknowledged) next = std::max(next, number + 1);
     for (const uint64_t number : unanswered) next = std::max(next, number + 1);
     next += kSenders - next % kSenders;
-    std::printf("round %u: killed after %zu acknowledged requests, %zu without an answer\n", round, fresh, unanswered.size());
+    std::printf("round %u: killed after %zu acknowledged requests, %zu without an answer\n", round, fresh,
+                unanswered.size());
     if (fresh == 0) {
       std::printf("nothing was acknowledged: this proves nothing\n%s\n", server.log().c_str());
       return 1;
@@ -202,7 +209,8 @@ int run(const std::string& program, uint32_t rounds, uint64_t seed, const std::s
     for (const auto& trace : workload.traces(number)) sent.insert(trace.id.hex());
   }
   good = audit.no_phantoms(sent) && good;
-  std::printf("%zu requests acknowledged over %u kills, %llu spans read back\n", acknowledged.size(), rounds, static_cast<unsigned long long>(audit.spans()));
+  std::printf("%zu requests acknowledged over %u kills, %llu spans read back\n", acknowledged.size(), rounds,
+              static_cast<unsigned long long>(audit.spans()));
   const int code = server.terminate();
   if (code != 0) {
     std::printf("clew serve ended with %d on SIGTERM\n%s\n", code, server.log().c_str());

@@ -92,7 +92,8 @@ int ServerProcess::terminate() {
 }
 
 app::HttpClient ServerProcess::client(uint16_t port) const {
-  return app::HttpClient({"127.0.0.1", std::to_string(port), ""}, {.timeout_ms = 20'000, .bearer_token = "", .tenant = ""});
+  return app::HttpClient({"127.0.0.1", std::to_string(port), ""},
+                         {.timeout_ms = 20'000, .bearer_token = "", .tenant = ""});
 }
 app::HttpClient ServerProcess::query_client() const { return client(ports_.http); }
 app::HttpClient ServerProcess::otlp_client() const { return client(ports_.otlp_http); }

@@ -1,5 +1,5 @@
-// ServerProcess: a real `clew serve` for tests of the whole program: started on free loopback ports, waited for, killed.
-// Its output goes to <directory>/serve.log. Ends by pid only; the destructor kills what still runs.
+// ServerProcess: a real `clew serve` for tests of the whole program: started on free loopback ports, waited for,
+// killed. Its output goes to <directory>/serve.log. Ends by pid only; the destructor kills what still runs.
 #pragma once
 
 #include <cstdint>
@@ -25,9 +25,9 @@ class ServerProcess {
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
 
-  Status start();           // returns when /ready answers 200
-  void kill_now();          // SIGKILL, reaped
-  int terminate();          // SIGTERM; the exit code
+  Status start();   // returns when /ready answers 200
+  void kill_now();  // SIGKILL, reaped
+  int terminate();  // SIGTERM; the exit code
   bool running() const { return pid_ > 0; }
 
   app::HttpClient query_client() const;

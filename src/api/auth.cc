@@ -23,22 +23,26 @@ Result<std::string> Authenticator::tenant(std::string_view authorization, std::s
   if (!tokens_.empty()) {
     constexpr std::string_view kScheme = "Bearer ";
     authorization = trim(authorization);
-    if (authorization.size() <= kScheme.size() || !equals_ignoring_case(authorization.substr(0, kScheme.size()), kScheme)) {
+    if (authorization.size() <= kScheme.size() ||
+        !equals_ignoring_case(authorization.substr(0, kScheme.size()), kScheme)) {
       return Error{Code::kUnauthenticated, "no bearer token; send the header 'Authorization: Bearer <token>'"};
     }
     const Digest digest = digest_of(trim(authorization.substr(kScheme.size())));
     for (const Entry& entry : tokens_) {  // no early end: every request costs the same
       if (CRYPTO_memcmp(digest.data(), entry.digest.data(), digest.size()) == 0) found = &entry;
     }
-    if (found == nullptr) return Error{Code::kUnauthenticated, "the bearer token is not known; check it against the configured tokens"};
+    if (found == nullptr)
+      return Error{Code::kUnauthenticated, "the bearer token is not known; check it against the configured tokens"};
   }
   if (!tenant_header.empty() && !model::tenant_name_valid(tenant_header)) {
-    return Error{Code::kInvalidArgument, "the header " + std::string(kTenantHeader) +
-                                             " is not a tenant name; use 1 to 128 characters of letters, digits and _ . : @ -"};
+    return Error{Code::kInvalidArgument,
+                 "the header " + std::string(kTenantHeader) +
+                     " is not a tenant name; use 1 to 128 characters of letters, digits and _ . : @ -"};
   }
   if (found != nullptr && !found->tenant.empty()) {
     if (!tenant_header.empty() && tenant_header != found->tenant) {
-      return Error{Code::kPermissionDenied, "this token belongs to another tenant than the header " + std::string(kTenantHeader) +
+      return Error{Code::kPermissionDenied, "this token belongs to another tenant than the header " +
+                                                std::string(kTenantHeader) +
                                                 " names; leave the header out or name the token's tenant"};
     }
     return found->tenant;

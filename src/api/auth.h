@@ -1,7 +1,7 @@
 // Who asks: bearer tokens and the tenant header to a tenant name. Used by HTTP and gRPC alike.
 //
-// No tokens configured: everybody is let in, the header names the tenant ("default" without one). With tokens, a request
-// needs `Authorization: Bearer <token>`; a token bound to a tenant implies it and refuses another's header.
+// No tokens configured: everybody is let in, the header names the tenant ("default" without one). With tokens, a
+// request needs `Authorization: Bearer <token>`; a token bound to a tenant implies it and refuses another's header.
 // Tokens are compared by digest, all of them, in constant time, so that timing tells nothing about them.
 // Immutable after construction; any thread; O(tokens).
 #pragma once
@@ -23,8 +23,8 @@ class Authenticator {
   explicit Authenticator(const AuthOptions& options);
 
   // The tenant's name. `authorization` and `tenant_header` are the headers' values, empty when absent.
-  // kUnauthenticated: no or a wrong token; kPermissionDenied: another tenant than the token's; kInvalidArgument: a tenant
-  // name that none can have.
+  // kUnauthenticated: no or a wrong token; kPermissionDenied: another tenant than the token's; kInvalidArgument: a
+  // tenant name that none can have.
   Result<std::string> tenant(std::string_view authorization, std::string_view tenant_header) const;
   bool required() const { return !tokens_.empty(); }
 

@@ -1,8 +1,9 @@
-// BufferPool: request bodies that come back. A body is read into a std::string of its final size; a fresh one would cost an
-// allocation, its page faults and a zero-fill of every byte, which at 100 KB is as much as receiving it. Strings return
-// here when their last reader lets go.
+// BufferPool: request bodies that come back. A body is read into a std::string of its final size; a fresh one would
+// cost an allocation, its page faults and a zero-fill of every byte, which at 100 KB is as much as receiving it.
+// Strings return here when their last reader lets go.
 //
-// Bounded: at most kMaxKept strings and kMaxKeptBytes in all; larger ones are freed. Any thread; one short critical section.
+// Bounded: at most kMaxKept strings and kMaxKeptBytes in all; larger ones are freed. Any thread; one short critical
+// section.
 #pragma once
 
 #include <cstddef>

@@ -11,7 +11,8 @@ bool matches(std::string_view pattern, std::string_view origin) {
   const size_t star = pattern.find('*');
   if (star == std::string_view::npos) return equals_ignoring_case(pattern, origin);
   const std::string_view before = pattern.substr(0, star), after = pattern.substr(star + 1);
-  return origin.size() >= before.size() + after.size() && equals_ignoring_case(origin.substr(0, before.size()), before) &&
+  return origin.size() >= before.size() + after.size() &&
+         equals_ignoring_case(origin.substr(0, before.size()), before) &&
          equals_ignoring_case(origin.substr(origin.size() - after.size()), after);
 }
 

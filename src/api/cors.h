@@ -1,5 +1,5 @@
-// CORS (WHATWG Fetch): which browser origins may read the replies and which headers they may send. Credentials are never
-// allowed by cookie: clients authenticate by header. Immutable; any thread.
+// CORS (WHATWG Fetch): which browser origins may read the replies and which headers they may send. Credentials are
+// never allowed by cookie: clients authenticate by header. Immutable; any thread.
 #pragma once
 
 #include <string>

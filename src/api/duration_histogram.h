@@ -10,7 +10,8 @@ namespace clew::api {
 
 class DurationHistogram {
  public:
-  static constexpr std::array<double, 14> kBounds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};  // seconds
+  static constexpr std::array<double, 14> kBounds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                                     0.1,    0.25,  0.5,    1,     2.5,  5,     10};  // seconds
 
   struct Snapshot {
     std::array<uint64_t, kBounds.size() + 1> counts{};  // not cumulative; the last one is above every bound

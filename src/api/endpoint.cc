@@ -16,7 +16,8 @@ std::string ListenAddress::text() const {
 
 Result<std::vector<ListenAddress>> resolve_endpoint(std::string_view endpoint) {
   const auto bad = [&](const std::string& why) {
-    return Error{Code::kInvalidArgument, "the endpoint '" + std::string(endpoint) + "' " + why + "; write host:port, e.g. 127.0.0.1:4318"};
+    return Error{Code::kInvalidArgument,
+                 "the endpoint '" + std::string(endpoint) + "' " + why + "; write host:port, e.g. 127.0.0.1:4318"};
   };
   const size_t colon = endpoint.rfind(':');
   if (colon == std::string_view::npos) return bad("has no port");
@@ -52,12 +53,17 @@ Result<std::vector<ListenAddress>> resolve_endpoint(std::string_view endpoint) {
 }
 
 std::string listen_failure(std::string_view server, std::string_view endpoint, int error) {
-  std::string text = "listen on " + std::string(endpoint) + " for " + std::string(server) + ": " + std::strerror(error) + "; ";
+  std::string text =
+      "listen on " + std::string(endpoint) + " for " + std::string(server) + ": " + std::strerror(error) + "; ";
   switch (error) {
-    case EADDRINUSE: return text + "another process has this port: stop it, or set another endpoint";
-    case EACCES: return text + "ports below 1024 need privileges: set a higher port, or grant CAP_NET_BIND_SERVICE";
-    case EADDRNOTAVAIL: return text + "this machine does not have that address: set one of its own, or 127.0.0.1";
-    default: return text + "check the endpoint";
+    case EADDRINUSE:
+      return text + "another process has this port: stop it, or set another endpoint";
+    case EACCES:
+      return text + "ports below 1024 need privileges: set a higher port, or grant CAP_NET_BIND_SERVICE";
+    case EADDRNOTAVAIL:
+      return text + "this machine does not have that address: set one of its own, or 127.0.0.1";
+    default:
+      return text + "check the endpoint";
   }
 }
 

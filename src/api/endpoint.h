@@ -12,7 +12,7 @@
 namespace clew::api {
 
 struct ListenAddress {
-  std::string ip;       // numeric
+  std::string ip;  // numeric
   uint16_t port = 0;
   std::string text() const;  // "127.0.0.1:4318", "[::1]:4318"
 };

@@ -18,11 +18,12 @@ namespace asio = boost::asio;
 namespace beast_http = boost::beast::http;
 using ErrorCode = boost::system::error_code;
 
-constexpr size_t kInputBytes = 16u << 10;        // holds usual heads, and what comes after the head in the same segment
-constexpr size_t kFirstBodyBytes = 1u << 20;     // bodies up to this get their final size at once, larger ones as they come
-constexpr uint64_t kDiscardBytes = 1u << 20;     // unwanted bodies up to this are read away to keep the connection
+constexpr size_t kInputBytes = 16u << 10;  // holds usual heads, and what comes after the head in the same segment
+constexpr size_t kFirstBodyBytes =
+    1u << 20;  // bodies up to this get their final size at once, larger ones as they come
+constexpr uint64_t kDiscardBytes = 1u << 20;  // unwanted bodies up to this are read away to keep the connection
 constexpr uint32_t kLingerMs = 2000;
-constexpr size_t kJoinBytes = 8u << 10;          // replies up to this are one buffer, one segment
+constexpr size_t kJoinBytes = 8u << 10;  // replies up to this are one buffer, one segment
 
 }  // namespace
 
@@ -198,7 +199,8 @@ void HttpConnection::parse_head() {
   begin_ += parser_->put(asio::const_buffer(in_.get() + begin_, end_ - begin_), error);
   if (error == beast_http::error::need_more) return read_input();
   if (error == beast_http::error::header_limit) {
-    return malformed(431, "the request's head is larger than " + std::to_string(shared_->options.limits.max_header_bytes) + " bytes");
+    return malformed(431, "the request's head is larger than " +
+                              std::to_string(shared_->options.limits.max_header_bytes) + " bytes");
   }
   if (error) return malformed(400, "not an HTTP/1.1 request: " + error.message());
   if (!parser_->is_header_done()) return read_input();
@@ -218,7 +220,8 @@ void HttpConnection::on_head() {
     return malformed(400, "the Host header is missing");
   }
   if (const std::string_view expect = header("Expect"); !expect.empty()) {
-    if (!equals_ignoring_case(expect, "100-continue")) return refuse(plain_failure(417, "only 'Expect: 100-continue' is understood"));
+    if (!equals_ignoring_case(expect, "100-continue"))
+      return refuse(plain_failure(417, "only 'Expect: 100-continue' is understood"));
     expects_continue_ = message.version() >= 11;
   }
   if (preflight()) return;
@@ -255,7 +258,8 @@ void HttpConnection::begin_body() {
   } else {
     const uint64_t length = content_length().value_or(0);
     if (length > limit) {
-      return refuse(call_->failure(413, "the body of " + std::to_string(length) + " bytes is larger than the limit of " + std::to_string(limit)));
+      return refuse(call_->failure(413, "the body of " + std::to_string(length) +
+                                            " bytes is larger than the limit of " + std::to_string(limit)));
     }
     if (auto refusal = call_->reserve(length)) return refuse(std::move(*refusal));
     state_ = State::kBody;
@@ -287,17 +291,18 @@ void HttpConnection::begin_body() {
 
 void HttpConnection::read_body() {
   if (body_filled_ == body_.size()) body_.resize(std::min(body_size_, body_.size() * 2));
-  read_some(body_.data() + body_filled_, body_.size() - body_filled_, [](HttpConnection& c, ErrorCode error, size_t bytes) {
-    if (error) {
-      if (error == asio::error::eof) c.half_closed_ = true;
-      return c.read_lost();
-    }
-    if (c.state_ != State::kBody) return;  // a deadline has answered meanwhile
-    c.body_filled_ += bytes;
-    c.rest_ -= bytes;
-    if (c.rest_ == 0) return c.run_call();
-    c.read_body();
-  });
+  read_some(body_.data() + body_filled_, body_.size() - body_filled_,
+            [](HttpConnection& c, ErrorCode error, size_t bytes) {
+              if (error) {
+                if (error == asio::error::eof) c.half_closed_ = true;
+                return c.read_lost();
+              }
+              if (c.state_ != State::kBody) return;  // a deadline has answered meanwhile
+              c.body_filled_ += bytes;
+              c.rest_ -= bytes;
+              if (c.rest_ == 0) return c.run_call();
+              c.read_body();
+            });
 }
 
 void HttpConnection::parse_chunks() {
@@ -318,7 +323,8 @@ void HttpConnection::parse_chunks() {
     }
     if (error == beast_http::error::need_buffer) {
       if (body_filled_ < body_.size()) continue;
-      if (body_.size() >= limit) return refuse(call_->failure(413, "the body is larger than the limit of " + std::to_string(limit) + " bytes"));
+      if (body_.size() >= limit)
+        return refuse(call_->failure(413, "the body is larger than the limit of " + std::to_string(limit) + " bytes"));
       const uint64_t next = std::min<uint64_t>(limit, std::max<uint64_t>(kInputBytes, body_.size() * 2));
       if (auto refusal = call_->reserve(next)) return refuse(std::move(*refusal));
       if (body_.empty()) {
@@ -361,7 +367,8 @@ void HttpConnection::run_call() {
     void operator()(HttpResponse response) {
       if (connection == nullptr) return;
       auto executor = connection->socket_.get_executor();
-      asio::dispatch(executor, [c = std::move(connection), r = std::move(response)]() mutable { c->respond(std::move(r)); });
+      asio::dispatch(executor,
+                     [c = std::move(connection), r = std::move(response)]() mutable { c->respond(std::move(r)); });
     }
     std::shared_ptr<HttpConnection> connection;
   };
@@ -514,12 +521,14 @@ void HttpConnection::linger() {
   socket_.shutdown(asio::ip::tcp::socket::shutdown_send, error);
   if (error) return close();
   begin_ = end_ = 0;
-  read_some(in_.get(), in_capacity_, [](HttpConnection& c, ErrorCode failed, size_t) { c.linger_more(static_cast<bool>(failed)); });
+  read_some(in_.get(), in_capacity_,
+            [](HttpConnection& c, ErrorCode failed, size_t) { c.linger_more(static_cast<bool>(failed)); });
 }
 
 void HttpConnection::linger_more(bool ended) {
   if (ended) return close();
-  read_some(in_.get(), in_capacity_, [](HttpConnection& c, ErrorCode failed, size_t) { c.linger_more(static_cast<bool>(failed)); });
+  read_some(in_.get(), in_capacity_,
+            [](HttpConnection& c, ErrorCode failed, size_t) { c.linger_more(static_cast<bool>(failed)); });
 }
 
 }  // namespace clew::api

@@ -1,10 +1,9 @@
 // HttpConnection: one client of an HttpServer, from accept to close, on one loop. Not used by anyone but HttpServer.
 //
-// States: handshake → idle → head → body → handling → writing → idle …; a refused request whose body is still to come is
-// answered at once, then `discard` reads the rest away (small) or `linger` half-closes and drops what comes (large), so that
-// the client reads the answer instead of a reset. At most one read and one write are outstanding; nothing is read while a
-// request is handled.
-// Deadlines are a field that the loop's sweep compares, so a request costs no timer.
+// States: handshake → idle → head → body → handling → writing → idle …; a refused request whose body is still to come
+// is answered at once, then `discard` reads the rest away (small) or `linger` half-closes and drops what comes (large),
+// so that the client reads the answer instead of a reset. At most one read and one write are outstanding; nothing is
+// read while a request is handled. Deadlines are a field that the loop's sweep compares, so a request costs no timer.
 #pragma once
 
 #include <boost/asio/basic_stream_socket.hpp>
@@ -40,7 +39,18 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   void close();
 
  private:
-  enum class State : uint8_t { kHandshake, kIdle, kHead, kBody, kChunks, kHandling, kWriting, kDiscard, kLinger, kClosed };
+  enum class State : uint8_t {
+    kHandshake,
+    kIdle,
+    kHead,
+    kBody,
+    kChunks,
+    kHandling,
+    kWriting,
+    kDiscard,
+    kLinger,
+    kClosed
+  };
   using Parser = boost::beast::http::request_parser<boost::beast::http::buffer_body>;
   using Clock = std::chrono::steady_clock;
 
@@ -56,7 +66,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   void no_deadline() { deadline_ = Clock::time_point::max(); }
   template <typename Handler>
   void read_some(char* data, size_t size, Handler handler);
-  void read_input();                       // more bytes into in_
+  void read_input();  // more bytes into in_
   void on_input(size_t bytes);
   void parse_head();
   void on_head();
@@ -65,7 +75,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   void parse_chunks();
   void run_call();
   bool preflight();
-  void refuse(HttpResponse response);      // answers before the body was read
+  void refuse(HttpResponse response);  // answers before the body was read
   void malformed(int status, std::string_view message);
   void respond(HttpResponse response);
   void write_reply();
@@ -73,7 +83,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   void discard();
   void linger();
   void linger_more(bool ended);
-  void read_lost();                        // EOF or error while reading
+  void read_lost();  // EOF or error while reading
 
   std::shared_ptr<HttpShared> shared_;
   HttpLane& lane_;
@@ -87,7 +97,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   Clock::time_point deadline_;
   Clock::time_point handling_since_;
 
-  std::unique_ptr<char[]> in_;             // bytes received and not yet used: [begin_, end_)
+  std::unique_ptr<char[]> in_;  // bytes received and not yet used: [begin_, end_)
   size_t in_capacity_ = 0, begin_ = 0, end_ = 0;
   std::optional<Parser> parser_;
 
@@ -95,7 +105,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   std::unique_ptr<HttpCall> call_;
   std::string body_;
   size_t body_size_ = 0, body_filled_ = 0;
-  uint64_t rest_ = 0;                      // body bytes still to come when it is not wanted
+  uint64_t rest_ = 0;  // body bytes still to come when it is not wanted
   bool head_only_ = false, keep_alive_ = true, half_closed_ = false, expects_continue_ = false;
   std::string cors_lines_;
   HttpResponse reply_;

@@ -18,7 +18,8 @@ using tcp = asio::ip::tcp;
 namespace {
 
 std::chrono::milliseconds sweep_interval(const HttpLimits& limits) {
-  const uint32_t shortest = std::min({limits.request_timeout_ms, limits.idle_timeout_ms, limits.write_timeout_ms, limits.handshake_timeout_ms});
+  const uint32_t shortest = std::min(
+      {limits.request_timeout_ms, limits.idle_timeout_ms, limits.write_timeout_ms, limits.handshake_timeout_ms});
   return std::chrono::milliseconds(std::clamp<uint32_t>(shortest / 4, 5, 500));
 }
 
@@ -48,7 +49,8 @@ void run_on(asio::io_context& loop, F task) {
     t();
     ran->set_value();
   });
-  while (done.wait_for(std::chrono::milliseconds(5)) != std::future_status::ready && !loop.stopped()) {}
+  while (done.wait_for(std::chrono::milliseconds(5)) != std::future_status::ready && !loop.stopped()) {
+  }
 }
 
 template <typename Visit>
@@ -107,7 +109,9 @@ class HttpServer::Listener : public std::enable_shared_from_this<HttpServer::Lis
       self->pause_.cancel();
       self->shared_->stopped_accepting.store(true);
       for (auto& lane : self->shared_->lanes) {
-        asio::post(lane->io, [shared = self->shared_, &lane = *lane] { each_connection(lane, [](HttpConnection& c) { c.drain(); }); });
+        asio::post(lane->io, [shared = self->shared_, &lane = *lane] {
+          each_connection(lane, [](HttpConnection& c) { c.drain(); });
+        });
       }
       self->grace_.expires_after(std::chrono::milliseconds(grace_ms));
       self->grace_.async_wait([self](ErrorCode error) {
@@ -127,13 +131,15 @@ class HttpServer::Listener : public std::enable_shared_from_this<HttpServer::Lis
       self->grace_.cancel();
     });
     for (auto& lane : shared_->lanes) {
-      run_on(lane->io, [shared = shared_, &lane = *lane] { each_connection(lane, [](HttpConnection& c) { c.close(); }); });
+      run_on(lane->io,
+             [shared = shared_, &lane = *lane] { each_connection(lane, [](HttpConnection& c) { c.close(); }); });
     }
   }
 
   void close_all() {
     for (auto& lane : shared_->lanes) {
-      asio::post(lane->io, [shared = shared_, &lane = *lane] { each_connection(lane, [](HttpConnection& c) { c.close(); }); });
+      asio::post(lane->io,
+                 [shared = shared_, &lane = *lane] { each_connection(lane, [](HttpConnection& c) { c.close(); }); });
     }
   }
 
@@ -144,7 +150,9 @@ class HttpServer::Listener : public std::enable_shared_from_this<HttpServer::Lis
   HttpLane& emptiest_lane() {
     size_t best = next_lane_++ % shared_->lanes.size();  // equals take turns
     for (size_t i = 0; i < shared_->lanes.size(); ++i) {
-      if (shared_->lanes[i]->open.load(std::memory_order_relaxed) < shared_->lanes[best]->open.load(std::memory_order_relaxed)) best = i;
+      if (shared_->lanes[i]->open.load(std::memory_order_relaxed) <
+          shared_->lanes[best]->open.load(std::memory_order_relaxed))
+        best = i;
     }
     return *shared_->lanes[best];
   }
@@ -152,9 +160,10 @@ class HttpServer::Listener : public std::enable_shared_from_this<HttpServer::Lis
   void accept() {
     if (!acceptor_.is_open()) return;
     HttpLane& lane = emptiest_lane();
-    acceptor_.async_accept(lane.io.get_executor(), [self = shared_from_this(), &lane](ErrorCode error, HttpSocket socket) {
-      self->on_accept(error, lane, std::move(socket));
-    });
+    acceptor_.async_accept(lane.io.get_executor(),
+                           [self = shared_from_this(), &lane](ErrorCode error, HttpSocket socket) {
+                             self->on_accept(error, lane, std::move(socket));
+                           });
   }
 
   void on_accept(ErrorCode error, HttpLane& lane, HttpSocket socket) {
@@ -192,8 +201,8 @@ class HttpServer::Listener : public std::enable_shared_from_this<HttpServer::Lis
   size_t next_lane_ = 0;
 };
 
-HttpServer::HttpServer(std::string name, HttpEndpoint options, HttpService& service, std::vector<asio::io_context*> loops,
-                       std::shared_ptr<BufferPool> pool)
+HttpServer::HttpServer(std::string name, HttpEndpoint options, HttpService& service,
+                       std::vector<asio::io_context*> loops, std::shared_ptr<BufferPool> pool)
     : listener_(std::make_shared<Listener>(std::move(name), std::move(options), service, loops, std::move(pool))) {}
 
 HttpServer::~HttpServer() { listener_->stop(); }

@@ -1,14 +1,14 @@
-// HttpServer: HTTP/1.1 on the node's own loops (Boost.Asio, Beast's header parser), with TLS. One listener; each connection
-// lives on one loop, the one with the fewest, so that even four connections load every loop.
+// HttpServer: HTTP/1.1 on the node's own loops (Boost.Asio, Beast's header parser), with TLS. One listener; each
+// connection lives on one loop, the one with the fewest, so that even four connections load every loop.
 //
 // Bounded: connections, header bytes, body bytes (Content-Length is checked before a byte is read, chunked bodies while
-// they arrive), the time a request may take to arrive, idle time, the time a reply may stall. Requests of one connection
-// are served one at a time, in order; what a client pipelines waits in the kernel. A client that closes its sending half
-// still gets its reply. Bodies are read straight into their final buffer (buffer_pool.h).
-// Not for HTTP/2: gRPC brings its own.
+// they arrive), the time a request may take to arrive, idle time, the time a reply may stall. Requests of one
+// connection are served one at a time, in order; what a client pipelines waits in the kernel. A client that closes its
+// sending half still gets its reply. Bodies are read straight into their final buffer (buffer_pool.h). Not for HTTP/2:
+// gRPC brings its own.
 //
-// start, drain, stats, reload_tls: any thread. Destruction closes whatever is open and waits for its loops to let go; those
-// loops run, or have been stopped, but never wait for the destroying thread.
+// start, drain, stats, reload_tls: any thread. Destruction closes whatever is open and waits for its loops to let go;
+// those loops run, or have been stopped, but never wait for the destroying thread.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -30,11 +30,11 @@ struct HttpServerStats {
   uint64_t accepted_connections = 0;
   uint64_t refused_connections = 0;  // above max_connections
   uint64_t open_connections = 0;
-  uint64_t timeouts = 0;             // connections closed for being slow or idle
+  uint64_t timeouts = 0;  // connections closed for being slow or idle
   uint64_t tls_failures = 0;
   uint64_t requests = 0;
-  uint64_t bad_requests = 0;         // heads that do not parse, oversized heads, broken chunks
-  uint64_t responses[6] = {};        // by hundreds of the status
+  uint64_t bad_requests = 0;              // heads that do not parse, oversized heads, broken chunks
+  uint64_t responses[6] = {};             // by hundreds of the status
   DurationHistogram::Snapshot durations;  // from a complete request to its reply
 };
 
@@ -46,9 +46,10 @@ class HttpServer {
   ~HttpServer();
 
   Status start();
-  uint16_t port() const;         // after start(); the real one when 0 was asked
-  Status reload_tls();           // new connections use the files as they are now
-  // Stops accepting, closes idle connections, lets requests finish (at most `grace_ms`, then closes), calls `done` on a loop.
+  uint16_t port() const;  // after start(); the real one when 0 was asked
+  Status reload_tls();    // new connections use the files as they are now
+  // Stops accepting, closes idle connections, lets requests finish (at most `grace_ms`, then closes), calls `done` on a
+  // loop.
   void drain(uint32_t grace_ms, Task done);
   HttpServerStats stats() const;
   std::vector<uint64_t> connections_per_loop() const;

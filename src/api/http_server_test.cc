@@ -37,7 +37,8 @@ class HttpServerTest : public testing::Test {
       response.body = std::string(8u << 20, 'x');
       done(std::move(response));
     });
-    router_.add("GET", "/held", [this](std::shared_ptr<const HttpRequest>, HttpDone done) { held_.set_value(std::move(done)); });
+    router_.add("GET", "/held",
+                [this](std::shared_ptr<const HttpRequest>, HttpDone done) { held_.set_value(std::move(done)); });
     router_.add("GET", "/dropped", [](std::shared_ptr<const HttpRequest>, HttpDone) {});
   }
   void start(HttpEndpoint endpoint = {}) {
@@ -65,7 +66,9 @@ TEST_F(HttpServerTest, AConnectionServesManyRequestsAndTheyMayBePipelinedInOrder
   Client c = client();
   EXPECT_EQ(c.exchange(kGet).body, "hello 1");
   std::string pipeline;
-  for (int i = 0; i < 500; ++i) pipeline += "GET /hello?" + std::to_string(i) + " HTTP/1.1\r\nHost: x\r\n\r\n" + post("/echo", "", std::to_string(i));
+  for (int i = 0; i < 500; ++i)
+    pipeline +=
+        "GET /hello?" + std::to_string(i) + " HTTP/1.1\r\nHost: x\r\n\r\n" + post("/echo", "", std::to_string(i));
   std::thread sender([&] { c.send(pipeline); });
   for (int i = 0; i < 500; ++i) {
     ASSERT_EQ(c.receive().body, "hello " + std::to_string(i));
@@ -142,11 +145,13 @@ TEST_F(HttpServerTest, ExpectContinueIsAnsweredBeforeTheBodyAndOtherExpectations
 
 TEST_F(HttpServerTest, WhatIsNotHttpIsABadRequest) {
   start();
-  for (const std::string_view bad : {"\x16\x03\x01\x02hello tls\r\n\r\n", "GET /x\r\n\r\n", "GET / HTTP/1.1\r\nno colon here\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
-                                     "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5x\r\n\r\n", "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-                                     "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
-                                     "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-                                     "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nab\r\n0\r\n\r\n"}) {
+  for (const std::string_view bad :
+       {"\x16\x03\x01\x02hello tls\r\n\r\n", "GET /x\r\n\r\n", "GET / HTTP/1.1\r\nno colon here\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\n", "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5x\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nab\r\n0\r\n\r\n"}) {
     Client c = client();
     c.send(bad);
     EXPECT_EQ(c.receive().status, 400) << bad;
@@ -160,7 +165,9 @@ TEST_F(HttpServerTest, AHeadAboveTheLimitIsRefusedAndOneJustBelowIsServed) {
   HttpEndpoint endpoint;
   endpoint.limits.max_header_bytes = 20'000;
   start(endpoint);
-  const auto with_header_of = [](size_t bytes) { return "GET /hello?1 HTTP/1.1\r\nHost: x\r\nX-Long: " + std::string(bytes, 'a') + "\r\n\r\n"; };
+  const auto with_header_of = [](size_t bytes) {
+    return "GET /hello?1 HTTP/1.1\r\nHost: x\r\nX-Long: " + std::string(bytes, 'a') + "\r\n\r\n";
+  };
   EXPECT_EQ(client().exchange(with_header_of(19'900)).status, 200);
   EXPECT_EQ(client().exchange(with_header_of(20'000)).status, 431);
   Client endless = client();
@@ -179,8 +186,9 @@ TEST_F(HttpServerTest, ARequestThatTakesTooLongToArriveIsAnsweredAndClosed) {
   HttpEndpoint endpoint;
   endpoint.limits.request_timeout_ms = 40;
   start(endpoint);
-  for (const std::string_view slow : {"GET /hello HTTP/1.1\r\nHo", "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n123",
-                                      "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12"}) {
+  for (const std::string_view slow :
+       {"GET /hello HTTP/1.1\r\nHo", "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n123",
+        "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12"}) {
     Client c = client();
     c.send(slow);
     EXPECT_EQ(c.receive().status, 408) << slow;  // the server's own deadline ends this
@@ -225,7 +233,9 @@ TEST_F(HttpServerTest, LargeRepliesAreCompressedForThoseWhoAcceptIt) {
   ASSERT_TRUE(otlp::inflate(otlp::Encoding::kGzip, packed.body, 16u << 20, body).ok());
   EXPECT_EQ(body, std::string(8u << 20, 'x'));
   EXPECT_EQ(client().exchange("GET /large HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip;q=0\r\n\r\n").body, body);
-  EXPECT_EQ(client().exchange("GET /hello?1 HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n").header("Content-Encoding"), "");
+  EXPECT_EQ(
+      client().exchange("GET /hello?1 HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n").header("Content-Encoding"),
+      "");
 }
 
 TEST_F(HttpServerTest, DrainLetsTheRequestUnderWayFinishAndClosesTheIdle) {
@@ -288,7 +298,8 @@ TEST_F(HttpServerTest, EndpointsThatCannotBeAreRefusedWithTheReason) {
 namespace ssl = boost::asio::ssl;
 
 struct TlsClient {
-  explicit TlsClient(uint16_t port, const std::string& ca, const test::Certificate* own = nullptr, int max_version = TLS1_3_VERSION)
+  explicit TlsClient(uint16_t port, const std::string& ca, const test::Certificate* own = nullptr,
+                     int max_version = TLS1_3_VERSION)
       : context(ssl::context::tls_client) {
     context.add_certificate_authority(boost::asio::buffer(ca));
     if (own != nullptr) {
@@ -321,15 +332,18 @@ TEST_F(HttpServerTest, TlsServesVersion12AndAboveAndReloadsItsFiles) {
   endpoint.tls = {files.write("server.pem", files.server.certificate), files.write("server.key", files.server.key), ""};
   start(endpoint);
   EXPECT_EQ(TlsClient(server_->port(), files.authority.certificate).exchange(kGet).body, "hello 1");
-  EXPECT_EQ(TlsClient(server_->port(), files.authority.certificate, nullptr, TLS1_2_VERSION).exchange(kGet).body, "hello 1");
+  EXPECT_EQ(TlsClient(server_->port(), files.authority.certificate, nullptr, TLS1_2_VERSION).exchange(kGet).body,
+            "hello 1");
   EXPECT_EQ(TlsClient(server_->port(), files.authority.certificate, nullptr, TLS1_1_VERSION).exchange(kGet).status, 0);
   EXPECT_EQ(TlsClient(server_->port(), files.stranger.certificate).exchange(kGet).status, 0);
-  const Reply large = TlsClient(server_->port(), files.authority.certificate).exchange(post("/echo", "", std::string(300'000, 'b')));
+  const Reply large =
+      TlsClient(server_->port(), files.authority.certificate).exchange(post("/echo", "", std::string(300'000, 'b')));
   EXPECT_EQ(large.body, std::string(300'000, 'b'));
 
   files.write("server.key", "not a key");
   EXPECT_FALSE(server_->reload_tls().ok());
-  EXPECT_EQ(TlsClient(server_->port(), files.authority.certificate).exchange(kGet).status, 200);  // the former files stay
+  EXPECT_EQ(TlsClient(server_->port(), files.authority.certificate).exchange(kGet).status,
+            200);  // the former files stay
   files.write("server.pem", files.renewed.certificate);
   files.write("server.key", files.renewed.key);
   EXPECT_TRUE(server_->reload_tls().ok());

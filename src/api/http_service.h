@@ -1,8 +1,9 @@
-// HttpService: what an HttpServer asks while a request arrives. It decides at the head, before a byte of the body is read,
-// whether the request is served, and gets the body as one shared buffer, never copied.
+// HttpService: what an HttpServer asks while a request arrives. It decides at the head, before a byte of the body is
+// read, whether the request is served, and gets the body as one shared buffer, never copied.
 //
 // This is the seam below HttpRouter (http_message.h): receivers of spans use it directly, because they refuse early and
-// hand the body on; query handlers sit behind RouterService (router_service.h). All calls come on the connection's loop.
+// hand the body on; query handlers sit behind RouterService (router_service.h). All calls come on the connection's
+// loop.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,7 @@ class HttpHead {
   virtual std::string_view target() const = 0;
   virtual std::string_view header(std::string_view name) const = 0;  // any case; first one; "" when absent
   virtual void each_header(const std::function<void(std::string_view, std::string_view)>& visit) const = 0;
-  virtual std::optional<uint64_t> content_length() const = 0;        // absent: chunked, or no body
+  virtual std::optional<uint64_t> content_length() const = 0;  // absent: chunked, or no body
   virtual const std::string& remote() const = 0;
 
   std::string_view path() const { return target().substr(0, target().find_first_of("?#")); }

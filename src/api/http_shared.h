@@ -1,8 +1,8 @@
 // What the connections of one HttpServer share, and what those of one loop share. Internal to HttpServer.
 //
-// Nothing here belongs to a loop (no socket, no timer): the last connection of any loop may be the one that lets go of it.
-// HttpShared is constant after start() but for its counters (atomics). An HttpLane is touched on its loop only, except
-// `open`, which the listener reads to choose the emptiest loop.
+// Nothing here belongs to a loop (no socket, no timer): the last connection of any loop may be the one that lets go of
+// it. HttpShared is constant after start() but for its counters (atomics). An HttpLane is touched on its loop only,
+// except `open`, which the listener reads to choose the emptiest loop.
 #pragma once
 
 #include <atomic>
@@ -33,8 +33,9 @@ struct HttpCounters {
 };
 
 struct HttpLane {
-  using Timer = boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
-                                                  boost::asio::io_context::executor_type>;
+  using Timer =
+      boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
+                                        boost::asio::io_context::executor_type>;
   explicit HttpLane(boost::asio::io_context& loop) : io(loop) {}
   boost::asio::io_context& io;
   bool sweeping = false;
@@ -53,7 +54,7 @@ struct HttpShared {
   HttpCounters counters;
   std::atomic<bool> draining{false};
   std::atomic<bool> stopped_accepting{false};
-  Task drained;                                  // set before `draining`; run once, by whoever sees the last one go
+  Task drained;  // set before `draining`; run once, by whoever sees the last one go
   std::atomic<bool> drained_told{false};
 
   void connection_gone() {
@@ -61,7 +62,9 @@ struct HttpShared {
     tell_when_drained();
   }
   void tell_when_drained() {
-    if (draining.load() && stopped_accepting.load() && counters.open.load() == 0 && !drained_told.exchange(true) && drained) drained();
+    if (draining.load() && stopped_accepting.load() && counters.open.load() == 0 && !drained_told.exchange(true) &&
+        drained)
+      drained();
   }
 
   std::vector<std::unique_ptr<HttpLane>> lanes;

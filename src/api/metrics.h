@@ -1,5 +1,5 @@
-// /metrics in Prometheus' text format, made anew at each scrape from counters that the node and the servers keep anyway: no
-// registry, no second set of books. Pure; any thread.
+// /metrics in Prometheus' text format, made anew at each scrape from counters that the node and the servers keep
+// anyway: no registry, no second set of books. Pure; any thread.
 //
 // Names are stable: clew_* for what is ours, process_* as every Prometheus client names them.
 #pragma once

@@ -29,20 +29,24 @@ namespace {
 
 constexpr char kServiceName[] = "opentelemetry.proto.collector.trace.v1.TraceService";
 constexpr char kExportMethod[] = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
-constexpr int kWaitingCalls = 8;                 // requested ahead of their arrival, of each thread
-constexpr uint64_t kNominalBytes = 16u << 10;    // taken of the budget before the message's size is known
+constexpr int kWaitingCalls = 8;               // requested ahead of their arrival, of each thread
+constexpr uint64_t kNominalBytes = 16u << 10;  // taken of the budget before the message's size is known
 constexpr unsigned kTlsWatchSeconds = 1;
 
-// How the message was compressed on the wire. The C++ class does not tell; its header pins its layout to this one pointer.
+// How the message was compressed on the wire. The C++ class does not tell; its header pins its layout to this one
+// pointer.
 otlp::Encoding encoding_of(const grpc::ByteBuffer& buffer) {
   static_assert(sizeof(grpc::ByteBuffer) == sizeof(grpc_byte_buffer*));
   grpc_byte_buffer* raw = nullptr;
   std::memcpy(&raw, &buffer, sizeof raw);
   if (raw == nullptr || raw->type != GRPC_BB_RAW) return otlp::Encoding::kIdentity;
   switch (raw->data.raw.compression) {
-    case GRPC_COMPRESS_GZIP: return otlp::Encoding::kGzip;
-    case GRPC_COMPRESS_DEFLATE: return otlp::Encoding::kDeflate;
-    default: return otlp::Encoding::kIdentity;
+    case GRPC_COMPRESS_GZIP:
+      return otlp::Encoding::kGzip;
+    case GRPC_COMPRESS_DEFLATE:
+      return otlp::Encoding::kDeflate;
+    default:
+      return otlp::Encoding::kIdentity;
   }
 }
 
@@ -63,7 +67,8 @@ int probe_listen(const ListenAddress& address) {
 
 std::string_view metadata(const grpc::ServerContext& context, const char* name) {
   const auto found = context.client_metadata().find(name);
-  return found == context.client_metadata().end() ? std::string_view() : std::string_view(found->second.data(), found->second.size());
+  return found == context.client_metadata().end() ? std::string_view()
+                                                  : std::string_view(found->second.data(), found->second.size());
 }
 
 grpc::Status grpc_status(Code code, std::string_view message, uint32_t retry_after_ms = 0) {
@@ -119,8 +124,8 @@ struct OtlpGrpcServer::Impl {
   }
 };
 
-// One call, from being asked for to its end. One operation is under way at any time, so one tag serves; after finish() the
-// call belongs to its queue alone.
+// One call, from being asked for to its end. One operation is under way at any time, so one tag serves; after finish()
+// the call belongs to its queue alone.
 class OtlpGrpcServer::Impl::Call {
  public:
   static void wait_for_one(Impl& impl, grpc::ServerCompletionQueue& queue) {
@@ -156,16 +161,19 @@ class OtlpGrpcServer::Impl::Call {
 
   void arrived() {
     if (context_.method() != kExportMethod) {
-      return finish(grpc_status(Code::kUnimplemented, "this method is not served; traces are taken by " + std::string(kExportMethod)));
+      return finish(grpc_status(Code::kUnimplemented,
+                                "this method is not served; traces are taken by " + std::string(kExportMethod)));
     }
     auto tenant = impl_.auth.tenant(metadata(context_, "authorization"), metadata(context_, "x-scope-orgid"));
     if (!tenant.ok()) return finish(grpc_status(tenant.error().code, tenant.error().message));
     request_.tenant = std::move(*tenant);
     if (impl_.open.load(std::memory_order_relaxed) > impl_.options.max_pending_calls) {
-      return finish(grpc_status(Code::kUnavailable, "the node has as many open calls as it may; send the request again", impl_.receiver.retry_after_ms()));
+      return finish(grpc_status(Code::kUnavailable, "the node has as many open calls as it may; send the request again",
+                                impl_.receiver.retry_after_ms()));
     }
     auto lease = impl_.receiver.admit(kNominalBytes);
-    if (!lease.ok()) return finish(grpc_status(Code::kUnavailable, lease.error().message, impl_.receiver.retry_after_ms()));
+    if (!lease.ok())
+      return finish(grpc_status(Code::kUnavailable, lease.error().message, impl_.receiver.retry_after_ms()));
     request_.lease = std::move(*lease);
     step_ = Step::kMessage;
     stream_.Read(&buffer_, this);
@@ -174,7 +182,9 @@ class OtlpGrpcServer::Impl::Call {
   void received() {
     const size_t size = buffer_.Length();
     if (size > kNominalBytes && !request_.lease.grow(size - kNominalBytes)) {
-      return finish(grpc_status(Code::kUnavailable, "the node holds as many request bytes as it may; send the request again", impl_.receiver.retry_after_ms()));
+      return finish(grpc_status(Code::kUnavailable,
+                                "the node holds as many request bytes as it may; send the request again",
+                                impl_.receiver.retry_after_ms()));
     }
     std::vector<grpc::Slice> slices;
     if (!buffer_.Dump(&slices).ok()) return finish(grpc_status(Code::kInternal, "the message cannot be read"));
@@ -205,7 +215,8 @@ class OtlpGrpcServer::Impl::Call {
       Call* call = std::exchange(call_, nullptr);
       if (call == nullptr) return;
       call->impl_.durations.add(std::chrono::steady_clock::now() - call->since_);
-      if (!outcome.status.ok()) return call->finish(grpc_status(outcome.status.code(), outcome.status.message(), outcome.retry_after_ms));
+      if (!outcome.status.ok())
+        return call->finish(grpc_status(outcome.status.code(), outcome.status.message(), outcome.retry_after_ms));
       call->succeed(encode_export_response(WireFormat::kProtobuf, outcome.rejected, outcome.message));
     }
 
@@ -236,7 +247,8 @@ class OtlpGrpcServer::Impl::Call {
   Step step_ = Step::kArrival;
 };
 
-OtlpGrpcServer::OtlpGrpcServer(OtlpReceiver& receiver, GrpcEndpoint options) : impl_(std::make_unique<Impl>(receiver, std::move(options))) {}
+OtlpGrpcServer::OtlpGrpcServer(OtlpReceiver& receiver, GrpcEndpoint options)
+    : impl_(std::make_unique<Impl>(receiver, std::move(options))) {}
 
 OtlpGrpcServer::~OtlpGrpcServer() {
   if (impl_->server == nullptr) return;
@@ -263,7 +275,8 @@ Status OtlpGrpcServer::start() {
     break;
   }
   const auto cannot = [&](int error) {
-    return Error{error == EADDRINUSE ? Code::kAlreadyExists : Code::kUnavailable, listen_failure("otlp/grpc", options.endpoint, error)};
+    return Error{error == EADDRINUSE ? Code::kAlreadyExists : Code::kUnavailable,
+                 listen_failure("otlp/grpc", options.endpoint, error)};
   };
   if (chosen == nullptr) return cannot(failed);
 
@@ -273,13 +286,15 @@ Status OtlpGrpcServer::start() {
     namespace experimental = grpc::experimental;
     const TlsOptions copies = impl_->tls_files.paths();
     const bool mutual = !copies.client_ca_file.empty();
-    auto files = mutual ? std::make_shared<experimental::FileWatcherCertificateProvider>(copies.key_file, copies.cert_file, copies.client_ca_file,
-                                                                                         kTlsWatchSeconds)
-                        : std::make_shared<experimental::FileWatcherCertificateProvider>(copies.key_file, copies.cert_file, kTlsWatchSeconds);
+    auto files = mutual ? std::make_shared<experimental::FileWatcherCertificateProvider>(
+                              copies.key_file, copies.cert_file, copies.client_ca_file, kTlsWatchSeconds)
+                        : std::make_shared<experimental::FileWatcherCertificateProvider>(
+                              copies.key_file, copies.cert_file, kTlsWatchSeconds);
     experimental::TlsServerCredentialsOptions tls(files);
     tls.watch_identity_key_cert_pairs();
     if (mutual) tls.watch_root_certs();
-    tls.set_cert_request_type(mutual ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
+    tls.set_cert_request_type(mutual ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
+                                     : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
     credentials = experimental::TlsServerCredentials(tls);
   }
 
@@ -295,7 +310,8 @@ Status OtlpGrpcServer::start() {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(options.keepalive_time_ms));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, static_cast<int>(options.keepalive_timeout_ms));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, static_cast<int>(options.min_ping_interval_ms));
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             static_cast<int>(options.min_ping_interval_ms));
   grpc::ResourceQuota quota("otlp");
   quota.Resize(options.memory_quota_bytes);
   builder.SetResourceQuota(quota);
@@ -308,7 +324,8 @@ Status OtlpGrpcServer::start() {
       queue->Shutdown();
       void* tag;
       bool ok;
-      while (queue->Next(&tag, &ok)) {}
+      while (queue->Next(&tag, &ok)) {
+      }
     }
     impl_->queues.clear();
     return cannot(EADDRINUSE);

@@ -2,11 +2,11 @@
 //
 // Generic calls with raw messages: nobody builds an object tree. Credentials and load are judged before the message is
 // read; gRPC's own decompression is off (version 1.51 checks its limit only after inflating), ours is bounded.
-// INVALID_ARGUMENT bad data · UNAUTHENTICATED · PERMISSION_DENIED · RESOURCE_EXHAUSTED too large, without RetryInfo: do not retry ·
-// UNAVAILABLE with RetryInfo in grpc-status-details-bin: try again · UNIMPLEMENTED any other method.
-// Runs `threads` completion-queue threads of its own beside gRPC's; the one place where api/ starts threads.
-// TLS files that reload_tls() found good serve new connections a second later.
-// reload_tls: one thread at a time. start, drain, set_serving, stats: any thread, start first. The receiver outlives this. Destruction stops hard.
+// INVALID_ARGUMENT bad data · UNAUTHENTICATED · PERMISSION_DENIED · RESOURCE_EXHAUSTED too large, without RetryInfo: do
+// not retry · UNAVAILABLE with RetryInfo in grpc-status-details-bin: try again · UNIMPLEMENTED any other method. Runs
+// `threads` completion-queue threads of its own beside gRPC's; the one place where api/ starts threads. TLS files that
+// reload_tls() found good serve new connections a second later. reload_tls: one thread at a time. start, drain,
+// set_serving, stats: any thread, start first. The receiver outlives this. Destruction stops hard.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ namespace clew::api {
 struct GrpcServerStats {
   uint64_t calls = 0;
   uint64_t open_calls = 0;
-  uint64_t by_code[17] = {};  // finished calls by status code
+  uint64_t by_code[17] = {};              // finished calls by status code
   DurationHistogram::Snapshot durations;  // from a complete message to its reply
 };
 
@@ -33,11 +33,11 @@ class OtlpGrpcServer {
   ~OtlpGrpcServer();
 
   Status start();
-  uint16_t port() const;            // after start()
-  void set_serving(bool serving);   // what gRPC health says, of the whole server and of the trace service
+  uint16_t port() const;           // after start()
+  void set_serving(bool serving);  // what gRPC health says, of the whole server and of the trace service
   // Refuses new calls, lets open ones finish (at most `grace_ms`), then calls `done` on a thread of its own.
   void drain(uint32_t grace_ms, Task done);
-  Status reload_tls();              // reads the files again; on an error the former ones stay
+  Status reload_tls();  // reads the files again; on an error the former ones stay
   GrpcServerStats stats() const;
 
  private:

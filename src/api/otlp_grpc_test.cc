@@ -161,7 +161,8 @@ TEST_F(OtlpGrpc, BackPressureOfTheNodeIsUnavailableWithRetryInfo) {
   EXPECT_EQ(details.message(), "disk full");
   ASSERT_EQ(details.details_size(), 1);
   EXPECT_EQ(details.details(0).type_url(), "type.googleapis.com/google.rpc.RetryInfo");
-  EXPECT_EQ(details.details(0).value(), std::string("\x0a\x08\x08\x02\x10\x80\xca\xb5\xee\x01", 10));  // retry_delay {2 s, 500000000 ns}
+  EXPECT_EQ(details.details(0).value(),
+            std::string("\x0a\x08\x08\x02\x10\x80\xca\xb5\xee\x01", 10));  // retry_delay {2 s, 500000000 ns}
 }
 
 TEST_F(OtlpGrpc, AboveTheBudgetOrWhileNotReadyCallsAreUnavailableAndOthersUnharmed) {
@@ -213,8 +214,10 @@ TEST_F(OtlpGrpc, TokensAndTenantsAreCheckedBeforeTheMessageIsRead) {
   start(endpoint);
   EXPECT_EQ(send_with({}).error_code(), grpc::UNAUTHENTICATED);
   EXPECT_EQ(send_with({{"authorization", "Bearer wrong"}}).error_code(), grpc::UNAUTHENTICATED);
-  EXPECT_EQ(send_with({{"authorization", "Bearer acme-secret"}, {"x-scope-orgid", "other"}}).error_code(), grpc::PERMISSION_DENIED);
-  EXPECT_EQ(send_with({{"authorization", "Bearer secret"}, {"x-scope-orgid", "a b"}}).error_code(), grpc::INVALID_ARGUMENT);
+  EXPECT_EQ(send_with({{"authorization", "Bearer acme-secret"}, {"x-scope-orgid", "other"}}).error_code(),
+            grpc::PERMISSION_DENIED);
+  EXPECT_EQ(send_with({{"authorization", "Bearer secret"}, {"x-scope-orgid", "a b"}}).error_code(),
+            grpc::INVALID_ARGUMENT);
   EXPECT_TRUE(ingest_.requests().empty());
   EXPECT_TRUE(send_with({{"authorization", "Bearer acme-secret"}}).ok());
   EXPECT_EQ(ingest_.requests().back().tenant, "acme");
@@ -224,8 +227,10 @@ TEST_F(OtlpGrpc, TokensAndTenantsAreCheckedBeforeTheMessageIsRead) {
 
 TEST_F(OtlpGrpc, OtherMethodsAreUnimplemented) {
   start();
-  EXPECT_EQ(call_raw("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", "x", nullptr).error_code(), grpc::UNIMPLEMENTED);
-  EXPECT_EQ(call_raw("/opentelemetry.proto.collector.trace.v1.TraceService/Import", "x", nullptr).error_code(), grpc::UNIMPLEMENTED);
+  EXPECT_EQ(call_raw("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", "x", nullptr).error_code(),
+            grpc::UNIMPLEMENTED);
+  EXPECT_EQ(call_raw("/opentelemetry.proto.collector.trace.v1.TraceService/Import", "x", nullptr).error_code(),
+            grpc::UNIMPLEMENTED);
 }
 
 TEST_F(OtlpGrpc, HealthFollowsReadiness) {

@@ -14,18 +14,27 @@ int http_status(Code code, uint32_t retry_after_ms) {
 
 Code code_of_http(int status) {
   switch (status) {
-    case 401: return Code::kUnauthenticated;
-    case 403: return Code::kPermissionDenied;
-    case 404: return Code::kNotFound;
-    case 405: return Code::kUnimplemented;
-    case 408: return Code::kDeadlineExceeded;
-    case 413: return Code::kResourceExhausted;
-    case 503: return Code::kUnavailable;
-    default: return Code::kInvalidArgument;
+    case 401:
+      return Code::kUnauthenticated;
+    case 403:
+      return Code::kPermissionDenied;
+    case 404:
+      return Code::kNotFound;
+    case 405:
+      return Code::kUnimplemented;
+    case 408:
+      return Code::kDeadlineExceeded;
+    case 413:
+      return Code::kResourceExhausted;
+    case 503:
+      return Code::kUnavailable;
+    default:
+      return Code::kInvalidArgument;
   }
 }
 
-HttpResponse failure_response(WireFormat format, int status, Code code, std::string_view message, uint32_t retry_after_ms = 0) {
+HttpResponse failure_response(WireFormat format, int status, Code code, std::string_view message,
+                              uint32_t retry_after_ms = 0) {
   HttpResponse response;
   response.status = status;
   response.content_type = content_type_of(format);
@@ -46,13 +55,15 @@ class OtlpHttpCall final : public HttpCall {
     if (request_.lease.bytes() == 0) {
       auto lease = receiver_.admit(total);
       if (!lease.ok()) {
-        return failure_response(request_.format, 503, Code::kUnavailable, lease.error().message, receiver_.retry_after_ms());
+        return failure_response(request_.format, 503, Code::kUnavailable, lease.error().message,
+                                receiver_.retry_after_ms());
       }
       request_.lease = std::move(*lease);
       return std::nullopt;
     }
     if (total > request_.lease.bytes() && !request_.lease.grow(total - request_.lease.bytes())) {
-      return failure_response(request_.format, 503, Code::kUnavailable, "the node holds as many request bytes as it may; send the request again",
+      return failure_response(request_.format, 503, Code::kUnavailable,
+                              "the node holds as many request bytes as it may; send the request again",
                               receiver_.retry_after_ms());
     }
     return std::nullopt;
@@ -68,7 +79,8 @@ class OtlpHttpCall final : public HttpCall {
     receiver_.receive(std::move(request_), [format, answer = std::move(done)](OtlpOutcome outcome) mutable {
       if (!outcome.status.ok()) {
         const Code code = outcome.status.code();
-        return answer(failure_response(format, http_status(code, outcome.retry_after_ms), code, outcome.status.message(), outcome.retry_after_ms));
+        return answer(failure_response(format, http_status(code, outcome.retry_after_ms), code,
+                                       outcome.status.message(), outcome.retry_after_ms));
       }
       HttpResponse response;
       response.content_type = content_type_of(format);
@@ -87,7 +99,8 @@ class OtlpHttpCall final : public HttpCall {
 HttpService::Decision OtlpHttpService::on_head(const HttpHead& head) {
   const std::string_view type = media_type(head.header("Content-Type"));
   const bool json = equals_ignoring_case(type, "application/json");
-  const bool protobuf = equals_ignoring_case(type, "application/x-protobuf") || equals_ignoring_case(type, "application/protobuf");
+  const bool protobuf =
+      equals_ignoring_case(type, "application/x-protobuf") || equals_ignoring_case(type, "application/protobuf");
   // A request of neither type gets its error in JSON, which people can read.
   const WireFormat format = protobuf ? WireFormat::kProtobuf : WireFormat::kJson;
   const auto refuse = [&](int status, std::string_view message, uint32_t retry_after_ms = 0) {
@@ -98,7 +111,8 @@ HttpService::Decision OtlpHttpService::on_head(const HttpHead& head) {
     return refuse(404, "there is nothing at this path; traces are taken at POST /v1/traces");
   }
   if (head.method() != "POST") return refuse(405, "traces are sent by POST");
-  if (!json && !protobuf) return refuse(415, "the Content-Type is not supported; send application/x-protobuf or application/json");
+  if (!json && !protobuf)
+    return refuse(415, "the Content-Type is not supported; send application/x-protobuf or application/json");
   auto encoding = otlp::parse_encoding(trim(head.header("Content-Encoding")));
   if (!encoding.ok()) return refuse(415, "the Content-Encoding is not supported; send gzip, zstd, deflate or none");
   auto tenant = auth_.tenant(head.header("Authorization"), head.header(kTenantHeader));

@@ -1,9 +1,9 @@
-// OTLP over HTTP: POST /v1/traces, protobuf or JSON, gzip, deflate, zstd or plain. Everything that can be refused is refused at
-// the head, before the body is read: path, method, types, credentials, size, load. Replies and errors (google.rpc.Status)
-// have the request's type. The specification: opentelemetry.io/docs/specs/otlp, "OTLP/HTTP".
+// OTLP over HTTP: POST /v1/traces, protobuf or JSON, gzip, deflate, zstd or plain. Everything that can be refused is
+// refused at the head, before the body is read: path, method, types, credentials, size, load. Replies and errors
+// (google.rpc.Status) have the request's type. The specification: opentelemetry.io/docs/specs/otlp, "OTLP/HTTP".
 //
-// 400 bad data · 401 · 403 · 404 · 405 · 413 too large before or after inflating · 415 · 429, 503 with Retry-After: try again.
-// Immutable after construction; called on the loops of its HttpServer.
+// 400 bad data · 401 · 403 · 404 · 405 · 413 too large before or after inflating · 415 · 429, 503 with Retry-After: try
+// again. Immutable after construction; called on the loops of its HttpServer.
 #pragma once
 
 #include "api/auth.h"

@@ -1,5 +1,5 @@
-// What receiving costs: CPU of the loop threads for one OTLP/HTTP request, from accept to reply, the node behind it doing nothing.
-// Parameters: body bytes, connections. The clients' own CPU is not counted.
+// What receiving costs: CPU of the loop threads for one OTLP/HTTP request, from accept to reply, the node behind it
+// doing nothing. Parameters: body bytes, connections. The clients' own CPU is not counted.
 #include <benchmark/benchmark.h>
 
 #include "api/http_server.h"
@@ -30,7 +30,8 @@ void BM_ReceiveOtlpHttp(benchmark::State& state) {
     state.SkipWithError(std::string(status.message()).c_str());
     return;
   }
-  const std::string request = test::post("/v1/traces", "Content-Type: application/x-protobuf\r\n", std::string(body_bytes, '\n'));
+  const std::string request =
+      test::post("/v1/traces", "Content-Type: application/x-protobuf\r\n", std::string(body_bytes, '\n'));
   std::vector<std::unique_ptr<test::Client>> clients;
   for (size_t i = 0; i < connections; ++i) clients.push_back(std::make_unique<test::Client>(server.port()));
   for (auto& client : clients) client->exchange(request);

@@ -78,7 +78,9 @@ TEST_F(OtlpHttp, ProtobufReachesTheNodeUnchangedAndIsAcknowledgedWithPartialSucc
 
 TEST_F(OtlpHttp, MediaTypeParametersAndCaseAreUnderstood) {
   start();
-  EXPECT_EQ(exchange(post("/v1/traces", "content-type: Application/X-Protobuf; charset=utf-8\r\n", sample_request())).status, 200);
+  EXPECT_EQ(
+      exchange(post("/v1/traces", "content-type: Application/X-Protobuf; charset=utf-8\r\n", sample_request())).status,
+      200);
   const Reply json = exchange(post("/v1/traces", "Content-Type: application/json;charset=UTF-8\r\n", "{}"));
   EXPECT_EQ(json.status, 200);
   EXPECT_EQ(json.body, "{}");
@@ -92,16 +94,18 @@ TEST_F(OtlpHttp, AnEmptyRequestSucceeds) {
 
 TEST_F(OtlpHttp, JsonAndProtobufOfOneSpanReachTheNodeAsTheSameBytes) {
   start();
-  const Reply reply = exchange(post("/v1/traces", kJsonType,
-                                    R"({"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"30313233343536373839616263646566",)"
-                                    R"("spanId":"3031323334353637","name":"work"}]}]}]})"));
+  const Reply reply =
+      exchange(post("/v1/traces", kJsonType,
+                    R"({"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"30313233343536373839616263646566",)"
+                    R"("spanId":"3031323334353637","name":"work"}]}]}]})"));
   EXPECT_EQ(reply.status, 200);
   EXPECT_EQ(reply.header("Content-Type"), "application/json");
   ASSERT_EQ(ingest_.requests().size(), 1u);
   collector::ExportTraceServiceRequest seen, sent;
   ASSERT_TRUE(seen.ParseFromString(*ingest_.requests()[0].body));
   ASSERT_TRUE(sent.ParseFromString(sample_request()));
-  EXPECT_EQ(seen.resource_spans(0).scope_spans(0).spans(0).SerializeAsString(), sent.resource_spans(0).scope_spans(0).spans(0).SerializeAsString());
+  EXPECT_EQ(seen.resource_spans(0).scope_spans(0).spans(0).SerializeAsString(),
+            sent.resource_spans(0).scope_spans(0).spans(0).SerializeAsString());
 }
 
 TEST_F(OtlpHttp, RejectedSpansAreAPartialSuccessInTheRequestsOwnType) {
@@ -130,10 +134,13 @@ TEST_F(OtlpHttp, AWarningIsAPartialSuccessWithNoRejectedSpan) {
 TEST_F(OtlpHttp, EveryCompressionIsInflatedBeforeTheNodeSeesIt) {
   start();
   const std::string body = sample_request(50);
-  for (const auto& [name, encoding] : {std::pair{"gzip", otlp::Encoding::kGzip}, {"deflate", otlp::Encoding::kDeflate}, {"zstd", otlp::Encoding::kZstd}}) {
+  for (const auto& [name, encoding] : {std::pair{"gzip", otlp::Encoding::kGzip},
+                                       {"deflate", otlp::Encoding::kDeflate},
+                                       {"zstd", otlp::Encoding::kZstd}}) {
     std::string packed;
     ASSERT_TRUE(otlp::deflate(encoding, body, packed).ok());
-    const Reply reply = exchange(post("/v1/traces", std::string(kProtobufType) + "Content-Encoding: " + name + "\r\n", packed));
+    const Reply reply =
+        exchange(post("/v1/traces", std::string(kProtobufType) + "Content-Encoding: " + name + "\r\n", packed));
     EXPECT_EQ(reply.status, 200) << name;
     EXPECT_EQ(*ingest_.requests().back().body, body) << name;
   }
@@ -158,7 +165,9 @@ TEST_F(OtlpHttp, ABombIsRefusedAsTooLargeWithoutReachingTheNode) {
 TEST_F(OtlpHttp, ABodyOverTheLimitIsRefusedByItsLengthWithoutReadingIt) {
   start();
   Client client(server_->port());
-  client.send("POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: 67108865\r\n\r\n");
+  client.send(
+      "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: "
+      "67108865\r\n\r\n");
   const Reply reply = client.receive();  // not one byte of the body was sent
   EXPECT_EQ(reply.status, 413);
   EXPECT_EQ(status_of(reply).code(), 8);
@@ -170,7 +179,9 @@ TEST_F(OtlpHttp, AChunkedBodyOverTheLimitIsRefusedWhileItArrives) {
   endpoint.limits.max_request_body_size = 100'000;
   start(endpoint);
   Client client(server_->port());
-  client.send("POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nTransfer-Encoding: chunked\r\n\r\n");
+  client.send(
+      "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nTransfer-Encoding: "
+      "chunked\r\n\r\n");
   const std::string chunk = "4000\r\n" + std::string(0x4000, 'x') + "\r\n";
   for (int i = 0; i < 8; ++i) client.send(chunk);
   EXPECT_EQ(client.receive().status, 413);
@@ -182,7 +193,9 @@ TEST_F(OtlpHttp, AChunkedBodyOfAnySplitArrivesWhole) {
   std::string body;
   for (int i = 0; body.size() < 300'000; ++i) body += std::to_string(i) + ",";
   for (const size_t size : {size_t{1000}, size_t{16384}, size_t{70'001}, body.size()}) {
-    std::string bytes = "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nTransfer-Encoding: chunked\r\n\r\n";
+    std::string bytes =
+        "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nTransfer-Encoding: "
+        "chunked\r\n\r\n";
     for (size_t at = 0; at < body.size(); at += size) {
       const std::string piece = body.substr(at, size);
       char length[32];
@@ -212,7 +225,9 @@ TEST_F(OtlpHttp, EveryRefusalHasItsStatusAndAStatusMessage) {
       {post("/v1/traces", std::string(kProtobufType), body), 401, 16},
       {post("/v1/traces", std::string(kProtobufType) + "Authorization: Bearer wrong\r\n", body), 401, 16},
       {post("/v1/traces", std::string(kProtobufType) + "Authorization: Basic c2VjcmV0\r\n", body), 401, 16},
-      {post("/v1/traces", std::string(kProtobufType) + "Authorization: Bearer acme-secret\r\nX-Scope-OrgID: other\r\n", body), 403, 7},
+      {post("/v1/traces", std::string(kProtobufType) + "Authorization: Bearer acme-secret\r\nX-Scope-OrgID: other\r\n",
+            body),
+       403, 7},
       {post("/v1/traces", std::string(kProtobufType) + ok_auth + "X-Scope-OrgID: no/slash\r\n", body), 400, 3},
       {post("/v1/traces", std::string(kProtobufType) + ok_auth + "Content-Encoding: br\r\n", body), 415, 3},
       {post("/v1/traces", std::string(kProtobufType) + ok_auth + "Content-Encoding: gzip\r\n", "not gzip"), 400, 3},
@@ -226,9 +241,13 @@ TEST_F(OtlpHttp, EveryRefusalHasItsStatusAndAStatusMessage) {
   EXPECT_EQ(exchange(post("/v1/traces", "Content-Type: text/plain\r\n", body)).status, 415);
   EXPECT_EQ(exchange(post("/v1/traces", ok_auth, body)).status, 415);
   EXPECT_TRUE(ingest_.requests().empty());
-  EXPECT_EQ(exchange(post("/v1/traces", std::string(kProtobufType) + "Authorization: bearer acme-secret\r\n", body)).status, 200);
+  EXPECT_EQ(
+      exchange(post("/v1/traces", std::string(kProtobufType) + "Authorization: bearer acme-secret\r\n", body)).status,
+      200);
   EXPECT_EQ(ingest_.requests().back().tenant, "acme");
-  EXPECT_EQ(exchange(post("/v1/traces", std::string(kProtobufType) + ok_auth + "X-Scope-OrgID: other\r\n", body)).status, 200);
+  EXPECT_EQ(
+      exchange(post("/v1/traces", std::string(kProtobufType) + ok_auth + "X-Scope-OrgID: other\r\n", body)).status,
+      200);
   EXPECT_EQ(ingest_.requests().back().tenant, "other");
 }
 
@@ -247,8 +266,10 @@ TEST_F(OtlpHttp, TheNodesRefusalsBecomeStatusesAndOnlyBackPressureIsRetryable) {
     int status;
     std::string retry_after;
   };
-  for (const Case& c : {Case{{Status(Code::kInvalidArgument, "truncated")}, 400, ""}, Case{{Status(Code::kUnavailable, "disk full"), 0, 0, "", 4200}, 503, "5"},
-                        Case{{Status(Code::kUnavailable, "full")}, 503, "2"}, Case{{Status(Code::kResourceExhausted, "quota"), 0, 0, "", 1000}, 429, "1"},
+  for (const Case& c : {Case{{Status(Code::kInvalidArgument, "truncated")}, 400, ""},
+                        Case{{Status(Code::kUnavailable, "disk full"), 0, 0, "", 4200}, 503, "5"},
+                        Case{{Status(Code::kUnavailable, "full")}, 503, "2"},
+                        Case{{Status(Code::kResourceExhausted, "quota"), 0, 0, "", 1000}, 429, "1"},
                         Case{{Status(Code::kInternal, "bug")}, 500, ""}}) {
     ingest_.answer_with(c.reply);
     const Reply reply = exchange(post("/v1/traces", kProtobufType, sample_request()));
@@ -266,7 +287,8 @@ TEST_F(OtlpHttp, AboveTheBudgetOfBytesInFlightARequestIsRefusedBeforeItsBodyIsRe
   first.send(post("/v1/traces", kProtobufType, body));
   ingest_.wait_for(1);
   Client second(server_->port());
-  second.send("POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: 60000\r\n\r\n");
+  second.send(
+      "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: 60000\r\n\r\n");
   const Reply refused = second.receive();
   EXPECT_EQ(refused.status, 503);
   EXPECT_EQ(refused.header("Retry-After"), "2");
@@ -290,7 +312,9 @@ TEST_F(OtlpHttp, WhileTheNodeIsNotReadyRequestsAreRefusedAsRetryable) {
 
 TEST_F(OtlpHttp, TheDisabledCorsAnswersNoPreflight) {
   start();
-  const Reply reply = exchange("OPTIONS /v1/traces HTTP/1.1\r\nHost: x\r\nOrigin: https://a.example\r\nAccess-Control-Request-Method: POST\r\n\r\n");
+  const Reply reply = exchange(
+      "OPTIONS /v1/traces HTTP/1.1\r\nHost: x\r\nOrigin: https://a.example\r\nAccess-Control-Request-Method: "
+      "POST\r\n\r\n");
   EXPECT_EQ(reply.header("Access-Control-Allow-Origin"), "");
   EXPECT_EQ(reply.status, 405);
 }
@@ -301,7 +325,8 @@ TEST_F(OtlpHttp, ABrowserOfAnAllowedOriginMaySendAndReadAndAnotherMayNot) {
   start(endpoint);
   const auto preflight = [&](const std::string& origin) {
     return exchange("OPTIONS /v1/traces HTTP/1.1\r\nHost: x\r\nOrigin: " + origin +
-                    "\r\nAccess-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type,x-custom,x-other\r\n\r\n");
+                    "\r\nAccess-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: "
+                    "content-type,x-custom,x-other\r\n\r\n");
   };
   const Reply allowed = preflight("https://app.example.com");
   EXPECT_EQ(allowed.status, 204);
@@ -310,9 +335,12 @@ TEST_F(OtlpHttp, ABrowserOfAnAllowedOriginMaySendAndReadAndAnotherMayNot) {
   EXPECT_EQ(allowed.header("Access-Control-Max-Age"), "600");
   EXPECT_EQ(preflight("https://evil.test").header("Access-Control-Allow-Origin"), "");
   const std::string origin = "Origin: https://app.example.com\r\n";
-  EXPECT_EQ(exchange(post("/v1/traces", std::string(kProtobufType) + origin, sample_request())).header("Access-Control-Allow-Origin"),
+  EXPECT_EQ(exchange(post("/v1/traces", std::string(kProtobufType) + origin, sample_request()))
+                .header("Access-Control-Allow-Origin"),
             "https://app.example.com");
-  EXPECT_EQ(exchange(post("/v1/traces", std::string(kProtobufType) + "Origin: https://evil.test\r\n", sample_request())).header("Access-Control-Allow-Origin"), "");
+  EXPECT_EQ(exchange(post("/v1/traces", std::string(kProtobufType) + "Origin: https://evil.test\r\n", sample_request()))
+                .header("Access-Control-Allow-Origin"),
+            "");
 }
 
 }  // namespace

@@ -6,16 +6,16 @@
 
 namespace clew::api {
 
-OtlpReceiver::OtlpReceiver(cluster::IngestService& service, AdmissionGate& gate, std::shared_ptr<BufferPool> pool, otlp::Limits limits,
-                           uint32_t retry_after_ms)
+OtlpReceiver::OtlpReceiver(cluster::IngestService& service, AdmissionGate& gate, std::shared_ptr<BufferPool> pool,
+                           otlp::Limits limits, uint32_t retry_after_ms)
     : service_(service), gate_(gate), pool_(std::move(pool)), limits_(limits), retry_after_ms_(retry_after_ms) {}
 
 Result<AdmissionGate::Lease> OtlpReceiver::admit(uint64_t bytes) {
   if (!ready()) return Error{Code::kUnavailable, "the node is starting or stopping; send the request again"};
   auto lease = gate_.admit(bytes);
   if (!lease) {
-    return Error{Code::kUnavailable, "the node holds as many request bytes as it may (" + std::to_string(gate_.max_bytes()) +
-                                         "); send the request again"};
+    return Error{Code::kUnavailable, "the node holds as many request bytes as it may (" +
+                                         std::to_string(gate_.max_bytes()) + "); send the request again"};
   }
   return std::move(*lease);
 }
@@ -35,7 +35,8 @@ void OtlpReceiver::receive(OtlpRequest request, UniqueFunction<void(OtlpOutcome)
     const Status status = otlp::inflate(request.encoding, *body, request.max_bytes, inflated);
     if (!status.ok()) return fail(status.code(), std::string(status.message()), 0);
     if (!request.lease.grow(inflated.size())) {
-      return fail(Code::kUnavailable, "the node holds as many request bytes as it may; send the request again", retry_after_ms_);
+      return fail(Code::kUnavailable, "the node holds as many request bytes as it may; send the request again",
+                  retry_after_ms_);
     }
     body = pool_->share(std::move(inflated));
   }
@@ -45,7 +46,8 @@ void OtlpReceiver::receive(OtlpRequest request, UniqueFunction<void(OtlpOutcome)
     const Status status = reader.to_protobuf(*body, limits_, protobuf);
     if (!status.ok()) return fail(status.code(), std::string(status.message()), 0);
     if (protobuf.size() > body->size() && !request.lease.grow(protobuf.size() - body->size())) {
-      return fail(Code::kUnavailable, "the node holds as many request bytes as it may; send the request again", retry_after_ms_);
+      return fail(Code::kUnavailable, "the node holds as many request bytes as it may; send the request again",
+                  retry_after_ms_);
     }
     body = pool_->share(std::move(protobuf));
   }
@@ -56,7 +58,8 @@ void OtlpReceiver::receive(OtlpRequest request, UniqueFunction<void(OtlpOutcome)
   }
 
   service_.ingest({std::move(request.tenant), std::move(body)},
-                  [counters = counters_, fallback = retry_after_ms_, lease = std::move(request.lease), answer = std::move(done)](cluster::IngestReply reply) mutable {
+                  [counters = counters_, fallback = retry_after_ms_, lease = std::move(request.lease),
+                   answer = std::move(done)](cluster::IngestReply reply) mutable {
                     lease.release();
                     if (!reply.status.ok()) counters->failed.fetch_add(1, std::memory_order_relaxed);
                     const bool retry = reply.status.code() == Code::kUnavailable;
@@ -66,7 +69,8 @@ void OtlpReceiver::receive(OtlpRequest request, UniqueFunction<void(OtlpOutcome)
 }
 
 OtlpReceiverStats OtlpReceiver::stats() const {
-  return {counters_->requests.load(), counters_->received_bytes.load(), counters_->inflated_bytes.load(), counters_->failed.load()};
+  return {counters_->requests.load(), counters_->received_bytes.load(), counters_->inflated_bytes.load(),
+          counters_->failed.load()};
 }
 
 }  // namespace clew::api

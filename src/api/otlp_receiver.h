@@ -1,8 +1,8 @@
-// OtlpReceiver: what OTLP/HTTP and OTLP/gRPC do alike with a complete body: inflate it bounded, transcode JSON, hand it to the
-// node, and turn the node's reply into an outcome that each protocol then words its way.
+// OtlpReceiver: what OTLP/HTTP and OTLP/gRPC do alike with a complete body: inflate it bounded, transcode JSON, hand it
+// to the node, and turn the node's reply into an outcome that each protocol then words its way.
 //
-// Any thread, several at a time; inflating and transcoding happen in the caller. The lease on the admission gate is held
-// until the outcome, and grows by what inflating adds.
+// Any thread, several at a time; inflating and transcoding happen in the caller. The lease on the admission gate is
+// held until the outcome, and grows by what inflating adds.
 #pragma once
 
 #include <atomic>
@@ -25,31 +25,31 @@ struct OtlpRequest {
   WireFormat format = WireFormat::kProtobuf;
   otlp::Encoding encoding = otlp::Encoding::kIdentity;
   std::shared_ptr<const std::string> body;
-  uint64_t max_bytes = 0;        // after inflating
-  AdmissionGate::Lease lease;    // covers the body as it came
+  uint64_t max_bytes = 0;      // after inflating
+  AdmissionGate::Lease lease;  // covers the body as it came
 };
 
 struct OtlpOutcome {
-  // ok; kInvalidArgument: bad data; kResourceExhausted: larger than the limit (never worth a retry); kUnavailable: retry
-  // after retry_after_ms. Others as the node says them.
+  // ok; kInvalidArgument: bad data; kResourceExhausted: larger than the limit (never worth a retry); kUnavailable:
+  // retry after retry_after_ms. Others as the node says them.
   Status status;
-  uint64_t rejected = 0;         // with ok: spans left out
-  std::string message;           // with ok: why, or a warning
+  uint64_t rejected = 0;  // with ok: spans left out
+  std::string message;    // with ok: why, or a warning
   uint32_t retry_after_ms = 0;
 };
 
 struct OtlpReceiverStats {
-  uint64_t requests = 0;         // complete bodies
-  uint64_t received_bytes = 0;   // as they came
-  uint64_t inflated_bytes = 0;   // as they are decoded
-  uint64_t failed = 0;           // outcomes that are not ok
+  uint64_t requests = 0;        // complete bodies
+  uint64_t received_bytes = 0;  // as they came
+  uint64_t inflated_bytes = 0;  // as they are decoded
+  uint64_t failed = 0;          // outcomes that are not ok
 };
 
 class OtlpReceiver {
  public:
   // The service and the gate outlive this.
-  OtlpReceiver(cluster::IngestService& service, AdmissionGate& gate, std::shared_ptr<BufferPool> pool, otlp::Limits limits,
-               uint32_t retry_after_ms);
+  OtlpReceiver(cluster::IngestService& service, AdmissionGate& gate, std::shared_ptr<BufferPool> pool,
+               otlp::Limits limits, uint32_t retry_after_ms);
 
   // Whether a request may begin: not while the node starts or stops, and not above the budget. kUnavailable otherwise.
   Result<AdmissionGate::Lease> admit(uint64_t bytes);

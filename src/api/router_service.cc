@@ -22,21 +22,28 @@ HttpResponse error_response(int status, std::string_view message) {
 
 bool compressible(std::string_view content_type) {
   const std::string_view type = media_type(content_type);
-  return type.starts_with("text/") || type == "application/json" || type == "application/protobuf" || type == "application/javascript";
+  return type.starts_with("text/") || type == "application/json" || type == "application/protobuf" ||
+         type == "application/javascript";
 }
 
 void compress_reply(HttpResponse& response) {
   std::string packed;
-  if (!otlp::deflate(otlp::Encoding::kGzip, response.body, packed).ok() || packed.size() >= response.body.size()) return;
+  if (!otlp::deflate(otlp::Encoding::kGzip, response.body, packed).ok() || packed.size() >= response.body.size())
+    return;
   response.body = std::move(packed);
   response.headers.emplace_back("Content-Encoding", "gzip");
 }
 
 class RouterCall final : public HttpCall {
  public:
-  RouterCall(const HttpRouter& router, AdmissionGate& gate, std::shared_ptr<HttpRequest> request, otlp::Encoding encoding,
-             uint64_t max_body_bytes, uint32_t gzip_from_bytes)
-      : router_(router), gate_(gate), request_(std::move(request)), encoding_(encoding), max_body_bytes_(max_body_bytes), gzip_from_bytes_(gzip_from_bytes) {}
+  RouterCall(const HttpRouter& router, AdmissionGate& gate, std::shared_ptr<HttpRequest> request,
+             otlp::Encoding encoding, uint64_t max_body_bytes, uint32_t gzip_from_bytes)
+      : router_(router),
+        gate_(gate),
+        request_(std::move(request)),
+        encoding_(encoding),
+        max_body_bytes_(max_body_bytes),
+        gzip_from_bytes_(gzip_from_bytes) {}
 
   uint64_t max_body_bytes() const override { return max_body_bytes_; }
   std::optional<HttpResponse> reserve(uint64_t total) override {
@@ -53,14 +60,17 @@ class RouterCall final : public HttpCall {
       request_->body = *body;
     } else {
       const Status status = otlp::inflate(encoding_, *body, max_body_bytes_, request_->body);
-      if (!status.ok()) return done(error_response(status.code() == Code::kResourceExhausted ? 413 : 400, status.message()));
+      if (!status.ok())
+        return done(error_response(status.code() == Code::kResourceExhausted ? 413 : 400, status.message()));
     }
     const bool gzip = gzip_from_bytes_ > 0 && accepts_gzip(request_->header("accept-encoding"));
-    router_.dispatch(std::move(request_), [gzip, from = gzip_from_bytes_, lease = std::move(lease_), answer = std::move(done)](HttpResponse response) mutable {
+    router_.dispatch(std::move(request_), [gzip, from = gzip_from_bytes_, lease = std::move(lease_),
+                                           answer = std::move(done)](HttpResponse response) mutable {
       lease.release();
       if (response.body.size() >= from && from > 0 && compressible(response.content_type)) {
         bool encoded = false;
-        for (const auto& [name, value] : response.headers) encoded = encoded || equals_ignoring_case(name, "Content-Encoding");
+        for (const auto& [name, value] : response.headers)
+          encoded = encoded || equals_ignoring_case(name, "Content-Encoding");
         if (!encoded) {
           response.headers.emplace_back("Vary", "Accept-Encoding");
           if (gzip) compress_reply(response);
@@ -91,7 +101,8 @@ HttpService::Decision RouterService::on_head(const HttpHead& head) {
     request->tenant = std::move(*tenant);
   }
   auto encoding = otlp::parse_encoding(trim(head.header("Content-Encoding")));
-  if (!encoding.ok()) return {nullptr, error_response(415, "the Content-Encoding is not supported; send gzip, zstd, deflate or none")};
+  if (!encoding.ok())
+    return {nullptr, error_response(415, "the Content-Encoding is not supported; send gzip, zstd, deflate or none")};
   request->method = head.method();
   request->set_target(head.target());
   request->remote = head.remote();
@@ -100,7 +111,9 @@ HttpService::Decision RouterService::on_head(const HttpHead& head) {
     for (char& c : lower) c = ascii_lower(c);
     request->headers.emplace_back(std::move(lower), std::string(value));
   });
-  return {std::make_unique<RouterCall>(router_, gate_, std::move(request), *encoding, max_body_bytes_, gzip_from_bytes_), {}};
+  return {
+      std::make_unique<RouterCall>(router_, gate_, std::move(request), *encoding, max_body_bytes_, gzip_from_bytes_),
+      {}};
 }
 
 }  // namespace clew::api

@@ -1,8 +1,9 @@
-// RouterService: the query APIs behind an HttpServer. Authenticates, makes the HttpRequest, inflates its body, dispatches through an
-// HttpRouter, compresses large replies for clients that accept gzip (on the thread that made the reply, not on a loop).
+// RouterService: the query APIs behind an HttpServer. Authenticates, makes the HttpRequest, inflates its body,
+// dispatches through an HttpRouter, compresses large replies for clients that accept gzip (on the thread that made the
+// reply, not on a loop).
 //
-// Paths that probes ask without credentials (/ready, /health) need no token. Called on the loops; the router and the gate
-// outlive this and every request.
+// Paths that probes ask without credentials (/ready, /health) need no token. Called on the loops; the router and the
+// gate outlive this and every request.
 #pragma once
 
 #include "api/admission_gate.h"
@@ -15,7 +16,11 @@ namespace clew::api {
 class RouterService final : public HttpService {
  public:
   RouterService(const HttpRouter& router, AdmissionGate& gate, const HttpEndpoint& endpoint, uint32_t gzip_from_bytes)
-      : router_(router), gate_(gate), auth_(endpoint.auth), max_body_bytes_(endpoint.limits.max_request_body_size), gzip_from_bytes_(gzip_from_bytes) {}
+      : router_(router),
+        gate_(gate),
+        auth_(endpoint.auth),
+        max_body_bytes_(endpoint.limits.max_request_body_size),
+        gzip_from_bytes_(gzip_from_bytes) {}
 
   Decision on_head(const HttpHead& head) override;
 

@@ -58,7 +58,8 @@ std::string encode_rpc_status(WireFormat format, Code code, std::string_view mes
         fraction = std::to_string(1000 + retry_after_ms % 1000);
         fraction[0] = '.';
       }
-      out += ",\"details\":[{\"@type\":\"type.googleapis.com/google.rpc.RetryInfo\",\"retryDelay\":\"" + std::to_string(seconds) + fraction + "s\"}]";
+      out += ",\"details\":[{\"@type\":\"type.googleapis.com/google.rpc.RetryInfo\",\"retryDelay\":\"" +
+             std::to_string(seconds) + fraction + "s\"}]";
     }
     return out + "}";
   }

@@ -1,6 +1,6 @@
-// google.rpc.Status and ExportTraceServiceResponse as bytes, in protobuf and JSON: the replies of the OTLP receivers. Written
-// by hand because they are a few bytes on the hot path of acknowledging; tests read them back with the generated classes.
-// Pure; any thread.
+// google.rpc.Status and ExportTraceServiceResponse as bytes, in protobuf and JSON: the replies of the OTLP receivers.
+// Written by hand because they are a few bytes on the hot path of acknowledging; tests read them back with the
+// generated classes. Pure; any thread.
 #pragma once
 
 #include <cstdint>

@@ -22,20 +22,26 @@ TEST(RpcStatus, ReadsBackByTheGeneratedClasses) {
 }
 
 TEST(RpcStatus, JsonEscapesWhatJsonCannotHold) {
-  EXPECT_EQ(encode_rpc_status(WireFormat::kJson, Code::kInvalidArgument, std::string("a\"b\\c\n\x01 \xff \xc3\xa9", 12)),
-            "{\"code\":3,\"message\":\"a\\\"b\\\\c\\u000a\\u0001 \\ufffd \xc3\xa9\"}");
+  EXPECT_EQ(
+      encode_rpc_status(WireFormat::kJson, Code::kInvalidArgument, std::string("a\"b\\c\n\x01 \xff \xc3\xa9", 12)),
+      "{\"code\":3,\"message\":\"a\\\"b\\\\c\\u000a\\u0001 \\ufffd \xc3\xa9\"}");
 }
 
 TEST(RpcStatus, JsonRetryDelayIsAProtobufDuration) {
-  EXPECT_NE(encode_rpc_status(WireFormat::kJson, Code::kUnavailable, "x", 2050).find("\"retryDelay\":\"2.050s\""), std::string::npos);
-  EXPECT_NE(encode_rpc_status(WireFormat::kJson, Code::kUnavailable, "x", 3000).find("\"retryDelay\":\"3s\""), std::string::npos);
+  EXPECT_NE(encode_rpc_status(WireFormat::kJson, Code::kUnavailable, "x", 2050).find("\"retryDelay\":\"2.050s\""),
+            std::string::npos);
+  EXPECT_NE(encode_rpc_status(WireFormat::kJson, Code::kUnavailable, "x", 3000).find("\"retryDelay\":\"3s\""),
+            std::string::npos);
 }
 
 TEST(RpcStatus, ExportResponseIsTheSameMessageInBothFormats) {
-  for (const auto& [rejected, message] : {std::pair<uint64_t, std::string>{0, ""}, {0, "warning"}, {5'000'000'000, "many"}, {1, ""}}) {
+  for (const auto& [rejected, message] :
+       {std::pair<uint64_t, std::string>{0, ""}, {0, "warning"}, {5'000'000'000, "many"}, {1, ""}}) {
     collector::ExportTraceServiceResponse binary, json;
     ASSERT_TRUE(binary.ParseFromString(encode_export_response(WireFormat::kProtobuf, rejected, message)));
-    ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(encode_export_response(WireFormat::kJson, rejected, message), &json).ok());
+    ASSERT_TRUE(
+        google::protobuf::util::JsonStringToMessage(encode_export_response(WireFormat::kJson, rejected, message), &json)
+            .ok());
     EXPECT_EQ(binary.SerializeAsString(), json.SerializeAsString());
     EXPECT_EQ(binary.has_partial_success(), rejected > 0 || !message.empty());
     EXPECT_EQ(binary.partial_success().rejected_spans(), static_cast<int64_t>(rejected));

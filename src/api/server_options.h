@@ -1,8 +1,8 @@
 // The settings of the servers in api/, as plain values that the configuration fills. Names follow the OpenTelemetry
 // Collector's (endpoint, tls, cors, max_request_body_size), so that people find what they know.
 //
-// An endpoint is "host:port", "[v6]:port" or ":port" (all addresses); port 0 takes any free one (tests). An empty endpoint
-// switches its server off. Durations are milliseconds. Values only; no thread, no I/O.
+// An endpoint is "host:port", "[v6]:port" or ":port" (all addresses); port 0 takes any free one (tests). An empty
+// endpoint switches its server off. Durations are milliseconds. Values only; no thread, no I/O.
 #pragma once
 
 #include <cstdint>
@@ -56,24 +56,24 @@ struct GrpcEndpoint {
   std::string endpoint;
   TlsOptions tls;
   AuthOptions auth;
-  uint64_t max_recv_msg_size = 64ull << 20;      // bytes; before and after inflating
-  uint32_t max_concurrent_streams = 1024;        // of one connection
-  uint32_t threads = 1;                          // completion queues, one thread each
-  uint32_t max_pending_calls = 1024;             // accepted and not yet answered; more are refused as retryable
-  uint64_t memory_quota_bytes = 256ull << 20;    // of gRPC's own buffers
-  uint32_t keepalive_time_ms = 120'000;          // pings an idle client after this
+  uint64_t max_recv_msg_size = 64ull << 20;    // bytes; before and after inflating
+  uint32_t max_concurrent_streams = 1024;      // of one connection
+  uint32_t threads = 1;                        // completion queues, one thread each
+  uint32_t max_pending_calls = 1024;           // accepted and not yet answered; more are refused as retryable
+  uint64_t memory_quota_bytes = 256ull << 20;  // of gRPC's own buffers
+  uint32_t keepalive_time_ms = 120'000;        // pings an idle client after this
   uint32_t keepalive_timeout_ms = 20'000;
-  uint32_t min_ping_interval_ms = 10'000;        // a client that pings more often is sent away
+  uint32_t min_ping_interval_ms = 10'000;  // a client that pings more often is sent away
 };
 
 struct ServerOptions {
   HttpEndpoint otlp_http{"127.0.0.1:4318"};
   GrpcEndpoint otlp_grpc{"127.0.0.1:4317"};
-  HttpEndpoint http{"127.0.0.1:16686"};          // Jaeger, own API, /metrics
+  HttpEndpoint http{"127.0.0.1:16686"};  // Jaeger, own API, /metrics
   HttpEndpoint tempo{"127.0.0.1:3200"};
-  uint64_t max_in_flight_bytes = 192ull << 20;   // of requests being received or stored, over all receivers
-  uint32_t retry_after_ms = 1000;                // told to a client that is refused for load
-  uint32_t gzip_replies_from_bytes = 2048;       // query replies from this size on, when the client accepts gzip
+  uint64_t max_in_flight_bytes = 192ull << 20;  // of requests being received or stored, over all receivers
+  uint32_t retry_after_ms = 1000;               // told to a client that is refused for load
+  uint32_t gzip_replies_from_bytes = 2048;      // query replies from this size on, when the client accepts gzip
 };
 
 }  // namespace clew::api

@@ -17,7 +17,8 @@ Servers::Servers(ServerOptions options, Node node, otlp::Limits limits)
   add_admin_routes(http_router_);
   add_admin_routes(tempo_router_);
   http_service_ = std::make_unique<RouterService>(http_router_, gate_, options_.http, options_.gzip_replies_from_bytes);
-  tempo_service_ = std::make_unique<RouterService>(tempo_router_, gate_, options_.tempo, options_.gzip_replies_from_bytes);
+  tempo_service_ =
+      std::make_unique<RouterService>(tempo_router_, gate_, options_.tempo, options_.gzip_replies_from_bytes);
   const auto add = [&](const char* name, const HttpEndpoint& endpoint, HttpService& service) -> HttpServer* {
     if (endpoint.endpoint.empty()) return nullptr;
     http_servers_.emplace_back(name, std::make_unique<HttpServer>(name, endpoint, service, node_.loops, pool_));
@@ -71,10 +72,12 @@ MetricsInput Servers::collect() const {
 }
 
 Status Servers::start() {
-  const uint64_t largest = std::max(options_.otlp_http.limits.max_request_body_size, options_.otlp_grpc.max_recv_msg_size);
+  const uint64_t largest =
+      std::max(options_.otlp_http.limits.max_request_body_size, options_.otlp_grpc.max_recv_msg_size);
   if (options_.max_in_flight_bytes < 2 * largest) {
-    return Error{Code::kInvalidArgument, "max_in_flight_bytes is " + std::to_string(options_.max_in_flight_bytes) + ", but a request of the largest size, " +
-                                             std::to_string(largest) + " bytes, takes up to twice that: raise it or lower the size limits"};
+    return Error{Code::kInvalidArgument, "max_in_flight_bytes is " + std::to_string(options_.max_in_flight_bytes) +
+                                             ", but a request of the largest size, " + std::to_string(largest) +
+                                             " bytes, takes up to twice that: raise it or lower the size limits"};
   }
   for (auto& [name, server] : http_servers_) CLEW_TRY(server->start());
   if (grpc_ != nullptr) CLEW_TRY(grpc_->start());

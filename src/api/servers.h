@@ -1,10 +1,11 @@
-// Servers: everything of a node that listens, as one object: OTLP/HTTP and OTLP/gRPC receivers, the HTTP port for Jaeger, the own API
-// and /metrics, the Tempo port. Options say where and how (server_options.h); the node is given as its services.
+// Servers: everything of a node that listens, as one object: OTLP/HTTP and OTLP/gRPC receivers, the HTTP port for
+// Jaeger, the own API and /metrics, the Tempo port. Options say where and how (server_options.h); the node is given as
+// its services.
 //
 // Life: construct → start (all ports or none) → set_ready(true) → drain → destroy. While not ready, receivers answer
-// "try again" and /ready says 503. Loops and services outlive it. Its destruction closes what is still open; requests whose
-// completion the node still holds are then answered to nobody.
-// start, set_ready, drain, reload_tls, ports: one thread at a time, not a loop's own.
+// "try again" and /ready says 503. Loops and services outlive it. Its destruction closes what is still open; requests
+// whose completion the node still holds are then answered to nobody. start, set_ready, drain, reload_tls, ports: one
+// thread at a time, not a loop's own.
 #pragma once
 
 #include <atomic>
@@ -33,8 +34,8 @@ class Servers {
   struct Node {
     cluster::IngestService& ingest;
     cluster::QueryService& queries;
-    std::vector<boost::asio::io_context*> loops;    // one a loop thread; connections are spread over them
-    std::function<ProcessStats()> process;          // for /metrics; may be empty
+    std::vector<boost::asio::io_context*> loops;  // one a loop thread; connections are spread over them
+    std::function<ProcessStats()> process;        // for /metrics; may be empty
     std::string version;
     // Adds the query APIs' routes to the router of the `http` port and of the `tempo` port (query_router.h).
     std::function<void(HttpRouter& http, HttpRouter& tempo)> add_query_routes;
@@ -49,7 +50,8 @@ class Servers {
   Status start();
   Ports ports() const;
   void set_ready(bool ready);
-  // Not ready from now on; stops accepting, lets requests finish for at most `grace_ms`, then calls `done` on any thread.
+  // Not ready from now on; stops accepting, lets requests finish for at most `grace_ms`, then calls `done` on any
+  // thread.
   void drain(uint32_t grace_ms, Task done);
   // Reads the TLS files again for new connections (SIGHUP). The first error; servers without one have reloaded.
   Status reload_tls();

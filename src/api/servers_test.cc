@@ -21,9 +21,13 @@ class StoppedClock final : public env::Clock {
 // Knows its statistics and nothing else.
 class NoTraces final : public cluster::QueryService {
  public:
-  void trace(model::TenantId, model::TraceId, Done<std::unique_ptr<model::TraceData>> done) override { done(nothing()); }
+  void trace(model::TenantId, model::TraceId, Done<std::unique_ptr<model::TraceData>> done) override {
+    done(nothing());
+  }
   void search(store::TraceQuery, Done<cluster::SearchPage> done) override { done(nothing()); }
-  void search_traces(store::TraceQuery, Done<std::vector<std::unique_ptr<model::TraceData>>> done) override { done(nothing()); }
+  void search_traces(store::TraceQuery, Done<std::vector<std::unique_ptr<model::TraceData>>> done) override {
+    done(nothing());
+  }
   void services(model::TenantId tenant, int64_t, int64_t, Done<store::Vocabulary> done) override {
     asked = tenant;
     done(store::Vocabulary{{"shop"}, false});
@@ -43,12 +47,19 @@ class ServersTest : public testing::Test {
  protected:
   static ServerOptions on_free_ports() {
     ServerOptions options;
-    options.otlp_http.endpoint = options.otlp_grpc.endpoint = options.http.endpoint = options.tempo.endpoint = "127.0.0.1:0";
+    options.otlp_http.endpoint = options.otlp_grpc.endpoint = options.http.endpoint = options.tempo.endpoint =
+        "127.0.0.1:0";
     return options;
   }
   std::unique_ptr<Servers> make(ServerOptions options) {
     const QueryDeps deps{queries_, clock_, "0.1.0"};
-    Servers::Node node{ingest_, queries_, loops_.all(), [] { return ProcessStats{1.5, 4096, 7, 1000}; }, "0.1.0",
+    Servers::Node node{ingest_,
+                       queries_,
+                       loops_.all(),
+                       [] {
+                         return ProcessStats{1.5, 4096, 7, 1000};
+                       },
+                       "0.1.0",
                        [deps](HttpRouter& http, HttpRouter& tempo) {
                          add_query_routes(http, deps, QueryPort::kJaeger);
                          add_query_routes(tempo, deps, QueryPort::kTempo);
@@ -114,18 +125,21 @@ TEST_F(ServersTest, MetricsShowTheNodeTheServersAndTheProcess) {
   ASSERT_TRUE(servers->start().ok());
   servers->set_ready(true);
   const auto ports = servers->ports();
-  Client(ports.otlp_http).exchange(post("/v1/traces", "Content-Type: application/x-protobuf\r\n", std::string("\n\0", 2)));
+  Client(ports.otlp_http)
+      .exchange(post("/v1/traces", "Content-Type: application/x-protobuf\r\n", std::string("\n\0", 2)));
   Client(ports.otlp_http).exchange(post("/v1/traces", "Content-Type: text/plain\r\n", ""));
   const Reply reply = get(ports.http, "/metrics");
   EXPECT_EQ(reply.status, 200);
   EXPECT_EQ(reply.header("Content-Type"), kMetricsContentType);
-  for (const std::string& line : std::vector<std::string>
-       {"clew_received_spans_total 100", "clew_accepted_spans_total 90",
-        "clew_discarded_spans_total{reason=\"" + std::string(otlp::reject_name(otlp::Reject::kTraceId)) + "\"} 10",
-        "clew_verdicts_total{verdict=\"complete\"} 5", "clew_http_responses_total{server=\"otlp/http\",code=\"2xx\"} 1",
-        "clew_http_responses_total{server=\"otlp/http\",code=\"4xx\"} 1", "clew_request_duration_seconds_count{server=\"otlp/http\"} 1",
-        "clew_request_duration_seconds_bucket{server=\"otlp/http\",le=\"+Inf\"} 1", "process_cpu_seconds_total 1.5", "process_resident_memory_bytes 4096",
-        "clew_build_info{version=\"0.1.0\"} 1"}) {
+  for (const std::string& line : std::vector<std::string>{
+           "clew_received_spans_total 100", "clew_accepted_spans_total 90",
+           "clew_discarded_spans_total{reason=\"" + std::string(otlp::reject_name(otlp::Reject::kTraceId)) + "\"} 10",
+           "clew_verdicts_total{verdict=\"complete\"} 5",
+           "clew_http_responses_total{server=\"otlp/http\",code=\"2xx\"} 1",
+           "clew_http_responses_total{server=\"otlp/http\",code=\"4xx\"} 1",
+           "clew_request_duration_seconds_count{server=\"otlp/http\"} 1",
+           "clew_request_duration_seconds_bucket{server=\"otlp/http\",le=\"+Inf\"} 1", "process_cpu_seconds_total 1.5",
+           "process_resident_memory_bytes 4096", "clew_build_info{version=\"0.1.0\"} 1"}) {
     EXPECT_NE(reply.body.find("\n" + line + "\n"), std::string::npos) << line << "\n" << reply.body;
   }
   // A family's samples stand together under one TYPE line, as the format demands.

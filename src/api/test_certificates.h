@@ -27,7 +27,8 @@ class CertificateMaker {
   using Key = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
   using Cert = std::unique_ptr<X509, decltype(&X509_free)>;
 
-  explicit CertificateMaker(const char* name) : key_(new_key()), cert_(make(name, key_.get(), nullptr, nullptr, true)) {}
+  explicit CertificateMaker(const char* name)
+      : key_(new_key()), cert_(make(name, key_.get(), nullptr, nullptr, true)) {}
   Certificate own() const { return {pem(cert_.get()), pem(key_.get())}; }
   Certificate sign(const char* name) const {
     const Key key = new_key();
@@ -46,7 +47,8 @@ class CertificateMaker {
     X509_gmtime_adj(X509_getm_notBefore(cert.get()), -3600);
     X509_gmtime_adj(X509_getm_notAfter(cert.get()), 3600);
     X509_set_pubkey(cert.get(), key);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(cert.get()), "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(name), -1, -1, 0);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(cert.get()), "CN", MBSTRING_ASC,
+                               reinterpret_cast<const unsigned char*>(name), -1, -1, 0);
     X509_set_issuer_name(cert.get(), X509_get_subject_name(issuer == nullptr ? cert.get() : issuer));
     X509V3_CTX context;
     X509V3_set_ctx_nodb(&context);

@@ -1,4 +1,5 @@
-// For the tests and benchmarks of api/ only: a node that answers as it is told, loops on threads, a client that speaks bytes.
+// For the tests and benchmarks of api/ only: a node that answers as it is told, loops on threads, a client that speaks
+// bytes.
 #pragma once
 
 #include <pthread.h>
@@ -126,7 +127,8 @@ struct Reply {
       const std::string_view line = rest.substr(0, end);
       rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 2);
       const size_t colon = line.find(':');
-      if (colon != std::string_view::npos && equals_ignoring_case(line.substr(0, colon), name)) return std::string(trim(line.substr(colon + 1)));
+      if (colon != std::string_view::npos && equals_ignoring_case(line.substr(0, colon), name))
+        return std::string(trim(line.substr(colon + 1)));
     }
     return "";
   }
@@ -192,7 +194,8 @@ class Client {
 };
 
 inline std::string post(std::string_view path, std::string_view headers, std::string_view body) {
-  return "POST " + std::string(path) + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
+  return "POST " + std::string(path) +
+         " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
          std::string(headers) + "\r\n" + std::string(body);
 }
 

@@ -14,7 +14,8 @@ namespace clew::api {
 namespace {
 
 // Prefers http/1.1 among what the client offers; offers nothing else, so an h2-only client gets a clear alert.
-int choose_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size, void*) {
+int choose_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size,
+                void*) {
   static constexpr unsigned char kHttp11[] = "\x08http/1.1";
   unsigned char* chosen = nullptr;
   if (SSL_select_next_proto(&chosen, out_size, kHttp11, sizeof kHttp11 - 1, in, in_size) != OPENSSL_NPN_NEGOTIATED) {
@@ -25,8 +26,8 @@ int choose_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const 
 }
 
 Error file_error(const std::string& what, const std::string& file, const boost::system::error_code& error) {
-  return {Code::kInvalidArgument, "read the " + what + " " + (file.empty() ? "(not set)" : file) + ": " + error.message() +
-                                      "; give a PEM file that the server may read"};
+  return {Code::kInvalidArgument, "read the " + what + " " + (file.empty() ? "(not set)" : file) + ": " +
+                                      error.message() + "; give a PEM file that the server may read"};
 }
 
 Status read_text(const std::string& path, std::string& out) {
@@ -53,7 +54,8 @@ Result<SslContext> load_tls(const TlsOptions& options) {
   context->use_private_key_file(options.key_file, ssl::context::pem, error);
   if (error) return file_error("TLS key (key_file)", options.key_file, error);
   if (SSL_CTX_check_private_key(context->native_handle()) != 1) {
-    return Error{Code::kInvalidArgument, "the TLS key " + options.key_file + " does not belong to the certificate " + options.cert_file};
+    return Error{Code::kInvalidArgument,
+                 "the TLS key " + options.key_file + " does not belong to the certificate " + options.cert_file};
   }
   if (!options.client_ca_file.empty()) {
     context->load_verify_file(options.client_ca_file, error);
@@ -101,7 +103,8 @@ Status TlsCheckedFiles::replace(const std::string& content, Copy& copy) {
   const int moved = ::dup3(fresh, copy.descriptor, O_CLOEXEC);
   const int error = errno;
   ::close(fresh);
-  if (moved < 0) return Error{Code::kUnavailable, std::string("exchange a TLS file in memory: ") + std::strerror(error)};
+  if (moved < 0)
+    return Error{Code::kUnavailable, std::string("exchange a TLS file in memory: ") + std::strerror(error)};
   return {};
 }
 

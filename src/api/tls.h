@@ -1,6 +1,6 @@
-// TLS: for the HTTP servers an OpenSSL context from files, exchanged whole on reload, so that connections already open keep
-// the one they began with. At least TLS 1.2; ALPN http/1.1; with a client CA, clients must show a certificate of it.
-// reload() on any thread; current() on any thread.
+// TLS: for the HTTP servers an OpenSSL context from files, exchanged whole on reload, so that connections already open
+// keep the one they began with. At least TLS 1.2; ALPN http/1.1; with a client CA, clients must show a certificate of
+// it. reload() on any thread; current() on any thread.
 #pragma once
 
 #include <boost/asio/ssl/context.hpp>
@@ -31,8 +31,8 @@ class TlsReloader {
   SslContext current_ GUARDED_BY(mutex_);
 };
 
-// For gRPC, which watches files itself, but stops serving when it meets a broken one, or a key whose certificate is not there
-// yet: checked copies in memory, under paths that gRPC watches instead. One thread at a time.
+// For gRPC, which watches files itself, but stops serving when it meets a broken one, or a key whose certificate is not
+// there yet: checked copies in memory, under paths that gRPC watches instead. One thread at a time.
 class TlsCheckedFiles {
  public:
   TlsCheckedFiles() = default;

@@ -1,6 +1,7 @@
 // Varints without a branch per byte, for hot paths: lengths of larger numbers vary at random from value to
-// value, and a mispredicted branch costs more than the whole of this. They touch eight bytes whatever the length: the reader
-// must be allowed to read them, the writer to write them. Source: the usual halving of 7-bit groups ("Hacker's Delight", 7-4).
+// value, and a mispredicted branch costs more than the whole of this. They touch eight bytes whatever the length: the
+// reader must be allowed to read them, the writer to write them. Source: the usual halving of 7-bit groups ("Hacker's
+// Delight", 7-4).
 #pragma once
 
 #include <bit>
@@ -11,7 +12,8 @@
 
 namespace clew {
 
-// Bytes that the varint at `p` takes, its value in `out`; 0 when it is longer than eight bytes. Eight bytes are readable.
+// Bytes that the varint at `p` takes, its value in `out`; 0 when it is longer than eight bytes. Eight bytes are
+// readable.
 inline size_t read_short_varint(const char* p, uint64_t& out) {
   uint64_t x;
   std::memcpy(&x, p, 8);

@@ -1,6 +1,6 @@
-// Hashes and checksums (XXH3). `stable_*` never change: they are on disk and on the wire. `seeded_hash` is for tables in
-// memory that strangers can fill: its seed is drawn at start-up, so nobody can aim at a bucket.
-// Pure; any thread; O(bytes).
+// Hashes and checksums (XXH3). `stable_*` never change: they are on disk and on the wire. `seeded_hash` is for tables
+// in memory that strangers can fill: its seed is drawn at start-up, so nobody can aim at a bucket. Pure; any thread;
+// O(bytes).
 #pragma once
 
 #include <cstddef>

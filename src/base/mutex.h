@@ -1,5 +1,5 @@
-// Mutex with clang's thread-safety annotations (-Wthread-safety): a member says what guards it, and the compiler checks.
-// For the few places that several threads share; state owned by one loop needs none.
+// Mutex with clang's thread-safety annotations (-Wthread-safety): a member says what guards it, and the compiler
+// checks. For the few places that several threads share; state owned by one loop needs none.
 #pragma once
 
 #include <mutex>

@@ -1,5 +1,5 @@
-// A small seeded generator (xoshiro256**, Blackman & Vigna 2018) for pure code: the same seed gives the same sequence on
-// every machine. Not for secrets: keys and ids of the world come from env::Random.
+// A small seeded generator (xoshiro256**, Blackman & Vigna 2018) for pure code: the same seed gives the same sequence
+// on every machine. Not for secrets: keys and ids of the world come from env::Random.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,9 @@ class Generator {
     return result;
   }
   // Uniform in [0, bound); bound > 0.
-  uint64_t below(uint64_t bound) { return static_cast<uint64_t>((static_cast<unsigned __int128>(next()) * bound) >> 64); }
+  uint64_t below(uint64_t bound) {
+    return static_cast<uint64_t>((static_cast<unsigned __int128>(next()) * bound) >> 64);
+  }
   bool one_in(uint64_t n) { return below(n) == 0; }
   double unit() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
 

@@ -92,8 +92,8 @@ class [[nodiscard]] Result {
 };
 
 // Returns early from a function that returns Status or Result.
-#define CLEW_TRY(expression)                                                    \
-  do {                                                                          \
+#define CLEW_TRY(expression)                                                               \
+  do {                                                                                     \
     if (auto clew_status_ = (expression); !clew_status_.ok()) return clew_status_.error(); \
   } while (false)
 #define CLEW_CONCAT_(a, b) a##b

@@ -50,8 +50,9 @@ void Assembly::drop_duplicates() {
         const store::SealSpan& row = rows_[known_[i].row];
         known_[i].hash = model::row_hash(*row.dictionary, row.row);
       }
-      std::sort(known_.begin() + static_cast<ptrdiff_t>(first), known_.begin() + static_cast<ptrdiff_t>(last),
-                [](const Known& a, const Known& b) { return a.hash != b.hash ? a.hash < b.hash : a.row + 1 < b.row + 1; });
+      std::sort(
+          known_.begin() + static_cast<ptrdiff_t>(first), known_.begin() + static_cast<ptrdiff_t>(last),
+          [](const Known& a, const Known& b) { return a.hash != b.hash ? a.hash < b.hash : a.row + 1 < b.row + 1; });
       for (size_t i = first + 1; i < last; ++i) {
         if (known_[i].row == kStored || known_[i].hash != known_[i - 1].hash) continue;
         if (!any) dropped_.assign(rows_.size(), false);
@@ -93,9 +94,10 @@ void Assembly::finish(trace::PeerHistory* history, bool with_digest) {
     const int32_t row = row_of_fact_[i];
     if (row < 0) continue;
     const int32_t parent = assessment_.parent[i];
-    rows_[static_cast<size_t>(row)].parent =
-        parent == trace::Assessment::kRoot ? -1
-        : parent < 0 || row_of_fact_[static_cast<size_t>(parent)] < 0 ? -2 : row_of_fact_[static_cast<size_t>(parent)];
+    rows_[static_cast<size_t>(row)].parent = parent == trace::Assessment::kRoot ? -1
+                                             : parent < 0 || row_of_fact_[static_cast<size_t>(parent)] < 0
+                                                 ? -2
+                                                 : row_of_fact_[static_cast<size_t>(parent)];
   }
 
   summary_.start_ns = assessment_.start_ns;

@@ -41,7 +41,7 @@ class Assembly {
   struct Known {
     uint64_t id = 0;
     uint64_t hash = 0;  // of rows: only when the id is there more than once
-    uint32_t row = 0;  // index into rows_, or kStored
+    uint32_t row = 0;   // index into rows_, or kStored
   };
   static constexpr uint32_t kStored = UINT32_MAX;
   void drop_duplicates();

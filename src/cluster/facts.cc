@@ -14,7 +14,8 @@ void FactsBuilder::clear() {
 }
 
 uint32_t FactsBuilder::number_of(std::vector<std::string_view>& list, std::string_view text) {
-  // A trace crosses few hosts, so a scan beats a table; a pathological trace is bounded by its resources, each asked once.
+  // A trace crosses few hosts, so a scan beats a table; a pathological trace is bounded by its resources, each asked
+  // once.
   for (size_t i = 0; i < list.size(); ++i) {
     if (list[i] == text) return static_cast<uint32_t>(i);
   }

@@ -3,9 +3,9 @@
 //   record     := varint version (1), fixed64 hlc, varint origin, varint sequence, bytes tenant_name,
 //                 varint dictionary_from, bytes dictionary_additions, row*
 //   row        := 16 bytes trace id, bytes row                              (rows: model/row.h)
-// `bytes` is a varint length and that many bytes. `dictionary_from` is the dictionary's position before the additions: a
-// replay that finds another position knows that a record before it is missing (damage), and skips what it cannot read.
-// Encoding is by pieces, so that rows are copied once, into the WAL's group buffer. Pure; any thread.
+// `bytes` is a varint length and that many bytes. `dictionary_from` is the dictionary's position before the additions:
+// a replay that finds another position knows that a record before it is missing (damage), and skips what it cannot
+// read. Encoding is by pieces, so that rows are copied once, into the WAL's group buffer. Pure; any thread.
 #pragma once
 
 #include <cstdint>

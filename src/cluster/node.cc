@@ -30,8 +30,9 @@ Result<uint32_t> shards_of_directory(env::Disk& disk, const std::string& directo
     std::from_chars(text.data() + kMetaHead.size(), text.data() + text.size(), shards);
   }
   if (shards == 0 || shards > kMaxShards) {
-    return Error{Code::kFailedPrecondition, directory + "/" + std::string(kMetaName) +
-                                                " is not of a Clew data directory that this version reads; give --data-dir an empty directory"};
+    return Error{Code::kFailedPrecondition,
+                 directory + "/" + std::string(kMetaName) +
+                     " is not of a Clew data directory that this version reads; give --data-dir an empty directory"};
   }
   return shards;
 }
@@ -87,8 +88,7 @@ Result<std::unique_ptr<Node>> Node::open(Ports ports, NodeOptions options, Repla
     CLEW_TRY(disk.make_dirs(shard_directory));
     CLEW_ASSIGN(auto shard, Shard::open({node->ports_.loops[i % node->ports_.loops.size()], &disk, node->ports_.random,
                                          node->ports_.open_store},
-                                        i,
-                                        node->options_, shard_directory, totals, on_tenant,
+                                        i, node->options_, shard_directory, totals, on_tenant,
                                         [self](Status status) { self->halt(std::move(status)); }));
     hlc = std::max(hlc, shard->last_hlc());
     sequence = std::max(sequence, shard->last_sequence());
@@ -139,7 +139,8 @@ void Node::ingest(IngestRequest request, UniqueFunction<void(IngestReply)> done)
   parsed->body = std::move(request.body);
   parsed->tenant = model::tenant_id(request.tenant);
   parsed->tenant_name = std::move(request.tenant);
-  if (Status status = admit_tenant(parsed->tenant_name, parsed->tenant); !status.ok()) return refuse(std::move(status), 0);
+  if (Status status = admit_tenant(parsed->tenant_name, parsed->tenant); !status.ok())
+    return refuse(std::move(status), 0);
   if (Status status = otlp::open_envelope(*parsed->body, options_.limits, parsed->envelope); !status.ok()) {
     return refuse(std::move(status), 0);
   }

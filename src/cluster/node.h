@@ -1,11 +1,12 @@
-// Node: one Clew process without its sockets. Owns the shards, routes spans to them by token, gathers queries from them.
+// Node: one Clew process without its sockets. Owns the shards, routes spans to them by token, gathers queries from
+// them.
 //
-// A trace belongs to one shard (token range), a shard to one loop. Requests may come on any thread: the envelope is opened
-// there, then each owning shard decodes its spans on its own loop, so no dictionary and no table is ever shared.
+// A trace belongs to one shard (token range), a shard to one loop. Requests may come on any thread: the envelope is
+// opened there, then each owning shard decodes its spans on its own loop, so no dictionary and no table is ever shared.
 // The directory remembers its number of shards; loops may differ from it (shards are dealt out round robin).
 //
-// Life: open (blocking: locks the directory, replays the WALs) → serve → drain → destroy. Anything that endangers admitted
-// data (a failed write or sync) calls `on_halt` once: the process must end; what was acknowledged is on disk.
+// Life: open (blocking: locks the directory, replays the WALs) → serve → drain → destroy. Anything that endangers
+// admitted data (a failed write or sync) calls `on_halt` once: the process must end; what was acknowledged is on disk.
 #pragma once
 
 #include <atomic>
@@ -55,8 +56,8 @@ class Node final : public IngestService, public QueryService {
   void values(model::TenantId tenant, store::Field field, std::string key, Done<store::Vocabulary> done) override;
   void stats(Done<NodeStats> done) override;
 
-  // Refuses new requests, waits until admitted ones are durable and background work stands still, then calls `done` once,
-  // on a loop. The node must not be destroyed within `done`; queries may still run and end with the workers.
+  // Refuses new requests, waits until admitted ones are durable and background work stands still, then calls `done`
+  // once, on a loop. The node must not be destroyed within `done`; queries may still run and end with the workers.
   void drain(Task done);
   // Seals everything that is open now, whole or not, as if its timeout had passed; for backup and tests.
   void seal_all(Task done);

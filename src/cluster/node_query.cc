@@ -10,7 +10,7 @@
 namespace clew::cluster {
 namespace {
 
-constexpr size_t kVocabularyRows = 100'000;   // open rows looked at for names and values: what is older is in segments
+constexpr size_t kVocabularyRows = 100'000;  // open rows looked at for names and values: what is older is in segments
 constexpr size_t kVocabularyValues = 10'000;
 
 // Runs `ask(shard, done)` on all shards and `join` once with their answers, on the thread of the last one.
@@ -87,24 +87,31 @@ template <typename Visit>
 void visit_recent_spans(const OpenSnapshot& snapshot, model::TenantId tenant, Visit visit) {
   model::TraceData data;
   size_t rows = 0;
-  visit_recent_rows(snapshot, tenant, kVocabularyRows / 10, [&](const model::Dictionary& dictionary, std::string_view row) {
-    if (++rows % 1024 == 0) data = model::TraceData();
-    data.spans.clear();
-    if (model::append_span_of_row(dictionary, row, {}, data).ok()) visit(data.spans.back());
-  });
+  visit_recent_rows(snapshot, tenant, kVocabularyRows / 10,
+                    [&](const model::Dictionary& dictionary, std::string_view row) {
+                      if (++rows % 1024 == 0) data = model::TraceData();
+                      data.spans.clear();
+                      if (model::append_span_of_row(dictionary, row, {}, data).ok()) visit(data.spans.back());
+                    });
 }
 
 std::string text_of(const model::Value& value) {
   switch (value.type) {
-    case model::ValueType::kString: return std::string(value.bytes);
-    case model::ValueType::kBool: return value.integer != 0 ? "true" : "false";
-    case model::ValueType::kInt: return std::to_string(value.integer);
-    case model::ValueType::kDouble: return std::to_string(value.real);
-    default: return {};
+    case model::ValueType::kString:
+      return std::string(value.bytes);
+    case model::ValueType::kBool:
+      return value.integer != 0 ? "true" : "false";
+    case model::ValueType::kInt:
+      return std::to_string(value.integer);
+    case model::ValueType::kDouble:
+      return std::to_string(value.real);
+    default:
+      return {};
   }
 }
 
-void add_attribute_values(const std::vector<model::Attribute>& attributes, std::string_view key, std::set<std::string>& out) {
+void add_attribute_values(const std::vector<model::Attribute>& attributes, std::string_view key,
+                          std::set<std::string>& out) {
   for (const model::Attribute& attribute : attributes) {
     if (attribute.key != key || out.size() >= kVocabularyValues) continue;
     if (std::string text = text_of(attribute.value); !text.empty()) out.insert(std::move(text));
@@ -118,7 +125,8 @@ void Node::trace(model::TenantId tenant, model::TraceId id, Done<std::unique_ptr
   read_traces(shard, options_, {model::trace_key(tenant, id)},
               [id, done = std::move(done)](Result<std::vector<std::unique_ptr<model::TraceData>>> traces) mutable {
                 if (!traces.ok()) return done(traces.error());
-                if ((*traces)[0] == nullptr) return done(Error{Code::kNotFound, "trace " + id.hex() + " is not known here"});
+                if ((*traces)[0] == nullptr)
+                  return done(Error{Code::kNotFound, "trace " + id.hex() + " is not known here"});
                 done(std::move((*traces)[0]));
               });
 }
@@ -208,14 +216,16 @@ void Node::services(model::TenantId tenant, int64_t from_ns, int64_t to_ns, Done
         std::set<std::string> found;
         const model::Dictionary* last_dictionary = nullptr;
         uint32_t last_resource = 0;
-        visit_recent_rows(snapshot, tenant, kVocabularyRows, [&](const model::Dictionary& dictionary, std::string_view row) {
-          model::RowHead head;
-          if (!model::parse_row_head(row, head)) return;
-          if (&dictionary == last_dictionary && head.resource == last_resource) return;
-          last_dictionary = &dictionary;
-          last_resource = head.resource;
-          if (const auto name = dictionary.service_name(head.resource); !name.empty()) found.insert(std::string(name));
-        });
+        visit_recent_rows(snapshot, tenant, kVocabularyRows,
+                          [&](const model::Dictionary& dictionary, std::string_view row) {
+                            model::RowHead head;
+                            if (!model::parse_row_head(row, head)) return;
+                            if (&dictionary == last_dictionary && head.resource == last_resource) return;
+                            last_dictionary = &dictionary;
+                            last_resource = head.resource;
+                            if (const auto name = dictionary.service_name(head.resource); !name.empty())
+                              found.insert(std::string(name));
+                          });
         add_values(found, out);
         return out;
       },
@@ -237,12 +247,15 @@ void Node::operations(model::TenantId tenant, std::string service, Done<std::vec
         CLEW_TRY(snapshot.view->operations(tenant, service, stored, kinds));
         for (size_t i = 0; i < stored.values.size(); ++i) names.emplace(stored.values[i], kinds[i]);
         std::string scratch;
-        visit_recent_rows(snapshot, tenant, kVocabularyRows, [&](const model::Dictionary& dictionary, std::string_view row) {
-          model::RowHead head;
-          if (!model::parse_row_head(row, head) || (!service.empty() && dictionary.service_name(head.resource) != service)) return;
-          if (names.size() >= kVocabularyValues) return;
-          names.emplace(model::strref_text(dictionary, model::EntryKind::kString, head.name, scratch), head.kind);
-        });
+        visit_recent_rows(
+            snapshot, tenant, kVocabularyRows, [&](const model::Dictionary& dictionary, std::string_view row) {
+              model::RowHead head;
+              if (!model::parse_row_head(row, head) ||
+                  (!service.empty() && dictionary.service_name(head.resource) != service))
+                return;
+              if (names.size() >= kVocabularyValues) return;
+              names.emplace(model::strref_text(dictionary, model::EntryKind::kString, head.name, scratch), head.kind);
+            });
         return names;
       },
       [answer](std::vector<Names> parts, Status status) {
@@ -293,7 +306,8 @@ void Node::values(model::TenantId tenant, store::Field field, std::string key, D
           if (field == Field::kName) found.emplace(span.name);
           if (field == Field::kService) found.emplace(span.resource->service_name);
           if (field == Field::kAttribute || field == Field::kAny) add_attribute_values(span.attributes, key, found);
-          if (field == Field::kResource || field == Field::kAny) add_attribute_values(span.resource->attributes, key, found);
+          if (field == Field::kResource || field == Field::kAny)
+            add_attribute_values(span.resource->attributes, key, found);
         });
         add_values(found, out);
         return out;
@@ -334,8 +348,8 @@ void Node::stats(Done<NodeStats> done) {
           all.store.damaged_blocks += part.store.damaged_blocks;
           all.store.compactions += part.store.compactions;
           all.store.expired_segments += part.store.expired_segments;
-          if (part.store.oldest_arrival_ns != 0 && (all.store.oldest_arrival_ns == 0 ||
-                                                    part.store.oldest_arrival_ns < all.store.oldest_arrival_ns)) {
+          if (part.store.oldest_arrival_ns != 0 &&
+              (all.store.oldest_arrival_ns == 0 || part.store.oldest_arrival_ns < all.store.oldest_arrival_ns)) {
             all.store.oldest_arrival_ns = part.store.oldest_arrival_ns;
           }
         }

@@ -32,7 +32,8 @@ class Machine {
     ports.loops = {loop_.get()};
     ports.disk = forgetful_ ? static_cast<env::Disk*>(&forgetful_disk_) : &disk_;
     ports.random = &random_;
-    ports.open_store = [this](env::Disk& disk, const StoreOptions& options) -> Result<std::unique_ptr<store::SpanStore>> {
+    ports.open_store = [this](env::Disk& disk,
+                              const StoreOptions& options) -> Result<std::unique_ptr<store::SpanStore>> {
       store::EmbeddedOptions embedded;
       embedded.directory = options.directory;
       embedded.retention = options.retention;
@@ -111,8 +112,13 @@ SpanId span_id(uint64_t n) { return {0x9000 + n}; }
 
 std::string whole_trace(uint64_t n, int64_t start_ns = 1'760'000'000 * kSecond) {
   TestRequest request("frontend");
-  request.span({.trace = trace_id(n), .id = span_id(1), .name = "GET /", .start_ns = start_ns, .end_ns = start_ns + 1000});
-  request.span({.trace = trace_id(n), .id = span_id(2), .parent = span_id(1), .name = "query", .start_ns = start_ns + 10,
+  request.span(
+      {.trace = trace_id(n), .id = span_id(1), .name = "GET /", .start_ns = start_ns, .end_ns = start_ns + 1000});
+  request.span({.trace = trace_id(n),
+                .id = span_id(2),
+                .parent = span_id(1),
+                .name = "query",
+                .start_ns = start_ns + 10,
                 .end_ns = start_ns + 500});
   return request.bytes();
 }
@@ -291,7 +297,8 @@ TEST(Node, spans_after_a_wholly_rejected_request_survive_the_restart) {
 TEST(Node, replay_of_more_than_memory_holds_seals_as_it_reads) {
   Machine machine;
   machine.options_.wal_file_bytes = 64 << 10;
-  machine.options_.lifecycle = {.quiet_period_ns = 2 * kSecond, .trace_timeout_ns = 600 * kSecond, .max_open_ns = 600 * kSecond};
+  machine.options_.lifecycle = {
+      .quiet_period_ns = 2 * kSecond, .trace_timeout_ns = 600 * kSecond, .max_open_ns = 600 * kSecond};
   machine.start();
   constexpr uint64_t kTraces = 1'500;
   for (uint64_t n = 0; n < kTraces; ++n) ASSERT_EQ(machine.ingest(whole_trace(n)).accepted, 2u);
@@ -315,13 +322,14 @@ struct PowerCut {
   uint64_t lost = 0;          // of these, not whole after the restart
 };
 
-// Runs the script until the power goes at change `cut` (0: after its end), starts again and looks for every trace. `seed` decides
-// what becomes of unsynced writes.
+// Runs the script until the power goes at change `cut` (0: after its end), starts again and looks for every trace.
+// `seed` decides what becomes of unsynced writes.
 PowerCut cut_power_at(uint64_t cut, uint64_t seed, bool forgetful) {
   Machine machine;
   machine.forgetful_ = forgetful;
   machine.options_.seal_delay_ns = kSecond;
-  machine.options_.lifecycle = {.quiet_period_ns = kSecond, .trace_timeout_ns = 2 * kSecond, .max_open_ns = 20 * kSecond};
+  machine.options_.lifecycle = {
+      .quiet_period_ns = kSecond, .trace_timeout_ns = 2 * kSecond, .max_open_ns = 20 * kSecond};
   machine.options_.wal_file_bytes = 64 << 10;
   if (cut != 0) machine.disk_.crash_at_io(cut);
   std::map<uint64_t, bool> acknowledged;
@@ -392,7 +400,9 @@ TEST(Node, memory_stays_below_its_limit_and_refuses_as_retryable) {
   for (uint64_t n = 0; n < 300; ++n) {
     TestRequest request("bulk");
     for (uint64_t i = 0; i < 200; ++i) {
-      request.span({.trace = trace_id(n * 1000 + i), .id = span_id(1), .name = std::string(400, 'x') + std::to_string(n * 200 + i)});
+      request.span({.trace = trace_id(n * 1000 + i),
+                    .id = span_id(1),
+                    .name = std::string(400, 'x') + std::to_string(n * 200 + i)});
     }
     const IngestReply reply = machine.ingest(request.bytes());
     if (reply.status.ok()) {
@@ -419,7 +429,8 @@ TEST(Node, full_disk_refuses_as_retryable_and_recovers_by_itself) {
   for (uint64_t n = 100; n < 4000 && !refused; ++n) {
     TestRequest request("bulk");
     for (uint64_t i = 0; i < 50; ++i) {
-      request.span({.trace = trace_id(n), .id = span_id(i + 1), .name = std::string(2000, 'y') + std::to_string(n * 50 + i)});
+      request.span(
+          {.trace = trace_id(n), .id = span_id(i + 1), .name = std::string(2000, 'y') + std::to_string(n * 50 + i)});
     }
     const IngestReply reply = machine.ingest(request.bytes());
     if (!reply.status.ok()) {

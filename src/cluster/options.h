@@ -1,6 +1,6 @@
-// NodeOptions: everything that a node is told at its start. Plain values; app/ fills them from the configuration and has
-// checked their ranges. Limits are for the whole node: each shard gets an equal part. Times in nanoseconds, sizes in bytes.
-// Constant while the node lives; the shards hold a reference.
+// NodeOptions: everything that a node is told at its start. Plain values; app/ fills them from the configuration and
+// has checked their ranges. Limits are for the whole node: each shard gets an equal part. Times in nanoseconds, sizes
+// in bytes. Constant while the node lives; the shards hold a reference.
 #pragma once
 
 #include <cstdint>
@@ -28,15 +28,15 @@ using OpenStore = std::function<Result<std::unique_ptr<store::SpanStore>>(env::D
 
 struct NodeOptions {
   std::string data_directory;
-  uint32_t shards = 0;            // 0: one per loop, when the directory is new; later the directory decides
+  uint32_t shards = 0;  // 0: one per loop, when the directory is new; later the directory decides
   wal::Durability durability = wal::Durability::kDisk;
   uint64_t wal_file_bytes = 64ull << 20;
   otlp::Limits limits;
   model::DictionaryLimits dictionary;
-  trace::Policy policy;           // of verdicts
+  trace::Policy policy;  // of verdicts
   trace::LifecyclePolicy lifecycle;
   store::Retention retention;
-  uint64_t block_cache_bytes = 32ull << 20;   // over all shards
+  uint64_t block_cache_bytes = 32ull << 20;  // over all shards
   // The whole process should stay below it: two thirds are for open rows and their tables, the rest for batches being
   // sealed, log buffers and requests. Near it requests wait, then are refused as retryable.
   uint64_t memory_limit_bytes = 1024ull << 20;

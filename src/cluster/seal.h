@@ -1,8 +1,9 @@
 // A seal job: traces whose time has come are assessed, and those that are decided become a batch of the store.
-// Runs on the background lane over rows that no longer change (their chunks may still grow); the shard applies the outcome
-// on its loop: only then does anything become visible or go away. When a run fails nothing was stored, and the job's rows
-// stay open. A trace that is not whole and only quiet is left to go on collecting; a timeout decides it as it is; a spill
-// stores its rows as an active part, without deciding. Not for queries: they assemble open traces for themselves.
+// Runs on the background lane over rows that no longer change (their chunks may still grow); the shard applies the
+// outcome on its loop: only then does anything become visible or go away. When a run fails nothing was stored, and the
+// job's rows stay open. A trace that is not whole and only quiet is left to go on collecting; a timeout decides it as
+// it is; a spill stores its rows as an active part, without deciding. Not for queries: they assemble open traces for
+// themselves.
 //
 // Threads: one Sealer a shard, one run at a time. Everything in a job is borrowed from it or kept alive by it.
 #pragma once
@@ -66,7 +67,7 @@ class Sealer {
   Assembly assembly_;
   SharedPeerHistory& history_;
   std::vector<store::ChunkRow> chain_;
-  std::vector<store::SealSpan> spans_;     // of all traces of the batch
+  std::vector<store::SealSpan> spans_;  // of all traces of the batch
   struct Range {
     size_t first = 0, count = 0;
   };

@@ -1,9 +1,10 @@
 // What a node offers to api/: ingest and queries, as values in and completions out. api/ only transcodes between these
 // and the protocols; the simulator drives them without a socket.
 //
-// Any thread may call. A call never blocks; its `done` runs exactly once, unless the loops are stopped first: then it is
-// dropped. Names and sizes in requests are strangers' input: the service checks the tenant's name and the body's framing;
-// the bounds of a query's `limit` are the caller's. Not for code of this layer or below: a shard is asked directly.
+// Any thread may call. A call never blocks; its `done` runs exactly once, unless the loops are stopped first: then it
+// is dropped. Names and sizes in requests are strangers' input: the service checks the tenant's name and the body's
+// framing; the bounds of a query's `limit` are the caller's. Not for code of this layer or below: a shard is asked
+// directly.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,7 @@
 namespace clew::cluster {
 
 struct IngestRequest {
-  std::string tenant;                  // validated name
+  std::string tenant;                       // validated name
   std::shared_ptr<const std::string> body;  // shared: the shards that own its spans each decode their part
 };
 struct IngestReply {
@@ -30,28 +31,28 @@ struct IngestReply {
   Status status;
   uint64_t accepted = 0;
   uint64_t rejected = 0;
-  std::string message;                 // for partial_success
+  std::string message;  // for partial_success
   uint32_t retry_after_ms = 0;
 };
 
 class IngestService {
  public:
   virtual ~IngestService() = default;
-  // Any thread. `done` runs once: on the calling thread when the request is refused at once, else on a loop of the node; it
-  // must not block.
+  // Any thread. `done` runs once: on the calling thread when the request is refused at once, else on a loop of the
+  // node; it must not block.
   virtual void ingest(IngestRequest request, UniqueFunction<void(IngestReply)> done) = 0;
 };
 
 struct SearchPage {
   std::vector<store::TraceHit> hits;
-  bool more = false;                   // then `next` continues
+  bool more = false;  // then `next` continues
   store::SearchCursor next;
 };
 
 struct NodeStats {
   uint64_t accepted_spans = 0;
   otlp::RejectCounts rejected{};
-  uint64_t refused_requests = 0;       // back-pressure
+  uint64_t refused_requests = 0;  // back-pressure
   uint64_t duplicate_spans = 0;
   uint64_t open_traces = 0, open_rows = 0, memory_bytes = 0, memory_limit_bytes = 0;
   uint64_t verdicts_complete = 0, verdicts_timed_out = 0, reopened = 0;

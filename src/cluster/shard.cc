@@ -11,12 +11,13 @@ namespace {
 constexpr int64_t kTickNs = 100'000'000;
 constexpr int64_t kMaintenanceNs = 1'000'000'000;
 constexpr int64_t kRetryFullDiskNs = 2'000'000'000;
-constexpr int64_t kSettleNs = 3'000'000'000;      // quiet this long with nothing open: give spare space back
+constexpr int64_t kSettleNs = 3'000'000'000;  // quiet this long with nothing open: give spare space back
 constexpr int64_t kWaitForRoomNs = 3'000'000'000;
 constexpr int64_t kLookForRoomNs = 2'000'000;
-constexpr uint64_t kRequestOverhead = 65'536;     // in the log beside a request's own bytes: dictionary additions, headers
-// Percent of a shard's memory limit. From kSealShare on, what is decided is sealed at once; when nothing is decided, the
-// oldest traces are spilled. From kWaitShare on, requests wait (and are refused when it lasts): the sealer gets the cores.
+constexpr uint64_t kRequestOverhead = 65'536;  // in the log beside a request's own bytes: dictionary additions, headers
+// Percent of a shard's memory limit. From kSealShare on, what is decided is sealed at once; when nothing is decided,
+// the oldest traces are spilled. From kWaitShare on, requests wait (and are refused when it lasts): the sealer gets the
+// cores.
 constexpr uint64_t kSealShare = 60;
 constexpr uint64_t kUrgentShare = 85;
 constexpr uint64_t kWaitShare = 90;
@@ -82,7 +83,8 @@ Status Shard::replay(uint64_t record, uint64_t file, std::string_view bytes,
                      const std::function<void(std::string_view)>& on_tenant) {
   IngestRecord parsed;
   if (Status status = parse_record(bytes, parsed); !status.ok()) {
-    replay_report_.damage.push_back({"wal file " + std::to_string(file), 0, bytes.size(), std::string(status.message())});
+    replay_report_.damage.push_back(
+        {"wal file " + std::to_string(file), 0, bytes.size(), std::string(status.message())});
     return {};
   }
   if (files_.empty() || files_.back().file != file) {
@@ -96,8 +98,9 @@ Status Shard::replay(uint64_t record, uint64_t file, std::string_view bytes,
   if (parsed.dictionary_from != dictionary_->position() ||
       !dictionary_->apply_additions(parsed.dictionary_additions).ok()) {
     // A record before this one was damaged: its codes are unknown, and so are this one's.
-    replay_report_.damage.push_back({"wal file " + std::to_string(file), 0, bytes.size(),
-                                     "record " + std::to_string(record) + " needs dictionary entries of a damaged record"});
+    replay_report_.damage.push_back(
+        {"wal file " + std::to_string(file), 0, bytes.size(),
+         "record " + std::to_string(record) + " needs dictionary entries of a damaged record"});
     return {};
   }
   const model::TenantId tenant = model::tenant_id(parsed.tenant);
@@ -154,8 +157,8 @@ bool Shard::under_pressure() const { return memory_bytes() * 100 > memory_limit_
 
 uint64_t Shard::memory_bytes() const { return chunk_bytes_ + traces_.memory_bytes() + dictionary_->memory_bytes(); }
 
-// kUnavailable: the log or memory will have room soon, so the request may wait. kResourceExhausted: waiting is of no use.
-// To the client both are kUnavailable, which it retries.
+// kUnavailable: the log or memory will have room soon, so the request may wait. kResourceExhausted: waiting is of no
+// use. To the client both are kUnavailable, which it retries.
 Status Shard::admit(uint64_t bytes) {
   if (draining_) return exhausted("the node is shutting down; send to another node or retry");
   const uint64_t memory = memory_bytes();
@@ -169,8 +172,8 @@ Status Shard::admit(uint64_t bytes) {
   return status;
 }
 
-// Room in the log is milliseconds away, room in memory a batch: the request waits, in order, instead of being sent home.
-// Bounded by the receivers' budget of bytes in flight and by kWaitForRoomNs.
+// Room in the log is milliseconds away, room in memory a batch: the request waits, in order, instead of being sent
+// home. Bounded by the receivers' budget of bytes in flight and by kWaitForRoomNs.
 void Shard::wait_for_room(std::shared_ptr<const ParsedRequest> request, UniqueFunction<void(PartReply)> done,
                           int64_t deadline_ns) {
   waiting_.push_back({std::move(request), std::move(done), deadline_ns});
@@ -191,13 +194,13 @@ void Shard::ingest(std::shared_ptr<const ParsedRequest> request, UniqueFunction<
   take(std::move(request), std::move(done), deadline_ns);
 }
 
-void Shard::take(std::shared_ptr<const ParsedRequest> request, UniqueFunction<void(PartReply)> done, int64_t deadline_ns) {
+void Shard::take(std::shared_ptr<const ParsedRequest> request, UniqueFunction<void(PartReply)> done,
+                 int64_t deadline_ns) {
   PartReply reply;
   const otlp::Envelope& envelope = request->envelope;
   // A row is smaller than its protobuf bytes in nearly every case; dictionary additions and headers are the rest.
   if (Status status = admit(request->body->size() + kRequestOverhead); !status.ok()) {
-    if (status.code() == Code::kUnavailable && !wal_->halted() &&
-        ports_.loop->clock().mono_ns() < deadline_ns) {
+    if (status.code() == Code::kUnavailable && !wal_->halted() && ports_.loop->clock().mono_ns() < deadline_ns) {
       return wait_for_room(std::move(request), std::move(done), deadline_ns);
     }
     reply.status = Error{Code::kUnavailable, std::string(status.message())};
@@ -220,8 +223,8 @@ void Shard::take(std::shared_ptr<const ParsedRequest> request, UniqueFunction<vo
     int64_t& scope_code = scope_codes_[span.scope];
     if (scope_code < 0) scope_code = decoder_.scope_code(scope.bytes);
     row_.clear();
-    const otlp::Reject reject = decoder_.decode(span.bytes, static_cast<uint32_t>(resource_code),
-                                                static_cast<uint32_t>(scope_code), row_);
+    const otlp::Reject reject =
+        decoder_.decode(span.bytes, static_cast<uint32_t>(resource_code), static_cast<uint32_t>(scope_code), row_);
     if (reject != otlp::Reject::kNone) {
       ++reply.rejected[static_cast<size_t>(reject)];
       continue;
@@ -230,8 +233,8 @@ void Shard::take(std::shared_ptr<const ParsedRequest> request, UniqueFunction<vo
     add_row(request->tenant, span.trace, row_, request->stamp, now);
     ++reply.accepted;
   }
-  // Rejected spans, too, may have left entries in the dictionary. A replay finds codes by counting entries, so these are
-  // logged even when no row is.
+  // Rejected spans, too, may have left entries in the dictionary. A replay finds codes by counting entries, so these
+  // are logged even when no row is.
   if (reply.accepted == 0 && dictionary_->position() == dictionary_from) return done(std::move(reply));
 
   additions_.clear();
@@ -240,12 +243,11 @@ void Shard::take(std::shared_ptr<const ParsedRequest> request, UniqueFunction<vo
   append_record_head({request->stamp, request->tenant_name, dictionary_from, additions_, {}}, head_);
   const std::string_view pieces[] = {head_, rows_};
   ++in_flight_;
-  files_.back().last_record =
-      wal_->append(pieces, [this, reply = std::move(reply), done = std::move(done)]() mutable {
-        --in_flight_;
-        done(std::move(reply));
-        if (draining_) finish_drain();
-      });
+  files_.back().last_record = wal_->append(pieces, [this, reply = std::move(reply), done = std::move(done)]() mutable {
+    --in_flight_;
+    done(std::move(reply));
+    if (draining_) finish_drain();
+  });
   schedule_tick();
 }
 
@@ -283,9 +285,9 @@ void Shard::collect_due(int64_t now) {
   while (trace::OpenTrace* open = traces_.due(now, why)) push_pending(*open, why, now, false);
 }
 
-// Takes the traces that have been silent longest until what stays is well below the limit. A spilled trace is written twice
-// and read once more, so one that will be decided in a moment is left alone: meanwhile requests wait. One that still
-// has long to go is taken only when requests would wait for it.
+// Takes the traces that have been silent longest until what stays is well below the limit. A spilled trace is written
+// twice and read once more, so one that will be decided in a moment is left alone: meanwhile requests wait. One that
+// still has long to go is taken only when requests would wait for it.
 void Shard::relieve_memory() {
   uint64_t bytes = 0;
   const uint64_t enough = memory_limit_ / 4;
@@ -416,7 +418,8 @@ void Shard::evacuate(trace::OpenTrace& open) {
   store::RowLink newest = 0;
   for (size_t i = chain_.size(); i-- > 0;) {
     const std::shared_ptr<store::RowChunk> from = chunks_[chain_[i].chunk_position];
-    if (keepers_.contains(from->number())) return;  // its older rows were moved before; what came since stays where it is
+    if (keepers_.contains(from->number()))
+      return;  // its older rows were moved before; what came since stays where it is
     store::RowChunk* keeper = nullptr;
     for (const auto& [number, chunk] : keepers_) {
       if (chunk->wal_file() == from->wal_file() && !chunk->closed()) keeper = chunk.get();
@@ -457,7 +460,8 @@ void Shard::release_wal() {
 // An idle shard: nothing is open and nothing comes. Its log and its dictionary go, so that both cost nothing.
 void Shard::settle(int64_t now) {
   if (counters_.open_rows != 0 || in_flight_ != 0 || sealing_ || now - last_ingest_ns_ < kSettleNs) return;
-  if (dictionary_->position() == 0) return wal_->trim();  // settled already, but for what the log still has to give back
+  if (dictionary_->position() == 0)
+    return wal_->trim();  // settled already, but for what the log still has to give back
   rotate();
   release_wal();
   chunks_.clear();

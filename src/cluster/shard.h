@@ -1,12 +1,13 @@
-// Shard: the spans of one token range, on one loop: dictionary, data WAL, open traces and their rows, the store of what is
-// decided. Everything here runs on the shard's loop, except what says otherwise.
+// Shard: the spans of one token range, on one loop: dictionary, data WAL, open traces and their rows, the store of what
+// is decided. Everything here runs on the shard's loop, except what says otherwise.
 //
 //   ingest: decode → rows into chunks and into one WAL record → open-trace table → (durable) → reply
 //   tick:   traces whose time has come → pending → seal job (background lane) → publish, forget rows, release WAL
 //   query:  snapshot() on the loop; the work on it runs on the query lane
 //
-// Each WAL file has a dictionary of its own (docs/decisions): rotate() starts both anew. A WAL file is released once no open
-// row stands in it; an idle shard rotates and releases everything, so that a settled store costs what its segments cost.
+// Each WAL file has a dictionary of its own (docs/decisions): rotate() starts both anew. A WAL file is released once no
+// open row stands in it; an idle shard rotates and releases everything, so that a settled store costs what its segments
+// cost.
 #pragma once
 
 #include <deque>
@@ -45,7 +46,7 @@ struct OpenPart {
   bool found = false;
   trace::RowLink newest = 0;
   uint32_t rows = 0;
-  int64_t quiet_ns = 0;   // since its last row
+  int64_t quiet_ns = 0;  // since its last row
   OpenSnapshot snapshot;
 };
 
@@ -75,7 +76,7 @@ class Shard {
   OpenPart part(const model::TraceKey& key);
   NodeStats stats() const;
 
-  env::Loop& loop() { return *ports_.loop; }      // any thread
+  env::Loop& loop() { return *ports_.loop; }            // any thread
   SharedPeerHistory& peer_history() { return peers_; }  // any thread, locked inside
   uint64_t last_hlc() const { return last_hlc_; }
   uint64_t last_sequence() const { return last_sequence_; }
@@ -86,10 +87,12 @@ class Shard {
                 const std::function<void(std::string_view)>& on_tenant);
   void new_dictionary();
   void rotate();
-  void add_row(model::TenantId tenant, model::TraceId trace, std::string_view row, const model::Stamp& stamp, int64_t now);
+  void add_row(model::TenantId tenant, model::TraceId trace, std::string_view row, const model::Stamp& stamp,
+               int64_t now);
   Status admit(uint64_t bytes);
   void take(std::shared_ptr<const ParsedRequest> request, UniqueFunction<void(PartReply)> done, int64_t deadline_ns);
-  void wait_for_room(std::shared_ptr<const ParsedRequest> request, UniqueFunction<void(PartReply)> done, int64_t deadline_ns);
+  void wait_for_room(std::shared_ptr<const ParsedRequest> request, UniqueFunction<void(PartReply)> done,
+                     int64_t deadline_ns);
   void serve_waiting();
   uint64_t memory_bytes() const;
   bool under_pressure() const;
@@ -101,7 +104,8 @@ class Shard {
   void start_seal_if_due(int64_t now);
   void push_pending(trace::OpenTrace& open, trace::Due why, int64_t since_ns, bool begun);
   void evacuate(trace::OpenTrace& open);
-  const std::shared_ptr<store::RowChunk>& new_chunk(uint64_t wal_file, std::shared_ptr<const model::Dictionary> dictionary,
+  const std::shared_ptr<store::RowChunk>& new_chunk(uint64_t wal_file,
+                                                    std::shared_ptr<const model::Dictionary> dictionary,
                                                     size_t row_size);
   SealJob make_job();
   void apply(SealJob& job, SealOutcome outcome);
@@ -149,16 +153,16 @@ class Shard {
     model::TraceId trace;
     trace::Due why = trace::Due::kQuiet;
     int64_t since_ns = 0;
-    bool begun = false;   // begin_seal was called already
+    bool begun = false;  // begin_seal was called already
   };
   std::deque<Pending> pending_;
   uint64_t pending_rows_ = 0;
-  bool sealing_ = false;        // a job is on the background lane
+  bool sealing_ = false;  // a job is on the background lane
   bool maintaining_ = false;
   bool seal_everything_ = false;
   bool draining_ = false;
   env::TimerId tick_timer_ = 0;
-  bool store_full_ = false;     // the last seal met a full disk
+  bool store_full_ = false;  // the last seal met a full disk
   int64_t retry_seal_ns_ = 0;
   int64_t next_maintenance_ns_ = 0;
   int64_t last_ingest_ns_ = 0;
@@ -166,13 +170,13 @@ class Shard {
   std::vector<Task> on_drained_;
   std::vector<Task> on_sealed_all_;
 
-  Sealer sealer_;               // background lane only, while sealing_
+  Sealer sealer_;  // background lane only, while sealing_
   SharedPeerHistory peers_;
 
   uint32_t next_chunk_ = 1;
   uint64_t chunk_bytes_ = 0;
   uint64_t last_hlc_ = 0, last_sequence_ = 0;
-  NodeStats counters_;          // the parts that a shard counts
+  NodeStats counters_;  // the parts that a shard counts
   wal::ReplayReport replay_report_;
   // Scratch of ingest.
   std::string row_, rows_, head_, additions_;

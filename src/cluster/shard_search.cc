@@ -74,7 +74,8 @@ class ShardSearch : public std::enable_shared_from_this<ShardSearch> {
  private:
   template <typename F>
   void on_worker(F work) {
-    shard_.loop().offload(env::Lane::kQuery, [work = std::move(work)]() mutable { work(); }, [] {});
+    shard_.loop().offload(
+        env::Lane::kQuery, [work = std::move(work)]() mutable { work(); }, [] {});
   }
 
   void scan() {
@@ -87,14 +88,14 @@ class ShardSearch : public std::enable_shared_from_this<ShardSearch> {
       if (index != nullptr && (!index->may_contain(query_->tenant) || !index->may_match(matcher_->matcher()))) continue;
       chunks_.push_back({index == nullptr ? INT64_MAX : index->max_start_ns(), &chunk});
     }
-    std::stable_sort(chunks_.begin(), chunks_.end(),
-                     [](const auto& a, const auto& b) { return a.first > b.first; });
+    std::stable_sort(chunks_.begin(), chunks_.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
     next_round();
   }
 
   // Reads chunks until the unresolved candidates' best bound is not beaten by an unread chunk, then sums them up.
   void next_round() {
-    while (next_chunk_ < chunks_.size() && (pending_.empty() || chunks_[next_chunk_].first >= pending_.begin()->first)) {
+    while (next_chunk_ < chunks_.size() &&
+           (pending_.empty() || chunks_[next_chunk_].first >= pending_.begin()->first)) {
       if (enough(chunks_[next_chunk_].first)) break;
       read_chunk(*chunks_[next_chunk_++].second);
     }
@@ -112,7 +113,9 @@ class ShardSearch : public std::enable_shared_from_this<ShardSearch> {
   }
 
   // Whether the page is full and nothing that starts at or before `bound` could still enter it.
-  bool enough(int64_t bound) const { return hits_.size() >= query_->limit && hits_[query_->limit - 1].summary.start_ns > bound; }
+  bool enough(int64_t bound) const {
+    return hits_.size() >= query_->limit && hits_[query_->limit - 1].summary.start_ns > bound;
+  }
 
   void read_chunk(const store::RowChunk& chunk) {
     store::search_chunk(chunk, *matcher_, query_->tenant, [&](const store::RowHit& hit) {
@@ -170,9 +173,10 @@ class ShardSearch : public std::enable_shared_from_this<ShardSearch> {
   }
 
   void insert(store::TraceHit hit) {
-    const auto place = std::upper_bound(hits_.begin(), hits_.end(), hit, [](const store::TraceHit& a, const store::TraceHit& b) {
-      return store::newer(a.summary.start_ns, a.key.trace, b.summary.start_ns, b.key.trace);
-    });
+    const auto place =
+        std::upper_bound(hits_.begin(), hits_.end(), hit, [](const store::TraceHit& a, const store::TraceHit& b) {
+          return store::newer(a.summary.start_ns, a.key.trace, b.summary.start_ns, b.key.trace);
+        });
     hits_.insert(place, std::move(hit));
     if (hits_.size() > query_->limit) hits_.pop_back();
   }

@@ -1,9 +1,9 @@
-// Queries on one shard: open rows and stored segments as one. Each step that needs the shard's state hops to its loop for
-// a snapshot and continues on the query lane, so a long search never holds up ingest.
+// Queries on one shard: open rows and stored segments as one. Each step that needs the shard's state hops to its loop
+// for a snapshot and continues on the query lane, so a long search never holds up ingest.
 //
 // Search, newest first: a span's start is never before its trace's, so it bounds the trace's start from above. Matching
-// rows are candidates with that bound; candidates are summed up in the order of their bounds until no remaining bound can
-// beat the page's last hit. Chunks are visited by their newest span, so usually only the last few are read.
+// rows are candidates with that bound; candidates are summed up in the order of their bounds until no remaining bound
+// can beat the page's last hit. Chunks are visited by their newest span, so usually only the last few are read.
 #pragma once
 
 #include <functional>

@@ -93,8 +93,10 @@ bool read_key_value(std::string_view key_value, Attribute& out) {
 
 bool read_any_value(std::string_view any_value, Value& out) {
   switch (read_value(any_value, out)) {
-    case Reading::kPlain: return true;
-    case Reading::kMalformed: return false;
+    case Reading::kPlain:
+      return true;
+    case Reading::kMalformed:
+      return false;
     case Reading::kUnusual:
       out = Value{};
       out.type = ValueType::kRaw;
@@ -138,7 +140,8 @@ bool check_any_value(std::string_view any_value, uint32_t max_depth, bool (*vali
       case 7:
         if (field.type != WireType::kBytes) return false;
         break;
-      default: break;
+      default:
+        break;
     }
   }
   return reader.ok();
@@ -149,8 +152,7 @@ bool check_key_value(std::string_view key_value, uint32_t max_depth, bool (*vali
   WireField field;
   while (reader.next(field)) {
     if (field.number == 1 && (field.type != WireType::kBytes || !valid_text(field.bytes))) return false;
-    if (field.number == 2 &&
-        (field.type != WireType::kBytes || !check_any_value(field.bytes, max_depth, valid_text))) {
+    if (field.number == 2 && (field.type != WireType::kBytes || !check_any_value(field.bytes, max_depth, valid_text))) {
       return false;
     }
   }

@@ -1,11 +1,10 @@
 // OTLP KeyValue and AnyValue as Clew understands them: the one place that says which type an attribute has.
 //
 // A KeyValue is plain (kString ... kComplex) when its key and its value come at most once, the value holds at most one
-// alternative and nothing unknown is inside. Anything else is kRaw: the KeyValue's bytes are kept whole, so that nothing
-// is lost, and only its key is understood.
-// Equal by definition, because proto3 cannot tell or OTLP does not: an absent key and the empty key; a KeyValue without a
-// value and one with an empty AnyValue (both kEmpty: "considered to be empty"); a bool sent as 1 and as 2; overlong varints.
-// Pure; any thread; O(bytes). Borrows from its input.
+// alternative and nothing unknown is inside. Anything else is kRaw: the KeyValue's bytes are kept whole, so that
+// nothing is lost, and only its key is understood. Equal by definition, because proto3 cannot tell or OTLP does not: an
+// absent key and the empty key; a KeyValue without a value and one with an empty AnyValue (both kEmpty: "considered to
+// be empty"); a bool sent as 1 and as 2; overlong varints. Pure; any thread; O(bytes). Borrows from its input.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // The content hash of a span, in pieces, so that rows (codes) and Spans (texts) come to the same number. Texts count by
 // stable_hash64, which a dictionary keeps per entry. Stable: it is stored in digests and compared between nodes.
-// Absent and empty are equal, as in proto3. Attribute lists are sums and so have no order. What every span has is a sum of
-// parts mixed with their places, so that none waits for another; what only some have follows as a chain.
+// Absent and empty are equal, as in proto3. Attribute lists are sums and so have no order. What every span has is a sum
+// of parts mixed with their places, so that none waits for another; what only some have follows as a chain.
 #pragma once
 
 #include <cstdint>

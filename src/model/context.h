@@ -1,6 +1,6 @@
-// Resource and scope entries of a dictionary, read. A resource entry is the bytes of a ResourceSpans message without its
-// scope_spans (fields 1 resource, 3 schema_url, unknown ones); a scope entry is a ScopeSpans message without its spans
-// (1 scope, 3 schema_url, unknown ones). Everything read borrows from the entry.
+// Resource and scope entries of a dictionary, read. A resource entry is the bytes of a ResourceSpans message without
+// its scope_spans (fields 1 resource, 3 schema_url, unknown ones); a scope entry is a ScopeSpans message without its
+// spans (1 scope, 3 schema_url, unknown ones). Everything read borrows from the entry.
 //
 // Lenient: what does not parse is left out, and the function says so; `raw` always holds the whole entry. Not for the
 // ingest path: it reads an entry once, when the dictionary adds it. Pure; any thread; O(bytes).

@@ -4,21 +4,24 @@
 //
 // Entries of five kinds, each numbered from 0 in order of insertion:
 //   string    names, keys, attribute values that repeat
-//   template  a value's text with its digit runs and hex runs cut out (row.h says how), e.g. "/api/v1/orders/<8 digits>"
-//   shape     the attribute list of a span, event or link: key codes and value types, in order
-//   resource  a Resource with its schema URL, as the bytes it came in
-//   scope     an InstrumentationScope with its schema URL, likewise
+//   template  a value's text with its digit runs and hex runs cut out (row.h says how), e.g. "/api/v1/orders/<8
+//   digits>" shape     the attribute list of a span, event or link: key codes and value types, in order resource  a
+//   Resource with its schema URL, as the bytes it came in scope     an InstrumentationScope with its schema URL,
+//   likewise
 //
-// Bounded: an intern that would pass a limit returns nothing and the writer puts the text into the row itself ("inline");
-// so a stranger who sends random keys costs bytes, not memory. Resources and scopes have no inline form and are always
-// taken: `wants_rotation()` turns true at a share of the limit and the shard starts a new file before its next request, so
-// one request's worth of bytes is the most by which they pass it.
+// Bounded: an intern that would pass a limit returns nothing and the writer puts the text into the row itself
+// ("inline"); so a stranger who sends random keys costs bytes, not memory. Resources and scopes have no inline form and
+// are always taken: `wants_rotation()` turns true at a share of the limit and the shard starts a new file before its
+// next request, so one request's worth of bytes is the most by which they pass it.
 //
-// Threads. One writer calls intern, find, apply_additions and the log. Any thread may read entries (size, text, text_hash,
-// shape, names, placeholders) meanwhile, for codes that it got with a row or that are below a size() it has read:
-//   1. An entry is written before its kind's size is stored with release; size() loads with acquire. So whoever sees the
+// Threads. One writer calls intern, find, apply_additions and the log. Any thread may read entries (size, text,
+// text_hash, shape, names, placeholders) meanwhile, for codes that it got with a row or that are below a size() it has
+// read:
+//   1. An entry is written before its kind's size is stored with release; size() loads with acquire. So whoever sees
+//   the
 //      size sees the entry.
-//   2. Entries lie in chunks that double; a chunk is never moved, freed or written again while the dictionary lives. Their
+//   2. Entries lie in chunks that double; a chunk is never moved, freed or written again while the dictionary lives.
+//   Their
 //      pointers are written before the first size that reaches into them.
 //   3. Hash tables and the log are the writer's alone.
 // A code at or above size() reads as an empty entry: rows from disk may hold any number.
@@ -50,7 +53,7 @@ enum class ValueType : uint8_t {
   kDouble = 4,
   kBytes = 5,
   kComplex = 6,  // array or kvlist: the value is the AnyValue's protobuf bytes
-  kRaw = 7,      // a KeyValue with something unusual (unknown fields, no key, repeated oneof): the whole KeyValue's bytes
+  kRaw = 7,  // a KeyValue with something unusual (unknown fields, no key, repeated oneof): the whole KeyValue's bytes
 };
 
 struct ShapeField {
@@ -61,10 +64,10 @@ struct ShapeField {
 // A shape entry's bytes: per field, varint key code and u8 type.
 
 struct DictionaryLimits {
-  uint32_t max_entries = 1u << 18;     // per kind
-  uint64_t max_bytes = 64ull << 20;    // over all kinds
-  uint32_t max_string_bytes = 512;     // longer strings are inlined
-  uint32_t max_shape_fields = 256;     // longer attribute lists are inlined
+  uint32_t max_entries = 1u << 18;   // per kind
+  uint64_t max_bytes = 64ull << 20;  // over all kinds
+  uint32_t max_string_bytes = 512;   // longer strings are inlined
+  uint32_t max_shape_fields = 256;   // longer attribute lists are inlined
 };
 
 struct DictionaryTables;  // dictionary_tables.h
@@ -76,8 +79,8 @@ class Dictionary {
   Dictionary(const Dictionary&) = delete;
   Dictionary& operator=(const Dictionary&) = delete;
 
-  // The code of the entry, added when absent. Nothing when it would pass a limit, or when it is a shape or template that
-  // does not parse. Amortised O(bytes).
+  // The code of the entry, added when absent. Nothing when it would pass a limit, or when it is a shape or template
+  // that does not parse. Amortised O(bytes).
   std::optional<uint32_t> intern(EntryKind kind, std::string_view bytes);
   // The code, or nothing: never adds. For queries.
   std::optional<uint32_t> find(EntryKind kind, std::string_view bytes) const;
@@ -103,11 +106,11 @@ class Dictionary {
   bool wants_rotation() const;
   uint64_t memory_bytes() const;
 
-  // The log of additions, in one order over all kinds. `position()` counts entries of all kinds; write_additions appends
-  // the entries [from, position()) to `out`, each as varint (length << 3 | kind) and its bytes; codes follow from the order.
-  // apply_additions replays such bytes, and gives the same codes when applied from the start. It ignores limits, which may
-  // have been others when the bytes were written. kDataLoss when they are malformed, refer to absent keys or repeat an
-  // entry; entries before that place stay.
+  // The log of additions, in one order over all kinds. `position()` counts entries of all kinds; write_additions
+  // appends the entries [from, position()) to `out`, each as varint (length << 3 | kind) and its bytes; codes follow
+  // from the order. apply_additions replays such bytes, and gives the same codes when applied from the start. It
+  // ignores limits, which may have been others when the bytes were written. kDataLoss when they are malformed, refer to
+  // absent keys or repeat an entry; entries before that place stay.
   uint64_t position() const;
   void write_additions(uint64_t from, std::string& out) const;
   Status apply_additions(std::string_view bytes);

@@ -1,5 +1,5 @@
-// How a Dictionary keeps its entries, for model/ alone: dictionary.cc, and readers that look up so many codes that a call
-// each would cost more than what they do with it (row_hash.cc). The rules of threads are those of dictionary.h.
+// How a Dictionary keeps its entries, for model/ alone: dictionary.cc, and readers that look up so many codes that a
+// call each would cost more than what they do with it (row_hash.cc). The rules of threads are those of dictionary.h.
 #pragma once
 
 #include <array>

@@ -125,7 +125,8 @@ TEST(Dictionary, replayInAnyCutsGivesTheSameCodes) {
         }
         written.intern_shape(fields);
       } else {
-        written.intern(kind, "text" + std::to_string(random.below(100)) + (kind == EntryKind::kTemplate ? "\x12\x01" : ""));
+        written.intern(kind,
+                       "text" + std::to_string(random.below(100)) + (kind == EntryKind::kTemplate ? "\x12\x01" : ""));
       }
       if (random.one_in(10)) {
         std::string additions;
@@ -150,9 +151,16 @@ TEST(Dictionary, replayInAnyCutsGivesTheSameCodes) {
 }
 
 TEST(Dictionary, damagedAdditionsAreDataLossAndNothingWorse) {
-  for (const std::string& bytes :
-       {std::string("\xff"), std::string("\x10" "a"), std::string("\x05"), std::string("\x08" "a" "\x08" "a"),
-        std::string("\x12\x00\x01", 3), std::string("\x09\x11"), std::string("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")}) {
+  for (const std::string& bytes : {std::string("\xff"),
+                                   std::string("\x10"
+                                               "a"),
+                                   std::string("\x05"),
+                                   std::string("\x08"
+                                               "a"
+                                               "\x08"
+                                               "a"),
+                                   std::string("\x12\x00\x01", 3), std::string("\x09\x11"),
+                                   std::string("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")}) {
     Dictionary dictionary(1);
     EXPECT_EQ(dictionary.apply_additions(bytes).code(), Code::kDataLoss) << bytes;
   }
@@ -187,7 +195,8 @@ TEST(Dictionary, anotherThreadReadsWhatItWasHandedWhileTheDictionaryGrows) {
       }
     }
   });
-  for (uint32_t i = 0; i < 100000 || read.load() == 0; ++i) dictionary.intern(EntryKind::kString, "t" + std::to_string(i));
+  for (uint32_t i = 0; i < 100000 || read.load() == 0; ++i)
+    dictionary.intern(EntryKind::kString, "t" + std::to_string(i));
   done = true;
   reader.join();
   EXPECT_EQ(wrong.load(), 0u);

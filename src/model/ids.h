@@ -59,8 +59,8 @@ struct SpanId {
   friend auto operator<=>(const SpanId&, const SpanId&) = default;
 };
 
-// A tenant is a name (1–128 of [A-Za-z0-9_.:@-]); in keys it stands as a stable 64-bit hash of that name. The node refuses a new name
-// whose hash is already taken by another. No header and no token: "default".
+// A tenant is a name (1–128 of [A-Za-z0-9_.:@-]); in keys it stands as a stable 64-bit hash of that name. The node
+// refuses a new name whose hash is already taken by another. No header and no token: "default".
 struct TenantId {
   uint64_t value = 0;
   friend auto operator<=>(const TenantId&, const TenantId&) = default;

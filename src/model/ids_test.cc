@@ -20,12 +20,15 @@ TEST(Ids, hexGoesBothWaysInEitherCase) {
 
 TEST(Ids, shortIdsArePaddedOnTheLeft) {
   EXPECT_EQ(TraceId::parse("abc")->hex(), "00000000000000000000000000000abc");
-  EXPECT_EQ(TraceId::parse("1b7ad6b7169203331")->hex(), "000000000000000" "1b7ad6b7169203331");
+  EXPECT_EQ(TraceId::parse("1b7ad6b7169203331")->hex(),
+            "000000000000000"
+            "1b7ad6b7169203331");
   EXPECT_EQ(SpanId::parse("f")->value, 15u);
 }
 
 TEST(Ids, whatIsNotHexOrTooLongIsRefused) {
-  for (const char* text : {"", "g", "0x1", "12 4", "0af7651916cd43dd8448eb211c80319c0"}) EXPECT_FALSE(TraceId::parse(text)) << text;
+  for (const char* text : {"", "g", "0x1", "12 4", "0af7651916cd43dd8448eb211c80319c0"})
+    EXPECT_FALSE(TraceId::parse(text)) << text;
   for (const char* text : {"", "-1", "b7ad6b71692033310"}) EXPECT_FALSE(SpanId::parse(text)) << text;
   char out[4];
   EXPECT_FALSE(bytes_of_hex("0g", out));

@@ -44,14 +44,25 @@ StrRef read_strref(ByteReader& reader, const Dictionary* dictionary) {
 
 void read_value(ByteReader& reader, const Dictionary& dictionary, RowValue& out) {
   switch (out.type) {
-    case ValueType::kEmpty: break;
-    case ValueType::kString: out.string = read_strref(reader, &dictionary); break;
-    case ValueType::kBool: out.number = reader.fixed<uint8_t>() != 0; break;
-    case ValueType::kInt: out.number = static_cast<uint64_t>(reader.zigzag_varint()); break;
-    case ValueType::kDouble: out.number = reader.fixed<uint64_t>(); break;
+    case ValueType::kEmpty:
+      break;
+    case ValueType::kString:
+      out.string = read_strref(reader, &dictionary);
+      break;
+    case ValueType::kBool:
+      out.number = reader.fixed<uint8_t>() != 0;
+      break;
+    case ValueType::kInt:
+      out.number = static_cast<uint64_t>(reader.zigzag_varint());
+      break;
+    case ValueType::kDouble:
+      out.number = reader.fixed<uint64_t>();
+      break;
     case ValueType::kBytes:
     case ValueType::kComplex:
-    case ValueType::kRaw: out.bytes = reader.prefixed_bytes(); break;
+    case ValueType::kRaw:
+      out.bytes = reader.prefixed_bytes();
+      break;
   }
 }
 
@@ -121,7 +132,8 @@ bool parse_row_head(std::string_view row, RowHead& out) {
   out.span_id = SpanId{reader.fixed<uint64_t>()};
   out.parent_id = SpanId{(out.presence & kHasParent) != 0 ? reader.fixed<uint64_t>() : 0};
   out.start_ns = reader.fixed<int64_t>();
-  out.end_ns = static_cast<int64_t>(static_cast<uint64_t>(out.start_ns) + static_cast<uint64_t>(reader.zigzag_varint()));
+  out.end_ns =
+      static_cast<int64_t>(static_cast<uint64_t>(out.start_ns) + static_cast<uint64_t>(reader.zigzag_varint()));
   const uint64_t resource = reader.varint(), scope = reader.varint();
   if (resource > UINT32_MAX || scope > UINT32_MAX) return false;
   out.resource = static_cast<uint32_t>(resource);
@@ -248,11 +260,15 @@ bool check_row(const Dictionary& dictionary, std::string_view row) {
   return links.ok() && read_unknown(head.presence, links.rest(), unknown);
 }
 
-std::string_view strref_text(const Dictionary& dictionary, EntryKind code_kind, const StrRef& ref, std::string& scratch) {
+std::string_view strref_text(const Dictionary& dictionary, EntryKind code_kind, const StrRef& ref,
+                             std::string& scratch) {
   switch (ref.mode) {
-    case StrMode::kCode: return dictionary.text(code_kind, ref.code);
-    case StrMode::kInline: return ref.payload;
-    case StrMode::kTemplate: break;
+    case StrMode::kCode:
+      return dictionary.text(code_kind, ref.code);
+    case StrMode::kInline:
+      return ref.payload;
+    case StrMode::kTemplate:
+      break;
   }
   uint64_t few[16];
   std::vector<uint64_t> many;

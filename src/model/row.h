@@ -1,5 +1,5 @@
-// The row: one span, lossless, compact, dictionary-coded. The same bytes are the WAL record, the open-trace state and the
-// input of the sealer. Written once by otlp/; read by a cursor without allocation.
+// The row: one span, lossless, compact, dictionary-coded. The same bytes are the WAL record, the open-trace state and
+// the input of the sealer. Written once by otlp/; read by a cursor without allocation.
 //
 // Layout (varint = LEB128, fixed = little-endian; `strref` below):
 //   u8 presence          kHas* bits
@@ -10,32 +10,34 @@
 //   strref name
 //   attribute list
 //   [varint flags] [strref trace_state] [strref status_message] [varint dropped attributes, events, links]
-//   [varint n, n × event]   event: zigzag(time - start), strref name, attribute list, varint dropped attributes, bytes unknown
-//   [varint n, n × link]    link: 16 bytes trace id, 8 bytes span id, strref trace_state, attribute list, varint dropped,
+//   [varint n, n × event]   event: zigzag(time - start), strref name, attribute list, varint dropped attributes, bytes
+//   unknown [varint n, n × link]    link: 16 bytes trace id, 8 bytes span id, strref trace_state, attribute list,
+//   varint dropped,
 //                           varint flags, bytes unknown
 //   [bytes unknown]         protobuf fields of the span that this version does not know, verbatim
-// attribute list: varint (shape code + 1), then one value per field; or varint 0, varint n, n × (strref key, u8 type, value)
-// value by type: string → strref; bool → u8; int → zigzag varint; double → fixed64; bytes, complex, raw → length-prefixed
-// strref: varint (x << 2 | mode)
+// attribute list: varint (shape code + 1), then one value per field; or varint 0, varint n, n × (strref key, u8 type,
+// value) value by type: string → strref; bool → u8; int → zigzag varint; double → fixed64; bytes, complex, raw →
+// length-prefixed strref: varint (x << 2 | mode)
 //   mode 0: x = string code
 //   mode 1: x = template code, then one varint per placeholder of the template. Never used for the span's name, so that
 //           a head is read without the dictionary
 //   mode 2: x = length, then the bytes
 //
-// Templates: in the template's text a placeholder is two bytes: 0x11 w = a run of decimal digits of exactly w digits with
-// leading zeros; 0x12 0x01 = a decimal number without leading zeros (up to 18 digits); 0x13 w = w (4–16) lower-case hex digits. Texts that
-// contain 0x11–0x13 themselves are never templated. A text whose runs don't fit is inlined.
+// Templates: in the template's text a placeholder is two bytes: 0x11 w = a run of decimal digits of exactly w digits
+// with leading zeros; 0x12 0x01 = a decimal number without leading zeros (up to 18 digits); 0x13 w = w (4–16)
+// lower-case hex digits. Texts that contain 0x11–0x13 themselves are never templated. A text whose runs don't fit is
+// inlined.
 //
-// What the wire can say and these fields cannot stays in `unknown` as protobuf fields: kinds above 5 (`kind` is then 0) and
-// of a Status its unknown fields and codes above 2, as a further Status message, which protobuf's rules merge with the first.
-// An empty Status message is none.
+// What the wire can say and these fields cannot stays in `unknown` as protobuf fields: kinds above 5 (`kind` is then 0)
+// and of a Status its unknown fields and codes above 2, as a further Status message, which protobuf's rules merge with
+// the first. An empty Status message is none.
 //
-// `row_hash` is canonical: equal for spans equal in content, whatever dictionary, encoding mode or wire form they came in.
-// The order of attributes is not content; that of events and links is. Nested values, resources, scopes and unknown fields
-// count by their bytes.
+// `row_hash` is canonical: equal for spans equal in content, whatever dictionary, encoding mode or wire form they came
+// in. The order of attributes is not content; that of events and links is. Nested values, resources, scopes and unknown
+// fields count by their bytes.
 //
-// Bytes may be anything: every reader here stays inside them and says malformed. Codes at or above the dictionary's size
-// are malformed for cursors and check_row; parse_row_head has no dictionary, and such codes then read as "".
+// Bytes may be anything: every reader here stays inside them and says malformed. Codes at or above the dictionary's
+// size are malformed for cursors and check_row; parse_row_head has no dictionary, and such codes then read as "".
 #pragma once
 
 #include <cstdint>
@@ -84,7 +86,7 @@ struct RowValue {
 class AttributeCursor {
  public:
   AttributeCursor(const Dictionary& dictionary, const char* pos, const char* end);
-  bool next(RowValue& out);                 // false at the end, or on malformed bytes (then !ok())
+  bool next(RowValue& out);  // false at the end, or on malformed bytes (then !ok())
   bool ok() const { return reader_.ok(); }
   const char* position() const { return reader_.position(); }  // after the list, once next() returned false
   bool has_shape() const { return has_shape_; }
@@ -128,12 +130,13 @@ struct RowTail {
   uint32_t event_count = 0, link_count = 0;
   const char* events = nullptr;  // walk with EventCursor / LinkCursor
   const char* links = nullptr;   // null when events come before them: see row_links()
-  std::string_view cold;         // the bytes of events, links and unknown fields as one piece: what a segment's cold group keeps
+  std::string_view
+      cold;  // the bytes of events, links and unknown fields as one piece: what a segment's cold group keeps
 };
 bool parse_row_tail(const Dictionary& dictionary, const RowHead& head, const char* after_attributes, RowTail& out);
 
-// `cold` of a row, walked: it needs the row's presence bits and start, nothing else. Events come first, then links, then
-// the unknown fields; each cursor starts where the one before ended.
+// `cold` of a row, walked: it needs the row's presence bits and start, nothing else. Events come first, then links,
+// then the unknown fields; each cursor starts where the one before ended.
 struct RowEvent {
   int64_t time_ns = 0;
   StrRef name;
@@ -188,11 +191,12 @@ bool row_links(const Dictionary& dictionary, const RowHead& head, RowTail& tail)
 bool check_row(const Dictionary& dictionary, std::string_view row);
 
 // The text of a strref. `scratch` receives it when it had to be rebuilt from a template.
-std::string_view strref_text(const Dictionary& dictionary, EntryKind code_kind, const StrRef& ref, std::string& scratch);
+std::string_view strref_text(const Dictionary& dictionary, EntryKind code_kind, const StrRef& ref,
+                             std::string& scratch);
 
 // Writes `text` as a strref: by code where the dictionary takes it (and `may_intern`), by template, else inline.
-// `templated`: the caller found that this key's values rarely repeat: a template is tried first, and a text that has none
-// goes in by code only if the dictionary has it already.
+// `templated`: the caller found that this key's values rarely repeat: a template is tried first, and a text that has
+// none goes in by code only if the dictionary has it already.
 void append_strref(Dictionary& dictionary, std::string_view text, bool may_intern, bool templated, std::string& out);
 
 // Splits a text into template and numbers: false when it has no run worth cutting or cannot be rebuilt exactly.

@@ -1,6 +1,7 @@
-// row_hash (row.h): one pass over the row, no allocation unless a template is long. Texts that have codes count by the hash
-// that the dictionary keeps; those of templates are rebuilt on the stack. Rows of usual size are copied with padding behind
-// them: then varints are read by words, without a branch on their length, which no predictor would get right.
+// row_hash (row.h): one pass over the row, no allocation unless a template is long. Texts that have codes count by the
+// hash that the dictionary keeps; those of templates are rebuilt on the stack. Rows of usual size are copied with
+// padding behind them: then varints are read by words, without a branch on their length, which no predictor would get
+// right.
 #include <cstring>
 #include <string>
 #include <vector>
@@ -55,9 +56,7 @@ class RowHasher {
 
   void refuse() { reader_.skip(~uint64_t{0}); }
 
-  uint64_t text() {
-    return text(reader_.varint());
-  }
+  uint64_t text() { return text(reader_.varint()); }
   uint64_t text(uint64_t head) {
     const uint64_t x = head >> 2;
     switch (static_cast<StrMode>(head & 3)) {
@@ -67,7 +66,8 @@ class RowHasher {
       case StrMode::kTemplate:
         if (x < entries_.templates()) return templated(static_cast<uint32_t>(x));
         break;
-      case StrMode::kInline: return stable_hash64(reader_.bytes(x));
+      case StrMode::kInline:
+        return stable_hash64(reader_.bytes(x));
     }
     refuse();
     return 0;
@@ -94,14 +94,20 @@ class RowHasher {
 
   uint64_t value(ValueType type) {
     switch (type) {
-      case ValueType::kString: return text();
-      case ValueType::kInt: return static_cast<uint64_t>(reader_.zigzag_varint());
-      case ValueType::kBool: return reader_.fixed<uint8_t>() != 0;
-      case ValueType::kDouble: return reader_.fixed<uint64_t>();
-      case ValueType::kEmpty: return 0;
+      case ValueType::kString:
+        return text();
+      case ValueType::kInt:
+        return static_cast<uint64_t>(reader_.zigzag_varint());
+      case ValueType::kBool:
+        return reader_.fixed<uint8_t>() != 0;
+      case ValueType::kDouble:
+        return reader_.fixed<uint64_t>();
+      case ValueType::kEmpty:
+        return 0;
       case ValueType::kBytes:
       case ValueType::kComplex:
-      case ValueType::kRaw: return stable_hash64(reader_.prefixed_bytes());
+      case ValueType::kRaw:
+        return stable_hash64(reader_.prefixed_bytes());
     }
     return 0;
   }
@@ -197,7 +203,8 @@ class RowHasher {
     }
     if (head.presence & kHasEvents) {
       for (uint64_t n = reader_.varint(); n > 0 && reader_.ok(); --n) {
-        hash.add_optional(kPartEvent, static_cast<uint64_t>(head.start_ns) + static_cast<uint64_t>(reader_.zigzag_varint()));
+        hash.add_optional(kPartEvent,
+                          static_cast<uint64_t>(head.start_ns) + static_cast<uint64_t>(reader_.zigzag_varint()));
         hash.add(text());
         hash.add(list());
         hash.add(number32());

@@ -1,5 +1,5 @@
-// Rows are written by otlp/: what goes in and comes out is tested there (otlp/decode_test.cc). Here: templates, strrefs, and
-// readers on bytes that are no rows.
+// Rows are written by otlp/: what goes in and comes out is tested there (otlp/decode_test.cc). Here: templates,
+// strrefs, and readers on bytes that are no rows.
 #include "model/row.h"
 
 #include <gtest/gtest.h>
@@ -20,10 +20,18 @@ std::string shape_of(std::string_view template_text) {
   std::string out;
   for (size_t i = 0; i < template_text.size(); ++i) {
     switch (template_text[i]) {
-      case 0x11: out += "P" + std::to_string(template_text[++i]); break;
-      case 0x12: out += "#"; ++i; break;
-      case 0x13: out += "H" + std::to_string(template_text[++i]); break;
-      default: out.push_back(template_text[i]);
+      case 0x11:
+        out += "P" + std::to_string(template_text[++i]);
+        break;
+      case 0x12:
+        out += "#";
+        ++i;
+        break;
+      case 0x13:
+        out += "H" + std::to_string(template_text[++i]);
+        break;
+      default:
+        out.push_back(template_text[i]);
     }
   }
   return out;
@@ -72,7 +80,8 @@ RC_GTEST_PROP(Template, whatIsSplitIsRebuiltExactly, (uint64_t seed)) {
   Generator random(seed);
   constexpr std::string_view kAlphabet = "0000123456789aabcdefgzAF-/. \xc3\x10\x14";
   std::string text;
-  for (uint64_t n = random.below(random.one_in(10) ? 600 : 60); n > 0; --n) text.push_back(kAlphabet[random.below(kAlphabet.size())]);
+  for (uint64_t n = random.below(random.one_in(10) ? 600 : 60); n > 0; --n)
+    text.push_back(kAlphabet[random.below(kAlphabet.size())]);
   std::string split, back;
   std::vector<uint64_t> numbers;
   if (split_template(text, split, numbers)) {
@@ -85,7 +94,9 @@ RC_GTEST_PROP(Template, whatIsSplitIsRebuiltExactly, (uint64_t seed)) {
 
 TEST(Template, joinRefusesWhatDoesNotFit) {
   std::string out;
-  const auto join = [&](std::string_view text, std::vector<uint64_t> numbers) { return join_template(text, numbers, out); };
+  const auto join = [&](std::string_view text, std::vector<uint64_t> numbers) {
+    return join_template(text, numbers, out);
+  };
   EXPECT_FALSE(join("a\x12\x01", {})) << "too few numbers";
   EXPECT_FALSE(join("a", {1})) << "too many";
   EXPECT_FALSE(join("a\x11", {1})) << "cut off";
@@ -155,7 +166,8 @@ TEST(Row, randomBytesAreNeverReadPastTheirEnd) {
   dictionary.intern(EntryKind::kResource, "");
   dictionary.intern(EntryKind::kScope, "");
   dictionary.intern_shape({});
-  dictionary.intern_shape(std::vector<ShapeField>{{0, ValueType::kString}, {1, ValueType::kComplex}, {2, ValueType::kEmpty}});
+  dictionary.intern_shape(
+      std::vector<ShapeField>{{0, ValueType::kString}, {1, ValueType::kComplex}, {2, ValueType::kEmpty}});
   Generator random(8);
   for (int i = 0; i < 100000; ++i) {
     std::vector<char> row(random.below(80));
@@ -171,7 +183,8 @@ TEST(Arena, whatIsKeptStaysPut) {
   Arena arena;
   std::vector<std::string_view> kept;
   Generator random(1);
-  for (int i = 0; i < 3000; ++i) kept.push_back(arena.keep(std::string(random.below(i % 100 == 0 ? 100000 : 50), static_cast<char>('a' + i % 26))));
+  for (int i = 0; i < 3000; ++i)
+    kept.push_back(arena.keep(std::string(random.below(i % 100 == 0 ? 100000 : 50), static_cast<char>('a' + i % 26))));
   for (size_t i = 0; i < kept.size(); ++i) {
     for (char c : kept[i]) ASSERT_EQ(c, static_cast<char>('a' + i % 26));
   }

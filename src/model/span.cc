@@ -83,14 +83,23 @@ class RowReader {
       attribute.key = out_.arena.keep(value.key_text);
       attribute.value.type = value.type;
       switch (value.type) {
-        case ValueType::kEmpty: break;
-        case ValueType::kString: attribute.value.bytes = keep(value.string); break;
+        case ValueType::kEmpty:
+          break;
+        case ValueType::kString:
+          attribute.value.bytes = keep(value.string);
+          break;
         case ValueType::kBool:
-        case ValueType::kInt: attribute.value.integer = static_cast<int64_t>(value.number); break;
-        case ValueType::kDouble: attribute.value.real = std::bit_cast<double>(value.number); break;
+        case ValueType::kInt:
+          attribute.value.integer = static_cast<int64_t>(value.number);
+          break;
+        case ValueType::kDouble:
+          attribute.value.real = std::bit_cast<double>(value.number);
+          break;
         case ValueType::kBytes:
         case ValueType::kComplex:
-        case ValueType::kRaw: attribute.value.bytes = out_.arena.keep(value.bytes); break;
+        case ValueType::kRaw:
+          attribute.value.bytes = out_.arena.keep(value.bytes);
+          break;
       }
     }
   }
@@ -100,14 +109,16 @@ class RowReader {
   }
 
   const Resource* resource(uint32_t code) {
-    return find_or_read(dictionary_.text(EntryKind::kResource, code), out_.resources, out_.resource_index, read_resource);
+    return find_or_read(dictionary_.text(EntryKind::kResource, code), out_.resources, out_.resource_index,
+                        read_resource);
   }
   const Scope* scope(uint32_t code) {
     return find_or_read(dictionary_.text(EntryKind::kScope, code), out_.scopes, out_.scope_index, read_scope);
   }
 
   template <typename T>
-  const T* find_or_read(std::string_view entry, std::deque<T>& all, std::unordered_map<std::string_view, const T*>& index,
+  const T* find_or_read(std::string_view entry, std::deque<T>& all,
+                        std::unordered_map<std::string_view, const T*>& index,
                         bool (*read_entry)(std::string_view, T&)) {
     if (!all.empty() && all.back().raw == entry) return &all.back();
     if (const auto found = index.find(entry); found != index.end()) return found->second;
@@ -127,14 +138,18 @@ uint64_t text_or_zero(std::string_view text) { return text.empty() ? 0 : stable_
 
 uint64_t value_hash(const Value& value) {
   switch (value.type) {
-    case ValueType::kEmpty: return 0;
+    case ValueType::kEmpty:
+      return 0;
     case ValueType::kBool:
-    case ValueType::kInt: return static_cast<uint64_t>(value.integer);
-    case ValueType::kDouble: return std::bit_cast<uint64_t>(value.real);
+    case ValueType::kInt:
+      return static_cast<uint64_t>(value.integer);
+    case ValueType::kDouble:
+      return std::bit_cast<uint64_t>(value.real);
     case ValueType::kString:
     case ValueType::kBytes:
     case ValueType::kComplex:
-    case ValueType::kRaw: return stable_hash64(value.bytes);
+    case ValueType::kRaw:
+      return stable_hash64(value.bytes);
   }
   return 0;
 }
@@ -172,21 +187,30 @@ std::string_view Arena::keep(std::string_view bytes) {
 
 std::string_view span_kind_name(SpanKind kind) {
   switch (kind) {
-    case SpanKind::kUnspecified: return "unspecified";
-    case SpanKind::kInternal: return "internal";
-    case SpanKind::kServer: return "server";
-    case SpanKind::kClient: return "client";
-    case SpanKind::kProducer: return "producer";
-    case SpanKind::kConsumer: return "consumer";
+    case SpanKind::kUnspecified:
+      return "unspecified";
+    case SpanKind::kInternal:
+      return "internal";
+    case SpanKind::kServer:
+      return "server";
+    case SpanKind::kClient:
+      return "client";
+    case SpanKind::kProducer:
+      return "producer";
+    case SpanKind::kConsumer:
+      return "consumer";
   }
   return "unspecified";
 }
 
 std::string_view status_code_name(StatusCode code) {
   switch (code) {
-    case StatusCode::kUnset: return "unset";
-    case StatusCode::kOk: return "ok";
-    case StatusCode::kError: return "error";
+    case StatusCode::kUnset:
+      return "unset";
+    case StatusCode::kOk:
+      return "ok";
+    case StatusCode::kError:
+      return "error";
   }
   return "unset";
 }
@@ -195,8 +219,9 @@ Status append_span_of_row(const Dictionary& dictionary, std::string_view row, St
   Span span;
   span.stamp = stamp;
   if (!RowReader(dictionary, out).read(row, span)) {
-    return Status(Code::kDataLoss, "a stored span of trace " + out.key.trace.hex() +
-                                       " does not parse: its row and dictionary do not belong together, or are damaged");
+    return Status(Code::kDataLoss,
+                  "a stored span of trace " + out.key.trace.hex() +
+                      " does not parse: its row and dictionary do not belong together, or are damaged");
   }
   out.spans.push_back(std::move(span));
   return {};

@@ -1,7 +1,8 @@
 // Span: the readable form of a span, for queries, verification and output. Not for the ingest path (that is row.h): it
 // costs an allocation or two a span.
 //
-// Every string_view borrows from the TraceData's arena; a TraceData is moved as one and never shared while it is written.
+// Every string_view borrows from the TraceData's arena; a TraceData is moved as one and never shared while it is
+// written.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +22,8 @@ namespace clew::model {
 // Chunked storage for borrowed bytes: addresses stay.
 class Arena {
  public:
-  // After what keep() returned, at least so many bytes may be read (not relied upon), so that comparisons go in blocks. Not
-  // for the empty text.
+  // After what keep() returned, at least so many bytes may be read (not relied upon), so that comparisons go in blocks.
+  // Not for the empty text.
   static constexpr size_t kReadableBehind = 32;
   std::string_view keep(std::string_view bytes);
   uint64_t memory_bytes() const { return bytes_; }
@@ -81,7 +82,14 @@ struct Link {
   std::string_view unknown;
 };
 
-enum class SpanKind : uint8_t { kUnspecified = 0, kInternal = 1, kServer = 2, kClient = 3, kProducer = 4, kConsumer = 5 };
+enum class SpanKind : uint8_t {
+  kUnspecified = 0,
+  kInternal = 1,
+  kServer = 2,
+  kClient = 3,
+  kProducer = 4,
+  kConsumer = 5
+};
 enum class StatusCode : uint8_t { kUnset = 0, kOk = 1, kError = 2 };
 std::string_view span_kind_name(SpanKind kind);      // "server", as TraceQL and Jaeger's span.kind write it
 std::string_view status_code_name(StatusCode code);  // "error"
@@ -121,7 +129,8 @@ struct TraceData {
   std::unordered_map<std::string_view, const Scope*> scope_index;
 };
 
-// Appends the span of `row` to `out` (resources and scopes are shared by content within `out`). kDataLoss when malformed.
+// Appends the span of `row` to `out` (resources and scopes are shared by content within `out`). kDataLoss when
+// malformed.
 Status append_span_of_row(const Dictionary& dictionary, std::string_view row, Stamp stamp, TraceData& out);
 
 // The same canonical hash as row_hash.

@@ -7,17 +7,29 @@
 namespace clew::model {
 namespace {
 
-// First byte of each encoding: raised when fields change meaning. Fields may be added at the end: readers ignore the rest.
+// First byte of each encoding: raised when fields change meaning. Fields may be added at the end: readers ignore the
+// rest.
 constexpr uint8_t kVerdictFormat = 1;
 constexpr uint8_t kSummaryFormat = 1;
 
 constexpr std::string_view kFindingNames[] = {
-    "no_root",          "several_roots",      "orphan",
-    "cycle",            "duplicate_id",       "invalid_id",
-    "negative_duration", "implausible_time",  "starts_before_parent",
-    "ends_after_parent", "starts_after_parent_end", "client_without_server",
-    "drops_reported",   "flags_inconsistent", "clock_skew",
-    "shared_span_id",   "too_many_spans",
+    "no_root",
+    "several_roots",
+    "orphan",
+    "cycle",
+    "duplicate_id",
+    "invalid_id",
+    "negative_duration",
+    "implausible_time",
+    "starts_before_parent",
+    "ends_after_parent",
+    "starts_after_parent_end",
+    "client_without_server",
+    "drops_reported",
+    "flags_inconsistent",
+    "clock_skew",
+    "shared_span_id",
+    "too_many_spans",
 };
 constexpr size_t kFindingKinds = std::size(kFindingNames);
 static_assert(kFindingKinds == static_cast<size_t>(FindingKind::kTooManySpans) + 1);
@@ -62,10 +74,14 @@ void add_clause(std::string& out, std::string_view clause) {
 
 std::string_view trace_state_name(TraceState state) {
   switch (state) {
-    case TraceState::kActive: return "active";
-    case TraceState::kCollecting: return "collecting";
-    case TraceState::kComplete: return "complete";
-    case TraceState::kTimedOut: return "timed_out";
+    case TraceState::kActive:
+      return "active";
+    case TraceState::kCollecting:
+      return "collecting";
+    case TraceState::kComplete:
+      return "complete";
+    case TraceState::kTimedOut:
+      return "timed_out";
   }
   return "active";
 }
@@ -107,7 +123,8 @@ std::string verdict_sentence(const Verdict& verdict) {
   if (verdict.orphan_count > 0) add_clause(out, counted(verdict.orphan_count, "orphan", "orphans"));
   if (!(verdict.basis & kBasisAcyclic)) {
     for (const Finding& finding : verdict.findings) {
-      if (finding.kind == FindingKind::kCycle) add_clause(out, counted(finding.count, "span in a cycle", "spans in a cycle"));
+      if (finding.kind == FindingKind::kCycle)
+        add_clause(out, counted(finding.count, "span in a cycle", "spans in a cycle"));
     }
   }
   for (const Finding& finding : verdict.findings) {
@@ -223,7 +240,8 @@ Status read_summary(std::string_view bytes, TraceSummary& out) {
   out.root_service = reader.prefixed_bytes();
   out.root_name = reader.prefixed_bytes();
   out.start_ns = reader.fixed<int64_t>();
-  out.end_ns = static_cast<int64_t>(static_cast<uint64_t>(out.start_ns) + static_cast<uint64_t>(reader.zigzag_varint()));
+  out.end_ns =
+      static_cast<int64_t>(static_cast<uint64_t>(out.start_ns) + static_cast<uint64_t>(reader.zigzag_varint()));
   out.span_count = read_count(reader);
   out.error_count = read_count(reader);
   out.orphan_count = read_count(reader);

@@ -68,9 +68,10 @@ TEST(Verdict, sentenceTellsCountsAndWhatItRestsOn) {
   v.root_count = 1;
   v.basis = kBasisRoot | kBasisParents | kBasisQuiet | kBasisAcyclic;
   EXPECT_EQ(verdict_sentence(v), "complete: 14 spans, root present, no parent missing, quiet");
-  EXPECT_EQ(verdict_sentence(sample()),
-            "timed out: 14 spans (2 late), root present, 2 parents missing (0000000000001234 ffffffffffffffff), 1 orphan, "
-            "1 call to stock without an answer, decided by the timeout");
+  EXPECT_EQ(
+      verdict_sentence(sample()),
+      "timed out: 14 spans (2 late), root present, 2 parents missing (0000000000001234 ffffffffffffffff), 1 orphan, "
+      "1 call to stock without an answer, decided by the timeout");
   Verdict rootless;
   rootless.state = TraceState::kCollecting;
   rootless.span_count = 1;
@@ -79,7 +80,8 @@ TEST(Verdict, sentenceTellsCountsAndWhatItRestsOn) {
 
 TEST(Verdict, everyKindOfFindingHasItsOwnName) {
   std::vector<std::string_view> names;
-  for (int i = 0; i <= static_cast<int>(FindingKind::kTooManySpans); ++i) names.push_back(finding_kind_name(static_cast<FindingKind>(i)));
+  for (int i = 0; i <= static_cast<int>(FindingKind::kTooManySpans); ++i)
+    names.push_back(finding_kind_name(static_cast<FindingKind>(i)));
   std::sort(names.begin(), names.end());
   EXPECT_EQ(std::unique(names.begin(), names.end()), names.end());
   EXPECT_EQ(finding_kind_name(FindingKind::kClientWithoutServer), "client_without_server");
@@ -113,7 +115,8 @@ TEST(Summary, encodingKeepsEveryFieldAndCutsAreDataLoss) {
   EXPECT_EQ(back.end_ns, s.end_ns);
   EXPECT_EQ(back.digest, s.digest);
   EXPECT_EQ(back.last_arrival_hlc, 90u);
-  for (size_t n = 0; n < bytes.size(); ++n) EXPECT_EQ(read_summary(bytes.substr(0, n), back).code(), Code::kDataLoss) << n;
+  for (size_t n = 0; n < bytes.size(); ++n)
+    EXPECT_EQ(read_summary(bytes.substr(0, n), back).code(), Code::kDataLoss) << n;
 }
 
 }  // namespace

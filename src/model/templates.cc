@@ -45,16 +45,16 @@ bool digit_bits(std::string_view text, uint64_t* words) {
   for (; i + 16 <= text.size(); i += 16) {
     const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + i));
     const __m128i digits = _mm_and_si128(_mm_cmpgt_epi8(block, below_zero), _mm_cmplt_epi8(block, above_nine));
-    markers = _mm_or_si128(markers,
-                           _mm_and_si128(_mm_cmpgt_epi8(block, below_marker), _mm_cmplt_epi8(block, above_marker)));
+    markers =
+        _mm_or_si128(markers, _mm_and_si128(_mm_cmpgt_epi8(block, below_marker), _mm_cmplt_epi8(block, above_marker)));
     words[i / 64] |= static_cast<uint64_t>(static_cast<uint32_t>(_mm_movemask_epi8(digits))) << (i % 64);
   }
   if (i < text.size() && text.size() >= 16) {  // the rest, as the end of a block that begins earlier
     const size_t begin = text.size() - 16;
     const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + begin));
     const __m128i digits = _mm_and_si128(_mm_cmpgt_epi8(block, below_zero), _mm_cmplt_epi8(block, above_nine));
-    markers = _mm_or_si128(markers,
-                           _mm_and_si128(_mm_cmpgt_epi8(block, below_marker), _mm_cmplt_epi8(block, above_marker)));
+    markers =
+        _mm_or_si128(markers, _mm_and_si128(_mm_cmpgt_epi8(block, below_marker), _mm_cmplt_epi8(block, above_marker)));
     const uint64_t rest = static_cast<uint64_t>(static_cast<uint32_t>(_mm_movemask_epi8(digits))) >> (i - begin);
     words[i / 64] |= rest << (i % 64);
     i = text.size();
@@ -295,7 +295,8 @@ bool split_template(std::string_view text, std::string& template_text, std::vect
   return true;
 }
 
-std::optional<std::string_view> join_short(std::string_view template_text, std::span<const uint64_t> numbers, JoinBuffer& out) {
+std::optional<std::string_view> join_short(std::string_view template_text, std::span<const uint64_t> numbers,
+                                           JoinBuffer& out) {
   if (template_text.size() > JoinBuffer::kLongestTemplate) return std::nullopt;
   const char* from = template_text.data();
   const char* const end = from + template_text.size();
@@ -378,8 +379,6 @@ std::optional<uint32_t> count_placeholders(std::string_view template_text) {
   return count;
 }
 
-uint32_t template_placeholders(std::string_view template_text) {
-  return count_placeholders(template_text).value_or(0);
-}
+uint32_t template_placeholders(std::string_view template_text) { return count_placeholders(template_text).value_or(0); }
 
 }  // namespace clew::model

@@ -1,6 +1,7 @@
-// Protobuf's wire format, read field by field from borrowed bytes. For messages whose fields are read once, in any order,
-// with what is not known kept verbatim. Groups, field number 0, truncated and overlong input are refused; nothing recurses.
-// Not for the hot path of otlp/decode.cc, which has its own loop. Source: protobuf.dev, "Encoding". Pure; any thread.
+// Protobuf's wire format, read field by field from borrowed bytes. For messages whose fields are read once, in any
+// order, with what is not known kept verbatim. Groups, field number 0, truncated and overlong input are refused;
+// nothing recurses. Not for the hot path of otlp/decode.cc, which has its own loop. Source: protobuf.dev, "Encoding".
+// Pure; any thread.
 #pragma once
 
 #include <cstdint>
@@ -15,9 +16,9 @@ enum class WireType : uint8_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 
 struct WireField {
   uint32_t number = 0;
   WireType type = WireType::kVarint;
-  uint64_t value = 0;           // kVarint, kFixed64, kFixed32
-  std::string_view bytes;       // kBytes
-  std::string_view whole;       // tag included
+  uint64_t value = 0;      // kVarint, kFixed64, kFixed32
+  std::string_view bytes;  // kBytes
+  std::string_view whole;  // tag included
 };
 
 class WireReader {
@@ -33,11 +34,20 @@ class WireReader {
     if (tag >> 32 != 0 || out.number == 0) return fail();
     out.type = static_cast<WireType>(tag & 7);
     switch (out.type) {
-      case WireType::kVarint: out.value = reader_.varint(); break;
-      case WireType::kFixed64: out.value = reader_.fixed<uint64_t>(); break;
-      case WireType::kBytes: out.bytes = reader_.prefixed_bytes(); break;
-      case WireType::kFixed32: out.value = reader_.fixed<uint32_t>(); break;
-      default: return fail();
+      case WireType::kVarint:
+        out.value = reader_.varint();
+        break;
+      case WireType::kFixed64:
+        out.value = reader_.fixed<uint64_t>();
+        break;
+      case WireType::kBytes:
+        out.bytes = reader_.prefixed_bytes();
+        break;
+      case WireType::kFixed32:
+        out.value = reader_.fixed<uint32_t>();
+        break;
+      default:
+        return fail();
     }
     if (!reader_.ok()) return fail();
     out.whole = {begin, static_cast<size_t>(reader_.position() - begin)};

@@ -52,8 +52,8 @@ Reject AttributeListWriter::add_all(const char*& pos, const char* end, char tag,
   }
 }
 
-// The hot loop: attributes that come as the path says, in their usual encoding with one-byte lengths. Returns the place of
-// the first field that is something else, whatever it is; nothing is judged here.
+// The hot loop: attributes that come as the path says, in their usual encoding with one-byte lengths. Returns the place
+// of the first field that is something else, whatever it is; nothing is judged here.
 const char* AttributeListWriter::add_predicted(const char* pos, const char* end, char tag, uint32_t most) {
   if (at_ == kNoNode || step_count_ >= Path::kLength) return pos;
   // A value takes no more bytes in the row than its attribute had, codes included; writers may touch a window more.
@@ -203,7 +203,8 @@ bool AttributeListWriter::parse_usual(std::string_view message, Plain& out) {
       if (size != 9) return false;
       std::memcpy(&out.number, p, 8);
       return true;
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -215,14 +216,19 @@ Reject AttributeListWriter::parse_unusual(std::string_view key_value, Plain& out
   out.bytes = attribute.value.bytes.empty() ? key_value.substr(0, 0) : attribute.value.bytes;
   switch (out.type) {
     case ValueType::kBool:
-    case ValueType::kInt: out.number = static_cast<uint64_t>(attribute.value.integer); break;
-    case ValueType::kDouble: out.number = std::bit_cast<uint64_t>(attribute.value.real); break;
-    case ValueType::kComplex: return check_complex(out.bytes);
+    case ValueType::kInt:
+      out.number = static_cast<uint64_t>(attribute.value.integer);
+      break;
+    case ValueType::kDouble:
+      out.number = std::bit_cast<uint64_t>(attribute.value.real);
+      break;
+    case ValueType::kComplex:
+      return check_complex(out.bytes);
     case ValueType::kRaw:
       if (model::check_key_value(key_value, limits_.max_depth, valid_utf8)) return Reject::kNone;
-      return model::check_key_value(key_value, limits_.max_depth, any_text) ? Reject::kInvalidUtf8
-                                                                           : Reject::kMalformed;
-    default: break;
+      return model::check_key_value(key_value, limits_.max_depth, any_text) ? Reject::kInvalidUtf8 : Reject::kMalformed;
+    default:
+      break;
   }
   return Reject::kNone;
 }
@@ -255,14 +261,19 @@ Reject AttributeListWriter::find_step(const Plain& attribute, Key*& key) {
 bool AttributeListWriter::write_value(const Plain& attribute, Key* key) {
   char* out = values_.room(TextCoder::room(attribute.bytes.size()));
   switch (attribute.type) {
-    case ValueType::kEmpty: return true;
+    case ValueType::kEmpty:
+      return true;
     case ValueType::kString: {
       out = texts_.write(key != nullptr ? key->habit : other_texts_, attribute.bytes, out);
       if (out == nullptr) return false;
       break;
     }
-    case ValueType::kBool: *out++ = static_cast<char>(attribute.number); break;
-    case ValueType::kInt: out = put_varint_fast(out, zigzag(static_cast<int64_t>(attribute.number))); break;
+    case ValueType::kBool:
+      *out++ = static_cast<char>(attribute.number);
+      break;
+    case ValueType::kInt:
+      out = put_varint_fast(out, zigzag(static_cast<int64_t>(attribute.number)));
+      break;
     case ValueType::kDouble:
       std::memcpy(out, &attribute.number, 8);
       out += 8;

@@ -1,8 +1,8 @@
 // AttributeListWriter: one attribute list (of a span, event or link) on its way from protobuf into a row (model/row.h).
 //
 // The attribute that comes next is predicted (learnt.h) with its key's encoding: where the bytes agree, nothing but the
-// value is looked at. All else takes the general way and teaches the prediction. Single-threaded; one per nesting level of
-// a decoder, reused from list to list. Input must have kReadableBehind readable bytes behind it.
+// value is looked at. All else takes the general way and teaches the prediction. Single-threaded; one per nesting level
+// of a decoder, reused from list to list. Input must have kReadableBehind readable bytes behind it.
 #pragma once
 
 #include <cstdint>

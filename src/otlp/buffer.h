@@ -1,6 +1,6 @@
-// Buffer: bytes being built by raw pointer, without std::string's zero-filling and per-byte checks. `room(n)` gives space
-// for n bytes, `wrote(end)` says how far it was used. Reused from span to span; keeps its capacity. kSlack bytes behind
-// what room() promised are its own, too, so that short pieces are copied in blocks. Single-threaded.
+// Buffer: bytes being built by raw pointer, without std::string's zero-filling and per-byte checks. `room(n)` gives
+// space for n bytes, `wrote(end)` says how far it was used. Reused from span to span; keeps its capacity. kSlack bytes
+// behind what room() promised are its own, too, so that short pieces are copied in blocks. Single-threaded.
 #pragma once
 
 #include <cstring>

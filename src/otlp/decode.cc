@@ -95,7 +95,8 @@ struct SpanDecoder::Impl {
   // something else. kNone, or why the span is rejected.
   Reject read_usual_start(const char*& pos, const char* end, SpanFields& out, uint32_t& trace_ids, uint32_t& kinds) {
     const auto starts = [&pos](int field, uint32_t wire, uint8_t size) {
-      return static_cast<uint8_t>(pos[0]) == (static_cast<uint32_t>(field) << 3 | wire) && static_cast<uint8_t>(pos[1]) == size;
+      return static_cast<uint8_t>(pos[0]) == (static_cast<uint32_t>(field) << 3 | wire) &&
+             static_cast<uint8_t>(pos[1]) == size;
     };
     // Two ids, name, kind and both times are looked for within the bytes that stand here for sure.
     if (end - pos < 18 + 10 + 10 + 2 || !starts(1, kBytes, 16)) return Reject::kNone;
@@ -109,7 +110,8 @@ struct SpanDecoder::Impl {
       pos += 10;
     }
     const size_t name_size = static_cast<uint8_t>(pos[1]);
-    if (pos[0] != (5 << 3 | kBytes) || name_size >= 0x80 || end - pos < static_cast<ptrdiff_t>(name_size) + 2 + 2 + 9 + 9) {
+    if (pos[0] != (5 << 3 | kBytes) || name_size >= 0x80 ||
+        end - pos < static_cast<ptrdiff_t>(name_size) + 2 + 2 + 9 + 9) {
       return Reject::kNone;
     }
     if (!write_text(span_names, {pos + 2, name_size}, name)) return Reject::kInvalidUtf8;
@@ -162,7 +164,9 @@ struct SpanDecoder::Impl {
           if (bytes.size() != 8) return Reject::kSpanId;
           out.id = model::SpanId::from_bytes(bytes.data()).value;
           break;
-        case 3 << 3 | kBytes: whole = read_bytes(pos, end, out.trace_state); break;
+        case 3 << 3 | kBytes:
+          whole = read_bytes(pos, end, out.trace_state);
+          break;
         case 4 << 3 | kBytes:
           whole = read_bytes(pos, end, bytes);
           if (!whole) break;
@@ -184,8 +188,12 @@ struct SpanDecoder::Impl {
           if (number > 5) unknown.append(field, pos);
           if (++kinds > 1 && odd_kind) return Reject::kMalformed;
           break;
-        case 7 << 3 | kFixed64: whole = read_fixed(pos, end, out.start_ns); break;
-        case 8 << 3 | kFixed64: whole = read_fixed(pos, end, out.end_ns); break;
+        case 7 << 3 | kFixed64:
+          whole = read_fixed(pos, end, out.start_ns);
+          break;
+        case 8 << 3 | kFixed64:
+          whole = read_fixed(pos, end, out.end_ns);
+          break;
         case 10 << 3 | kVarint:
           whole = read_varint(pos, end, number);
           out.dropped_attributes = static_cast<uint32_t>(number);
@@ -247,12 +255,17 @@ struct SpanDecoder::Impl {
         if (!read_varint(pos, end, size)) return false;
         size = 0;
         break;
-      case kFixed64: size = 8; break;
-      case kFixed32: size = 4; break;
+      case kFixed64:
+        size = 8;
+        break;
+      case kFixed32:
+        size = 4;
+        break;
       case kBytes:
         if (!read_varint(pos, end, size)) return false;
         break;
-      default: return false;
+      default:
+        return false;
     }
     if (size > static_cast<uint64_t>(end - pos)) return false;
     pos += size;
@@ -305,7 +318,9 @@ struct SpanDecoder::Impl {
       }
       bool whole = true;
       switch (static_cast<uint8_t>(*pos++)) {
-        case 1 << 3 | kFixed64: whole = read_fixed(pos, end, time_ns); break;
+        case 1 << 3 | kFixed64:
+          whole = read_fixed(pos, end, time_ns);
+          break;
         case 2 << 3 | kBytes:
           whole = read_bytes(pos, end, bytes);
           if (!whole) break;
@@ -313,7 +328,9 @@ struct SpanDecoder::Impl {
           if (!write_text(event_names, bytes, event_name)) return Reject::kInvalidUtf8;
           inner_attributes.hint(~texts.last_mark());
           break;
-        case 4 << 3 | kVarint: whole = read_varint(pos, end, dropped); break;
+        case 4 << 3 | kVarint:
+          whole = read_varint(pos, end, dropped);
+          break;
         default:
           pos = field;
           whole = skip_unknown(pos, end, 4, kept);
@@ -347,11 +364,21 @@ struct SpanDecoder::Impl {
       }
       bool whole = true;
       switch (static_cast<uint8_t>(*pos++)) {
-        case 1 << 3 | kBytes: whole = read_bytes(pos, end, trace); break;
-        case 2 << 3 | kBytes: whole = read_bytes(pos, end, span); break;
-        case 3 << 3 | kBytes: whole = read_bytes(pos, end, trace_state); break;
-        case 5 << 3 | kVarint: whole = read_varint(pos, end, dropped); break;
-        case 6 << 3 | kFixed32: whole = read_fixed(pos, end, flags); break;
+        case 1 << 3 | kBytes:
+          whole = read_bytes(pos, end, trace);
+          break;
+        case 2 << 3 | kBytes:
+          whole = read_bytes(pos, end, span);
+          break;
+        case 3 << 3 | kBytes:
+          whole = read_bytes(pos, end, trace_state);
+          break;
+        case 5 << 3 | kVarint:
+          whole = read_varint(pos, end, dropped);
+          break;
+        case 6 << 3 | kFixed32:
+          whole = read_fixed(pos, end, flags);
+          break;
         default:
           pos = field;
           whole = skip_unknown(pos, end, 6, kept);

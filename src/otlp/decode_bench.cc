@@ -1,5 +1,6 @@
 // Envelope and decode over request bodies like those of a busy shop's services: 256 spans of about 430 bytes with ten
-// attributes each; eight bodies in turn, so that they come from the cache, as those just received do. Prints ns a span, and bytes of row and dictionary a span.
+// attributes each; eight bodies in turn, so that they come from the cache, as those just received do. Prints ns a span,
+// and bytes of row and dictionary a span.
 #include <benchmark/benchmark.h>
 
 #include <string>
@@ -62,8 +63,10 @@ class Shop {
     for (size_t s = 0; s < by_service.size(); ++s) {
       Message resource;
       resource.attribute(1, "service.name", kServices[s]).attribute(1, "service.version", "2.1." + std::to_string(s));
-      resource.attribute(1, "host.name", "node-" + std::to_string(s % 6)).attribute(1, "deployment.environment", "prod");
-      resource.attribute(1, "k8s.pod.name", std::string(kServices[s]) + "-5f4b-1").attribute(1, "telemetry.sdk.language", "java");
+      resource.attribute(1, "host.name", "node-" + std::to_string(s % 6))
+          .attribute(1, "deployment.environment", "prod");
+      resource.attribute(1, "k8s.pod.name", std::string(kServices[s]) + "-5f4b-1")
+          .attribute(1, "telemetry.sdk.language", "java");
       Message scope;
       scope.message(1, Message().text(1, "auto.instrumentation").text(2, "2.4.0"));
       request.message(1, Message().message(1, resource).text(2, scope.bytes() + by_service[s].bytes()));
@@ -99,40 +102,62 @@ class Shop {
     if (!parent.empty()) out.text(4, parent);
     if (parent.empty() || random_.one_in(3)) parent = id;
     const std::string route = "/api/v" + std::to_string(1 + random_.below(2)) + "/" + thing + "/{id}";
-    out.text(5, kind == 0 ? method + " " + route : kind == 1 ? "HTTP " + method : kind == 2 ? "SELECT " + thing : "handle_" + thing);
+    out.text(5, kind == 0   ? method + " " + route
+                : kind == 1 ? "HTTP " + method
+                : kind == 2 ? "SELECT " + thing
+                            : "handle_" + thing);
     out.varint(6, kind == 0 ? 2 : kind == 3 ? 1 : 3);
     now_ += random_.below(1000000);
     const uint64_t duration = 200000 + random_.below(20000000);
     out.fixed64(7, now_).fixed64(8, now_ + duration);
     switch (kind) {
       case 0:
-        out.attribute(9, "http.method", method).attribute(9, "http.route", route).attribute(9, "http.status_code", status);
+        out.attribute(9, "http.method", method)
+            .attribute(9, "http.route", route)
+            .attribute(9, "http.status_code", status);
         out.attribute(9, "http.target", "/api/v1/" + thing + "/" + digits(8)).attribute(9, "net.peer.name", peer);
         out.attribute(9, "net.peer.port", 30000 + random_.below(20000));
-        out.attribute(9, "http.user_agent", random_.one_in(2) ? "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox" : "okhttp/4.12.0");
-        out.attribute(9, "http.flavor", "1.1").attribute(9, "user.id", "user-" + digits(4)).attribute(9, "thread.id", random_.below(64));
+        out.attribute(9, "http.user_agent",
+                      random_.one_in(2) ? "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox" : "okhttp/4.12.0");
+        out.attribute(9, "http.flavor", "1.1")
+            .attribute(9, "user.id", "user-" + digits(4))
+            .attribute(9, "thread.id", random_.below(64));
         break;
       case 1:
-        out.attribute(9, "http.method", method).attribute(9, "http.url", "http://" + peer + "/api/v1/" + thing + "/" + digits(8));
-        out.attribute(9, "http.status_code", status).attribute(9, "net.peer.name", peer).attribute(9, "net.peer.port", 8080);
+        out.attribute(9, "http.method", method)
+            .attribute(9, "http.url", "http://" + peer + "/api/v1/" + thing + "/" + digits(8));
+        out.attribute(9, "http.status_code", status)
+            .attribute(9, "net.peer.name", peer)
+            .attribute(9, "net.peer.port", 8080);
         out.attribute(9, "http.flavor", "1.1").attribute(9, "http.response_content_length", random_.below(65536));
         out.attribute(9, "peer.service", kServices[random_.below(10)]);
-        out.attribute(9, "thread.name", "grpc-worker-" + std::to_string(random_.below(32))).attribute(9, "thread.id", random_.below(64));
+        out.attribute(9, "thread.name", "grpc-worker-" + std::to_string(random_.below(32)))
+            .attribute(9, "thread.id", random_.below(64));
         break;
       case 2:
-        out.attribute(9, "db.system", random_.one_in(3) ? "redis" : "postgresql").attribute(9, "db.name", thing + "_db");
-        out.attribute(9, "db.statement", "SELECT id, label, state, changed FROM " + thing + " WHERE tenant = $1 AND id = $2 ORDER BY changed LIMIT " +
-                                             std::to_string(10 * (1 + random_.below(10))));
-        out.attribute(9, "db.operation", "SELECT").attribute(9, "db.user", "app_rw").attribute(9, "db.sql.table", thing);
-        out.attribute(9, "net.peer.name", "pg-" + std::to_string(random_.below(8)) + ".prod.internal").attribute(9, "net.peer.port", 5432);
+        out.attribute(9, "db.system", random_.one_in(3) ? "redis" : "postgresql")
+            .attribute(9, "db.name", thing + "_db");
+        out.attribute(9, "db.statement",
+                      "SELECT id, label, state, changed FROM " + thing +
+                          " WHERE tenant = $1 AND id = $2 ORDER BY changed LIMIT " +
+                          std::to_string(10 * (1 + random_.below(10))));
+        out.attribute(9, "db.operation", "SELECT")
+            .attribute(9, "db.user", "app_rw")
+            .attribute(9, "db.sql.table", thing);
+        out.attribute(9, "net.peer.name", "pg-" + std::to_string(random_.below(8)) + ".prod.internal")
+            .attribute(9, "net.peer.port", 5432);
         out.attribute(9, "db.rows", random_.below(100)).attribute(9, "thread.id", random_.below(64));
         break;
       default:
-        out.attribute(9, "code.function", "handle_" + thing).attribute(9, "code.namespace", std::string("com.example.") + kServices[service]);
-        out.attribute(9, "thread.name", "worker-" + std::to_string(random_.below(32))).attribute(9, "thread.id", random_.below(64));
-        out.attribute(9, "app.feature", "feature-" + std::to_string(random_.below(20))).attribute(9, "app.tenant", "tenant-" + digits(3));
+        out.attribute(9, "code.function", "handle_" + thing)
+            .attribute(9, "code.namespace", std::string("com.example.") + kServices[service]);
+        out.attribute(9, "thread.name", "worker-" + std::to_string(random_.below(32)))
+            .attribute(9, "thread.id", random_.below(64));
+        out.attribute(9, "app.feature", "feature-" + std::to_string(random_.below(20)))
+            .attribute(9, "app.tenant", "tenant-" + digits(3));
         out.attribute(9, "app.items", random_.below(50)).attribute(9, "app.cache", random_.one_in(2) ? "hit" : "miss");
-        out.attribute(9, "app.region", random_.one_in(2) ? "eu-west-1" : "us-east-1").attribute(9, "app.retry", random_.below(3));
+        out.attribute(9, "app.region", random_.one_in(2) ? "eu-west-1" : "us-east-1")
+            .attribute(9, "app.retry", random_.below(3));
     }
     if (random_.one_in(4)) {
       Message event;

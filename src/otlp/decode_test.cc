@@ -15,7 +15,8 @@ using model::Span;
 using model::ValueType;
 using testing::RandomSpans;
 
-constexpr model::DictionaryLimits kNothingFits{.max_entries = 0, .max_bytes = 0, .max_string_bytes = 0, .max_shape_fields = 0};
+constexpr model::DictionaryLimits kNothingFits{
+    .max_entries = 0, .max_bytes = 0, .max_string_bytes = 0, .max_shape_fields = 0};
 
 // A decoder with its dictionary.
 struct Bench {
@@ -55,9 +56,10 @@ std::string describe(const std::vector<Attribute>& attributes) {
 }
 
 std::string describe(const Span& s) {
-  std::string out = s.id.hex() + " " + s.parent.hex() + " " + std::to_string(s.start_ns) + " " + std::to_string(s.end_ns) +
-                    " " + std::to_string(static_cast<int>(s.kind)) + " " + std::to_string(static_cast<int>(s.status)) + " " +
-                    std::to_string(s.flags) + " name=" + std::string(s.name) + " message=" + std::string(s.status_message) +
+  std::string out = s.id.hex() + " " + s.parent.hex() + " " + std::to_string(s.start_ns) + " " +
+                    std::to_string(s.end_ns) + " " + std::to_string(static_cast<int>(s.kind)) + " " +
+                    std::to_string(static_cast<int>(s.status)) + " " + std::to_string(s.flags) +
+                    " name=" + std::string(s.name) + " message=" + std::string(s.status_message) +
                     " state=" + std::string(s.trace_state) + " dropped=" + std::to_string(s.dropped_attributes) + "," +
                     std::to_string(s.dropped_events) + "," + std::to_string(s.dropped_links) + describe(s.attributes);
   for (const model::Event& e : s.events) {
@@ -177,7 +179,8 @@ TEST(Decode, mutatedSpansAreReadOrRejected) {
     std::string span = spans.span(i % 2 == 0);
     for (uint64_t n = 1 + spans.random().below(3); n > 0; --n) {
       const size_t at = spans.random().below(span.size());
-      span[at] = static_cast<char>(spans.random().one_in(2) ? spans.random().next() : span[at] ^ (1 << spans.random().below(8)));
+      span[at] = static_cast<char>(spans.random().one_in(2) ? spans.random().next()
+                                                            : span[at] ^ (1 << spans.random().below(8)));
     }
     const std::vector<char> bytes(span.begin(), span.end());
     std::string row;
@@ -248,7 +251,8 @@ TEST(Decode, anotherDictionaryStartsItsOwnCodes) {
   model::Dictionary second(4);
   bench.decoder.use_dictionary(second);
   std::string row;
-  ASSERT_EQ(bench.decoder.decode(span, bench.decoder.resource_code("r"), bench.decoder.scope_code("s"), row), Reject::kNone);
+  ASSERT_EQ(bench.decoder.decode(span, bench.decoder.resource_code("r"), bench.decoder.scope_code("s"), row),
+            Reject::kNone);
   ASSERT_TRUE(model::check_row(second, row));
   EXPECT_EQ(second.size(EntryKind::kString), 3u);  // k, v, the empty name
 }
@@ -268,9 +272,10 @@ TEST(Decode, idsOfWrongLengthOrZeroAreRejectedByName) {
 
 TEST(Decode, wrongWireTypesAndGroupsAreMalformed) {
   Bench bench;
-  for (const std::string& field : {std::string("\x28\x01"), std::string("\x4b"), std::string("\x4c"), std::string("\x07\x01"),
-                                   std::string("\x00\x01", 2), std::string("\x31") + "01234567", std::string("\x8a\x00\x01x", 4),
-                                   std::string("\x4a\x02\x08\x01")}) {
+  for (const std::string& field :
+       {std::string("\x28\x01"), std::string("\x4b"), std::string("\x4c"), std::string("\x07\x01"),
+        std::string("\x00\x01", 2), std::string("\x31") + "01234567", std::string("\x8a\x00\x01x", 4),
+        std::string("\x4a\x02\x08\x01")}) {
     EXPECT_EQ(bench.reject(ids() + field), Reject::kMalformed) << model::hex_of(field);
   }
 }

@@ -40,12 +40,17 @@ Reject find_trace_id(std::string_view span, model::TraceId& out) {
       case kVarint:
         if (!read_varint(pos, end, length)) return Reject::kMalformed;
         continue;
-      case kFixed64: length = 8; break;
-      case kFixed32: length = 4; break;
+      case kFixed64:
+        length = 8;
+        break;
+      case kFixed32:
+        length = 4;
+        break;
       case kBytes:
         if (!read_varint(pos, end, length)) return Reject::kMalformed;
         break;
-      default: return Reject::kMalformed;
+      default:
+        return Reject::kMalformed;
     }
     if (length > static_cast<uint64_t>(end - pos)) return Reject::kMalformed;
     if (tag == (1 << 3 | kBytes)) {
@@ -192,12 +197,17 @@ class Walker {
       case kVarint:
         if (!read_varint(pos, end, length)) return broken(start, message, "varint");
         return {};
-      case kFixed64: length = 8; break;
-      case kFixed32: length = 4; break;
+      case kFixed64:
+        length = 8;
+        break;
+      case kFixed32:
+        length = 4;
+        break;
       case kBytes:
         if (!read_varint(pos, end, length)) return broken(start, message, "length");
         break;
-      default: return broken(start, message, "wire type");
+      default:
+        return broken(start, message, "wire type");
     }
     if (length > static_cast<uint64_t>(end - pos)) return broken(start, message, "length (longer than what holds it)");
     out.bytes = {pos, length};

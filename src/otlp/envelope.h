@@ -35,22 +35,22 @@ std::string_view reject_name(Reject reason);  // "invalid_trace_id", ...
 using RejectCounts = std::array<uint64_t, static_cast<size_t>(Reject::kCount)>;
 
 struct Limits {
-  uint32_t max_spans = 1u << 20;           // of one request
+  uint32_t max_spans = 1u << 20;  // of one request
   uint32_t max_span_bytes = 16u << 20;
-  uint32_t max_attributes = 16384;         // of one span, over events and links too
-  uint32_t max_depth = 32;                 // of nested values
+  uint32_t max_attributes = 16384;  // of one span, over events and links too
+  uint32_t max_depth = 32;          // of nested values
 };
 
-// Bytes of one ResourceSpans without its scope_spans, and of one ScopeSpans without its spans: what the dictionary keeps
-// as resource and scope entries (context.h reads them). Usually one contiguous piece each, else joined.
+// Bytes of one ResourceSpans without its scope_spans, and of one ScopeSpans without its spans: what the dictionary
+// keeps as resource and scope entries (context.h reads them). Usually one contiguous piece each, else joined.
 struct EnvelopeScope {
-  uint32_t resource = 0;         // index into Envelope::resources
+  uint32_t resource = 0;  // index into Envelope::resources
   std::string_view bytes;
 };
 struct EnvelopeSpan {
-  std::string_view bytes;        // the Span message
+  std::string_view bytes;  // the Span message
   model::TraceId trace;
-  uint32_t scope = 0;            // index into Envelope::scopes
+  uint32_t scope = 0;  // index into Envelope::scopes
 };
 
 struct Envelope {
@@ -58,10 +58,10 @@ struct Envelope {
   std::vector<EnvelopeScope> scopes;
   std::vector<EnvelopeSpan> spans;
   RejectCounts rejected{};
-  uint64_t unknown_bytes = 0;    // top-level fields of the request itself that are not known (skipped: no span owns them)
+  uint64_t unknown_bytes = 0;  // top-level fields of the request itself that are not known (skipped: no span owns them)
   std::vector<std::unique_ptr<std::string>> joined;  // storage of pieces that were not contiguous
 
-  void clear();                  // keeps capacity: reuse one Envelope per loop
+  void clear();  // keeps capacity: reuse one Envelope per loop
 };
 
 Status open_envelope(std::string_view body, const Limits& limits, Envelope& out);

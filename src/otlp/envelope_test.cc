@@ -61,7 +61,8 @@ TEST_F(Envelopes, aResourceInTwoPiecesIsJoinedAndASingleOneBorrowed) {
 }
 
 TEST_F(Envelopes, contextThatComesAfterItsSpansIsFound) {
-  const Envelope& envelope = open(field(1, field(2, field(2, span_of('a')) + field(1, "late scope")) + field(1, "late")));
+  const Envelope& envelope =
+      open(field(1, field(2, field(2, span_of('a')) + field(1, "late scope")) + field(1, "late")));
   EXPECT_EQ(envelope.resources[0], field(1, "late"));
   EXPECT_EQ(envelope.scopes[0].bytes, field(1, "late scope"));
   EXPECT_TRUE(envelope.joined.empty());
@@ -71,7 +72,8 @@ TEST_F(Envelopes, spansKnowTheirScopeAndScopesTheirResource) {
   std::string body;
   for (int r = 0; r < 3; ++r) {
     std::string scopes;
-    for (int s = 0; s < 2; ++s) scopes += field(2, field(1, "s" + std::to_string(s)) + field(2, span_of('a')) + field(2, span_of('b')));
+    for (int s = 0; s < 2; ++s)
+      scopes += field(2, field(1, "s" + std::to_string(s)) + field(2, span_of('a')) + field(2, span_of('b')));
     body += field(1, field(1, "r" + std::to_string(r)) + scopes);
   }
   const Envelope& envelope = open(body);
@@ -88,7 +90,8 @@ TEST_F(Envelopes, spansWithoutAUsableTraceIdAreCountedAndTheOthersKept) {
   const std::string id = field(2, "12345678");
   const Envelope& envelope =
       open(request(field(2, id) + field(2, field(1, "short") + id) + field(2, field(1, std::string(16, '\0')) + id) +
-                   field(2, std::string("\x12\x09") + "cut") + field(2, id + field(1, std::string(16, 'z'))) + field(2, span_of('a'))));
+                   field(2, std::string("\x12\x09") + "cut") + field(2, id + field(1, std::string(16, 'z'))) +
+                   field(2, span_of('a'))));
   EXPECT_EQ(envelope.spans.size(), 2u);
   EXPECT_EQ(envelope.rejected[static_cast<size_t>(Reject::kTraceId)], 3u);
   EXPECT_EQ(envelope.rejected[static_cast<size_t>(Reject::kMalformed)], 1u);
@@ -108,7 +111,8 @@ TEST_F(Envelopes, limitsAreKept) {
   std::string spans = field(2, span_of('a')) + field(2, span_of('b'));
   EXPECT_EQ(open(request(spans), limits).spans.size(), 2u);
   EXPECT_NE(failure(request(spans + field(2, span_of('c'))), limits).find("more than 2 spans"), std::string::npos);
-  EXPECT_NE(failure(field(1, "") + field(1, "") + field(1, ""), limits).find("more than 2 resources"), std::string::npos);
+  EXPECT_NE(failure(field(1, "") + field(1, "") + field(1, ""), limits).find("more than 2 resources"),
+            std::string::npos);
   limits.max_span_bytes = 40;
   const Envelope& large = open(request(field(2, span_of('a') + field(5, std::string(50, 'x')))), limits);
   EXPECT_EQ(large.rejected[static_cast<size_t>(Reject::kTooLarge)], 1u);

@@ -1,9 +1,10 @@
-// What a SpanDecoder learns about its senders: attribute keys, the orders in which they come, and how their values repeat.
+// What a SpanDecoder learns about its senders: attribute keys, the orders in which they come, and how their values
+// repeat.
 //
-// Attribute lists are a tree of (key, type) steps from the root, the empty list: SDKs send the same keys in the same order,
-// so the next key is nearly always one of a node's few children, found by comparing bytes, without hashing; and a list's
-// last node knows its shape code. A Path predicts one child for each step. Bounded: past the limits below it is forgotten
-// and learnt again. Single-threaded; owned by one decoder. Internal to decode.cc and attribute_list.cc.
+// Attribute lists are a tree of (key, type) steps from the root, the empty list: SDKs send the same keys in the same
+// order, so the next key is nearly always one of a node's few children, found by comparing bytes, without hashing; and
+// a list's last node knows its shape code. A Path predicts one child for each step. Bounded: past the limits below it
+// is forgotten and learnt again. Single-threaded; owned by one decoder. Internal to decode.cc and attribute_list.cc.
 #pragma once
 
 #include <array>
@@ -27,15 +28,15 @@ constexpr uint32_t kNoNode = ~0u;
 struct Key {
   explicit Key(std::string_view t) : text(t), habit(true) {}
   std::string text;
-  TextHabit habit;         // of its values
+  TextHabit habit;          // of its values
   uint32_t code = kNoCode;  // kNoCode: the dictionary does not take it
   uint32_t generation = 0;
 };
 
 struct alignas(64) Node {
   static constexpr size_t kLongestPredicted = kWindow - 3;
-  // How a KeyValue with this key starts: tag and length of the key, the key, tag of the value. Empty when that is longer;
-  // `predicted` is then kRaw, which no prediction takes.
+  // How a KeyValue with this key starts: tag and length of the key, the key, tag of the value. Empty when that is
+  // longer; `predicted` is then kRaw, which no prediction takes.
   char prefix[kWindow] = {};
   Key* key = nullptr;
   uint32_t parent = kNoNode;

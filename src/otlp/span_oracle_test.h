@@ -1,5 +1,5 @@
-// For tests: random spans as protobuf, and a second reading of span bytes that shares nothing with the decoder (protozero
-// into model::Span), to compare what comes out of a row with what went in.
+// For tests: random spans as protobuf, and a second reading of span bytes that shares nothing with the decoder
+// (protozero into model::Span), to compare what comes out of a row with what went in.
 #pragma once
 
 #include <bit>
@@ -44,16 +44,21 @@ class RandomSpans {
   }
 
   std::string text() {
-    static constexpr const char* kTexts[] = {"", "GET", "checkout", "GET /api/v1/orders/{id}", "größe", "日本語", "a\tb"};
+    static constexpr const char* kTexts[] = {"",      "GET",    "checkout", "GET /api/v1/orders/{id}",
+                                             "größe", "日本語", "a\tb"};
     switch (random_.below(6)) {
-      case 0: return "/orders/" + std::to_string(random_.next());
-      case 1: return std::string(random_.below(700), 'x');
+      case 0:
+        return "/orders/" + std::to_string(random_.next());
+      case 1:
+        return std::string(random_.below(700), 'x');
       case 2: {
         std::string out;
-        for (uint64_t n = random_.below(40); n > 0; --n) out.push_back("0123456789abcdef-/xyzG\x11\x12 "[random_.below(25)]);
+        for (uint64_t n = random_.below(40); n > 0; --n)
+          out.push_back("0123456789abcdef-/xyzG\x11\x12 "[random_.below(25)]);
         return out;
       }
-      default: return kTexts[random_.below(std::size(kTexts))];
+      default:
+        return kTexts[random_.below(std::size(kTexts))];
     }
   }
 
@@ -65,7 +70,8 @@ class RandomSpans {
       w.add_string(1, "backwards");
       return out;
     }
-    static constexpr const char* kKeys[] = {"http.method", "http.url", "user.id", "", "k", "a.rather.long.key.that.sdks.do.send"};
+    static constexpr const char* kKeys[] = {
+        "http.method", "http.url", "user.id", "", "k", "a.rather.long.key.that.sdks.do.send"};
     w.add_string(1, random_.one_in(8) ? text() : kKeys[random_.below(std::size(kKeys))]);
     if (odd && random_.one_in(12)) w.add_string(1, "twice");
     if (!random_.one_in(12)) w.add_message(2, any_value(3));
@@ -78,11 +84,20 @@ class RandomSpans {
     std::string out;
     protozero::pbf_writer w(out);
     switch (random_.below(depth > 0 ? 10 : 7)) {
-      case 0: break;
-      case 1: w.add_bool(2, random_.one_in(2)); break;
-      case 2: w.add_int64(3, static_cast<int64_t>(random_.next() >> random_.below(64))); break;
-      case 3: w.add_double(4, std::bit_cast<double>(random_.next())); break;
-      case 4: w.add_bytes(7, bytes(random_.below(200))); break;
+      case 0:
+        break;
+      case 1:
+        w.add_bool(2, random_.one_in(2));
+        break;
+      case 2:
+        w.add_int64(3, static_cast<int64_t>(random_.next() >> random_.below(64)));
+        break;
+      case 3:
+        w.add_double(4, std::bit_cast<double>(random_.next()));
+        break;
+      case 4:
+        w.add_bytes(7, bytes(random_.below(200)));
+        break;
       case 7:
       case 8: {
         std::string list;
@@ -98,7 +113,8 @@ class RandomSpans {
         w.add_message(6, map);
         break;
       }
-      default: w.add_string(1, text());
+      default:
+        w.add_string(1, text());
     }
     return out;
   }
@@ -166,14 +182,35 @@ inline model::Attribute oracle_attribute(std::string_view bytes) {
       while (value.next()) {
         ++alternatives;
         switch (value.tag()) {
-          case 1: out.value.type = model::ValueType::kString; out.value.bytes = view_of(value.get_view()); break;
-          case 2: out.value.type = model::ValueType::kBool; out.value.integer = value.get_bool(); break;
-          case 3: out.value.type = model::ValueType::kInt; out.value.integer = value.get_int64(); break;
-          case 4: out.value.type = model::ValueType::kDouble; out.value.real = value.get_double(); break;
+          case 1:
+            out.value.type = model::ValueType::kString;
+            out.value.bytes = view_of(value.get_view());
+            break;
+          case 2:
+            out.value.type = model::ValueType::kBool;
+            out.value.integer = value.get_bool();
+            break;
+          case 3:
+            out.value.type = model::ValueType::kInt;
+            out.value.integer = value.get_int64();
+            break;
+          case 4:
+            out.value.type = model::ValueType::kDouble;
+            out.value.real = value.get_double();
+            break;
           case 5:
-          case 6: out.value.type = model::ValueType::kComplex; out.value.bytes = any; value.skip(); break;
-          case 7: out.value.type = model::ValueType::kBytes; out.value.bytes = view_of(value.get_view()); break;
-          default: ++strange; value.skip();
+          case 6:
+            out.value.type = model::ValueType::kComplex;
+            out.value.bytes = any;
+            value.skip();
+            break;
+          case 7:
+            out.value.type = model::ValueType::kBytes;
+            out.value.bytes = view_of(value.get_view());
+            break;
+          default:
+            ++strange;
+            value.skip();
         }
       }
     } else {
@@ -197,72 +234,123 @@ inline model::Span oracle_span(std::string_view bytes, model::Arena& kept) {
   const char* field = bytes.data();
   for (; r.next(); field = r.data().data()) {
     switch (r.tag()) {
-      case 1: r.skip(); break;
-      case 2: out.id = model::SpanId::from_bytes(r.get_view().data()); break;
-      case 3: out.trace_state = view_of(r.get_view()); break;
+      case 1:
+        r.skip();
+        break;
+      case 2:
+        out.id = model::SpanId::from_bytes(r.get_view().data());
+        break;
+      case 3:
+        out.trace_state = view_of(r.get_view());
+        break;
       case 4: {
         const auto v = r.get_view();
         out.parent = v.size() == 8 ? model::SpanId::from_bytes(v.data()) : model::SpanId{};
         break;
       }
-      case 5: out.name = view_of(r.get_view()); break;
+      case 5:
+        out.name = view_of(r.get_view());
+        break;
       case 6: {
         const auto kind = r.get_enum();
         if (kind > 5) unknown.append(field, r.data().data());
         out.kind = static_cast<model::SpanKind>(kind > 5 ? 0 : kind);
         break;
       }
-      case 7: out.start_ns = static_cast<int64_t>(r.get_fixed64()); break;
-      case 8: out.end_ns = static_cast<int64_t>(r.get_fixed64()); break;
-      case 9: out.attributes.push_back(oracle_attribute(view_of(r.get_view()))); break;
-      case 10: out.dropped_attributes = r.get_uint32(); break;
+      case 7:
+        out.start_ns = static_cast<int64_t>(r.get_fixed64());
+        break;
+      case 8:
+        out.end_ns = static_cast<int64_t>(r.get_fixed64());
+        break;
+      case 9:
+        out.attributes.push_back(oracle_attribute(view_of(r.get_view())));
+        break;
+      case 10:
+        out.dropped_attributes = r.get_uint32();
+        break;
       case 11: {
         protozero::pbf_reader e = r.get_message();
         model::Event& event = out.events.emplace_back();
         std::string inner;
         for (const char* f = e.data().data(); e.next(); f = e.data().data()) {
           switch (e.tag()) {
-            case 1: event.time_ns = static_cast<int64_t>(e.get_fixed64()); break;
-            case 2: event.name = view_of(e.get_view()); break;
-            case 3: event.attributes.push_back(oracle_attribute(view_of(e.get_view()))); break;
-            case 4: event.dropped_attributes = e.get_uint32(); break;
-            default: e.skip(); inner.append(f, e.data().data());
+            case 1:
+              event.time_ns = static_cast<int64_t>(e.get_fixed64());
+              break;
+            case 2:
+              event.name = view_of(e.get_view());
+              break;
+            case 3:
+              event.attributes.push_back(oracle_attribute(view_of(e.get_view())));
+              break;
+            case 4:
+              event.dropped_attributes = e.get_uint32();
+              break;
+            default:
+              e.skip();
+              inner.append(f, e.data().data());
           }
         }
         event.unknown = kept.keep(inner);
         break;
       }
-      case 12: out.dropped_events = r.get_uint32(); break;
+      case 12:
+        out.dropped_events = r.get_uint32();
+        break;
       case 13: {
         protozero::pbf_reader l = r.get_message();
         model::Link& link = out.links.emplace_back();
         std::string inner;
         for (const char* f = l.data().data(); l.next(); f = l.data().data()) {
           switch (l.tag()) {
-            case 1: link.trace = model::TraceId::from_bytes(l.get_view().data()); break;
-            case 2: link.span = model::SpanId::from_bytes(l.get_view().data()); break;
-            case 3: link.trace_state = view_of(l.get_view()); break;
-            case 4: link.attributes.push_back(oracle_attribute(view_of(l.get_view()))); break;
-            case 5: link.dropped_attributes = l.get_uint32(); break;
-            case 6: link.flags = l.get_fixed32(); break;
-            default: l.skip(); inner.append(f, l.data().data());
+            case 1:
+              link.trace = model::TraceId::from_bytes(l.get_view().data());
+              break;
+            case 2:
+              link.span = model::SpanId::from_bytes(l.get_view().data());
+              break;
+            case 3:
+              link.trace_state = view_of(l.get_view());
+              break;
+            case 4:
+              link.attributes.push_back(oracle_attribute(view_of(l.get_view())));
+              break;
+            case 5:
+              link.dropped_attributes = l.get_uint32();
+              break;
+            case 6:
+              link.flags = l.get_fixed32();
+              break;
+            default:
+              l.skip();
+              inner.append(f, l.data().data());
           }
         }
         link.unknown = kept.keep(inner);
         break;
       }
-      case 14: out.dropped_links = r.get_uint32(); break;
+      case 14:
+        out.dropped_links = r.get_uint32();
+        break;
       case 15: {
         protozero::pbf_reader s = r.get_message();
         while (s.next()) {
-          if (s.tag() == 2) out.status_message = view_of(s.get_view());
-          else if (s.tag() == 3) out.status = static_cast<model::StatusCode>(s.get_enum());
-          else s.skip();
+          if (s.tag() == 2)
+            out.status_message = view_of(s.get_view());
+          else if (s.tag() == 3)
+            out.status = static_cast<model::StatusCode>(s.get_enum());
+          else
+            s.skip();
         }
         break;
       }
-      case 16: out.flags = r.get_fixed32(); break;
-      default: r.skip(); unknown.append(field, r.data().data());
+      case 16:
+        out.flags = r.get_fixed32();
+        break;
+      default:
+        r.skip();
+        unknown.append(field, r.data().data());
     }
   }
   out.unknown = kept.keep(unknown);

@@ -130,8 +130,8 @@ char* TextCoder::write_rare(std::string_view text, Known& slot, char* out) {
   return put_strref(out, *code, StrMode::kCode);
 }
 
-// Called when a text or a template was new. What was counted with another dictionary does not count: with a new one, every
-// text is new once.
+// Called when a text or a template was new. What was counted with another dictionary does not count: with a new one,
+// every text is new once.
 void TextCoder::judge(TextHabit& habit) {
   if (habit.generation_ != generation_) {
     habit.generation_ = generation_;

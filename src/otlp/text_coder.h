@@ -1,13 +1,12 @@
 // How the texts of one place (the values of one attribute key, span names, ...) become strrefs (model/row.h).
 //
-// Each place has a TextHabit: what was learnt about how often its texts repeat. Places whose texts repeat go by code; where
-// more than half of the texts are new, templates are tried; where the templates are new, too, texts go inline, and only a
-// text met twice within a short while gets a code. So ids and other texts that never repeat do not fill the dictionary.
-// One cache in front of the dictionary serves all places; a text found there costs a few compares of 16 bytes, no hash of
-// the whole and nearly no branch that depends on its length.
-// UTF-8 is checked for every text that was not in the cache: what is in the dictionary was checked when it came.
-// Texts to be written have kWindow readable bytes behind them, whatever those are: the decoder works on a padded copy.
-// Single-threaded; does not allocate.
+// Each place has a TextHabit: what was learnt about how often its texts repeat. Places whose texts repeat go by code;
+// where more than half of the texts are new, templates are tried; where the templates are new, too, texts go inline,
+// and only a text met twice within a short while gets a code. So ids and other texts that never repeat do not fill the
+// dictionary. One cache in front of the dictionary serves all places; a text found there costs a few compares of 16
+// bytes, no hash of the whole and nearly no branch that depends on its length. UTF-8 is checked for every text that was
+// not in the cache: what is in the dictionary was checked when it came. Texts to be written have kWindow readable bytes
+// behind them, whatever those are: the decoder works on a padded copy. Single-threaded; does not allocate.
 #pragma once
 
 #include <cstdint>
@@ -78,6 +77,7 @@ inline bool same_in_window(const char* a, const char* b, size_t n) {
 class TextHabit {
  public:
   explicit TextHabit(bool may_template) : may_template_(may_template) {}
+
  private:
   friend class TextCoder;
   enum class Policy : uint8_t { kCode, kTemplate, kInline };
@@ -99,7 +99,8 @@ class TextCoder {
   static size_t room(size_t text_size) { return text_size + kWindow; }
   // Writes the strref at `out` and returns its end; nullptr when the text is not UTF-8. `text` is not null.
   [[gnu::always_inline]] char* write(TextHabit& habit, std::string_view text, char* out) {
-    if (text.size() > kWindow || text.empty() || habit.policy_ == Policy::kTemplate) return write_other(habit, text, out);
+    if (text.size() > kWindow || text.empty() || habit.policy_ == Policy::kTemplate)
+      return write_other(habit, text, out);
     ++habit.seen_;
     last_mark_ = mark_of(text.data(), text.size());
     const Known& slot = texts_[last_mark_ % kKnownTexts];
@@ -130,15 +131,17 @@ class TextCoder {
     std::memcpy(&v, p, 8);
     return v;
   }
-  // From the first, the middle and the last eight bytes. It only chooses cache slots. No branch that depends on the size,
-  // which is as good as random from text to text: what lies behind a short text is read and masked. Not for the empty text.
+  // From the first, the middle and the last eight bytes. It only chooses cache slots. No branch that depends on the
+  // size, which is as good as random from text to text: what lies behind a short text is read and masked. Not for the
+  // empty text.
   [[gnu::always_inline]] static uint32_t mark_of(const char* text, size_t size) {
     const bool whole = size >= 8;
     const uint64_t mask = ~uint64_t{0} >> (whole ? 0 : 8 * (8 - size));
     const uint64_t first = load8(text) & mask;
     const uint64_t middle = load8(text + (whole ? size / 2 - 4 : 0)) & mask;
     const uint64_t last = load8(text + (whole ? size - 8 : 0)) & mask;
-    uint64_t h = (first + size) * 0xd6e8feb86659fd93ull ^ (last ^ middle * 0xc2b2ae3d27d4eb4full) * 0xa0761d6478bd642full;
+    uint64_t h =
+        (first + size) * 0xd6e8feb86659fd93ull ^ (last ^ middle * 0xc2b2ae3d27d4eb4full) * 0xa0761d6478bd642full;
     h ^= h >> 32;
     return static_cast<uint32_t>(h * 0xe7037ed1a0b428dbull >> 40);
   }

@@ -1,14 +1,15 @@
-// Packed integers: the one encoding of every number column of a segment. Frame of reference with patches (PFOR; Zukowski
-// et al., "Super-Scalar RAM-CPU Cache Compression", ICDE 2006): value - base in `width` bits, the few that do not fit
-// kept aside whole, so that one outlier does not widen its neighbours. Random access without decoding the rest.
+// Packed integers: the one encoding of every number column of a segment. Frame of reference with patches (PFOR;
+// Zukowski et al., "Super-Scalar RAM-CPU Cache Compression", ICDE 2006): value - base in `width` bits, the few that do
+// not fit kept aside whole, so that one outlier does not widen its neighbours. Random access without decoding the rest.
 //
-//   packed  := u8 width (0–64), varint base, varint patches, bits[ceil(n * width / 8)], u16[patches] places, u64[patches] values
-//   bit i of value k is bit (k * width + i) % 8 of byte (k * width + i) / 8; a patch's value replaces the whole difference
+//   packed  := u8 width (0–64), varint base, varint patches, bits[ceil(n * width / 8)], u16[patches] places,
+//   u64[patches] values bit i of value k is bit (k * width + i) % 8 of byte (k * width + i) / 8; a patch's value
+//   replaces the whole difference
 //
 // n is not stored: whoever embeds a packed column knows it. At most 65,536 values.
-// Values are unsigned and wrap: signed ones are stored as their two's complement differences to a base that the caller picks.
-// Downside: the width is chosen per column and block, so a column that alternates between two scales pays for the wider.
-// Readers trust nothing: parse() checks every length against the bytes that are there. Pure; any thread.
+// Values are unsigned and wrap: signed ones are stored as their two's complement differences to a base that the caller
+// picks. Downside: the width is chosen per column and block, so a column that alternates between two scales pays for
+// the wider. Readers trust nothing: parse() checks every length against the bytes that are there. Pure; any thread.
 #pragma once
 
 #include <cstdint>

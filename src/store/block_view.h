@@ -1,9 +1,11 @@
 // BlockView: one block's columns, parsed in place. Borrows from the block's bytes and from the segment's names; both
 // outlive it. Everything is bounds-checked: a code that the names do not have makes parse() or the row builder fail.
 //
-//   block := varint n, u64[n] span ids, packed operations, packed contexts, packed start - trace start, packed durations,
-//            packed parents, varint foreign, u64[foreign] parent ids, varint runs, packed run lengths, packed run stamps,
-//            bits[n] has a tail, varint columns, columns × (varint number difference, varint bytes), columns' data
+//   block := varint n, u64[n] span ids, packed operations, packed contexts, packed start - trace start, packed
+//   durations,
+//            packed parents, varint foreign, u64[foreign] parent ids, varint runs, packed run lengths, packed run
+//            stamps, bits[n] has a tail, varint columns, columns × (varint number difference, varint bytes), columns'
+//            data
 //   parent: 0 = the next of the foreign ids, 1 = none, else index in the trace's part + 2
 #pragma once
 

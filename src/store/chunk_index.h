@@ -67,8 +67,9 @@ struct ScanStats {
   uint64_t skipped = 0;  // chunks that their index ruled out
 };
 
-// Calls sink(const RowHit&) for each row of the tenant in the chunk that satisfies the expression, sealed ones included, in
-// order of arrival, until it returns false. Not exact hits must be checked with store::matches on the trace. Any thread; blocking work of ~40 ns a row.
+// Calls sink(const RowHit&) for each row of the tenant in the chunk that satisfies the expression, sealed ones
+// included, in order of arrival, until it returns false. Not exact hits must be checked with store::matches on the
+// trace. Any thread; blocking work of ~40 ns a row.
 void search_chunk(const RowChunk& chunk, RowMatcher& matcher, model::TenantId tenant,
                   const std::function<bool(const RowHit&)>& sink, ScanStats* stats = nullptr);
 

@@ -1,7 +1,7 @@
-// ChunkSet: the live row chunks of a shard, by number. A copy is a snapshot: it keeps its chunks alive, and query and seal
-// workers walk it while the shard goes on. Copying costs one reference count a chunk.
-// Threads: a set belongs to one thread; its chunks may be read from any (row_chunk.h). Not a container of rows to iterate
-// for queries: chunk_index.h skips chunks that cannot match.
+// ChunkSet: the live row chunks of a shard, by number. A copy is a snapshot: it keeps its chunks alive, and query and
+// seal workers walk it while the shard goes on. Copying costs one reference count a chunk. Threads: a set belongs to
+// one thread; its chunks may be read from any (row_chunk.h). Not a container of rows to iterate for queries:
+// chunk_index.h skips chunks that cannot match.
 #pragma once
 
 #include <algorithm>

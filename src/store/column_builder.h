@@ -28,8 +28,8 @@ class PostingBuilder {
   }
   bool empty() const { return pairs_.empty(); }
   // postings := varint codes, packed spans, packed blocks-per-code, packed data bytes-per-code, data
-  // data of a code := nothing when it is in every block; else the blocks, ascending, as varint differences, or a bit per
-  // block when that is shorter. bytes-per-code is size << 1 | is_bits. The packed triple repeats per 65,536 codes.
+  // data of a code := nothing when it is in every block; else the blocks, ascending, as varint differences, or a bit
+  // per block when that is shorter. bytes-per-code is size << 1 | is_bits. The packed triple repeats per 65,536 codes.
   void finish(uint32_t blocks, std::string& out) const;
 
  private:

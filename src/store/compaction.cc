@@ -17,7 +17,8 @@ SegmentFile::SegmentFile(env::Disk& disk, std::string directory, std::string nam
 Result<std::unique_ptr<SegmentFile>> SegmentFile::create(env::Disk& disk, std::string directory, std::string name,
                                                          uint64_t hash_seed) {
   std::unique_ptr<SegmentFile> file(new SegmentFile(disk, std::move(directory), std::move(name)));
-  CLEW_ASSIGN(file->file_, disk.open(file->directory_ + "/" + file->name_ + ".tmp", {.create = true, .writable = true}));
+  CLEW_ASSIGN(file->file_,
+              disk.open(file->directory_ + "/" + file->name_ + ".tmp", {.create = true, .writable = true}));
   CLEW_TRY(file->file_->truncate(0));
   SegmentFile* raw = file.get();
   file->writer_ = std::make_unique<SegmentWriter>(hash_seed, [raw](std::string_view bytes) -> Status {

@@ -1,6 +1,6 @@
-// Compaction: many small segments become one, late parts join their traces. Merge does it in steps, so that sealing, which
-// shares the background lane, never waits for a whole merge. Nothing changes for readers until the owner swaps the
-// segments. One thread at a time.
+// Compaction: many small segments become one, late parts join their traces. Merge does it in steps, so that sealing,
+// which shares the background lane, never waits for a whole merge. Nothing changes for readers until the owner swaps
+// the segments. One thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -63,12 +63,12 @@ class Merge {
   Status copy_trace(uint32_t& spans);
 
   std::vector<std::shared_ptr<const Segment>> inputs_;
-  std::vector<uint32_t> next_;                                // per input, the next trace
-  std::vector<std::shared_ptr<const Segment::Page>> pages_;   // per input, the page of the next trace
+  std::vector<uint32_t> next_;                               // per input, the next trace
+  std::vector<std::shared_ptr<const Segment::Page>> pages_;  // per input, the page of the next trace
   std::unique_ptr<SegmentFile> file_;
   uint64_t number_ = 0;
   bool finished_ = false;
-  std::vector<std::shared_ptr<const SegmentNames>> keep_;     // dictionaries live as long as the writer
+  std::vector<std::shared_ptr<const SegmentNames>> keep_;  // dictionaries live as long as the writer
 };
 
 }  // namespace clew::store

@@ -64,8 +64,8 @@ class PreparedSegments final : public Prepared {
   ~PreparedSegments() override { unpublished_->fetch_sub(1); }
 
   std::vector<std::shared_ptr<const Segment>> segments;
-  std::vector<model::TraceKey> split;   // traces that other segments hold parts of, ascending
-  std::vector<SplitTrace> known;        // the same with their parts, as of `generation`
+  std::vector<model::TraceKey> split;  // traces that other segments hold parts of, ascending
+  std::vector<SplitTrace> known;       // the same with their parts, as of `generation`
   uint64_t generation = 0;
   uint64_t bytes() const override {
     uint64_t sum = 0;
@@ -120,8 +120,9 @@ Status EmbeddedStore::load() {
                 env::read_file(disk_, options_.directory + "/" + std::string(kManifest), kMaxManifestBytes));
     believed = read_manifest(text, named);
     if (!believed && report_) {
-      report_(options_.directory + "/MANIFEST is damaged; every segment that can be read is taken, a compaction that was "
-                                   "interrupted may show as duplicates, which readers drop");
+      report_(options_.directory +
+              "/MANIFEST is damaged; every segment that can be read is taken, a compaction that was "
+              "interrupted may show as duplicates, which readers drop");
     }
   }
   uint64_t highest = 0;
@@ -157,7 +158,8 @@ Status EmbeddedStore::load() {
     live_ = live;
     CLEW_TRY(env::write_file_atomically(disk_, options_.directory, std::string(kManifest), write_manifest(live_)));
   }
-  // Traces that may have parts elsewhere say so by a version above one, or arrived in a time that another segment covers.
+  // Traces that may have parts elsewhere say so by a version above one, or arrived in a time that another segment
+  // covers.
   std::vector<model::TraceKey> split;
   for (const SegmentPtr& segment : segments) {
     bool shared = false;
@@ -220,8 +222,8 @@ Result<std::unique_ptr<Prepared>> EmbeddedStore::prepare(std::span<const SealTra
     auto file = SegmentFile::create(disk_, options_.directory, name_of(number), options_.hash_seed);
     if (!file.ok()) return give_up(file.status());
     SegmentWriter& writer = (*file)->writer();
-    for (uint64_t spans = 0; at < traces.size() && (spans == 0 || spans + traces[at].spans.size() <= options_.max_segment_spans);
-         ++at) {
+    for (uint64_t spans = 0;
+         at < traces.size() && (spans == 0 || spans + traces[at].spans.size() <= options_.max_segment_spans); ++at) {
       spans += traces[at].spans.size();
       if (Status status = writer.add(traces[at]); !status.ok()) return give_up(std::move(status));
     }
@@ -292,8 +294,8 @@ void EmbeddedStore::replace(const std::vector<SegmentPtr>& remove, const std::ve
     std::vector<SplitTrace> known;
     std::vector<model::TraceKey> again = split;
     for (const SplitTrace& trace : now.view->split()) {
-      const bool touched =
-          std::any_of(trace.parts.begin(), trace.parts.end(), [&](const auto& part) { return gone(part.segment.get()); });
+      const bool touched = std::any_of(trace.parts.begin(), trace.parts.end(),
+                                       [&](const auto& part) { return gone(part.segment.get()); });
       if (touched) {
         again.push_back(trace.key);
       } else if (!std::binary_search(split.begin(), split.end(), trace.key)) {
@@ -377,7 +379,8 @@ Result<bool> EmbeddedStore::expire(int64_t wall_now_ns) {
 Result<bool> EmbeddedStore::start_merge() {
   std::vector<SegmentPtr> segments = snapshot().segments;
   for (;;) {
-    std::erase_if(segments, [&](const SegmentPtr& segment) REQUIRES(merge_mutex_) { return unmergeable_.contains(segment->number()); });
+    std::erase_if(segments, [&](const SegmentPtr& segment)
+                                REQUIRES(merge_mutex_) { return unmergeable_.contains(segment->number()); });
     auto inputs = choose_merge(segments, options_.max_segment_spans);
     if (inputs.empty()) return false;
     // One that cannot be read (it was reported) stays as it is and out of the way of the others.
@@ -415,7 +418,8 @@ Result<bool> EmbeddedStore::step_merge() {
   }
   std::vector<uint64_t> old;
   for (const auto& input : merge->inputs()) old.push_back(input->number());
-  // When it fails, either manifest may be on the disk: the files of both stay, and the next start drops what is not named.
+  // When it fails, either manifest may be on the disk: the files of both stay, and the next start drops what is not
+  // named.
   CLEW_TRY(change_manifest({merge->number()}, old));
   replace(merge->inputs(), {*segment}, {});
   for (const auto& input : merge->inputs()) input->remove_when_unused();

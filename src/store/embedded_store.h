@@ -4,8 +4,9 @@
 // does not name is removed at open, so a crash leaves neither half a segment nor, after a compaction, a segment twice.
 // A segment whose footer or index is damaged is renamed *.damaged, reported and counted; the rest serves.
 //
-// Threads: prepare and maintain on the background lane, any number at a time; publish on an owner's loop; view and stats
-// anywhere. One mutex guards the list of segments and is never held over I/O, but for the manifest's, which has its own.
+// Threads: prepare and maintain on the background lane, any number at a time; publish on an owner's loop; view and
+// stats anywhere. One mutex guards the list of segments and is never held over I/O, but for the manifest's, which has
+// its own.
 #pragma once
 
 #include <atomic>
@@ -28,10 +29,10 @@ namespace clew::store {
 struct EmbeddedOptions {
   std::string directory;
   Retention retention;
-  uint64_t cache_bytes = 48ull << 20;         // blocks, pages and names kept in memory
-  uint64_t hash_seed = 0;                     // drawn at start-up
-  uint32_t max_segment_spans = 1u << 19;      // a batch or a merge above it becomes several segments
-  uint32_t step_spans = 1u << 15;             // what one maintain() copies at most
+  uint64_t cache_bytes = 48ull << 20;     // blocks, pages and names kept in memory
+  uint64_t hash_seed = 0;                 // drawn at start-up
+  uint32_t max_segment_spans = 1u << 19;  // a batch or a merge above it becomes several segments
+  uint32_t step_spans = 1u << 15;         // what one maintain() copies at most
 };
 
 class EmbeddedStore final : public SpanStore {
@@ -87,8 +88,8 @@ class EmbeddedStore final : public SpanStore {
   Mutex merge_mutex_;  // one merge at a time, whoever calls maintain
   std::unique_ptr<Merge> merge_ GUARDED_BY(merge_mutex_);
   std::set<uint64_t> unmergeable_ GUARDED_BY(merge_mutex_);  // segments whose names cannot be read
-  // Batches that are prepared and not published. shared: a batch may outlive the store. A merge waits with its swap until
-  // there is none, so that publish() finds the store as prepare() saw it and has nothing to read.
+  // Batches that are prepared and not published. shared: a batch may outlive the store. A merge waits with its swap
+  // until there is none, so that publish() finds the store as prepare() saw it and has nothing to read.
   const std::shared_ptr<std::atomic<int>> unpublished_ = std::make_shared<std::atomic<int>>(0);
 };
 

@@ -83,7 +83,8 @@ std::vector<model::TraceKey> oracle(TraceWorld& world, const TraceQuery& query) 
     if (!newer(query.after.start_ns, query.after.trace, start, key.trace)) continue;
     if ((query.states >> static_cast<uint32_t>(data.summary.state) & 1) == 0) continue;
     uint32_t findings = 0;
-    for (const model::Finding& f : parts.back()->verdicts.back().findings) findings |= 1u << static_cast<uint32_t>(f.kind);
+    for (const model::Finding& f : parts.back()->verdicts.back().findings)
+      findings |= 1u << static_cast<uint32_t>(f.kind);
     if (query.findings != 0 && (query.findings & findings) == 0) continue;
     for (const model::Span& span : data.spans) {
       if (!matches(query.where, span, data.summary)) continue;

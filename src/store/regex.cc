@@ -18,7 +18,8 @@ Result<std::shared_ptr<const Regex>> Regex::compile(std::string_view pattern) {
   options.set_max_mem(kMaxProgramBytes);
   auto program = std::make_unique<const re2::RE2>(re2::StringPiece(pattern.data(), pattern.size()), options);
   if (!program->ok()) {
-    return Error{Code::kInvalidArgument, "the regular expression \"" + std::string(pattern) + "\" does not compile: " + program->error()};
+    return Error{Code::kInvalidArgument,
+                 "the regular expression \"" + std::string(pattern) + "\" does not compile: " + program->error()};
   }
   return std::shared_ptr<const Regex>(new Regex(std::move(program)));
 }

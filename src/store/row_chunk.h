@@ -9,8 +9,8 @@
 //   1. Bytes below `committed()` never change.
 //   2. `committed()` is stored with release after the record's bytes and loaded with acquire, so every record below it
 //      is whole, and every dictionary code in it was interned before.
-// A sealed row stays in its chunk until the last row of the chunk is sealed: a scan finds candidates, and only the shard's
-// table of open traces says which of them are still open. Rows of a trace are taken from the table, by link.
+// A sealed row stays in its chunk until the last row of the chunk is sealed: a scan finds candidates, and only the
+// shard's table of open traces says which of them are still open. Rows of a trace are taken from the table, by link.
 // When not to use it: for sealed rows (segments), or as a general arena; nothing is ever freed inside a chunk.
 // Costs: append is one copy of the row and 56 bytes of header.
 #pragma once
@@ -36,7 +36,7 @@ constexpr uint32_t link_offset(RowLink link) { return static_cast<uint32_t>(link
 struct alignas(8) RowRecord {  // in memory only, never on disk
   uint32_t row_size = 0;
   uint32_t origin = 0;
-  RowLink previous = 0;       // the row of the same trace that arrived before, or 0
+  RowLink previous = 0;  // the row of the same trace that arrived before, or 0
   model::TenantId tenant;
   model::TraceId trace;
   uint64_t hlc = 0;

@@ -117,8 +117,8 @@ Status Segment::load() {
     entry.offset = entries.fixed<uint64_t>();
     entry.size = entries.fixed<uint64_t>();
     entry.checksum = entries.fixed<uint32_t>();
-    const bool known = entry.id >= static_cast<uint16_t>(Section::kInfo) &&
-                       entry.id <= static_cast<uint16_t>(Section::kKeyFilter);
+    const bool known =
+        entry.id >= static_cast<uint16_t>(Section::kInfo) && entry.id <= static_cast<uint16_t>(Section::kKeyFilter);
     if (!known && (entry.flags & kSectionSkippable) == 0) {
       return broken("section " + std::to_string(entry.id) + " is needed and unknown; use a newer version");
     }
@@ -158,8 +158,7 @@ Status Segment::load() {
   return {};
 }
 
-Result<std::shared_ptr<const std::string>> Segment::read_piece(const Piece& piece, bool compressed,
-                                                               bool cached) const {
+Result<std::shared_ptr<const std::string>> Segment::read_piece(const Piece& piece, bool compressed, bool cached) const {
   const PieceCache::Key key{cache_id_, piece.offset};
   if (cached) {
     if (auto hit = environment_.cache->get(key)) return std::static_pointer_cast<const std::string>(hit);

@@ -20,8 +20,7 @@ struct ShopTrace {
 class Shop {
  public:
   // `by_text`: no templates, what is not known stands in the row.
-  explicit Shop(size_t spans, uint64_t seed, bool by_text = false)
-      : random_(seed), dictionary_(1), by_text_(by_text) {
+  explicit Shop(size_t spans, uint64_t seed, bool by_text = false) : random_(seed), dictionary_(1), by_text_(by_text) {
     size_t made = 0;
     uint64_t batch = seed << 32;
     while (made < spans) {
@@ -48,13 +47,15 @@ class Shop {
     for (int i = 0; i < n; ++i) out.push_back(static_cast<char>('0' + random_.below(10)));
     return out;
   }
-  void number(TestAttributes& to, const char* key, uint64_t value) { to.emplace_back(key, static_cast<int64_t>(value)); }
+  void number(TestAttributes& to, const char* key, uint64_t value) {
+    to.emplace_back(key, static_cast<int64_t>(value));
+  }
 
   void fill(ShopTrace& trace, size_t n, uint64_t batch) {
-    static const char* const kServices[] = {"frontend", "checkout", "cart", "payment", "catalog",
+    static const char* const kServices[] = {"frontend", "checkout", "cart",           "payment",   "catalog",
                                             "shipping", "currency", "recommendation", "inventory", "accounts"};
     static const char* const kThings[] = {"orders", "carts", "payments", "products", "shipments",
-                                          "rates", "stock", "users", "sessions", "quotes"};
+                                          "rates",  "stock", "users",    "sessions", "quotes"};
     static const char* const kMethods[] = {"GET", "GET", "GET", "POST", "PUT", "DELETE"};
     model::TraceSummary& summary = trace.seal.summary;
     trace.seal.key = model::trace_key({1}, {random_.next(), random_.next()});

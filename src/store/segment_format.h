@@ -23,7 +23,7 @@ constexpr uint32_t kSegmentVersion = 1;
 constexpr size_t kHeaderBytes = 16;  // magic, u32 version, u32 zero
 constexpr size_t kFooterBytes = 24;  // u64 table offset, u32 sections, u32 checksum of the table, magic
 
-constexpr uint32_t kBlockSpans = 1024;   // a block ends here, or where the tenant changes
+constexpr uint32_t kBlockSpans = 1024;  // a block ends here, or where the tenant changes
 constexpr uint32_t kPageTraces = 128;
 constexpr uint32_t kOrderEntries = 1024;  // of one chunk of the newest-first order
 constexpr uint32_t kNumberValues = 512;   // distinct numbers of a column that get a code of their own
@@ -33,13 +33,13 @@ constexpr size_t kMaxPieceBytes = 256u << 20;
 
 enum class Section : uint16_t {
   kInfo = 1,
-  kBlocks = 2,       // directory of blocks
-  kPages = 3,        // directory of trace pages
-  kOrder = 4,        // directory of order chunks
+  kBlocks = 2,  // directory of blocks
+  kPages = 3,   // directory of trace pages
+  kOrder = 4,   // directory of order chunks
   kTenants = 5,
-  kNames = 6,        // dictionary
-  kSchema = 7,       // operations, contexts, columns and their values, stamps
-  kPostings = 8,     // per column and value: spans, blocks
+  kNames = 6,     // dictionary
+  kSchema = 7,    // operations, contexts, columns and their values, stamps
+  kPostings = 8,  // per column and value: spans, blocks
   kValueFilter = 9,
   kKeyFilter = 10,
 };
@@ -56,7 +56,7 @@ struct Piece {
 struct BlockEntry {
   uint32_t first_span = 0;
   uint32_t spans = 0;
-  uint32_t first_trace = 0;  // the trace that its first span belongs to
+  uint32_t first_trace = 0;    // the trace that its first span belongs to
   Piece columns, tails, heap;  // tails and heap: size 0 when there are none
 };
 
@@ -82,32 +82,36 @@ struct TenantEntry {
 
 struct SegmentInfo {
   uint64_t spans = 0, traces = 0;
-  int64_t min_start_ns = INT64_MAX, max_start_ns = INT64_MIN;        // of traces
-  uint64_t min_first_hlc = UINT64_MAX, max_first_hlc = 0;            // first arrivals of traces
-  uint64_t max_last_hlc = 0;                                         // newest arrival
-  uint32_t states = 0, findings = 0;                                 // unions of bits
+  int64_t min_start_ns = INT64_MAX, max_start_ns = INT64_MIN;  // of traces
+  uint64_t min_first_hlc = UINT64_MAX, max_first_hlc = 0;      // first arrivals of traces
+  uint64_t max_last_hlc = 0;                                   // newest arrival
+  uint32_t states = 0, findings = 0;                           // unions of bits
   uint64_t value_filter_lines = 0;
 };
 
 // Columns 0–3 have no key. Column numbers are those of the schema.
-constexpr uint32_t kColumnLists = 0;      // attribute lists without a shape
-constexpr uint32_t kColumnNames = 1;      // span names that are not plain codes
-constexpr uint32_t kColumnEvents = 2;     // names of events: postings only
-constexpr uint32_t kColumnMessages = 3;   // status messages: postings only
+constexpr uint32_t kColumnLists = 0;     // attribute lists without a shape
+constexpr uint32_t kColumnNames = 1;     // span names that are not plain codes
+constexpr uint32_t kColumnEvents = 2;    // names of events: postings only
+constexpr uint32_t kColumnMessages = 3;  // status messages: postings only
 constexpr uint32_t kFirstKeyColumn = 4;
 constexpr uint32_t kNoKey = UINT32_MAX;
 
 enum class ColumnClass : uint8_t { kNone, kText, kNumber, kBytes };
 inline ColumnClass column_class(model::ValueType type) {
   switch (type) {
-    case model::ValueType::kEmpty: return ColumnClass::kNone;
-    case model::ValueType::kString: return ColumnClass::kText;
+    case model::ValueType::kEmpty:
+      return ColumnClass::kNone;
+    case model::ValueType::kString:
+      return ColumnClass::kText;
     case model::ValueType::kBool:
     case model::ValueType::kInt:
-    case model::ValueType::kDouble: return ColumnClass::kNumber;
+    case model::ValueType::kDouble:
+      return ColumnClass::kNumber;
     case model::ValueType::kBytes:
     case model::ValueType::kComplex:
-    case model::ValueType::kRaw: return ColumnClass::kBytes;
+    case model::ValueType::kRaw:
+      return ColumnClass::kBytes;
   }
   return ColumnClass::kNone;
 }
@@ -122,7 +126,7 @@ struct ColumnValue {
 struct Column {
   uint32_t key = kNoKey;  // string code
   model::ValueType type = model::ValueType::kEmpty;
-  bool overflow = false;  // numbers: more than kNumberValues were seen
+  bool overflow = false;            // numbers: more than kNumberValues were seen
   std::vector<ColumnValue> values;  // by code; [0] is the escape
 };
 

@@ -1,5 +1,6 @@
-// SegmentNames: what the codes of one segment mean: dictionary, operations, contexts, columns with their values, stamps,
-// postings. Read from three sections at once, immutable afterwards; any thread. Memory: about the plain dictionary.
+// SegmentNames: what the codes of one segment mean: dictionary, operations, contexts, columns with their values,
+// stamps, postings. Read from three sections at once, immutable afterwards; any thread. Memory: about the plain
+// dictionary.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,8 @@ struct Posting {
 // A set of blocks of one segment.
 class BlockSet {
  public:
-  explicit BlockSet(uint32_t blocks = 0, bool full = false) : size_(blocks), words_((blocks + 63) / 64, full ? ~0ull : 0) {
+  explicit BlockSet(uint32_t blocks = 0, bool full = false)
+      : size_(blocks), words_((blocks + 63) / 64, full ? ~0ull : 0) {
     trim();
   }
   uint32_t size() const { return size_; }

@@ -322,7 +322,8 @@ void SegmentPlan::prepare_text_column(Leaf& leaf, KeyColumn& column, BlockSet& b
       take(code);
       continue;
     }
-    const std::string_view pattern = names_->dictionary().text(EntryKind::kTemplate, static_cast<uint32_t>(value.value));
+    const std::string_view pattern =
+        names_->dictionary().text(EntryKind::kTemplate, static_cast<uint32_t>(value.value));
     if (exact && !is_ambiguous(pattern)) {
       if (!fit_template(pattern, condition.literal.text, numbers)) continue;
       column.meaning[code] = kMeansNumbers;
@@ -585,7 +586,8 @@ bool SegmentPlan::text_answers(const Leaf& leaf, const KeyColumn& column, std::s
       }
       if (answer == kMeansText) {
         const auto entry = static_cast<uint32_t>(values[code].value);
-        if (!model::join_template(names_->dictionary().text(EntryKind::kTemplate, entry), numbers, joined)) return false;
+        if (!model::join_template(names_->dictionary().text(EntryKind::kTemplate, entry), numbers, joined))
+          return false;
         answer = condition.holds_text(joined) ? kYes : kNo;
       }
     }

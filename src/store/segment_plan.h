@@ -1,11 +1,11 @@
 // SegmentPlan: one query made ready for one segment. Each condition is answered once for every code that the segment
 // has, so that a span costs a few table look-ups.
 //
-// An answer has three values: no, maybe, yes. And is the smaller, Or the larger, Not turns it round. "Maybe" is said where
-// columns do not tell (events, lists without a shape, the trace's root when it was not given): such spans are read and
-// asked for real. So results are exactly those of store::matches. Texts that have no code are compared in the block's
-// heap, those of templates by their numbers: neither is ever a "maybe", or one frequent column would have whole traces read.
-// One thread; borrows the segment, its names and the matcher.
+// An answer has three values: no, maybe, yes. And is the smaller, Or the larger, Not turns it round. "Maybe" is said
+// where columns do not tell (events, lists without a shape, the trace's root when it was not given): such spans are
+// read and asked for real. So results are exactly those of store::matches. Texts that have no code are compared in the
+// block's heap, those of templates by their numbers: neither is ever a "maybe", or one frequent column would have whole
+// traces read. One thread; borrows the segment, its names and the matcher.
 #pragma once
 
 #include <cstdint>
@@ -34,10 +34,10 @@ class SegmentPlan {
   // A condition asks about the trace, not the span.
   bool asks_trace() const { return asks_trace_; }
 
-  // Answers for the spans [low, high) of block `number`. `summary` null: questions about the trace are answered "maybe".
-  // False when the block is malformed or its heap, where it is needed, cannot be read.
-  bool evaluate(const BlockView& block, uint32_t number, uint32_t low, uint32_t high, const model::TraceSummary* summary,
-                std::vector<uint8_t>& out);
+  // Answers for the spans [low, high) of block `number`. `summary` null: questions about the trace are answered
+  // "maybe". False when the block is malformed or its heap, where it is needed, cannot be read.
+  bool evaluate(const BlockView& block, uint32_t number, uint32_t low, uint32_t high,
+                const model::TraceSummary* summary, std::vector<uint8_t>& out);
 
  private:
   // What a value's code means.
@@ -45,20 +45,21 @@ class SegmentPlan {
   enum Meaning : uint8_t { kMeansNo = 0, kMeansYes = 2, kMeansNumbers = 3, kMeansText = 4 };
   struct KeyColumn {
     uint32_t column = 0;
-    std::vector<uint8_t> meaning;                       // by code
+    std::vector<uint8_t> meaning;                                     // by code
     std::vector<std::pair<uint32_t, std::vector<uint64_t>>> numbers;  // template's code: the numbers that fit
-    std::vector<uint16_t> per_operation;                // values that a span of the operation has here
-    std::vector<uint8_t> placeholders;                  // by code; filled where `steps`
-    bool exact = false;                                 // kMeansText: equality, so another length is another text
-    bool steps = false;                                 // needs the numbers of templates or the texts of the heap
+    std::vector<uint16_t> per_operation;                              // values that a span of the operation has here
+    std::vector<uint8_t> placeholders;                                // by code; filled where `steps`
+    bool exact = false;  // kMeansText: equality, so another length is another text
+    bool steps = false;  // needs the numbers of templates or the texts of the heap
   };
   struct Leaf {
     enum class Kind : uint8_t { kOperation, kContext, kAttribute, kDuration, kTrace, kTail } kind = Kind::kOperation;
     const Condition* condition = nullptr;
-    std::vector<uint8_t> by_operation;   // kOperation: the answer; kAttribute: index of the column + 1, 0: absent, 255: maybe
-    std::vector<uint8_t> by_context;     // kContext; kAttribute of kAny: the answer when the span has none
+    std::vector<uint8_t>
+        by_operation;  // kOperation: the answer; kAttribute: index of the column + 1, 0: absent, 255: maybe
+    std::vector<uint8_t> by_context;  // kContext; kAttribute of kAny: the answer when the span has none
     std::vector<KeyColumn> columns;
-    uint8_t absent = kNo;                // kAttribute: without the attribute; kTail: without a tail
+    uint8_t absent = kNo;  // kAttribute: without the attribute; kTail: without a tail
   };
 
   void prepare_leaf(const Condition& condition, Leaf& leaf, BlockSet& blocks, uint64_t& estimate);
@@ -92,7 +93,7 @@ class SegmentPlan {
   std::vector<std::vector<uint8_t>> scratch_;  // by node
   std::vector<uint32_t> operations_;           // of the block
   uint32_t block_ = 0;
-  std::shared_ptr<const std::string> heap_;    // of the block, once it was needed
+  std::shared_ptr<const std::string> heap_;  // of the block, once it was needed
 };
 
 }  // namespace clew::store

@@ -87,8 +87,14 @@ class SegmentSearch {
  public:
   SegmentSearch(const SegmentView& view, const Segment& segment, std::shared_ptr<const SegmentNames> names,
                 const Matcher& matcher, const TraceQuery& query)
-      : view_(view), segment_(segment), names_(names), matcher_(matcher), query_(query),
-        range_(segment.tenant_range(query.tenant)), plan_(segment, std::move(names), matcher), blocks_(plan_.blocks()) {
+      : view_(view),
+        segment_(segment),
+        names_(names),
+        matcher_(matcher),
+        query_(query),
+        range_(segment.tenant_range(query.tenant)),
+        plan_(segment, std::move(names), matcher),
+        blocks_(plan_.blocks()) {
     blocks_.keep_range(range_.first_block, range_.end_block);
   }
 

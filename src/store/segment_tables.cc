@@ -159,7 +159,7 @@ void append_order_chunk(const OrderedTrace* begin, const OrderedTrace* end, std:
 }
 
 bool order_chunk_may_fit(std::string_view bytes, uint32_t entries, uint32_t states, uint8_t min_bucket) {
-  if (bytes.size() < entries) return true;  // malformed: reading it says so
+  if (bytes.size() < entries) return true;                     // malformed: reading it says so
   for (const char c : bytes.substr(bytes.size() - entries)) {  // the classes stand last
     const auto classes = static_cast<uint8_t>(c);
     if ((classes >> 2) >= min_bucket && (states >> (classes & 3) & 1) != 0) return true;

@@ -32,9 +32,9 @@ enum TraceColumn : uint8_t {
   kTraceServices,
   kTraceState,
   kTraceVersion,
-  kTraceFindings,     // bit per FindingKind of the newest verdict
-  kTraceFirstStamp,   // 0: the next of `stamps`; else number of a stamp with that hlc + 1
-  kTraceLastStamp,    // likewise
+  kTraceFindings,    // bit per FindingKind of the newest verdict
+  kTraceFirstStamp,  // 0: the next of `stamps`; else number of a stamp with that hlc + 1
+  kTraceLastStamp,   // likewise
   kTraceColumns,
 };
 

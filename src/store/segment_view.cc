@@ -57,8 +57,7 @@ Status read_parts(const std::vector<SplitTrace::Part>& parts, model::TraceData& 
   for (const Found& f : found) {
     const TraceRows& from = rows[f.part];
     const std::string_view row = from.bytes(*f.row);
-    if (parts.size() > 1 &&
-        !seen.insert(mix64(f.row->id.value, model::row_hash(from.dictionary(), row))).second) {
+    if (parts.size() > 1 && !seen.insert(mix64(f.row->id.value, model::row_hash(from.dictionary(), row))).second) {
       continue;
     }
     CLEW_TRY(model::append_span_of_row(from.dictionary(), row, f.row->stamp, out));
@@ -71,9 +70,10 @@ Status read_parts(const std::vector<SplitTrace::Part>& parts, model::TraceData& 
   }
   std::stable_sort(out.history.begin() + static_cast<std::ptrdiff_t>(before), out.history.end(),
                    [](const model::Verdict& a, const model::Verdict& b) { return a.version < b.version; });
-  out.history.erase(std::unique(out.history.begin() + static_cast<std::ptrdiff_t>(before), out.history.end(),
-                                [](const model::Verdict& a, const model::Verdict& b) { return a.version == b.version; }),
-                    out.history.end());
+  out.history.erase(
+      std::unique(out.history.begin() + static_cast<std::ptrdiff_t>(before), out.history.end(),
+                  [](const model::Verdict& a, const model::Verdict& b) { return a.version == b.version; }),
+      out.history.end());
   return {};
 }
 

@@ -1,9 +1,9 @@
 // SegmentView: the View of an EmbeddedStore: a list of segments that does not change, and which traces have parts in
 // several of them.
 //
-// A trace with several parts ("split": late spans, a replay after a crash) is answered from all of them together, by its
-// newest summary; searches therefore leave split traces out of each segment and ask each split trace by itself.
-// Any thread; holds its segments by shared_ptr, because the store replaces them meanwhile.
+// A trace with several parts ("split": late spans, a replay after a crash) is answered from all of them together, by
+// its newest summary; searches therefore leave split traces out of each segment and ask each split trace by itself. Any
+// thread; holds its segments by shared_ptr, because the store replaces them meanwhile.
 #pragma once
 
 #include <memory>
@@ -22,8 +22,8 @@ struct SplitTrace {
     uint32_t trace = 0;
   };
   model::TraceKey key;
-  int64_t start_ns = 0;        // by the newest summary
-  std::vector<Part> parts;     // the newest summary's part first
+  int64_t start_ns = 0;     // by the newest summary
+  std::vector<Part> parts;  // the newest summary's part first
 };
 
 class SegmentView final : public View {

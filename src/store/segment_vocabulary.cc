@@ -27,7 +27,9 @@ void finish_vocabulary(std::vector<std::string>& values, Vocabulary& out) {
 class TenantFilter {
  public:
   TenantFilter(const Segment& segment, const SegmentNames& names, model::TenantId tenant)
-      : names_(names), range_(segment.tenant_range(tenant)), all_(segment.tenants().size() == 1),
+      : names_(names),
+        range_(segment.tenant_range(tenant)),
+        all_(segment.tenants().size() == 1),
         blocks_(static_cast<uint32_t>(segment.blocks().size())) {}
   bool present() const { return range_.end_block > range_.first_block; }
   bool has(uint32_t list, uint32_t code) const {
@@ -120,8 +122,8 @@ Status SegmentView::keys(model::TenantId tenant, Field scope, Vocabulary& out) c
       for (uint32_t c = 0; c < names.contexts().size(); ++c) {
         if (!filter.has(SegmentNames::kContextList, c) || !seen.insert(names.contexts()[c].resource).second) continue;
         model::Resource resource;
-        (void)model::read_resource(
-            names.dictionary().text(model::EntryKind::kResource, names.contexts()[c].resource), resource);
+        (void)model::read_resource(names.dictionary().text(model::EntryKind::kResource, names.contexts()[c].resource),
+                                   resource);
         for (const model::Attribute& attribute : resource.attributes) values.emplace_back(attribute.key);
         if (values.size() > kMaxVocabulary * 4) finish_vocabulary(values, out);
       }
@@ -134,8 +136,8 @@ Status SegmentView::keys(model::TenantId tenant, Field scope, Vocabulary& out) c
 Status SegmentView::values(model::TenantId tenant, Field field, std::string_view key, Vocabulary& out) const {
   std::vector<std::string> values;
   const bool attributes = field == Field::kAttribute || field == Field::kAny;
-  const bool resources = field == Field::kResource || field == Field::kAny || field == Field::kService ||
-                         field == Field::kScopeName;
+  const bool resources =
+      field == Field::kResource || field == Field::kAny || field == Field::kService || field == Field::kScopeName;
   each_segment(segments_, tenant, [&](const Segment&, const SegmentNames& names, const TenantFilter& filter) {
     const auto add = [&](std::string_view text) {
       if (!text.empty()) values.emplace_back(text);
@@ -160,16 +162,23 @@ Status SegmentView::values(model::TenantId tenant, Field field, std::string_view
         }
         if (!filter.has(list, code)) continue;
         switch (column.type) {
-          case model::ValueType::kString: add(names.string(static_cast<uint32_t>(value.value))); break;
-          case model::ValueType::kBool: add(value.value != 0 ? "true" : "false"); break;
-          case model::ValueType::kInt: add(std::to_string(static_cast<int64_t>(value.value))); break;
+          case model::ValueType::kString:
+            add(names.string(static_cast<uint32_t>(value.value)));
+            break;
+          case model::ValueType::kBool:
+            add(value.value != 0 ? "true" : "false");
+            break;
+          case model::ValueType::kInt:
+            add(std::to_string(static_cast<int64_t>(value.value)));
+            break;
           case model::ValueType::kDouble: {
             char text[32];
             const auto end = std::to_chars(text, text + sizeof(text), std::bit_cast<double>(value.value)).ptr;
             add({text, static_cast<size_t>(end - text)});
             break;
           }
-          default: break;
+          default:
+            break;
         }
       }
     };

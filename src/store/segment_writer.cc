@@ -149,9 +149,9 @@ Status SegmentWriter::Impl::add_span(const SealTrace& trace, size_t index) {
     if (!code) return full();
     context_service.push_back(*code + 1);
   }
-  const uint32_t code = operations.code(
-      {uint64_t{operation.name} << 32 | operation.shape,
-       uint64_t{operation.flags} << 16 | uint64_t{operation.has_flags} << 8 | operation.kind_status});
+  const uint32_t code =
+      operations.code({uint64_t{operation.name} << 32 | operation.shape,
+                       uint64_t{operation.flags} << 16 | uint64_t{operation.has_flags} << 8 | operation.kind_status});
   const auto block_number = static_cast<uint32_t>(blocks.size());
   operation_postings.add(code, block_number);
   context_postings.add(context, block_number);
@@ -160,8 +160,8 @@ Status SegmentWriter::Impl::add_span(const SealTrace& trace, size_t index) {
   uint64_t& met = known_operations[(code * 31 + context) % known_operations.size()];
   if (operation.name != 0 && met != pair) {
     met = pair;
-    service_operations.code({(tenants.size() - 1) << 32 | context_service[context],
-                             uint64_t{operation.name - 1} << 8 | head.kind});
+    service_operations.code(
+        {(tenants.size() - 1) << 32 | context_service[context], uint64_t{operation.name - 1} << 8 | head.kind});
   }
 
   block.ids.push_back(head.span_id.value);

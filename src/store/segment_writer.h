@@ -1,8 +1,8 @@
 // SegmentWriter: turns traces into the bytes of one segment. Memory: about 20 bytes a span plus the dictionaries; the
 // column data goes to the sink as it is made.
 //
-// Rows are read once, straight into columns; nothing is materialised. Codes of the rows' dictionaries become codes of the
-// segment by an array per dictionary, so a text is hashed once per dictionary and not once per span.
+// Rows are read once, straight into columns; nothing is materialised. Codes of the rows' dictionaries become codes of
+// the segment by an array per dictionary, so a text is hashed once per dictionary and not once per span.
 // Single-threaded, background lane. Any dictionary given must outlive the writer.
 #pragma once
 

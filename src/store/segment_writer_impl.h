@@ -22,8 +22,8 @@ namespace clew::store {
 // A segment's dictionary takes what the rows' dictionaries took, so its limits only stop runaway growth.
 constexpr model::DictionaryLimits kSegmentLimits{
     .max_entries = 1u << 26, .max_bytes = 1ull << 30, .max_string_bytes = 1u << 20, .max_shape_fields = 1u << 16};
-constexpr uint32_t kMaxBlockValues = 32768;     // of one column; several values a span when a key repeats
-constexpr size_t kMaxBlockHeap = 4u << 20;      // texts and tails of one block
+constexpr uint32_t kMaxBlockValues = 32768;  // of one column; several values a span when a key repeats
+constexpr size_t kMaxBlockHeap = 4u << 20;   // texts and tails of one block
 constexpr int kFastLevel = 1;
 constexpr int kNamesLevel = 3;
 
@@ -139,8 +139,9 @@ struct SegmentWriter::Impl {
 
   // The code of a value in its column; 0 when it gets none.
   uint32_t value_code(ColumnBuilder& to, model::StrMode mode, uint64_t value, uint32_t limit) {
-    const uint64_t key =
-        column_class(to.column.type) == ColumnClass::kText ? value << 1 | uint64_t{mode == model::StrMode::kTemplate} : value;
+    const uint64_t key = column_class(to.column.type) == ColumnClass::kText
+                             ? value << 1 | uint64_t{mode == model::StrMode::kTemplate}
+                             : value;
     if (const uint32_t found = to.value_codes.find(key); found != 0) return found;
     if (to.column.values.size() > limit) {
       to.column.overflow = true;

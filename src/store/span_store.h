@@ -1,10 +1,10 @@
-// SpanStore: where decided traces live. `embedded` (embedded_store.h) keeps them in immutable segments of its own; other
-// engines can stand behind the same interface.
+// SpanStore: where decided traces live. `embedded` (embedded_store.h) keeps them in immutable segments of its own;
+// other engines can stand behind the same interface.
 //
-// Writing is in two steps, so that nothing is ever in both or in neither place for a reader: `prepare` (background lane,
-// blocking) makes a batch of traces durable and returns it; `publish` (owner's loop) makes it visible in the same task in
-// which the owner forgets its open rows. A batch that was prepared but not published before a crash is found at the next
-// start; its rows are then also replayed from the WAL, and readers drop duplicates by span id and content.
+// Writing is in two steps, so that nothing is ever in both or in neither place for a reader: `prepare` (background
+// lane, blocking) makes a batch of traces durable and returns it; `publish` (owner's loop) makes it visible in the same
+// task in which the owner forgets its open rows. A batch that was prepared but not published before a crash is found at
+// the next start; its rows are then also replayed from the WAL, and readers drop duplicates by span id and content.
 // Reading goes through a View: an immutable snapshot, usable on any thread while the store moves on.
 #pragma once
 
@@ -32,8 +32,8 @@ struct SealSpan {
 // One trace (or the late part of one: a delta) to be stored. Spans are distinct, in order of arrival.
 struct SealTrace {
   model::TraceKey key;
-  model::TraceSummary summary;             // of the whole trace, parts stored before included
-  std::vector<model::Verdict> verdicts;    // new ones only
+  model::TraceSummary summary;           // of the whole trace, parts stored before included
+  std::vector<model::Verdict> verdicts;  // new ones only
   std::span<const SealSpan> spans;
 };
 
@@ -53,7 +53,8 @@ class View {
   virtual ~View() = default;
   // False: certainly absent (filters in memory; ~10 ns a segment). Any thread.
   virtual bool may_contain(const model::TraceKey& key) const = 0;
-  // Adds every stored span, verdict and the newest summary of the trace to `out`; ok and untouched when absent. Blocking.
+  // Adds every stored span, verdict and the newest summary of the trace to `out`; ok and untouched when absent.
+  // Blocking.
   virtual Status read(const model::TraceKey& key, model::TraceData& out) const = 0;
   // Hits in order, at most query.limit; `out` is appended to. Blocking.
   virtual Status search(const TraceQuery& query, std::vector<TraceHit>& out) const = 0;
@@ -66,15 +67,15 @@ class View {
 
 struct StoreStats {
   uint64_t segments = 0, traces = 0, spans = 0, bytes = 0;
-  uint64_t damaged_blocks = 0;        // reported, skipped, counted
+  uint64_t damaged_blocks = 0;  // reported, skipped, counted
   uint64_t compactions = 0, expired_segments = 0;
   int64_t oldest_arrival_ns = 0;
 };
 
 struct Retention {
-  int64_t max_age_ns = 0;             // since arrival; 0: no limit
-  uint64_t max_bytes = 0;             // 0: no limit
-  double max_disk_share = 0.9;        // of the file system
+  int64_t max_age_ns = 0;       // since arrival; 0: no limit
+  uint64_t max_bytes = 0;       // 0: no limit
+  double max_disk_share = 0.9;  // of the file system
 };
 
 class SpanStore {
@@ -83,11 +84,11 @@ class SpanStore {
   // Background lane. `traces` in TraceKey order. kResourceExhausted when the disk is full (nothing is left behind; the
   // caller keeps its rows and tries again later).
   virtual Result<std::unique_ptr<Prepared>> prepare(std::span<const SealTrace> traces) = 0;
-  virtual void publish(std::unique_ptr<Prepared> batch) = 0;   // owner's loop
-  virtual std::shared_ptr<const View> view() const = 0;        // any thread
+  virtual void publish(std::unique_ptr<Prepared> batch) = 0;  // owner's loop
+  virtual std::shared_ptr<const View> view() const = 0;       // any thread
   // One bounded step of compaction or retention (background lane); true when there is more to do now.
   virtual Result<bool> maintain(int64_t wall_now_ns) = 0;
-  virtual StoreStats stats() const = 0;                        // any thread
+  virtual StoreStats stats() const = 0;  // any thread
 };
 
 }  // namespace clew::store

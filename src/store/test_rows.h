@@ -33,9 +33,9 @@ struct TestRow {
   std::string scope_name;
   TestAttributes attributes;
   std::vector<std::string> events;
-  bool shaped = true;      // attributes by shape, else inline
-  bool templated = true;   // texts are cut into templates, where they have digits enough; else they go in by code
-  bool by_text = false;    // texts that the dictionary does not know yet stand in the row itself
+  bool shaped = true;     // attributes by shape, else inline
+  bool templated = true;  // texts are cut into templates, where they have digits enough; else they go in by code
+  bool by_text = false;   // texts that the dictionary does not know yet stand in the row itself
 };
 
 inline void append_field(uint32_t field, std::string_view bytes, std::string& out) {
@@ -179,9 +179,9 @@ class World {
 
  private:
   std::string text() {
-    static const char* const kTexts[] = {"a",    "b", "GET /cart", "order-17", "order-18",  "/u/00012345/x",
-                                         "true", "5", "7.5",       "",         "c0ffee1234",
-                                         "order-4711", "order-4712", "x-0007/9-123"};
+    static const char* const kTexts[] = {
+        "a", "b",   "GET /cart", "order-17",   "order-18",   "/u/00012345/x", "true",
+        "5", "7.5", "",          "c0ffee1234", "order-4711", "order-4712",    "x-0007/9-123"};
     return kTexts[random_.below(std::size(kTexts))];
   }
   std::string key() {

@@ -72,14 +72,25 @@ bool CodeTranslator::append_list(model::AttributeCursor& cursor, std::string& ou
       out.push_back(static_cast<char>(value.type));
     }
     switch (value.type) {
-      case model::ValueType::kEmpty: break;
-      case model::ValueType::kString: append_strref(value.string, out); break;
-      case model::ValueType::kBool: out.push_back(static_cast<char>(value.number)); break;
-      case model::ValueType::kInt: append_varint(out, zigzag(static_cast<int64_t>(value.number))); break;
-      case model::ValueType::kDouble: append_fixed(out, value.number); break;
+      case model::ValueType::kEmpty:
+        break;
+      case model::ValueType::kString:
+        append_strref(value.string, out);
+        break;
+      case model::ValueType::kBool:
+        out.push_back(static_cast<char>(value.number));
+        break;
+      case model::ValueType::kInt:
+        append_varint(out, zigzag(static_cast<int64_t>(value.number)));
+        break;
+      case model::ValueType::kDouble:
+        append_fixed(out, value.number);
+        break;
       case model::ValueType::kBytes:
       case model::ValueType::kComplex:
-      case model::ValueType::kRaw: append_bytes(out, value.bytes); break;
+      case model::ValueType::kRaw:
+        append_bytes(out, value.bytes);
+        break;
     }
   }
   return cursor.ok();

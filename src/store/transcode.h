@@ -1,5 +1,5 @@
-// CodeTranslator: codes of the dictionaries that rows were written with, as codes of one target dictionary. An array per
-// source dictionary, filled as codes are met, so that each text is hashed once per source. Single-threaded.
+// CodeTranslator: codes of the dictionaries that rows were written with, as codes of one target dictionary. An array
+// per source dictionary, filled as codes are met, so that each text is hashed once per source. Single-threaded.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +47,8 @@ class CodeTranslator {
   };
   uint32_t cached(model::EntryKind kind, uint32_t code) {
     std::vector<uint32_t>& codes = current_->codes[static_cast<size_t>(kind)];
-    if (code < codes.size() && codes[code] != 0) [[likely]] return codes[code] - 1;
+    if (code < codes.size() && codes[code] != 0) [[likely]]
+      return codes[code] - 1;
     return translate(kind, code);
   }
   uint32_t translate(model::EntryKind kind, uint32_t code);

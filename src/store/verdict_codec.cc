@@ -58,7 +58,8 @@ void append_verdicts(std::span<const model::Verdict> verdicts, std::span<const m
   for (const model::Verdict& v : verdicts) {
     out.push_back(static_cast<char>(v.state));
     append_varint(out, v.version);
-    append_varint(out, zigzag(static_cast<int64_t>(static_cast<uint64_t>(v.decided_ns) - static_cast<uint64_t>(base_ns))));
+    append_varint(out,
+                  zigzag(static_cast<int64_t>(static_cast<uint64_t>(v.decided_ns) - static_cast<uint64_t>(base_ns))));
     append_varint(out, v.basis);
     append_varint(out, v.span_count);
     append_varint(out, v.late_spans);

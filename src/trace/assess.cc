@@ -74,7 +74,7 @@ struct Assessor::Impl {
   uint32_t noted_kinds = 0;
 
   // What the details of findings need.
-  bool all_old = false;          // the trace as a whole lies before 2000
+  bool all_old = false;  // the trace as a whole lies before 2000
   bool self_parent = false;
   uint32_t ends_after_waiting = 0;  // kEndsAfterParent of a call that its caller waited for
   int64_t worst_before = 0, worst_after = 0;
@@ -272,7 +272,8 @@ void Assessor::Impl::resolve_parents() {
 }
 
 void Assessor::Impl::find_cycles() {
-  // Every span is marked with the walk towards the root that reached it first; a walk that meets its own mark has closed.
+  // Every span is marked with the walk towards the root that reached it first; a walk that meets its own mark has
+  // closed.
   const size_t n = spans.size();
   mark.assign(n, 0);
   const std::vector<int32_t>& parent = out->parent;
@@ -377,7 +378,8 @@ void Assessor::Impl::adjust_clocks() {
   skew_pairs = skew.solve(spans[static_cast<size_t>(first)].host, host_count, context->hosts, policy.skew_tolerance_ns,
                           out->offset_ns, out->verdict.skew);
   if (skew_pairs == 0 || contradictions() < found) return;
-  // Clocks do not explain it: hosts in a ring that disagree, or work that no rule foresaw. Raw times are the better guess.
+  // Clocks do not explain it: hosts in a ring that disagree, or work that no rule foresaw. Raw times are the better
+  // guess.
   skew_pairs = 0;
   out->verdict.skew.clear();
   out->offset_ns.assign(host_count, 0);
@@ -436,13 +438,15 @@ void Assessor::Impl::check_clients(std::span<const std::string_view> names, Peer
     // A call that failed may never have reached its server.
     if (span.kind != kClient || span.status == kError) continue;
     const std::string_view service = service_name(span.service);
-    if (mark[i] == 0 && history.expects_server_child(service, names[i])) note(FindingKind::kClientWithoutServer, span.id);
+    if (mark[i] == 0 && history.expects_server_child(service, names[i]))
+      note(FindingKind::kClientWithoutServer, span.id);
   }
   // Learnt after judging, so that the order of spans does not matter, and only from traces that lost nothing else.
   if (!whole) return;
   for (size_t i = 0; i < n; ++i) {
     const SpanFacts& span = spans[i];
-    if (span.kind == kClient && span.status != kError) history.learn(service_name(span.service), names[i], mark[i] != 0);
+    if (span.kind == kClient && span.status != kError)
+      history.learn(service_name(span.service), names[i], mark[i] != 0);
   }
 }
 
@@ -487,8 +491,8 @@ std::string Assessor::Impl::detail_of(FindingKind kind) const {
     case FindingKind::kSeveralRoots:
       return spans_that("has", "have") + " no parent; a trace has one root";
     case FindingKind::kOrphan:
-      return spans_that("names", "name") + " a parent that is not here; missing: " +
-             counted(missing.size(), "span", "spans");
+      return spans_that("names", "name") +
+             " a parent that is not here; missing: " + counted(missing.size(), "span", "spans");
     case FindingKind::kCycle:
       return spans_that("is its own ancestor", "are their own ancestors");
     case FindingKind::kDuplicateId:
@@ -501,8 +505,8 @@ std::string Assessor::Impl::detail_of(FindingKind kind) const {
       return all_old ? "the trace lies before the year 2000: made by hand?"
                      : spans_that("is", "are") + " dated before 2000 or more than a day from the others";
     case FindingKind::kStartsBeforeParent:
-      return spans_that("starts before its parent", "start before their parents") + ", after skew adjustment, by up to " +
-             microseconds(worst_before);
+      return spans_that("starts before its parent", "start before their parents") +
+             ", after skew adjustment, by up to " + microseconds(worst_before);
     case FindingKind::kEndsAfterParent:
       return spans_that("ends after its parent", "end after their parents") + ", after skew adjustment, by up to " +
              microseconds(worst_after);

@@ -38,8 +38,8 @@ void BM_assess(benchmark::State& state) {
   Assessment out;
   size_t at = 0;
   for (auto _ : state) {
-    assessor.assess(traces[at], {hosts, hosts}, state.range(1) != 0 ? std::span(names) : std::span<const std::string_view>(),
-                    &history, out);
+    assessor.assess(traces[at], {hosts, hosts},
+                    state.range(1) != 0 ? std::span(names) : std::span<const std::string_view>(), &history, out);
     at = at + 1 == traces.size() ? 0 : at + 1;
     benchmark::DoNotOptimize(out.verdict.state);
   }

@@ -2,8 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <time.h>
 #include <rapidcheck.h>
+#include <time.h>
 
 #include <algorithm>
 #include <map>
@@ -119,7 +119,8 @@ TEST(Assess, aCycleThatNoRootReachesIsFound) {
   const Assessment a = assess({S{1, 0}, S{2, 1}, S{10, 12}, S{11, 10}, S{12, 11}, S{13, 12}});
   EXPECT_EQ(a.verdict.state, TraceState::kCollecting);
   EXPECT_EQ(find(a, FindingKind::kCycle)->severity, Severity::kLoss);
-  EXPECT_THAT(find(a, FindingKind::kCycle)->spans, ElementsAre(model::SpanId{10}, model::SpanId{11}, model::SpanId{12}));
+  EXPECT_THAT(find(a, FindingKind::kCycle)->spans,
+              ElementsAre(model::SpanId{10}, model::SpanId{11}, model::SpanId{12}));
   EXPECT_EQ(a.verdict.basis & model::kBasisAcyclic, 0u);
 }
 
@@ -230,9 +231,10 @@ TEST(Assess, anAdjustmentThatExplainsNothingIsDropped) {
 
 TEST(Assess, flagsThatContradictTheParentAreInfo) {
   constexpr uint32_t kLocal = 0x100, kRemote = 0x300;
-  const Assessment a = assess({S{1, 0, 0, 100, SpanKind::kServer, 0, kRemote | 1}, S{2, 1, 1, 1, SpanKind::kInternal, 0, kLocal},
-                               S{3, 1, 1, 1, SpanKind::kServer, 1, kLocal | 1}, S{4, 1, 1, 1, SpanKind::kServer, 1, kRemote | 1},
-                               S{5, 1, 1, 1, SpanKind::kInternal, 0, 0}});
+  const Assessment a =
+      assess({S{1, 0, 0, 100, SpanKind::kServer, 0, kRemote | 1}, S{2, 1, 1, 1, SpanKind::kInternal, 0, kLocal},
+              S{3, 1, 1, 1, SpanKind::kServer, 1, kLocal | 1}, S{4, 1, 1, 1, SpanKind::kServer, 1, kRemote | 1},
+              S{5, 1, 1, 1, SpanKind::kInternal, 0, 0}});
   EXPECT_THAT(find(a, FindingKind::kFlagsInconsistent)->spans,
               ElementsAre(model::SpanId{1}, model::SpanId{2}, model::SpanId{3}));
   EXPECT_EQ(a.verdict.state, TraceState::kComplete);
@@ -295,9 +297,12 @@ std::vector<SpanFacts> odd_trace(Generator& random) {
   const uint64_t n = 1 + random.below(40);
   std::vector<SpanFacts> spans;
   for (uint64_t i = 0; i < n; ++i) {
-    S s{.id = 1 + random.below(n + n / 4), .parent = random.one_in(8) ? 0 : 1 + random.below(n + 2),
-        .at_ms = static_cast<int64_t>(random.below(50)), .ms = static_cast<int64_t>(random.below(60)) - 2,
-        .kind = static_cast<SpanKind>(random.below(6)), .host = static_cast<uint32_t>(random.below(4)),
+    S s{.id = 1 + random.below(n + n / 4),
+        .parent = random.one_in(8) ? 0 : 1 + random.below(n + 2),
+        .at_ms = static_cast<int64_t>(random.below(50)),
+        .ms = static_cast<int64_t>(random.below(60)) - 2,
+        .kind = static_cast<SpanKind>(random.below(6)),
+        .host = static_cast<uint32_t>(random.below(4)),
         .flags = random.one_in(4) ? static_cast<uint32_t>(random.below(2) | 0x100 * random.below(4)) : 0};
     SpanFacts f = s;
     if (random.one_in(20)) f.start_ns = 0;
@@ -395,14 +400,16 @@ TEST(Assess, costGrowsLinearlyInSpansAndDepth) {
   const auto crowd = [](uint64_t n) {  // wide, duplicated, on hosts whose clocks differ
     std::vector<SpanFacts> spans = {S{1, 0}};
     for (uint64_t i = 2; i <= n; ++i) {
-      spans.push_back(S{1 + i / 2, 1, static_cast<int64_t>(i % 7) - 3, 5, SpanKind::kServer, static_cast<uint32_t>(i % 4)});
+      spans.push_back(
+          S{1 + i / 2, 1, static_cast<int64_t>(i % 7) - 3, 5, SpanKind::kServer, static_cast<uint32_t>(i % 4)});
     }
     return spans;
   };
   EXPECT_EQ(assess(chain(10'000)).verdict.state, TraceState::kComplete);
   EXPECT_EQ(assess(chain(100'000)).verdict.state, TraceState::kComplete);
   EXPECT_EQ(assess(crowd(100'000)).verdict.state, TraceState::kComplete);
-  // Sixteen times the spans: linear costs 16 times as much, and up to four times that where caches end; quadratic costs 256.
+  // Sixteen times the spans: linear costs 16 times as much, and up to four times that where caches end; quadratic costs
+  // 256.
   EXPECT_LE(least_time(chain(160'000)), 64 * least_time(chain(10'000)));
   EXPECT_LE(least_time(crowd(160'000)), 64 * least_time(crowd(10'000)));
 }

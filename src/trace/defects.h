@@ -1,15 +1,15 @@
 // DefectCounter: raw counts over traces as their spans were sent: no skew adjustment, no tolerance, no judgement.
-// For comparing data sets and converters ("how many children start before their parent?"). Whether a trace is whole, and
-// which of these are asynchronous work or clocks apart, is what assess.h says.
+// For comparing data sets and converters ("how many children start before their parent?"). Whether a trace is whole,
+// and which of these are asynchronous work or clocks apart, is what assess.h says.
 //
-// Definitions. A span's parent is the span of its trace with its parent id; where several share that id, the last of them in
-// the order given. A root has no parent id; an orphan has one that no span has.
+// Definitions. A span's parent is the span of its trace with its parent id; where several share that id, the last of
+// them in the order given. A root has no parent id; an orphan has one that no span has.
 //   duplicate_span_ids                spans beyond the first with their id; span_ids_seen_twice counts such ids
 //   children_start_before_parent      start < parent's start          (..._across_services: and their services differ)
 //   children_end_after_parent         end > parent's end
 //   children_start_after_parent_end   of those, start >= parent's end
-//   max_depth                         spans on the longest way up from a span, the span included; a cycle counts once around
-//   worst_*                           the largest such difference in microseconds, cut
+//   max_depth                         spans on the longest way up from a span, the span included; a cycle counts once
+//   around worst_*                           the largest such difference in microseconds, cut
 // Linear, iterative. Scratch is reused; single-threaded.
 #pragma once
 

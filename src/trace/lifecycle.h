@@ -4,22 +4,24 @@
 //                        └--not whole--> collecting --span--> active
 //                                           └--trace_timeout--> timed out ──> sealed, leaves
 //   A late span of a sealed trace opens it anew (`reopened`): the next verdict is appended to its history.
-//   A trace whose rows stay unsealed past `max_open` has them spilled (sealed as a part) and stays, as a stub: its timers
-//   go on, so a stub that becomes quiet is assessed and decided like any other.
+//   A trace whose rows stay unsealed past `max_open` has them spilled (sealed as a part) and stays, as a stub: its
+//   timers go on, so a stub that becomes quiet is assessed and decided like any other.
 //
-// Timers, not arrivals, drive it: `due(now)` hands out, in order, the traces whose time has come; the owner answers each:
+// Timers, not arrivals, drive it: `due(now)` hands out, in order, the traces whose time has come; the owner answers
+// each:
 //   kQuiet    resolve_collecting, or begin_seal(kFinal)
 //   kTimeout  begin_seal(kFinal)
 //   kSpill    begin_seal(kPart)
-// While a trace is `sealing` nothing is handed out for it; what became due meanwhile is handed out first after sealed().
-// Spans may come at any moment, between due() and the answer too: then the trace is active again, and what came after
-// begin_seal stays in the table when the rest is sealed.
+// While a trace is `sealing` nothing is handed out for it; what became due meanwhile is handed out first after
+// sealed(). Spans may come at any moment, between due() and the answer too: then the trace is active again, and what
+// came after begin_seal stays in the table when the rest is sealed.
 //
-// Pure: no clock, no thread; time is passed in (a time before the latest one seen counts as the latest). Single-threaded.
-// Table: open addressing, seeded hash, 8 bytes an entry. Durations are constant, so each timer is a FIFO list ordered by
-// deadline. touch and due are O(1); a span of the same trace at the same time as the one before moves nothing. A miss of
-// the cache costs more than the rest: prefetch() a request's traces before touching them. About 170 bytes per open trace;
-// memory is kept for the next burst until the table is empty. Bounded by the owner through memory_bytes().
+// Pure: no clock, no thread; time is passed in (a time before the latest one seen counts as the latest).
+// Single-threaded. Table: open addressing, seeded hash, 8 bytes an entry. Durations are constant, so each timer is a
+// FIFO list ordered by deadline. touch and due are O(1); a span of the same trace at the same time as the one before
+// moves nothing. A miss of the cache costs more than the rest: prefetch() a request's traces before touching them.
+// About 170 bytes per open trace; memory is kept for the next burst until the table is empty. Bounded by the owner
+// through memory_bytes().
 #pragma once
 
 #include <cstdint>
@@ -41,23 +43,23 @@ struct LifecyclePolicy {
 // An opaque reference to where the owner keeps the newest row of the trace (rows link backwards). 0: none.
 using RowLink = uint64_t;
 
-// touch() keeps `rows`, `first_ns`, `since_ns`, `last_ns`, `state`; begin_seal() and sealed() keep the sealing fields; the owner
-// keeps `newest`, `bytes`, the HLC range and `stored_before` of a trace that it finds in the store.
+// touch() keeps `rows`, `first_ns`, `since_ns`, `last_ns`, `state`; begin_seal() and sealed() keep the sealing fields;
+// the owner keeps `newest`, `bytes`, the HLC range and `stored_before` of a trace that it finds in the store.
 struct alignas(64) OpenTrace {
   model::TraceId id;
   model::TenantId tenant;
   RowLink newest = 0;
-  int64_t first_ns = 0;           // mono time of the first unsealed row; meaningful while rows > 0
-  int64_t last_ns = 0;            // mono time of the last row
-  uint32_t rows = 0;              // unsealed rows that are not sealing, duplicates included
-  uint32_t bytes = 0;             // of these
-  uint32_t slot = 0;              // its place in the table; stable while it is open
+  int64_t first_ns = 0;  // mono time of the first unsealed row; meaningful while rows > 0
+  int64_t last_ns = 0;   // mono time of the last row
+  uint32_t rows = 0;     // unsealed rows that are not sealing, duplicates included
+  uint32_t bytes = 0;    // of these
+  uint32_t slot = 0;     // its place in the table; stable while it is open
   model::TraceState state = model::TraceState::kActive;
-  bool sealing = false;           // rows up to `sealing_link` are on their way into a segment
-  bool stored_before = false;     // segments hold (or may hold) earlier spans of it
+  bool sealing = false;        // rows up to `sealing_link` are on their way into a segment
+  bool stored_before = false;  // segments hold (or may hold) earlier spans of it
 
   uint64_t first_hlc = 0, last_hlc = 0;
-  int64_t since_ns = 0;           // mono time of the oldest row that no segment holds; meaningful while there is one
+  int64_t since_ns = 0;  // mono time of the oldest row that no segment holds; meaningful while there is one
   RowLink sealing_link = 0;
   uint32_t sealing_rows = 0;
   uint32_t sealing_bytes = 0;
@@ -65,12 +67,12 @@ struct alignas(64) OpenTrace {
  private:
   friend class OpenTraces;
   enum class Wait : uint8_t { kFree, kNone, kQuiet, kTimeout, kReady };
-  Wait wait_ = Wait::kFree;      // the list it is on: at most one of them, the spill list apart
+  Wait wait_ = Wait::kFree;  // the list it is on: at most one of them, the spill list apart
   bool spill_queued_ = false;
   bool seal_final_ = false;
-  bool spill_pending_ = false;   // spill fell due while it was sealing
-  bool wait_pending_ = false;    // its timer fell due while it was sealing
-  uint8_t due_why_ = 0;          // what its timer or its place on the ready list stands for
+  bool spill_pending_ = false;  // spill fell due while it was sealing
+  bool wait_pending_ = false;   // its timer fell due while it was sealing
+  uint8_t due_why_ = 0;         // what its timer or its place on the ready list stands for
   uint32_t hash_ = 0;
 };
 
@@ -89,8 +91,8 @@ class OpenTraces {
 
   // Brings what touch() of this trace will read into the cache. For a request's spans, before the first touch.
   void prefetch(model::TenantId tenant, model::TraceId id) const;
-  // One row arrived: finds or creates the trace, counts the row, makes it active. `created` tells. References stay valid
-  // until the trace leaves the table.
+  // One row arrived: finds or creates the trace, counts the row, makes it active. `created` tells. References stay
+  // valid until the trace leaves the table.
   OpenTrace& touch(model::TenantId tenant, model::TraceId id, int64_t mono_ns, bool& created);
   OpenTrace* find(model::TenantId tenant, model::TraceId id);
   OpenTrace& at(uint32_t slot);
@@ -101,22 +103,22 @@ class OpenTraces {
   // Outcome of an assessment: not whole → collecting (waits for spans or the timeout). False, and nothing changes, when
   // spans came since it was handed out, or it is sealing: its timers run already.
   bool resolve_collecting(OpenTrace& trace, int64_t mono_ns);
-  // Its rows go to the sealer: it stays findable (`sealing`) until sealed(). Allowed at any time for a trace that is not
-  // sealing already: the owner spills victims and drains with it.
+  // Its rows go to the sealer: it stays findable (`sealing`) until sealed(). Allowed at any time for a trace that is
+  // not sealing already: the owner spills victims and drains with it.
   void begin_seal(OpenTrace& trace, Seal how = Seal::kFinal);
-  // The rows are in a published segment. After kFinal the trace leaves the table, unless rows came since (then it is active,
-  // stored_before). After kPart it stays, stored_before. True when it left: the reference is then dead.
+  // The rows are in a published segment. After kFinal the trace leaves the table, unless rows came since (then it is
+  // active, stored_before). After kPart it stays, stored_before. True when it left: the reference is then dead.
   bool sealed(OpenTrace& trace, int64_t mono_ns);
-  // The rows did not become a segment and are the table's again. Not whole: collecting, unless rows came since (then its
-  // timers run already). Otherwise (the store had no room) it awaits its answer again, as after due().
+  // The rows did not become a segment and are the table's again. Not whole: collecting, unless rows came since (then
+  // its timers run already). Otherwise (the store had no room) it awaits its answer again, as after due().
   enum class Unseal : uint8_t { kNotWhole, kTryAgain };
   void unsealed(OpenTrace& trace, int64_t mono_ns, Unseal why);
   // Handed out by due(), not answered yet, and no row came since.
   bool awaits_answer(const OpenTrace& trace) const;
   // Forgets a trace that is not sealing, rows and all.
   void drop(OpenTrace& trace);
-  // The victim when memory is short: has rows, is not sealing, and is the oldest by last arrival, except that where more
-  // than 64 traces without rows stand before it, the one with the oldest unsealed row is taken. Null when none.
+  // The victim when memory is short: has rows, is not sealing, and is the oldest by last arrival, except that where
+  // more than 64 traces without rows stand before it, the one with the oldest unsealed row is taken. Null when none.
   OpenTrace* oldest();
 
   size_t size() const;

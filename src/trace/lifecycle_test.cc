@@ -34,8 +34,9 @@ class Table {
     Due why;
     OpenTrace* trace = open.due(now, why);
     if (trace == nullptr) return "none";
-    return std::to_string(trace->id.lo) +
-           (why == Due::kQuiet ? " quiet" : why == Due::kTimeout ? " timeout" : " spill");
+    return std::to_string(trace->id.lo) + (why == Due::kQuiet     ? " quiet"
+                                           : why == Due::kTimeout ? " timeout"
+                                                                  : " spill");
   }
   OpenTrace& get(uint64_t n) { return *open.find(kTenant, trace_number(n)); }
   OpenTraces open;
@@ -256,10 +257,10 @@ struct Model {
     int64_t first = 0, last = 0;
     model::TraceState state = model::TraceState::kActive;
     bool sealing = false, final = false, stored = false;
-    std::optional<Due> timer;     // armed, or rang and not answered: see `handed`
-    bool handed = false;          // the timer was handed out and is not answered
+    std::optional<Due> timer;  // armed, or rang and not answered: see `handed`
+    bool handed = false;       // the timer was handed out and is not answered
     bool spill_handed = false;
-    bool passed_a_seal = false;   // since the timer was armed
+    bool passed_a_seal = false;  // since the timer was armed
   };
   std::map<uint64_t, Trace> traces;
   LifecyclePolicy policy;
@@ -395,8 +396,9 @@ TEST(OpenTraces, behavesAsAModelThatLooksAtEveryTrace) {
         RC_ASSERT(trace.stored_before == t.stored);
       });
       const OpenTrace* victim = open.oldest();
-      const bool any = std::any_of(model.traces.begin(), model.traces.end(),
-                                   [](const auto& entry) { return !entry.second.sealing && entry.second.rows > 0 && !entry.second.handed && !entry.second.spill_handed; });
+      const bool any = std::any_of(model.traces.begin(), model.traces.end(), [](const auto& entry) {
+        return !entry.second.sealing && entry.second.rows > 0 && !entry.second.handed && !entry.second.spill_handed;
+      });
       if (any) RC_ASSERT(victim != nullptr);
       if (victim != nullptr) RC_ASSERT(!victim->sealing && victim->rows > 0);
     }

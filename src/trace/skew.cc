@@ -67,8 +67,7 @@ void SkewEstimator::estimate(std::span<const SkewEdge> edges, int64_t tolerance_
     // The last opening before a closing is where the most edges of this stretch agree.
     if (!endpoints_[i + 1].closes) continue;
     const int64_t from = endpoints_[i].at, to = endpoints_[i + 1].at;
-    if (depth > best ||
-        (depth == best && distance_to_zero(from, to) < distance_to_zero(best_low, best_high))) {
+    if (depth > best || (depth == best && distance_to_zero(from, to) < distance_to_zero(best_low, best_high))) {
       best = depth;
       best_low = from;
       best_high = to;

@@ -1,16 +1,17 @@
 // SkewEstimator: how far the clocks of hosts were apart, from the spans of one trace.
 //
-// Each synchronous parent–child edge whose spans come from two hosts bounds the offset d that must be added to the child's
-// times to read them on the parent's clock:
+// Each synchronous parent–child edge whose spans come from two hosts bounds the offset d that must be added to the
+// child's times to read them on the parent's clock:
 //     start_p <= start_c + d    a cause precedes its effect                          d >= start_p - start_c
 //     end_c + d <= end_p        a caller that waits ends after what it called        d <= end_p - end_c
-// This is the argument of NTP's four timestamps (Mills, RFC 5905 §8: the offset is known to within half the round trip), with
-// the parent's two as the outer pair. The first holds for every edge. The second is a law only for a CLIENT and its SERVER
-// whose span is not the longer one; other work may outlive its parent, so there it limits an adjustment but never asks for
-// one, and an edge that breaks it is held only to starting before its parent ended (`skew_bounds`).
+// This is the argument of NTP's four timestamps (Mills, RFC 5905 §8: the offset is known to within half the round
+// trip), with the parent's two as the outer pair. The first holds for every edge. The second is a law only for a CLIENT
+// and its SERVER whose span is not the longer one; other work may outlive its parent, so there it limits an adjustment
+// but never asks for one, and an edge that breaks it is held only to starting before its parent ended (`skew_bounds`).
 // Edges in the other direction bound -d. All edges of a host pair are intersected:
 //   - 0 fits all of them, or at least half where they contradict each other: no adjustment, no estimate;
-//   - they have a common interval: the point of it that is nearest 0. Clocks are usually kept by NTP, so the least offset
+//   - they have a common interval: the point of it that is nearest 0. Clocks are usually kept by NTP, so the least
+//   offset
 //     that explains the spans is the most likely one; the middle would charge the network's way there to the clock;
 //   - they contradict each other: the interval that the most edges agree on (Marzullo's algorithm, as NTP selects among
 //     clocks; of equals the one nearest 0), and the bound grows to half the width of the contradiction.
@@ -50,7 +51,8 @@ inline int64_t time_difference(int64_t a, int64_t b) {
 struct Interval {
   int64_t start_ns = 0, end_ns = 0;  // start <= end
 };
-// Fills the bounds that an edge sets; false when it is no evidence. `waits`: the parent is the CLIENT, the child its SERVER.
+// Fills the bounds that an edge sets; false when it is no evidence. `waits`: the parent is the CLIENT, the child its
+// SERVER.
 bool skew_bounds(Interval parent, Interval child, bool waits, int64_t tolerance_ns, SkewEdge& edge);
 
 class SkewEstimator {
@@ -58,16 +60,16 @@ class SkewEstimator {
   void clear() { edges_.clear(); }
   void add(const SkewEdge& edge) { edges_.push_back(edge); }
 
-  // `names` by host number; where it is too short, a host is called by its number. Writes per host the offset that reads
-  // its times on the clock of `reference`, and the estimates other than zero, by host and reference, at most
+  // `names` by host number; where it is too short, a host is called by its number. Writes per host the offset that
+  // reads its times on the clock of `reference`, and the estimates other than zero, by host and reference, at most
   // kMaxSkewEstimates. Returns how many there are.
   uint32_t solve(uint32_t reference, uint32_t hosts, std::span<const std::string_view> names, int64_t tolerance_ns,
                  std::vector<int64_t>& offset_ns, std::vector<model::SkewEstimate>& estimates);
 
  private:
   struct Pair {
-    uint32_t a = 0, b = 0;   // ranks by name, a < b
-    int64_t offset_ns = 0;   // added to b's times: a's clock
+    uint32_t a = 0, b = 0;  // ranks by name, a < b
+    int64_t offset_ns = 0;  // added to b's times: a's clock
     int64_t bound_ns = 0;
     uint32_t edges = 0;
   };

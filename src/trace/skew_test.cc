@@ -98,7 +98,8 @@ TEST(SkewEstimate, findsTheTrueOffsetWithinItsBoundsWhateverTheNetworkDid) {
     const int64_t truth = static_cast<int64_t>(random.below(2'000'000)) - 1'000'000;
     SkewEstimator estimator;
     for (int i = 0; i < 20; ++i) {
-      const int64_t there = static_cast<int64_t>(random.below(50'000)), back = static_cast<int64_t>(random.below(50'000));
+      const int64_t there = static_cast<int64_t>(random.below(50'000)),
+                    back = static_cast<int64_t>(random.below(50'000));
       const int64_t work = static_cast<int64_t>(random.below(300'000));
       // The child on its own clock: `truth` behind the parent's.
       SkewEdge edge{0, 1, 0, 0};

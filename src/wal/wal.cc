@@ -254,9 +254,9 @@ class WalImpl final : public Wal {
                       });
   }
 
-  // Clients that were answered by one group come back together, a moment apart: without a pause, two halves of them would
-  // alternate for ever, each paying a sync of its own. So a group waits until it holds as many records as were on their way
-  // when the last one finished, but no longer than kCompanyNs. A lone client never waits.
+  // Clients that were answered by one group come back together, a moment apart: without a pause, two halves of them
+  // would alternate for ever, each paying a sync of its own. So a group waits until it holds as many records as were on
+  // their way when the last one finished, but no longer than kCompanyNs. A lone client never waits.
   bool waits_for_company() {
     const bool full = gathering_ == nullptr || gathering_->records() >= expected_records_ ||
                       gathering_->payload_bytes() >= options_.max_group_bytes / 4;
@@ -469,7 +469,7 @@ class WalImpl final : public Wal {
   const Options options_;
   const uint64_t slack_bytes_;  // allocated behind file_bytes: what is appended before a rotation comes about
   UniqueFunction<void(Status)> on_halt_;
-  uint32_t expected_records_ = 0;   // see waits_for_company()
+  uint32_t expected_records_ = 0;  // see waits_for_company()
   env::TimerId company_timer_ = 0;
   bool company_came_ = false;
   const std::shared_ptr<char> alive_ =
