@@ -11,6 +11,7 @@
 #include "otlp/buffer.h"
 #include "otlp/learnt.h"
 #include "otlp/text_coder.h"
+#include "otlp/wire_varint.h"
 
 namespace clew::otlp {
 namespace {
@@ -32,21 +33,6 @@ struct SpanFields {
   uint8_t kind = 0, status_code = 0;
   std::string_view trace_state, status_message;
 };
-
-inline bool read_varint(const char*& pos, const char* end, uint64_t& out) {
-  if (pos < end && static_cast<uint8_t>(*pos) < 0x80) {
-    out = static_cast<uint8_t>(*pos++);
-    return true;
-  }
-  out = 0;
-  for (int shift = 0; shift < 70 && pos < end; shift += 7) {
-    const auto byte = static_cast<uint8_t>(*pos++);
-    if (shift == 63 && byte > 1) return false;
-    out |= static_cast<uint64_t>(byte & 0x7f) << shift;
-    if (byte < 0x80) return true;
-  }
-  return false;
-}
 
 inline bool read_bytes(const char*& pos, const char* end, std::string_view& out) {
   uint64_t size;

@@ -1,6 +1,7 @@
 #include "otlp/envelope.h"
 
 #include "base/varint.h"
+#include "otlp/wire_varint.h"
 
 namespace clew::otlp {
 namespace {
@@ -12,22 +13,6 @@ constexpr std::string_view kRejectNames[] = {
 static_assert(std::size(kRejectNames) == static_cast<size_t>(Reject::kCount));
 
 enum Wire : uint32_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
-
-// A varint at `pos`, which is moved behind it; false when truncated or overlong.
-inline bool read_varint(const char*& pos, const char* end, uint64_t& out) {
-  if (pos < end && static_cast<uint8_t>(*pos) < 0x80) {
-    out = static_cast<uint8_t>(*pos++);
-    return true;
-  }
-  out = 0;
-  for (int shift = 0; shift < 70 && pos < end; shift += 7) {
-    const auto byte = static_cast<uint8_t>(*pos++);
-    if (shift == 63 && byte > 1) return false;
-    out |= static_cast<uint64_t>(byte & 0x7f) << shift;
-    if (byte < 0x80) return true;
-  }
-  return false;
-}
 
 // The trace id of a span, wherever it stands.
 Reject find_trace_id(std::string_view span, model::TraceId& out) {
