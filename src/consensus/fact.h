@@ -1,0 +1,58 @@
+// Facts: what a protocol core says about itself while it works. Checkers judge them, the observer turns them into
+// metrics and spans, a kept history prints them. Nothing depends on a fact being read, and nothing is traced by itself.
+//
+// Plain values; any thread. A fact costs a few words; those of the hot path (kAppended, kCommitted) come once a turn,
+// not once a command.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "consensus/types.h"
+
+namespace clew::consensus {
+
+enum class FactKind : uint8_t {
+  kStarted,             // position: last in the log; value: records recovered
+  kElectionStarted,     // epoch wanted; value 1: a pre-vote, which raises nothing
+  kElectionLost,        // by refusal or silence; epoch that was wanted
+  kVoteGranted,         // peer got it; epoch
+  kVoteRefused,         // peer did not; reason
+  kEpochRaised,         // epoch: the new one
+  kBecameLeader,        // position: last in the log then
+  kBecameFollower,      // peer: the leader, or nobody
+  kSteppedDown,         // reason: why a leader or candidate gave up
+  kLeadershipMoved,     // asked for; peer: the target; reason when it failed
+  kAppended,            // position: last; value: entries of this turn
+  kTruncated,           // position: first that went
+  kCommitted,           // position: the new commit; value: how many
+  kMembershipProposed,  // position
+  kMembershipTaken,     // position: it governs from now on
+  kMembershipUndone,    // position: truncated away
+  kReadRefused,         // reason
+  kSnapshotSaved,       // position
+  kSnapshotOffered,     // peer, position
+  kSnapshotInstalled,   // position; peer: whence
+  kHoleFound,           // damaged records: position: first missing, value: how many
+  kHoleFilled,          // position: last filled
+  kMessageRefused,      // peer; reason: malformed, stranger, stale instance ...
+  kHalted,              // reason
+};
+constexpr uint8_t kMaxFactKind = static_cast<uint8_t>(FactKind::kHalted);
+std::string_view fact_name(FactKind kind);  // "became_leader"
+
+struct Fact {
+  FactKind kind = FactKind::kStarted;
+  Time at = 0;  // on the node's monotonic clock
+  Epoch epoch = 0;
+  Position position = 0;
+  NodeId peer = kNobody;
+  uint64_t value = 0;
+  std::string_view reason;  // static storage only; empty: none
+};
+
+// "became_leader epoch=3 position=17": for histories and transcripts.
+std::string to_string(const Fact& fact);
+
+}  // namespace clew::consensus

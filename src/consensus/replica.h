@@ -1,0 +1,131 @@
+// Replica: hosts one Protocol on one loop: its records in one log on disk, its messages on a Transport, its committed
+// entries in a StateMachine behind a SessionTable, its snapshots in files. The same object runs in the real world and
+// in the simulator; only env and Transport differ.
+//
+// Promises: what is answered as applied was chosen by the group and is applied once per session and sequence. A frame
+// leaves only after the records it depends on are durable. A failed write or sync halts (on_halt), for good: no retry.
+// A torn tail of the log is cut; damage in the middle is given to the protocol, which fetches the entries again or
+// refuses to start. A data directory belongs to one group, one node, one protocol, and has one Instance; a peer that
+// comes back with another Instance (a wiped disk) is refused until the membership readmits it under a new NodeId.
+//
+// When not to use it: for data that may diverge (see the data plane), or more than a few thousand groups in a process.
+//
+// All methods and callbacks on the loop; open() blocks and is for start-up. Destroying it is like a crash: nothing that
+// was answered is lost. Directory layout and record formats: docs/format/replica.md.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "base/function.h"
+#include "base/status.h"
+#include "consensus/protocol.h"
+#include "consensus/session_table.h"
+#include "consensus/state_machine.h"
+#include "consensus/transport.h"
+#include "consensus/types.h"
+#include "env/disk.h"
+#include "env/loop.h"
+#include "env/random.h"
+
+namespace clew::consensus {
+
+struct ReplicaOptions {
+  uint64_t cluster = 0;  // identity of the group; frames and directories of another are refused
+  NodeId self = kNobody;
+  std::string directory;
+  // True only for the very first start of a founding member: an empty directory is then initialised. Else an empty
+  // directory is refused: the disk was lost, or the path is wrong.
+  bool bootstrap = false;
+  uint64_t snapshot_every_bytes = 64ull << 20;  // of log since the last snapshot
+  uint64_t snapshot_chunk_bytes = 256ull << 10;
+  uint64_t log_file_bytes = 64ull << 20;
+  size_t max_pending = 65'536;  // requests of local clients without an answer
+  uint64_t max_command_bytes = 1ull << 20;
+  int64_t request_timeout_ns = 10ll * 1'000'000'000;
+  SessionLimits sessions;
+};
+
+// Makes the core: the seed comes from env::Random.
+using ProtocolFactory = UniqueFunction<std::unique_ptr<Protocol>(uint64_t seed)>;
+
+// Watches a replica: metrics, spans, checkers. On the loop; cheap; never calls back.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  virtual void on_fact(const Fact&) {}
+  virtual void on_applied(Position, const Entry&, std::string_view /*result*/) {}
+  virtual void on_record(LogSeq, std::string_view) {}
+  virtual void on_send(NodeId, std::string_view) {}
+};
+
+struct Command {
+  SessionId session = kNoSession;
+  uint64_t sequence = 0;            // within the session, from 1
+  uint64_t acknowledged_below = 0;  // of the session
+  std::string body;
+};
+
+struct Reply {
+  Position position = 0;
+  std::string result;
+};
+
+// Of a refused or unanswered request: Code::kUnavailable: certainly had no effect, `leader` may know more;
+// kDeadlineExceeded: may or may not take effect (a session makes the retry safe); kFailedPrecondition: the session is
+// gone; kResourceExhausted: too many wait.
+struct RequestError {
+  Code code = Code::kUnknown;
+  std::string message;
+  NodeId leader = kNobody;
+};
+template <typename T>
+using Answer = UniqueFunction<void(std::variant<T, RequestError>)>;
+
+enum class ReadLevel : uint8_t {
+  kLinearizable,  // by asking a quorum
+  kLease,         // linearizable under the options' bound of clock error
+  kLocal,         // this replica's state, at or after `Query::at_least`
+};
+struct Query {
+  ReadLevel level = ReadLevel::kLinearizable;
+  Position at_least = 0;  // for kLocal: wait until the state is that new (read your writes, monotonic reads)
+  std::string body;
+};
+
+class Replica {
+ public:
+  struct Ports {
+    env::Loop& loop;
+    env::Disk& disk;
+    env::Random& random;
+    Transport& transport;
+    StateMachine& machine;
+    Observer* observer = nullptr;
+  };
+  // Blocking: reads the log and the newest snapshot. `on_halt` at most once, later.
+  static Result<std::unique_ptr<Replica>> open(Ports ports, ReplicaOptions options, ProtocolFactory factory,
+                                               UniqueFunction<void(Status)> on_halt);
+  virtual ~Replica() = default;
+
+  virtual void open_session(Answer<SessionId> done) = 0;
+  virtual void close_session(SessionId session) = 0;
+  virtual void submit(Command command, Answer<Reply> done) = 0;
+  virtual void query(Query query, Answer<Reply> done) = 0;
+  virtual void reconfigure(const Membership& target, Answer<Position> done) = 0;
+  virtual void transfer(NodeId to) = 0;
+  virtual void take_snapshot() = 0;  // now rather than by size; ignored while one is under way
+
+  virtual Report report() const = 0;
+  virtual const Protocol& protocol() const = 0;
+  virtual Position applied() const = 0;
+  virtual Hash128 digest() const = 0;  // of state and sessions at applied()
+  virtual Instance instance() const = 0;
+  virtual bool halted() const = 0;
+};
+
+}  // namespace clew::consensus

@@ -1,0 +1,36 @@
+// Transport: frames between the members of one group, as a datagram service: a frame arrives whole and at most once, or
+// not at all; frames of one peer usually arrive in order, and nothing may depend on that. consensus/peer_transport.h
+// implements it over env::Network, the simulator over a mesh that loses, repeats and reorders.
+//
+// On the replica's loop only. send() never blocks and never calls back: a full queue of a peer drops the frame
+// (counted), as every protocol repeats itself.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/function.h"
+#include "consensus/membership.h"
+#include "consensus/types.h"
+
+namespace clew::consensus {
+
+class Transport {
+ public:
+  virtual ~Transport() = default;
+
+  struct Handler {
+    // Borrowed for the call. `instance`: of the sender's data directory, as its handshake said.
+    UniqueFunction<void(NodeId from, Instance instance, std::string_view frame)> on_frame;
+    // A connection to the peer came (true) or went. A hint.
+    UniqueFunction<void(NodeId peer, bool up)> on_connection;
+  };
+  virtual void start(Handler handler) = 0;
+  // To whom connections are kept; others are closed. Addresses may change.
+  virtual void set_peers(const std::vector<Member>& peers) = 0;
+  virtual void send(NodeId to, std::string frame) = 0;
+};
+
+}  // namespace clew::consensus
