@@ -512,19 +512,23 @@ void Shard::finish_seal_all() {
 
 OpenSnapshot Shard::snapshot() const { return {chunks_, store_->view()}; }
 
-OpenPart Shard::part(const model::TraceKey& key) {
-  OpenPart part;
-  part.key = key;
-  part.snapshot.view = store_->view();
-  if (const trace::OpenTrace* open = traces_.find(key.tenant, key.trace);
-      open != nullptr && open->rows + open->sealing_rows > 0) {
+std::vector<OpenPart> Shard::parts(std::span<const model::TraceKey> keys) {
+  const auto now = std::make_shared<const OpenSnapshot>(snapshot());
+  const int64_t mono_ns = ports_.loop->clock().mono_ns();
+  std::vector<OpenPart> parts;
+  parts.reserve(keys.size());
+  for (const model::TraceKey& key : keys) {
+    OpenPart& part = parts.emplace_back();
+    part.key = key;
+    part.snapshot = now;
+    const trace::OpenTrace* open = traces_.find(key.tenant, key.trace);
+    if (open == nullptr || open->rows + open->sealing_rows == 0) continue;
     part.found = true;
     part.newest = open->newest;
     part.rows = open->rows + open->sealing_rows;
-    part.quiet_ns = ports_.loop->clock().mono_ns() - open->last_ns;
-    part.snapshot.chunks = chunks_;
+    part.quiet_ns = mono_ns - open->last_ns;
   }
-  return part;
+  return parts;
 }
 
 NodeStats Shard::stats() const {

@@ -1,5 +1,7 @@
 #include "model/row.h"
 
+#include <cstring>
+
 #include "model/templates.h"
 
 namespace clew::model {
@@ -142,6 +144,15 @@ bool parse_row_head(std::string_view row, RowHead& out) {
   out.attributes = reader.position();
   out.end = row.data() + row.size();
   return reader.ok();
+}
+
+std::optional<int64_t> row_start_ns(std::string_view row) {
+  if (row.empty()) return std::nullopt;
+  const size_t at = (static_cast<uint8_t>(row[0]) & kHasParent) != 0 ? 18 : 10;
+  if (row.size() < at + sizeof(int64_t)) return std::nullopt;
+  int64_t start_ns = 0;
+  std::memcpy(&start_ns, row.data() + at, sizeof(start_ns));
+  return start_ns;
 }
 
 bool parse_row_tail(const Dictionary& dictionary, const RowHead& head, const char* after_attributes, RowTail& out) {

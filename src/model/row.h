@@ -120,6 +120,8 @@ struct RowHead {
 };
 // Rows were written by this process or passed a checksum, yet a version or a bug may differ: false when malformed.
 bool parse_row_head(std::string_view row, RowHead& out);
+// Its start alone; nothing when the row is too short to have one. A load.
+std::optional<int64_t> row_start_ns(std::string_view row);
 
 // What follows the attributes. Needs the position after them (AttributeCursor::position()).
 struct RowTail {
