@@ -39,7 +39,6 @@ enum class FaultKind : uint8_t {
   kPowerCut,      // between two events
   kPowerCutInIo,  // in the `amount`-th disk operation from then on
   kWipe,          // power cut, and back with an empty disk: asks the atlas
-  kHalt,          // reserved for what a process does to itself; never drawn
   // Network. From `from` to `to`, for `duration_ns`.
   kPartition,  // both ways
   kOneWay,
