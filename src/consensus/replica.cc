@@ -77,7 +77,7 @@ Status ReplicaImpl::recover_log() {
         // A log whose head was let go of begins anywhere; with damage in front of its first record something is lost.
         const LogSeq expected = next != 0 ? next : recovery_.damage.empty() ? record : 1;
         if (record > expected) {
-          cut |= planted(Bug::kMiddleTakenForTail);
+          cut |= planted(Bug::kCorruptMiddleCut);
           if (!cut) CLEW_TRY(core_->recover_gap(expected, record - 1));
         }
         next = record + 1;
@@ -88,6 +88,9 @@ Status ReplicaImpl::recover_log() {
       &recovery_, [this](Status status) { halt(std::move(status), "a write or sync of the log failed"); });
   if (!opened.ok()) return opened.error();
   wal_ = std::move(opened).value();
+  if (planted(Bug::kTornTailRefused) && recovery_.torn_tail_bytes > 0) {
+    return Error{Code::kDataLoss, "the end of the log is damaged"};
+  }
   durable_ = wal_->durable_record();
   const LogSeq first_lost = next != 0 ? next : recovery_.damage.empty() ? durable_ + 1 : 1;
   if (first_lost <= durable_ && !cut) CLEW_TRY(core_->recover_gap(first_lost, durable_));

@@ -76,7 +76,7 @@ Result<Applier::Outcome> Applier::apply(const Delivery& delivery) {
 Applier::Outcome Applier::apply_command(Position position, const DecodedCommand& command) {
   const CommandHeader& header = command.header;
   time_ns_ = std::max(time_ns_, header.proposed_ns);
-  const Applied at{position, planted(Bug::kSessionsByLocalClock) ? clock_.wall_ns() : time_ns_};
+  const Applied at{position, planted(Bug::kSessionByLocalClock) ? clock_.wall_ns() : time_ns_};
   Outcome outcome;
   outcome.kind = EntryKind::kCommand;
   outcome.command = header.kind;
@@ -133,7 +133,7 @@ UniqueFunction<Status(SnapshotSink&)> Applier::freeze() {
   front.push_back(static_cast<char>(kStateVersion));
   append_varint(front, static_cast<uint64_t>(time_ns_));
   std::string sessions;
-  sessions_.save(sessions);
+  (planted(Bug::kSessionsNotInSnapshot) ? SessionTable({}) : sessions_).save(sessions);
   append_fixed(front, static_cast<uint64_t>(sessions.size()));
   return [front = std::move(front), sessions = std::move(sessions),
           machine = machine_.freeze()](SnapshotSink& sink) mutable -> Status {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "consensus/planted.h"
 
 namespace clew::consensus {
 namespace {
@@ -164,7 +165,7 @@ Result<ReplicaDirectory> ReplicaDirectory::open(env::Disk& disk, std::string pat
       return Error{Code::kDataLoss, identity_path + " is missing though " + path +
                                         " holds data; restore it, or replace this member by a new one"};
     }
-    if (!bootstrap) {
+    if (!bootstrap && !planted(Bug::kWipedDiskVotes)) {
       return Error{Code::kFailedPrecondition,
                    path +
                        " is empty: the disk was lost, or the path is wrong. A member that lost its data must not "

@@ -56,7 +56,10 @@ void ReplicaImpl::snapshot_written(Result<SnapshotMeta> meta) {
 // then other members may count on this node's log.
 void ReplicaImpl::report_saved() {
   const Report report = core_->report();
-  if (report.durable_position < saved_->position && report.snapshot.position < saved_->position) return;
+  if (report.durable_position < saved_->position && report.snapshot.position < saved_->position &&
+      !planted(Bug::kSnapshotAheadOfLog)) {
+    return;
+  }
   const SnapshotMeta meta = std::move(*saved_);
   saved_.reset();
   ++stats_.snapshots_saved;
@@ -89,6 +92,7 @@ void ReplicaImpl::try_install() {
           CLEW_ASSIGN(const auto reader, SnapshotReader::open(disk, directory, meta.position));
           CLEW_ASSIGN(std::string bytes, reader->read_at(0, meta.bytes));
           if (bytes.size() != meta.bytes || stable_hash128(bytes) != meta.checksum) {
+            if (planted(Bug::kSnapshotChunkUnchecked)) return bytes;
             return Error{Code::kDataLoss, "the snapshot of position " + std::to_string(meta.position) +
                                               " has changed since it was fetched"};
           }
@@ -122,11 +126,11 @@ void ReplicaImpl::installed(const SnapshotMeta& meta, Result<std::string> state)
 // Old log and snapshots go when the new base is durable, not when it is decided (scenario 14).
 void ReplicaImpl::release_soon(LogSeq below) {
   release_ = Release{below, wal_->last_record(), core_->report().snapshot.position};
-  if (release_->after <= durable_ || planted(Bug::kSnapshotBeforeLog)) release_durable();
+  if (release_->after <= durable_ || planted(Bug::kReleaseBeforeBase)) release_durable();
 }
 
 void ReplicaImpl::release_durable() {
-  if (release_->after > durable_ && !planted(Bug::kSnapshotBeforeLog)) return;
+  if (release_->after > durable_ && !planted(Bug::kReleaseBeforeBase)) return;
   const Release release = *release_;
   release_.reset();
   wal_->release(release.below - 1);

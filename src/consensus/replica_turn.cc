@@ -42,7 +42,7 @@ void ReplicaImpl::on_frame(NodeId from, Instance instance, std::string_view fram
 // beside a vote of its successor.
 bool ReplicaImpl::known(NodeId from, Instance instance, std::string_view frame) {
   if (const auto peer = directory_.peers.find(from); peer != directory_.peers.end()) {
-    if (peer->second != instance) {
+    if (peer->second != instance && !planted(Bug::kWipedDiskVotes)) {
       ++stats_.stale_instances;
       note(FactKind::kMessageRefused, from, "stale instance");
       return false;
@@ -150,7 +150,7 @@ void ReplicaImpl::turn() {
   for (const ProposalPlaced& placed : effects_.placed) {
     Request* const request = requests_.find(static_cast<uint64_t>(placed.id));
     if (request != nullptr && !request->read) request->placed = placed.position;
-    if (planted(Bug::kAnswerAtPlacement) && request != nullptr &&
+    if (planted(Bug::kSuccessBeforeCommit) && request != nullptr &&
         std::holds_alternative<Answer<Reply>>(request->answer)) {
       std::get<Answer<Reply>>(requests_.take(static_cast<uint64_t>(placed.id))->answer)(Reply{placed.position, ""});
     }
@@ -164,6 +164,10 @@ void ReplicaImpl::turn() {
   for (const ReadReady& ready : effects_.reads) {
     Request* const request = requests_.find(static_cast<uint64_t>(ready.id));
     if (request == nullptr) continue;
+    if (planted(Bug::kReadBeforeApplied)) {
+      answer_read(static_cast<uint64_t>(ready.id));
+      continue;
+    }
     request->placed = ready.position;
     waiting_reads_.emplace(ready.position, static_cast<uint64_t>(ready.id));
   }

@@ -62,14 +62,14 @@ SessionTable::Verdict SessionTable::check(const Applied& at, SessionId id, uint6
   expire(at);
   const auto it = sessions_.find(id);
   if (it == sessions_.end()) {
-    return planted(Bug::kEvictedSessionApplies) ? Verdict::kApply : Verdict::kForgotten;
+    return planted(Bug::kEvictedSessionReplay) ? Verdict::kApply : Verdict::kForgotten;
   }
   touch(it, at);
   Session& session = it->second;
   forget_below(id, session, acknowledged_below);
   if (sequence < session.acknowledged_below) return Verdict::kForgotten;
   if (const auto found = session.results.find(sequence); found != session.results.end()) {
-    if (planted(Bug::kRetryAppliesTwice)) return Verdict::kApply;
+    if (planted(Bug::kAppliedTwice)) return Verdict::kApply;
     *kept = found->second;
     return Verdict::kRepeated;
   }
@@ -80,13 +80,13 @@ SessionTable::Verdict SessionTable::check(const Applied& at, SessionId id, uint6
 void SessionTable::keep(SessionId id, uint64_t sequence, std::string result) {
   const auto it = sessions_.find(id);
   if (it == sessions_.end()) {
-    CHECK(planted(Bug::kEvictedSessionApplies));
+    CHECK(planted(Bug::kEvictedSessionReplay));
     return;
   }
   kept_bytes_ += charge(result);
   count(part_of_result(id, sequence, result));
   const bool fresh = it->second.results.emplace(sequence, std::move(result)).second;
-  CHECK(fresh || planted(Bug::kRetryAppliesTwice));
+  CHECK(fresh || planted(Bug::kAppliedTwice));
   // The session that was just used goes last, and alone it may go over: its window bounds it.
   while (kept_bytes_ > limits_.max_kept_bytes && sessions_.size() > 1) {
     remove(sessions_.find(by_use_.begin()->second));

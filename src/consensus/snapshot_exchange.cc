@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/varint.h"
+#include "consensus/planted.h"
 
 namespace clew::consensus {
 namespace {
@@ -100,6 +101,11 @@ void SnapshotExchange::fetch(const FetchSnapshot& wanted) {
     transfer_->progress_at = now;
     if (!transfer_->working) ask();
     return;
+  }
+  if (planted(Bug::kSnapshotChunkUnchecked) && transfer_ != nullptr && !transfer_->working) {
+    transfer_->from = wanted.from;
+    transfer_->meta = wanted.meta;
+    return ask();
   }
   cancel();
   transfer_ = std::make_shared<Transfer>();

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/varint.h"
+#include "consensus/planted.h"
 
 namespace clew::consensus {
 namespace {
@@ -95,6 +96,11 @@ Result<SnapshotMeta> SnapshotWriter::seal(SnapshotMeta meta) {
 }
 
 Status SnapshotWriter::seal_as(const SnapshotMeta& meta) {
+  if (planted(Bug::kSnapshotChunkUnchecked)) return finish([&] {
+      SnapshotMeta mixed = meta;
+      mixed.bytes = bytes_;
+      return mixed;
+    }());
   if (meta.bytes != bytes_ || meta.checksum != hasher_.hash()) {
     return broken(path_, "what was received is not what was announced");
   }
@@ -111,7 +117,7 @@ Status SnapshotWriter::finish(const SnapshotMeta& meta) {
   append_fixed(end, checksum);
   append_fixed(end, kMagic);
   CLEW_TRY(file_->write_at(kStateOffset + bytes_, end));
-  CLEW_TRY(file_->sync());
+  if (!planted(Bug::kSnapshotBeforeDurable)) CLEW_TRY(file_->sync());
   CLEW_TRY(disk_.rename(path_, directory_ + "/" + snapshot_file_name(meta.position)));
   sealed_ = true;
   return disk_.sync_dir(directory_);
