@@ -330,6 +330,8 @@ void Node::stats(Done<NodeStats> done) {
         NodeStats all;
         for (const NodeStats& part : parts) {  // what a shard counts
           all.duplicate_spans += part.duplicate_spans;
+          all.malformed_rows += part.malformed_rows;
+          all.seal_read_failures += part.seal_read_failures;
           all.open_traces += part.open_traces;
           all.open_rows += part.open_rows;
           all.memory_bytes += part.memory_bytes;

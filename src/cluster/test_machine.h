@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,7 +45,8 @@ class Machine {
       CLEW_ASSIGN(auto opened, store::EmbeddedStore::open(disk, embedded, [this](const std::string& damage) {
                     if (!forgetful_) ADD_FAILURE() << damage;
                   }));
-      return std::unique_ptr<store::SpanStore>(std::move(opened));
+      std::unique_ptr<store::SpanStore> store = std::move(opened);
+      return wrap_store_ ? wrap_store_(std::move(store)) : std::move(store);
     };
     return ports;
   }
@@ -105,6 +107,7 @@ class Machine {
   bool forgetful_ = false;  // runs on forgetful_disk_: its syncs report success and do nothing
   sim::SimRandom random_{7};
   NodeOptions options_;
+  std::function<std::unique_ptr<store::SpanStore>(std::unique_ptr<store::SpanStore>)> wrap_store_;  // may be empty
   ReplayTotals replay_;
   Status halted_;
   std::unique_ptr<sim::SimLoop> loop_;
