@@ -85,6 +85,8 @@ void add_node(Families& out, const cluster::NodeStats& node) {
   out.gauge("clew_wal_bytes", "Bytes of write-ahead log on disk.", real(node.wal_bytes));
   out.counter("clew_wal_syncs_total", "Group commits.", real(node.wal_syncs));
   out.counter("clew_wal_damage_total", "Damaged blocks met when the log was read.", real(node.wal_damage));
+  out.counter("clew_wal_lost_spans_total", "Spans in the log that could not be read without a damaged record.",
+              real(node.wal_lost_spans));
   out.counter("clew_wal_torn_bytes_total", "Bytes cut off torn tails of the log.", real(node.wal_torn_bytes));
   out.gauge("clew_store_segments", "Segments on disk.", real(node.store.segments));
   out.gauge("clew_store_traces", "Traces in segments.", real(node.store.traces));

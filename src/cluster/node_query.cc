@@ -340,6 +340,7 @@ void Node::stats(Done<NodeStats> done) {
           all.wal_syncs += part.wal_syncs;
           all.wal_damage += part.wal_damage;
           all.wal_torn_bytes += part.wal_torn_bytes;
+          all.wal_lost_spans += part.wal_lost_spans;
           all.disk_full = all.disk_full || part.disk_full;
           all.store.segments += part.store.segments;
           all.store.traces += part.store.traces;

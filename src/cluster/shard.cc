@@ -82,9 +82,14 @@ Result<std::unique_ptr<Shard>> Shard::open(Ports ports, uint32_t number, const N
 Status Shard::replay(uint64_t record, uint64_t file, std::string_view bytes,
                      const std::function<void(std::string_view)>& on_tenant) {
   IngestRecord parsed;
+  const auto damaged = [&](uint64_t lost_bytes, std::string what) {
+    replay_report_.damage.push_back({"wal file " + std::to_string(file), 0, lost_bytes,
+                                     "record " + std::to_string(record) + ": " + std::move(what)});
+  };
   if (Status status = parse_record(bytes, parsed); !status.ok()) {
-    replay_report_.damage.push_back(
-        {"wal file " + std::to_string(file), 0, bytes.size(), std::string(status.message())});
+    // Its checksum holds: another version wrote it, and letting it go would lose what that version acknowledged.
+    if (status.code() == Code::kFailedPrecondition) return status;
+    damaged(bytes.size(), std::string(status.message()));
     return {};
   }
   if (files_.empty() || files_.back().file != file) {
@@ -95,24 +100,40 @@ Status Shard::replay(uint64_t record, uint64_t file, std::string_view bytes,
   on_tenant(parsed.tenant);
   last_hlc_ = std::max(last_hlc_, parsed.stamp.hlc);
   last_sequence_ = std::max(last_sequence_, parsed.stamp.sequence);
-  if (parsed.dictionary_from != dictionary_->position() ||
-      !dictionary_->apply_additions(parsed.dictionary_additions).ok()) {
-    // A record before this one was damaged: its codes are unknown, and so are this one's.
-    replay_report_.damage.push_back(
-        {"wal file " + std::to_string(file), 0, bytes.size(),
-         "record " + std::to_string(record) + " needs dictionary entries of a damaged record"});
-    return {};
+  // Where a record before this one is missing, its dictionary entries are, too: their codes stay empty, and only rows
+  // that use them are lost.
+  if (parsed.dictionary_sizes != dictionary_->sizes()) {
+    uint64_t damaged_bytes = 0;
+    for (const auto& damage : replay_report_.damage) damaged_bytes += damage.bytes;
+    if (Status status = dictionary_->skip_to(parsed.dictionary_sizes, damaged_bytes); !status.ok()) {
+      damaged(bytes.size(), std::string(status.message()));
+      return {};
+    }
   }
+  const Status additions = dictionary_->apply_additions(parsed.dictionary_additions);
+  if (!additions.ok()) damaged(parsed.dictionary_additions.size(), std::string(additions.message()));
+  const bool check_rows = dictionary_->has_lost() || !additions.ok();
   const model::TenantId tenant = model::tenant_id(parsed.tenant);
   const int64_t now = ports_.loop->clock().mono_ns();
   RowReader reader(parsed.rows);
   model::TraceId trace;
   std::string_view row;
-  while (reader.next(trace, row)) add_row(tenant, trace, row, parsed.stamp, now);
-  if (!reader.ok()) {
-    replay_report_.damage.push_back({"wal file " + std::to_string(file), 0, bytes.size(),
-                                     "record " + std::to_string(record) + " ends within a row"});
+  uint64_t rows = 0, lost_rows = 0, lost_bytes = 0;
+  while (reader.next(trace, row)) {
+    ++rows;
+    if (check_rows && !model::check_row(*dictionary_, row)) {
+      ++lost_rows;
+      lost_bytes += row.size();
+      continue;
+    }
+    add_row(tenant, trace, row, parsed.stamp, now);
   }
+  if (lost_rows != 0) {
+    counters_.wal_lost_spans += lost_rows;
+    damaged(lost_bytes, std::to_string(lost_rows) + " of its " + std::to_string(rows) +
+                            " spans use dictionary entries of a damaged record");
+  }
+  if (!reader.ok()) damaged(bytes.size(), "it ends within a row");
   if (memory_bytes() * 100 > memory_limit_ * kSealShare) {
     // More was open than memory holds: what is oldest goes to segments now, on this thread (nothing else runs yet).
     relieve_memory();
@@ -211,6 +232,7 @@ void Shard::take(std::shared_ptr<const ParsedRequest> request, UniqueFunction<vo
   const int64_t now = ports_.loop->clock().mono_ns();
   last_ingest_ns_ = now;
   const uint64_t dictionary_from = dictionary_->position();
+  const model::Dictionary::Sizes dictionary_sizes = dictionary_->sizes();
   resource_codes_.assign(envelope.resources.size(), -1);
   scope_codes_.assign(envelope.scopes.size(), -1);
   rows_.clear();
@@ -240,7 +262,7 @@ void Shard::take(std::shared_ptr<const ParsedRequest> request, UniqueFunction<vo
   additions_.clear();
   dictionary_->write_additions(dictionary_from, additions_);
   head_.clear();
-  append_record_head({request->stamp, request->tenant_name, dictionary_from, additions_, {}}, head_);
+  append_record_head({request->stamp, request->tenant_name, dictionary_sizes, additions_, {}}, head_);
   const std::string_view pieces[] = {head_, rows_};
   ++in_flight_;
   files_.back().last_record = wal_->append(pieces, [this, reply = std::move(reply), done = std::move(done)]() mutable {
@@ -512,19 +534,23 @@ void Shard::finish_seal_all() {
 
 OpenSnapshot Shard::snapshot() const { return {chunks_, store_->view()}; }
 
-OpenPart Shard::part(const model::TraceKey& key) {
-  OpenPart part;
-  part.key = key;
-  part.snapshot.view = store_->view();
-  if (const trace::OpenTrace* open = traces_.find(key.tenant, key.trace);
-      open != nullptr && open->rows + open->sealing_rows > 0) {
+std::vector<OpenPart> Shard::parts(std::span<const model::TraceKey> keys) {
+  const auto now = std::make_shared<const OpenSnapshot>(snapshot());
+  const int64_t mono_ns = ports_.loop->clock().mono_ns();
+  std::vector<OpenPart> parts;
+  parts.reserve(keys.size());
+  for (const model::TraceKey& key : keys) {
+    OpenPart& part = parts.emplace_back();
+    part.key = key;
+    part.snapshot = now;
+    const trace::OpenTrace* open = traces_.find(key.tenant, key.trace);
+    if (open == nullptr || open->rows + open->sealing_rows == 0) continue;
     part.found = true;
     part.newest = open->newest;
     part.rows = open->rows + open->sealing_rows;
-    part.quiet_ns = ports_.loop->clock().mono_ns() - open->last_ns;
-    part.snapshot.chunks = chunks_;
+    part.quiet_ns = mono_ns - open->last_ns;
   }
-  return part;
+  return parts;
 }
 
 NodeStats Shard::stats() const {

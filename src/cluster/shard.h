@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,8 +47,8 @@ struct OpenPart {
   bool found = false;
   trace::RowLink newest = 0;
   uint32_t rows = 0;
-  int64_t quiet_ns = 0;  // since its last row
-  OpenSnapshot snapshot;
+  int64_t quiet_ns = 0;                          // since its last row
+  std::shared_ptr<const OpenSnapshot> snapshot;  // shared by the parts that were asked for together
 };
 
 class Shard {
@@ -73,7 +74,8 @@ class Shard {
   void seal_all(Task done);
 
   OpenSnapshot snapshot() const;
-  OpenPart part(const model::TraceKey& key);
+  // All of one moment.
+  std::vector<OpenPart> parts(std::span<const model::TraceKey> keys);
   NodeStats stats() const;
 
   env::Loop& loop() { return *ports_.loop; }            // any thread

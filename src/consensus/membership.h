@@ -57,10 +57,13 @@ class Membership {
   bool empty() const { return members_.empty(); }
   size_t voters() const;  // members that vote in either electorate
 
-  // The joint membership on the way from this one (not joint) to `target` (not joint): electorates of both; members
-  // that only `target` lacks stay until leave_joint(). Plain `target` when the electorates are equal.
+  // Whether one change leads from this one to `target`: neither is joint, nobody turns into or from a witness.
+  Status can_become(const Membership& target) const;
+  // The joint membership on the way to `target`, which can_become(): electorates of both; voters that `target` lacks
+  // stay until leave_joint(), and one that it makes a learner keeps its old vote until then. Plain `target` when the
+  // electorates are equal.
   Membership enter_joint(const Membership& target) const;
-  // What a joint membership turns into: the incoming electorate, learners kept.
+  // What a joint membership turns into: the incoming electorate and all learners.
   Membership leave_joint() const;
 
   void append_to(std::string& out) const;

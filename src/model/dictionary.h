@@ -27,6 +27,7 @@
 // A code at or above size() reads as an empty entry: rows from disk may hold any number.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -114,6 +115,18 @@ class Dictionary {
   uint64_t position() const;
   void write_additions(uint64_t from, std::string& out) const;
   Status apply_additions(std::string_view bytes);
+
+  // Entries of every kind, by EntryKind: where a log of additions stands, so that a reader who misses a part of it can
+  // go on behind the gap.
+  using Sizes = std::array<uint32_t, kEntryKinds>;
+  Sizes sizes() const;
+  // For a replay that misses additions: raises every kind to `sizes` with lost entries, which read as empty, are never
+  // found, stand in no log and make rows that use them fail check_row. kDataLoss, and nothing changed, when a kind has
+  // more entries already or more than `most` in all would be lost (each costs memory, and had a byte at least in what
+  // was damaged). Only before other threads read the dictionary, and never followed by intern(). O(entries lost).
+  Status skip_to(const Sizes& sizes, uint64_t most);
+  bool has_lost() const;
+  bool lost(EntryKind kind, uint32_t code) const;  // O(log of the gaps)
 
  private:
   struct Impl;

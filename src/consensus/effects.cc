@@ -1,0 +1,44 @@
+#include "consensus/effects.h"
+
+namespace clew::consensus {
+
+std::string_view refusal_name(Refusal refusal) {
+  switch (refusal) {
+    case Refusal::kNotLeader:
+      return "not_leader";
+    case Refusal::kOverloaded:
+      return "overloaded";
+    case Refusal::kNotReady:
+      return "not_ready";
+    case Refusal::kInvalid:
+      return "invalid";
+    case Refusal::kLost:
+      return "lost";
+  }
+  return "unknown";
+}
+
+void Effects::clear() {
+  records.clear();
+  sends.clear();
+  install.reset();
+  deliveries.clear();
+  placed.clear();
+  refused.clear();
+  reads.clear();
+  reads_refused.clear();
+  verifications.clear();
+  fetch.reset();
+  cancel_fetch = false;
+  release_below = 0;
+  facts.clear();
+  halt.reset();
+}
+
+bool Effects::empty() const {
+  return records.empty() && sends.empty() && !install && deliveries.empty() && placed.empty() && refused.empty() &&
+         reads.empty() && reads_refused.empty() && verifications.empty() && !fetch && !cancel_fetch &&
+         release_below == 0 && facts.empty() && !halt;
+}
+
+}  // namespace clew::consensus
