@@ -39,6 +39,7 @@ class EngineBatch {
   void erase(std::string key) { operations_.push_back({true, std::move(key), {}}); }
   bool empty() const { return operations_.empty(); }
   void clear() { operations_.clear(); }
+  const std::vector<Operation>& operations() const { return operations_; }
   std::vector<Operation>& operations() { return operations_; }  // in order; of the same key the last one counts
 
  private:

@@ -7,7 +7,8 @@
 //
 // With a persistent engine the state survives a restart at some applied position. The replica then replays the log from
 // its newest snapshot: restore() of a snapshot that is older than the engine keeps the engine's state, and apply() of a
-// position that the engine has answers with the result it kept, so that the session table is rebuilt as it was.
+// position that the engine has answers with the result it kept, so that the session table is rebuilt as it was. Results
+// up to a freeze() are given up after the next one: the host freezes again only when the snapshot before is durable.
 //
 // On the replica's loop. apply: O(log keys) for a put, plus up to kSweepPerCommand records of compaction's work.
 #pragma once
@@ -59,8 +60,11 @@ class KvStateMachine final : public consensus::StateMachine {
  private:
   KvStateMachine(Engine& engine, const CustomRegistry& registry);
   Result<Response> execute(const consensus::Applied& at, std::string_view command);
-  Revision revoke(LeaseId id);
+  Result<Response> change(const consensus::Applied& at, const Request& request);
+  LeaseExpireResponse expire(uint64_t reign);
+  void revoke(LeaseId id);
   std::string mark_state() const;
+  void keep_result(consensus::Position position, const std::string& result);
   Status load();
 
   const CustomRegistry& registry_;
@@ -69,7 +73,10 @@ class KvStateMachine final : public consensus::StateMachine {
   Store store_;
   int64_t time_ns_ = 0;
   uint64_t reign_ = 0;
-  uint64_t results_kept_from_ = 0;  // positions below are in a snapshot
+  // Persistent engines: results at these positions and above are kept; below `superfluous` they need not be.
+  consensus::Position results_from_ = 0;
+  consensus::Position results_superfluous_below_ = 0;
+  consensus::Position frozen_at_ = 0;
   Task on_commit_;
   Task on_restore_;
 };

@@ -86,7 +86,7 @@ class Store {
   // below compact_revision().
   using ChangeVisitor = UniqueFunction<bool(RecordId, const Record&)>;
   void changes(Revision from, ChangeVisitor visit) const;
-  // Hash of all records at or below `revision` that a compaction there would keep. O(records).
+  // Hash of all records at or below `revision` that the newest compaction keeps, swept or not. O(records).
   Hash128 hash_at(Revision revision) const;
 
  private:

@@ -16,11 +16,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
-#include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -71,7 +68,7 @@ struct WatchOptions {
 
 class WatchHub {
  public:
-  WatchHub(const Store& store, WatchOptions options) : store_(store), options_(options) {}
+  WatchHub(const Store& store, WatchOptions options);
   ~WatchHub();
   WatchHub(const WatchHub&) = delete;
   WatchHub& operator=(const WatchHub&) = delete;
@@ -90,8 +87,12 @@ class WatchHub {
   // At a regular interval: those who asked for progress and were given nothing since the last call get their revision.
   void tick_progress();
 
-  // Takes the oldest response of the stream; false when none waits.
+  // Takes the oldest response of the stream; false when none waits. What was full may be no more: while behind() is
+  // not 0, pump() again.
   bool next(StreamId stream, WatchResponse& out);
+  // Too much waits for this stream's client. While it does, the host reads no further requests from the client either:
+  // answers to them are not bounded by the hub.
+  bool full(StreamId stream) const;
 
   // After each commit that made revisions.
   void on_commit();
@@ -101,33 +102,47 @@ class WatchHub {
   // later turn of the loop.
   bool pump();
 
-  size_t watchers() const { return count_; }
+  size_t watchers() const { return watchers_.size(); }
   size_t behind() const { return behind_.size(); }
   void check_invariants() const;
 
  private:
+  using EventPtr = std::shared_ptr<const Event>;
   struct Stream;
   struct Watcher;
-  struct Group;
+  // A change while it is handed out: made into an event when the first watcher wants it.
+  struct Handed {
+    RecordId id;
+    const Record& record;
+    EventPtr plain;
+    EventPtr with_previous;
+  };
 
   Watcher* find(StreamId stream, WatchId id);
   bool full(const Stream& stream) const;
   void push(Stream& stream, WatchResponse response);
-  void give(Watcher& watcher, Revision upto, std::vector<std::shared_ptr<const Event>> events);
-  void fall_behind(Watcher& watcher);
+  void refuse(Stream& stream, std::string reason);
+  bool wants(const Watcher& watcher, const Handed& change) const;
+  EventPtr event(const Watcher& watcher, Handed& change) const;
+  void give(Watcher& watcher, Revision upto, std::vector<EventPtr> events);
+  void fall_behind(Watcher& watcher, Revision next);
   void become_synced(Watcher& watcher);
   void drop(Watcher& watcher);
   void answer_progress(Stream& stream);
+  std::vector<Watcher*> choose_behind();
+  void cancel_compacted(Watcher& watcher);
 
   const Store& store_;
   WatchOptions options_;
-  Revision seen_ = kFirstRevision;  // synced watchers have been given all up to here
+  Revision seen_;  // synced watchers have been given all up to here
   uint64_t next_stream_ = 1;
-  uint64_t next_order_ = 1;
-  size_t count_ = 0;
+  uint64_t next_serial_ = 1;
+  uint64_t next_turn_ = 1;
   std::map<StreamId, std::unique_ptr<Stream>> streams_;
-  std::map<uint64_t, Watcher*> behind_;  // by order of falling behind; served in turn
-  Interest<Watcher*> synced_;
+  // Watchers by serial numbers, never by address: the order in which they are served is the same in every run.
+  std::map<uint64_t, Watcher*> watchers_;
+  std::map<uint64_t, Watcher*> behind_;  // by turn
+  Interest<uint64_t> synced_;
 };
 
 }  // namespace clew::kv
