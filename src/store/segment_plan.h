@@ -40,6 +40,7 @@ class SegmentPlan {
                 const model::TraceSummary* summary, std::vector<uint8_t>& out);
 
  private:
+  static constexpr uint8_t kListOperation = 255;  // in Leaf::by_operation: attributes without a shape
   // What a value's code means.
   // Numbers: yes when the template's numbers are those. Text: ask the condition with the text itself.
   enum Meaning : uint8_t { kMeansNo = 0, kMeansYes = 2, kMeansNumbers = 3, kMeansText = 4 };
