@@ -5,7 +5,7 @@
 
 #include <map>
 
-#include "cluster/test_machine.h"
+#include "cluster/machine_test.h"
 
 namespace clew::cluster {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "base/random.h"
 #include "cluster/node.h"
-#include "cluster/test_machine.h"
+#include "cluster/machine_test.h"
 
 namespace clew::cluster {
 namespace {
