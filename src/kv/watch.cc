@@ -94,7 +94,7 @@ void WatchHub::push(Stream& stream, WatchResponse response) {
   const bool was_empty = stream.queue.empty();
   stream.queued_bytes += bytes_of(response);
   stream.queue.push_back(std::move(response));
-  if (was_empty && stream.ready) stream.ready();
+  if (was_empty && stream.ready && !draining_) stream.ready();
 }
 
 bool WatchHub::next(StreamId id, WatchResponse& out) {
@@ -104,6 +104,10 @@ bool WatchHub::next(StreamId id, WatchResponse& out) {
   out = std::move(stream.queue.front());
   stream.queue.pop_front();
   stream.queued_bytes -= bytes_of(out);
+  // There may be room now for what was waiting for it; the caller is about to look.
+  draining_ = true;
+  answer_progress(stream);
+  draining_ = false;
   return true;
 }
 

@@ -88,8 +88,8 @@ class WatchHub {
   // At a regular interval: those who asked for progress and were given nothing since the last call get their revision.
   void tick_progress();
 
-  // Takes the oldest response of the stream; false when none waits. What was full may be no more: while behind() is
-  // not 0, pump() again.
+  // Takes the oldest response of the stream; false when none waits: call until then. What was full may be no more:
+  // while behind() is not 0, pump() again.
   bool next(StreamId stream, WatchResponse& out);
   // Too much waits for this stream's client. While it does, the host reads no further requests from the client either:
   // answers to them are not bounded by the hub.
@@ -146,6 +146,7 @@ class WatchHub {
   std::map<uint64_t, Watcher*> behind_;  // by turn
   Interest<uint64_t> synced_;
   std::set<StreamId> progress_wanted_;
+  bool draining_ = false;
 };
 
 }  // namespace clew::kv
