@@ -187,7 +187,7 @@ TEST(RocksEngine, aRestoreThatDidNotEndLeavesAnEmptyState) {
   {
     Machine machine(*rocks, registry);
     machine.put("old", "");
-    kv::StringSource cut(std::string_view(whole).substr(0, whole.size() - 100), 100'000);
+    kv::StringSource cut(whole.substr(0, whole.size() - 100), 100'000);
     EXPECT_EQ(machine.state->restore(cut).code(), Code::kDataLoss);
   }
   ASSERT_TRUE(rocks->flush().ok());
