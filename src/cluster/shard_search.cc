@@ -8,6 +8,8 @@
 namespace clew::cluster {
 namespace {
 
+constexpr size_t kIndexesPerSearch = 16;  // 30 ms of a query worker
+
 // What an open trace's assessment means at this moment: the same rules as the lifecycle's, read from outside.
 model::TraceState state_of(const model::Verdict& verdict, int64_t quiet_ns, const NodeOptions& options) {
   if (quiet_ns < options.lifecycle.quiet_period_ns) return model::TraceState::kActive;
@@ -34,7 +36,7 @@ void assemble(const OpenPart& part, const model::TraceData* stored, Assembly& as
               std::vector<store::ChunkRow>& chain) {
   assembly.begin();
   if (stored != nullptr) assembly.add_stored(*stored);
-  part.snapshot.chunks.chain(part.newest, part.rows, chain);
+  part.snapshot->chunks.chain(part.newest, part.rows, chain);
   for (size_t i = chain.size(); i-- > 0;) assembly.add_row(*chain[i].dictionary, chain[i].row, chain[i].stamp);
   assembly.finish(&history, false);
 }
@@ -66,7 +68,8 @@ class ShardSearch : public std::enable_shared_from_this<ShardSearch> {
 
   void start() {
     shard_.loop().post([self = shared_from_this()] {
-      self->snapshot_ = self->shard_.snapshot();
+      self->open_ = std::make_shared<const OpenSnapshot>(self->shard_.snapshot());
+      self->view_ = self->open_->view;
       self->on_worker([self] { self->scan(); });
     });
   }
@@ -82,32 +85,29 @@ class ShardSearch : public std::enable_shared_from_this<ShardSearch> {
     auto compiled = store::Matcher::compile(query_->where);
     if (!compiled.ok()) return done_(compiled.error());
     matcher_ = std::make_unique<store::RowMatcher>(std::move(compiled).value());
-    for (size_t i = snapshot_.chunks.size(); i-- > 0;) {
-      const store::RowChunk& chunk = *snapshot_.chunks[i];
-      const store::ChunkIndex* index = store::ensure_index(chunk);
-      if (index != nullptr && (!index->may_contain(query_->tenant) || !index->may_match(matcher_->matcher()))) continue;
-      chunks_.push_back({index == nullptr ? INT64_MAX : index->max_start_ns(), &chunk});
+    for (size_t i = open_->chunks.size(); i-- > 0;) {
+      store::add_ranges(*open_->chunks[i], matcher_->matcher(), query_->tenant, ranges_);
     }
-    std::stable_sort(chunks_.begin(), chunks_.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+    std::stable_sort(ranges_.begin(), ranges_.end(),
+                     [](const auto& a, const auto& b) { return a.max_start_ns > b.max_start_ns; });
     next_round();
   }
 
-  // Reads chunks until the unresolved candidates' best bound is not beaten by an unread chunk, then sums them up.
+  // Reads rows until the unresolved candidates' best bound is not beaten by an unread range, then sums them up.
   void next_round() {
-    while (next_chunk_ < chunks_.size() &&
-           (pending_.empty() || chunks_[next_chunk_].first >= pending_.begin()->first)) {
-      if (enough(chunks_[next_chunk_].first)) break;
-      read_chunk(*chunks_[next_chunk_++].second);
+    while (next_range_ < ranges_.size() &&
+           (pending_.empty() || ranges_[next_range_].max_start_ns >= pending_.begin()->first)) {
+      if (enough(ranges_[next_range_].max_start_ns)) break;
+      read_range(ranges_[next_range_++]);
     }
-    if (pending_.empty() || enough(pending_.begin()->first)) return finish();
+    if (pending_.empty() || enough(pending_.begin()->first)) return search_store();
     const size_t batch = std::max<size_t>(2 * query_->limit, 32);
     asked_.clear();
     for (auto it = pending_.begin(); it != pending_.end() && asked_.size() < batch; it = pending_.erase(it)) {
       asked_.push_back(model::trace_key(query_->tenant, it->second));
     }
     shard_.loop().post([self = shared_from_this()] {
-      self->parts_.clear();
-      for (const model::TraceKey& key : self->asked_) self->parts_.push_back(self->shard_.part(key));
+      self->parts_ = self->shard_.parts(self->asked_);
       self->on_worker([self] { self->resolve(); });
     });
   }
@@ -117,22 +117,26 @@ class ShardSearch : public std::enable_shared_from_this<ShardSearch> {
     return hits_.size() >= query_->limit && hits_[query_->limit - 1].summary.start_ns > bound;
   }
 
-  void read_chunk(const store::RowChunk& chunk) {
-    store::search_chunk(chunk, *matcher_, query_->tenant, [&](const store::RowHit& hit) {
+  void read_range(const store::RowRange& range) {
+    if (range.chunk->index() == nullptr && unindexed_.size() < kIndexesPerSearch) unindexed_.push_back(range.chunk);
+    store::search_rows(range, *matcher_, query_->tenant, [&](const store::RowHit& hit) {
       const model::TraceId trace = hit.record->trace;
-      if (candidates_.insert(trace).second) pending_.emplace(hit.head.start_ns, trace);
+      if (!enough(hit.head.start_ns) && candidates_.insert(trace).second) {
+        pending_.emplace(hit.head.start_ns, trace);
+      }
       return true;
     });
   }
 
   void resolve() {
     ReadOnlyHistory history(shard_.peer_history());
+    view_ = parts_.front().snapshot->view;
     for (const OpenPart& part : parts_) {
       if (!part.found) continue;  // sealed since the snapshot: the store, asked last, has it
       model::TraceData stored;
       stored.key = part.key;
-      const bool has_stored = part.snapshot.view->may_contain(part.key) &&
-                              part.snapshot.view->read(part.key, stored).ok() && !stored.spans.empty();
+      const bool has_stored = part.snapshot->view->may_contain(part.key) &&
+                              part.snapshot->view->read(part.key, stored).ok() && !stored.spans.empty();
       assemble(part, has_stored ? &stored : nullptr, assembly_, history, chain_);
       store::TraceHit hit;
       hit.key = part.key;
@@ -140,7 +144,7 @@ class ShardSearch : public std::enable_shared_from_this<ShardSearch> {
       const model::Verdict verdict = verdict_now(assembly_, part, options_, 0);
       hit.summary.state = verdict.state;
       hit.summary.verdict_version = verdict.version;
-      open_.insert(part.key.trace);
+      answered_.insert(part.key.trace);
       if (hit.summary.start_ns < query_->from_ns || hit.summary.start_ns >= query_->to_ns) continue;
       if (!store::newer(query_->after.start_ns, query_->after.trace, hit.summary.start_ns, hit.key.trace)) continue;
       if ((query_->states >> static_cast<uint32_t>(verdict.state) & 1) == 0) continue;
@@ -182,23 +186,18 @@ class ShardSearch : public std::enable_shared_from_this<ShardSearch> {
   }
 
   // The stored traces, from a view at least as new as every part's, so that what was sealed meanwhile is found.
-  void finish() {
-    shard_.loop().post([self = shared_from_this()] {
-      self->snapshot_ = self->shard_.snapshot();
-      self->on_worker([self] { self->search_store(); });
-    });
-  }
-
   void search_store() {
     store::TraceQuery query = *query_;
+    if (hits_.size() >= query_->limit)
+      query.from_ns = std::max(query.from_ns, hits_[query_->limit - 1].summary.start_ns);
     while (true) {
       std::vector<store::TraceHit> stored;
-      if (Status status = snapshot_.view->search(query, stored); !status.ok()) return done_(status.error());
+      if (Status status = view_->search(query, stored); !status.ok()) return done_(status.error());
       const bool last = stored.size() < query.limit;
       if (!stored.empty()) query.after = {stored.back().summary.start_ns, stored.back().key.trace};
       size_t taken = 0;
       for (store::TraceHit& hit : stored) {
-        if (open_.contains(hit.key.trace)) continue;  // the open trace has its own, newer, answer
+        if (answered_.contains(hit.key.trace)) continue;  // the open trace has its own, newer, answer
         insert(std::move(hit));
         ++taken;
       }
@@ -206,6 +205,8 @@ class ShardSearch : public std::enable_shared_from_this<ShardSearch> {
       if (last || taken == stored.size() || enough(query.after.start_ns)) break;
     }
     done_(std::move(hits_));
+    // The answer is on its way: now what was read whole is made cheaper for the next search.
+    for (const store::RowChunk* chunk : unindexed_) (void)store::ensure_index(*chunk);
   }
 
   Shard& shard_;
@@ -213,16 +214,18 @@ class ShardSearch : public std::enable_shared_from_this<ShardSearch> {
   const std::shared_ptr<const store::TraceQuery> query_;  // shared by the searches of all shards
   UniqueFunction<void(Result<std::vector<store::TraceHit>>)> done_;
 
-  OpenSnapshot snapshot_;
+  std::shared_ptr<const OpenSnapshot> open_;  // of the start; shared: as a part's
+  std::shared_ptr<const store::View> view_;   // of the newest snapshot; shared with the store
   std::unique_ptr<store::RowMatcher> matcher_;
-  std::vector<std::pair<int64_t, const store::RowChunk*>> chunks_;  // newest start first
-  size_t next_chunk_ = 0;
-  std::set<model::TraceId> candidates_;  // traces with a matching open row
+  std::vector<store::RowRange> ranges_;  // that may hold a match, newest start first
+  size_t next_range_ = 0;
+  std::vector<const store::RowChunk*> unindexed_;  // read without an index; closed ones get one
+  std::set<model::TraceId> candidates_;            // traces with a matching open row
   // Those not summed up yet, newest first, each by the start of a matching span: the trace starts then or before.
   std::set<std::pair<int64_t, model::TraceId>, std::greater<>> pending_;
   std::vector<model::TraceKey> asked_;
   std::vector<OpenPart> parts_;
-  std::set<model::TraceId> open_;
+  std::set<model::TraceId> answered_;  // open traces that were summed up: their stored parts are no hits of their own
   std::vector<store::TraceHit> hits_;
   Assembly assembly_;
   std::vector<store::ChunkRow> chain_;
@@ -240,8 +243,8 @@ Result<std::unique_ptr<model::TraceData>> materialise(const OpenPart& part, cons
   auto data = std::make_unique<model::TraceData>();
   data->key = part.key;
   bool stored = false;
-  if (part.snapshot.view->may_contain(part.key)) {
-    CLEW_TRY(part.snapshot.view->read(part.key, *data));
+  if (part.snapshot->view->may_contain(part.key)) {
+    CLEW_TRY(part.snapshot->view->read(part.key, *data));
     stored = !(data->spans.empty() && data->history.empty());
   }
   if (!part.found) return stored ? std::move(data) : std::unique_ptr<model::TraceData>();
@@ -264,8 +267,7 @@ Result<std::unique_ptr<model::TraceData>> materialise(const OpenPart& part, cons
 void read_traces(Shard& shard, const NodeOptions& options, std::vector<model::TraceKey> keys,
                  UniqueFunction<void(Result<std::vector<std::unique_ptr<model::TraceData>>>)> done) {
   shard.loop().post([&shard, &options, keys = std::move(keys), done = std::move(done)]() mutable {
-    std::vector<OpenPart> parts;
-    for (const model::TraceKey& key : keys) parts.push_back(shard.part(key));
+    std::vector<OpenPart> parts = shard.parts(keys);
     const int64_t wall_ns = shard.loop().clock().wall_ns();
     shard.loop().offload(
         env::Lane::kQuery,

@@ -3,7 +3,9 @@
 //
 // Search, newest first: a span's start is never before its trace's, so it bounds the trace's start from above. Matching
 // rows are candidates with that bound; candidates are summed up in the order of their bounds until no remaining bound
-// can beat the page's last hit. Chunks are visited by their newest span, so usually only the last few are read.
+// can beat the page's last hit. Ranges of rows are visited by their newest span, so usually only the last few are read,
+// and of the store only what is newer than a full page's last hit. A chunk without an index is read whole; it gets its
+// index when the answer is out.
 #pragma once
 
 #include <functional>

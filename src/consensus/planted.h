@@ -1,26 +1,109 @@
-// Planted bugs: the mistakes that the field is known for (scenario numbers of docs/mutants.md), each at the line where
-// it would be made. A normal build has none: planted() is constantly false and the compiler removes the branch. Only
-// the test binary clew_mutants is compiled with CLEW_MUTANTS and chooses one by name; the simulator must find every
-// one.
+// Planted bugs: the mistakes that the field is known for (scenario numbers of docs/mutants.md; 0: a trap without a
+// number), each at the line where it would be made. A normal build has none: planted() is constantly false and the
+// compiler removes the branch. Only the test binary clew_mutants is compiled with CLEW_MUTANTS and chooses one by
+// name; the simulator must find every one.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
+#include <vector>
 
 namespace clew::consensus {
 
 enum class Bug : uint16_t;
 
 #ifdef CLEW_MUTANTS
-bool planted(Bug bug);  // planted.cc; set once before a world is made
+bool planted(Bug bug);
+void plant(Bug bug);  // once, before a world is made; not thread-safe
 #else
 constexpr bool planted(Bug) { return false; }
 #endif
 
-// One line a bug: enumerator, name on the command line, scenario, what is wrong.
-#define CLEW_BUGS(X)                              \
-  X(kNone, "none", 0, "nothing: the clean build") \
-  X(kVoteBeforeDurable, "vote-before-durable", 4, "a vote is sent before it is durable")
+struct BugInfo {
+  Bug bug;
+  std::string_view name;  // on the command line
+  int scenario;
+  std::string_view text;  // what is wrong
+};
+const std::vector<BugInfo>& all_bugs();  // without kNone
+std::optional<Bug> bug_named(std::string_view name);
+
+// One line a bug: enumerator, name on the command line, scenario, what is wrong. Raft's own first, then those of the
+// parts that every protocol shares (replica, sessions, disk).
+// clang-format off
+#define CLEW_BUGS(X)                                                                                                  \
+  X(kNone, "none", 0, "nothing: the clean build")                                                                     \
+  /* --- elections --- */                                                                                             \
+  X(kVoteBeforeDurable, "vote-before-durable", 4, "a vote is sent before it is durable")                              \
+  X(kVoteWithoutLogCheck, "vote-without-log-check", 0, "a vote is granted to a candidate whose log is behind")        \
+  X(kVoteByLengthOnly, "vote-by-length-only", 0, "logs are compared by length, not by the epoch of the last entry")   \
+  X(kHeartbeatClearsVote, "heartbeat-clears-vote", 0, "a message of the same term clears the vote")                   \
+  X(kVoteTwice, "vote-twice", 0, "a second candidate of the same term gets a vote as well")                           \
+  X(kTimeoutNotRedrawn, "timeout-not-redrawn", 0, "the election timeout is the same for all and never drawn anew")    \
+  X(kCandidateIgnoresLeader, "candidate-ignores-leader", 0, "a candidate does not yield to the leader of its term")   \
+  X(kNoVoteWithholding, "no-vote-withholding", 24, "votes and pre-votes are granted while a leader lives")            \
+  X(kNoCheckQuorum, "no-check-quorum", 24, "a leader that hears no quorum goes on leading")                           \
+  X(kStaleTermAccepted, "stale-term-accepted", 0, "entries of a leader of an older term are taken")                   \
+  X(kTermNotInRecord, "term-not-in-record", 5, "a record of entries carries the term before the present one")         \
+  X(kVoteNotInRecord, "vote-not-in-record", 5, "records forget whom this node voted for")                             \
+  X(kElectedByOldVotes, "elected-by-old-votes", 0, "votes of an earlier term count in this one")                      \
+  /* --- replication --- */                                                                                           \
+  X(kCommitPriorTerm, "commit-prior-term", 2, "an entry of an earlier term is committed by counting (Figure 8)")      \
+  X(kHintAsMatch, "hint-as-match", 3, "the hint in a rejection is taken for what the follower holds")                 \
+  X(kAsyncAppendAba, "async-append-aba", 6, "an old completion of the disk acknowledges a newer entry")               \
+  X(kAckBeforeDurable, "ack-before-durable", 0, "a follower acknowledges entries before they are durable")            \
+  X(kNonContiguousAppend, "non-contiguous-append", 16, "entries that do not follow `prev` are packed into an append") \
+  X(kSingleNodeEarlyAck, "single-node-early-ack", 17, "the leader counts itself before its own disk has the entry")   \
+  X(kCommitToLast, "commit-to-last", 0, "a follower commits to its last entry, not to the last verified one")         \
+  X(kAppendWithoutTruncation, "append-without-truncation", 0, "a conflicting suffix stays")                           \
+  X(kAppendTruncatesAlways, "append-truncates-always", 0, "a late append cuts off what was acknowledged behind it")   \
+  X(kPrevNotChecked, "prev-not-checked", 0, "entries are appended without looking at the entry before them")          \
+  X(kCommitByOneLess, "commit-by-one-less", 0, "one acknowledgement less than a majority commits")                    \
+  /* --- membership --- */                                                                                            \
+  X(kSingleServerChange, "single-server-change", 1, "a membership is replaced at once, with nothing of this term committed") \
+  X(kMembershipAtApply, "membership-at-apply", 7, "a membership takes effect when applied: a stale quorum")           \
+  X(kChangeDuringChange, "change-during-change", 23, "a change is begun before the one before it is committed")       \
+  X(kJointNewMajorityOnly, "joint-new-majority-only", 23, "while joint, the incoming majority alone decides")         \
+  X(kLearnerCounts, "learner-counts", 0, "a learner's acknowledgement counts towards a quorum")                       \
+  X(kWitnessLeads, "witness-leads", 0, "a witness, which has no data, campaigns")                                     \
+  X(kMembershipNotUndone, "membership-not-undone", 7, "a membership that is truncated away stays in force")           \
+  /* --- reads --- */                                                                                                 \
+  X(kReadBeforeOwnCommit, "read-before-own-commit", 8, "a new leader serves a read before an entry of its term commits") \
+  X(kReadRoundOfOldReign, "read-round-of-old-reign", 9, "a late answer of an earlier reign confirms a read")          \
+  X(kReadContextReused, "read-context-reused", 9, "a follower numbers forwarded reads alike after each change of leader") \
+  X(kReadWithoutQuorum, "read-without-quorum", 0, "a leader answers a read without asking anybody")                   \
+  X(kLeaseAcrossPause, "lease-across-pause", 10, "a lease is judged by the time of the last tick, not of the answer") \
+  X(kLeaseIgnoresDrift, "lease-ignores-drift", 10, "a lease lasts as long as the longest election timeout")           \
+  X(kLeaseFromReceipt, "lease-from-receipt", 10, "a lease counts from the receipt of the answer")                     \
+  X(kLeaseKeptOnTransfer, "lease-kept-on-transfer", 10, "the lease is kept while leadership is given away")           \
+  X(kVoteRightAfterStart, "vote-right-after-start", 10, "a restarted node votes although a lease may rest on it")     \
+  /* --- snapshots and recovery --- */                                                                                \
+  X(kSnapshotOverCommitted, "snapshot-over-committed", 11, "a snapshot older than what is committed is installed")    \
+  X(kSnapshotKeepsConflict, "snapshot-keeps-conflict", 12, "a log that contradicts the snapshot stays behind it")     \
+  X(kSnapshotUncommittedMembership, "snapshot-uncommitted-membership", 13, "a snapshot carries the newest membership") \
+  X(kReleaseNeededRecords, "release-needed-records", 14, "records of entries above the snapshot are released")        \
+  X(kSnapshotWithoutBase, "snapshot-without-base", 14, "an installed snapshot leaves no record")                      \
+  X(kSnapshotsMixedUp, "snapshots-mixed-up", 15, "the first of two fetches in a row is taken for the second")         \
+  X(kHoleTakenForEnd, "hole-taken-for-end", 19, "damaged records are taken for the end of the log")                   \
+  X(kHoleSkipped, "hole-skipped", 19, "entries behind a hole are delivered as if there were none")                    \
+  /* --- replica, log on disk, sessions: placed there --- */                                                          \
+  X(kSendBeforeDurable, "send-before-durable", 4, "the replica ignores Send::after")                                  \
+  X(kSyncErrorRetried, "sync-error-retried", 18, "a failed sync is tried again and believed")                         \
+  X(kCorruptMiddleCut, "corrupt-middle-cut", 19, "a corrupt middle of the log is cut off like a torn tail")           \
+  X(kTornTailRefused, "torn-tail-refused", 19, "a torn tail is taken for a corrupt middle")                           \
+  X(kSnapshotBeforeDurable, "snapshot-before-durable", 14, "a snapshot is reported before its file is durable")       \
+  X(kSnapshotAheadOfLog, "snapshot-ahead-of-log", 14, "a snapshot holds entries that are not durable here")           \
+  X(kReleaseBeforeBase, "release-before-base", 14, "old log and snapshots go before the new base is durable")         \
+  X(kSnapshotChunkUnchecked, "snapshot-chunk-unchecked", 15, "chunks of two snapshots are put together")              \
+  X(kAppliedTwice, "applied-twice", 22, "a repeated command of a session is applied again")                           \
+  X(kSessionByLocalClock, "session-by-local-clock", 22, "a session expires by the local clock")                       \
+  X(kEvictedSessionReplay, "evicted-session-replay", 22, "a command of an evicted session is applied as a new one")   \
+  X(kSessionsNotInSnapshot, "sessions-not-in-snapshot", 22, "a snapshot leaves the sessions out")                     \
+  X(kSuccessBeforeCommit, "success-before-commit", 0, "a command is answered when it is placed, not when delivered")  \
+  X(kReadBeforeApplied, "read-before-applied", 0, "a read is answered before its position is applied")                \
+  X(kWipedDiskVotes, "wiped-disk-votes", 0, "a node whose disk was lost comes back as its old self")
+// clang-format on
 
 enum class Bug : uint16_t {
 #define CLEW_BUG_ENUM(id, name, scenario, text) id,

@@ -45,17 +45,24 @@ enum class ReadId : uint64_t {};
 enum class VerifyId : uint64_t {};
 
 // Bytes that the log, the frames in flight and the state machine look at together. Immutable; shared because an entry
-// is applied while it is still being sent. Copying costs a reference.
+// is applied while it is still being sent. Copying costs a reference. Entries that arrive together may share one
+// buffer, which lives as long as the last of them.
 class Payload {
  public:
   Payload() = default;
-  explicit Payload(std::string bytes) : bytes_(std::make_shared<const std::string>(std::move(bytes))) {}
-  std::string_view view() const { return bytes_ ? std::string_view(*bytes_) : std::string_view(); }
-  size_t size() const { return bytes_ ? bytes_->size() : 0; }
+  explicit Payload(std::string bytes) : buffer_(std::make_shared<const std::string>(std::move(bytes))) {
+    bytes_ = *buffer_;
+  }
+  // A part of `buffer`.
+  Payload(std::shared_ptr<const std::string> buffer, std::string_view part)
+      : buffer_(std::move(buffer)), bytes_(part) {}
+  std::string_view view() const { return bytes_; }
+  size_t size() const { return bytes_.size(); }
   friend bool operator==(const Payload& a, const Payload& b) { return a.view() == b.view(); }
 
  private:
-  std::shared_ptr<const std::string> bytes_;
+  std::shared_ptr<const std::string> buffer_;
+  std::string_view bytes_;
 };
 
 enum class EntryKind : uint8_t {

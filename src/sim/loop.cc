@@ -3,86 +3,143 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.h"
+
 namespace clew::sim {
 
-void Scheduler::at(int64_t at_ns, Task task) {
-  heap_.push_back({std::max(at_ns, now_ns_), sequence_++, std::move(task)});
-  std::push_heap(heap_.begin(), heap_.end(), later);
+namespace {
+constexpr int64_t kMillion = 1'000'000;
 }
 
-bool Scheduler::run_one() {
-  if (heap_.empty()) return false;
-  std::pop_heap(heap_.begin(), heap_.end(), later);
-  Event event = std::move(heap_.back());
-  heap_.pop_back();
-  now_ns_ = event.at_ns;
-  ++events_run_;
-  event.task();
-  return true;
+int64_t SimClock::drifted(int64_t elapsed_ns) const {
+  return static_cast<int64_t>(static_cast<__int128>(elapsed_ns) * drift_ppm_ / kMillion);
 }
 
-void Scheduler::run_until_idle() {
-  while (run_one()) {
-  }
+void SimClock::set_drift_ppm(int64_t ppm) {
+  CHECK(ppm > -kMillion);
+  base_local_ns_ = local_ns();
+  base_true_ns_ = scheduler_.now_ns();
+  drift_ppm_ = ppm;
 }
 
-void Scheduler::run_for(int64_t duration_ns) {
-  const int64_t end = now_ns_ + duration_ns;
-  while (!heap_.empty() && heap_.front().at_ns <= end) run_one();
-  now_ns_ = end;
+int64_t SimClock::true_delay_ns(int64_t local_delay_ns) const {
+  if (drift_ppm_ == 0) return local_delay_ns;
+  const int64_t rate = kMillion + drift_ppm_;
+  return static_cast<int64_t>((static_cast<__int128>(local_delay_ns) * kMillion + rate - 1) / rate);
 }
-
-bool Scheduler::run_until(const std::function<bool()>& condition) {
-  while (!condition()) {
-    if (!run_one()) return false;
-  }
-  return true;
-}
-
-struct SimLoop::State {
-  bool alive = true;
-  bool in_offloaded_work = false;
-  env::TimerId last_timer = 0;
-  std::unordered_set<env::TimerId> timers;  // pending; looked up only, never iterated
-};
 
 SimLoop::SimLoop(Scheduler& scheduler, int64_t epoch_ns)
-    : scheduler_(scheduler), clock_(scheduler, epoch_ns), state_(std::make_shared<State>()) {}
+    : scheduler_(scheduler),
+      own_clock_(scheduler, epoch_ns),
+      clock_(own_clock_),
+      node_(kNoNode),
+      target_(scheduler.attach(*this)) {}
+
+SimLoop::SimLoop(Scheduler& scheduler, SimClock& clock, NodeIndex node)
+    : scheduler_(scheduler),
+      own_clock_(scheduler, kDefaultEpochNs),
+      clock_(clock),
+      node_(node),
+      target_(scheduler.attach(*this)) {}
 
 SimLoop::~SimLoop() { kill(); }
 
-void SimLoop::kill() { state_->alive = false; }
+void SimLoop::kill() {
+  if (!alive_) return;
+  alive_ = false;
+  scheduler_.detach(target_);
+  const std::vector<Held> held = std::exchange(held_, {});
+}
 
 void SimLoop::post(Task task) {
-  scheduler_.at(scheduler_.now_ns(), [state = state_, task = std::move(task)]() mutable {
-    if (state->alive) task();
-  });
+  if (!alive_) return;
+  scheduler_.schedule({scheduler_.now_ns(), EventKind::kTask, node_, ++asked_}, target_, 0, std::move(task));
 }
 
 env::TimerId SimLoop::after(int64_t delay_ns, Task task) {
-  const env::TimerId id = ++state_->last_timer;
-  state_->timers.insert(id);
-  scheduler_.at(scheduler_.now_ns() + std::max<int64_t>(delay_ns, 0),
-                [state = state_, id, task = std::move(task)]() mutable {
-                  if (state->alive && state->timers.erase(id) != 0) task();
-                });
-  return id;
+  if (!alive_) return 0;
+  delay_ns = std::max<int64_t>(delay_ns, 0);
+  const int64_t now = scheduler_.now_ns();
+  const int64_t at_ns = delay_ns < INT64_MAX / 4 ? now + clock_.true_delay_ns(delay_ns) : INT64_MAX;
+  const auto deadline = static_cast<uint64_t>(clock_.mono_ns() + std::min(delay_ns, INT64_MAX / 4));
+  return scheduler_.schedule({at_ns, EventKind::kTimer, node_, ++asked_}, target_, deadline, std::move(task));
 }
 
-void SimLoop::cancel(env::TimerId timer) { state_->timers.erase(timer); }
+void SimLoop::cancel(env::TimerId timer) {
+  for (auto it = moved_.begin(); it != moved_.end(); ++it) {
+    if (it->timer != timer) continue;
+    const EventId event = it->event;
+    moved_.erase(it);
+    scheduler_.cancel(event);
+    return;
+  }
+  for (Held& held : held_) {
+    if (held.kind == EventKind::kTimer && held.id == timer) held.task = nullptr;
+  }
+  scheduler_.cancel(timer);
+}
 
 void SimLoop::offload(env::Lane lane, Task work, Task done) {
+  if (!alive_) return;
   int64_t& free_at = lane_free_at_ns_[static_cast<size_t>(lane)];
   free_at = std::max(free_at, scheduler_.now_ns()) + offload_latency_ns_;
-  scheduler_.at(free_at, [this, state = state_, work = std::move(work), done = std::move(done)]() mutable {
-    if (!state->alive) return;  // then `this` may be gone
-    state->in_offloaded_work = true;
-    work();
-    state->in_offloaded_work = false;
-    if (state->alive) post(std::move(done));
-  });
+  scheduler_.schedule({free_at, EventKind::kOffload, node_, ++asked_}, target_, 0,
+                      [this, work = std::move(work), done = std::move(done)]() mutable {
+                        in_offloaded_work_ = true;
+                        work();
+                        in_offloaded_work_ = false;
+                        post(std::move(done));
+                      });
 }
 
-bool SimLoop::on_this_thread() const { return !state_->in_offloaded_work; }
+void SimLoop::device(int64_t delay_ns, EventKind kind, uint64_t digest, Task task) {
+  if (!alive_) return;
+  scheduler_.schedule({scheduler_.now_ns() + delay_ns, kind, node_, digest}, target_, 0, std::move(task));
+}
+
+void SimLoop::move_timer(EventId from, int64_t delay_ns, uint64_t deadline_ns, Task task) {
+  const EventId event = scheduler_.schedule({scheduler_.now_ns() + delay_ns, EventKind::kTimer, node_, ++asked_},
+                                            target_, deadline_ns, std::move(task));
+  for (Moved& moved : moved_) {
+    if (moved.event == from) {
+      moved.event = event;
+      return;
+    }
+  }
+  moved_.push_back({from, event});
+}
+
+void SimLoop::on_event(EventKind kind, uint64_t argument, Task task) {
+  const EventId id = scheduler_.running();
+  if (paused_) {
+    held_.push_back({kind, argument, id, std::move(task)});
+    return;
+  }
+  if (kind == EventKind::kTimer) {
+    const int64_t early = static_cast<int64_t>(argument) - clock_.mono_ns();
+    if (early > 0) {
+      move_timer(id, clock_.true_delay_ns(early), argument, std::move(task));
+      return;
+    }
+    if (!moved_.empty()) std::erase_if(moved_, [&](const Moved& moved) { return moved.event == id; });
+  }
+  task();
+}
+
+void SimLoop::pause() { paused_ = alive_; }
+
+void SimLoop::resume() {
+  if (!paused_) return;
+  paused_ = false;
+  for (Held& held : std::exchange(held_, {})) {
+    if (!held.task) continue;  // a timer that was cancelled while it waited
+    if (held.kind == EventKind::kTimer) {
+      move_timer(held.id, 0, held.argument, std::move(held.task));
+    } else {
+      scheduler_.schedule({scheduler_.now_ns(), held.kind, node_, ++asked_}, target_, held.argument,
+                          std::move(held.task));
+    }
+  }
+}
 
 }  // namespace clew::sim

@@ -1,95 +1,112 @@
-// Virtual time: a Scheduler that owns all events of a simulated world, and SimLoop, env::Loop on top of it.
+// SimLoop and SimClock: env::Loop and env::Clock of one simulated process, on a Scheduler's virtual time.
 //
-// One real thread, no real clock. Events run in the order of (time, sequence of scheduling), so the same program with
-// the same seeds does the same thing every time. Time moves only when an event with a later time is run. Faults that
-// exist here: a loop that dies with everything it had queued (`kill`), a wall clock that is off or jumps
-// (`set_wall_offset`), offloaded work that takes virtual time (`set_offload_latency`). Faults of disks: sim/disk.h.
+// Faults of processes: a loop dies with everything it had queued (`kill`), or stops for a while (`pause`, `resume`:
+// SIGSTOP; what came due meanwhile runs late, in its order). Faults of clocks: skew and jumps of wall time
+// (`set_wall_offset`), a rate that is wrong (`set_drift_ppm`, monotonic and wall time alike), a new origin of monotonic
+// time (`reboot`). Timers go by the process's own monotonic clock, so a node with a fast clock times out early.
+// Offloaded work takes virtual time (`set_offload_latency`). Faults of disks: sim/disk.h; of networks: sim/links.h.
 //
-// Not for benchmarks and not thread-safe. A SimLoop may die before its Scheduler, never after it.
+// Not for benchmarks and not thread-safe. A SimLoop dies before its Scheduler and its clock.
 #pragma once
 
 #include <array>
 #include <cstdint>
-#include <functional>
-#include <memory>
-#include <unordered_set>
 #include <vector>
 
 #include "base/function.h"
 #include "env/loop.h"
+#include "sim/scheduler.h"
 
 namespace clew::sim {
 
-class Scheduler {
- public:
-  // Runs `task` at virtual time `at_ns` (or now, when that has passed), after everything scheduled earlier for that
-  // time.
-  void at(int64_t at_ns, Task task);
-  int64_t now_ns() const { return now_ns_; }
-
-  bool run_one();                     // the next event; false when there is none
-  void run_until_idle();              // until no event is left (a program with periodic timers never gets there)
-  void run_for(int64_t duration_ns);  // all events up to now + duration, then time stands at now + duration
-  // Until `condition` holds; false when the events ran out before.
-  bool run_until(const std::function<bool()>& condition);
-  uint64_t events_run() const { return events_run_; }
-
- private:
-  struct Event {
-    int64_t at_ns;
-    uint64_t sequence;
-    Task task;
-  };
-  static bool later(const Event& a, const Event& b) {
-    return a.at_ns != b.at_ns ? a.at_ns > b.at_ns : a.sequence > b.sequence;
-  }
-  std::vector<Event> heap_;
-  int64_t now_ns_ = 0;
-  uint64_t sequence_ = 0;
-  uint64_t events_run_ = 0;
-};
-
-// Monotonic time is the virtual time; wall time is epoch + virtual time + offset.
 class SimClock final : public env::Clock {
  public:
   SimClock(const Scheduler& scheduler, int64_t epoch_ns) : scheduler_(scheduler), epoch_ns_(epoch_ns) {}
-  int64_t wall_ns() const override { return epoch_ns_ + scheduler_.now_ns() + offset_ns_; }
-  int64_t mono_ns() const override { return scheduler_.now_ns(); }
+  int64_t wall_ns() const override { return epoch_ns_ + local_ns() + offset_ns_; }
+  int64_t mono_ns() const override { return mono_origin_ns_ + local_ns(); }
+
   void set_wall_offset(int64_t offset_ns) { offset_ns_ = offset_ns; }
+  int64_t wall_offset() const { return offset_ns_; }
+  // Rate 1 + ppm / 1e6, from now on; above -1e6. Timers that are pending never fire early by the new rate, but may fire
+  // late by it.
+  void set_drift_ppm(int64_t ppm);
+  int64_t drift_ppm() const { return drift_ppm_; }
+  void reboot(int64_t mono_ns) { mono_origin_ns_ = mono_ns - local_ns(); }
+  int64_t true_delay_ns(int64_t local_delay_ns) const;  // virtual time until that much local time has passed
 
  private:
+  int64_t local_ns() const {
+    const int64_t elapsed = scheduler_.now_ns() - base_true_ns_;
+    return base_local_ns_ + elapsed + (drift_ppm_ == 0 ? 0 : drifted(elapsed));
+  }
+  int64_t drifted(int64_t elapsed_ns) const;
+
   const Scheduler& scheduler_;
   int64_t epoch_ns_;
   int64_t offset_ns_ = 0;
+  int64_t mono_origin_ns_ = 0;
+  int64_t base_true_ns_ = 0;  // when the rate was last set
+  int64_t base_local_ns_ = 0;
+  int64_t drift_ppm_ = 0;
 };
 
-class SimLoop final : public env::Loop {
+class SimLoop final : public env::Loop, private EventTarget {
  public:
   static constexpr int64_t kDefaultEpochNs = 1'760'000'000'000'000'000;  // October 2025
 
   explicit SimLoop(Scheduler& scheduler, int64_t epoch_ns = kDefaultEpochNs);
-  ~SimLoop() override;
+  // On the clock of a machine, which outlives its processes.
+  SimLoop(Scheduler& scheduler, SimClock& clock, NodeIndex node);
+  SimLoop(const SimLoop&) = delete;
+  SimLoop& operator=(const SimLoop&) = delete;
+  ~SimLoop();
 
   void post(Task task) override;
   env::TimerId after(int64_t delay_ns, Task task) override;
   void cancel(env::TimerId timer) override;
   void offload(env::Lane lane, Task work, Task done) override;
   // True inside this loop's tasks and outside of any event (the test itself), false inside offloaded work.
-  bool on_this_thread() const override;
+  bool on_this_thread() const override { return !in_offloaded_work_; }
   const env::Clock& clock() const override { return clock_; }
 
   SimClock& sim_clock() { return clock_; }
   Scheduler& scheduler() { return scheduler_; }
+  NodeIndex node() const { return node_; }
   void set_offload_latency(int64_t latency_ns) { offload_latency_ns_ = latency_ns; }
+  // Runs `task` on this loop in `delay_ns` of virtual, not local, time: for devices that are no part of the process.
+  void device(int64_t delay_ns, EventKind kind, uint64_t digest, Task task);
   // The process dies: nothing queued, timed or offloaded so far runs, and neither does anything handed in later.
   void kill();
+  bool alive() const { return alive_; }
+  void pause();
+  void resume();
+  bool paused() const { return paused_; }
 
  private:
-  struct State;  // what scheduled events keep alive; outlives the loop
+  struct Held {
+    EventKind kind;
+    uint64_t argument;
+    EventId id;
+    Task task;
+  };
+  struct Moved {  // a timer that was scheduled anew: the clock was slowed meanwhile, or the process paused
+    env::TimerId timer;
+    EventId event;
+  };
+  void on_event(EventKind kind, uint64_t argument, Task task) override;
+  void move_timer(EventId from, int64_t delay_ns, uint64_t deadline_ns, Task task);
 
   Scheduler& scheduler_;
-  SimClock clock_;
-  std::shared_ptr<State> state_;  // shared with the events that are scheduled
+  SimClock own_clock_;
+  SimClock& clock_;
+  NodeIndex node_;
+  TargetId target_;
+  bool alive_ = true;
+  bool paused_ = false;
+  bool in_offloaded_work_ = false;
+  uint64_t asked_ = 0;      // number of the next thing asked for: its digest in the trace
+  std::vector<Held> held_;  // came due while paused, in order
+  std::vector<Moved> moved_;
   int64_t offload_latency_ns_ = 1'000;
   std::array<int64_t, env::kLanes> lane_free_at_ns_{};  // a lane is one worker: its work runs one after another
 };

@@ -1,5 +1,6 @@
 #include "store/row_chunk.h"
 
+#include "model/row.h"
 #include "store/chunk_index.h"
 
 namespace clew::store {
@@ -18,11 +19,6 @@ RowChunk::RowChunk(uint32_t number, uint64_t wal_file, std::shared_ptr<const mod
 
 RowChunk::~RowChunk() { delete index_.load(std::memory_order_acquire); }
 
-uint64_t RowChunk::memory_bytes() const {
-  const ChunkIndex* built = index();
-  return sizeof(*this) + capacity_ + (built ? built->memory_bytes() : 0);
-}
-
 RowLink RowChunk::append(model::TenantId tenant, model::TraceId trace, model::Stamp stamp, RowLink previous,
                          std::string_view row) {
   CHECK(has_room(row.size()));
@@ -40,6 +36,9 @@ RowLink RowChunk::append(model::TenantId tenant, model::TraceId trace, model::St
   const RowLink link = static_cast<uint64_t>(number_) << 32 | written_;
   written_ += bytes_for(row.size());
   ++live_rows_;
+  if (const auto start_ns = model::row_start_ns(row); start_ns && *start_ns > max_start_ns()) {
+    max_start_ns_.store(*start_ns, std::memory_order_relaxed);
+  }
   committed_.store(written_, std::memory_order_release);
   return link;
 }
@@ -51,9 +50,9 @@ bool RowChunk::release_rows(uint32_t rows) {
 }
 
 const ChunkIndex* RowChunk::publish_index(std::unique_ptr<const ChunkIndex> index) const {
-  const ChunkIndex* expected = nullptr;
-  if (index_.compare_exchange_strong(expected, index.get(), std::memory_order_acq_rel)) return index.release();
-  return expected;
+  const ChunkIndex* built = index.release();
+  CHECK(index_.exchange(built, std::memory_order_acq_rel) == nullptr);
+  return built;
 }
 
 }  // namespace clew::store

@@ -69,7 +69,8 @@ class RowChunk {
   const model::Dictionary& dictionary() const { return *dictionary_; }
   const std::shared_ptr<const model::Dictionary>& shared_dictionary() const { return dictionary_; }
   size_t capacity() const { return capacity_; }
-  uint64_t memory_bytes() const;
+  // Without the index: what a chunk counts for stays the same while it lives. An index is a sixteenth of it.
+  uint64_t memory_bytes() const { return sizeof(*this) + capacity_; }
 
   // Owner only.
   bool has_room(size_t row_size) const { return capacity_ - written_ >= bytes_for(row_size); }
@@ -83,6 +84,8 @@ class RowChunk {
   bool release_rows(uint32_t rows);
 
   // Any thread.
+  // No committed row starts later; INT64_MIN when there is none, or none whose start could be read.
+  int64_t max_start_ns() const { return max_start_ns_.load(std::memory_order_relaxed); }
   size_t committed() const { return committed_.load(std::memory_order_acquire); }
   bool closed() const { return closed_.load(std::memory_order_acquire); }
   const RowRecord& at(RowLink link) const {
@@ -106,8 +109,9 @@ class RowChunk {
     return from;
   }
 
-  // The index over a closed chunk (chunk_index.h), or null. The first to build it wins; it never changes afterwards.
+  // The index over a closed chunk (chunk_index.h), or null; it never changes afterwards. Who claims it first builds it.
   const ChunkIndex* index() const { return index_.load(std::memory_order_acquire); }
+  bool claim_index() const { return !index_claimed_.exchange(true, std::memory_order_relaxed); }
   const ChunkIndex* publish_index(std::unique_ptr<const ChunkIndex> index) const;
 
  private:
@@ -123,7 +127,9 @@ class RowChunk {
 
   // Own synchronisation.
   std::atomic<size_t> committed_{0};
+  std::atomic<int64_t> max_start_ns_{INT64_MIN};  // stored before committed_
   std::atomic<bool> closed_{false};
+  mutable std::atomic<bool> index_claimed_{false};
   mutable std::atomic<const ChunkIndex*> index_{nullptr};
 };
 

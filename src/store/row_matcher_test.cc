@@ -54,16 +54,15 @@ TEST(RowMatcher, AgreesWithTheReferenceOnRandomRowsAndQuestions) {
   EXPECT_TRUE(holds);
 }
 
-TEST(ChunkIndex, NeverRulesOutAChunkThatHasAMatch) {
+TEST(ChunkIndex, NeverRulesOutAGranuleThatHasAMatch) {
   const bool holds = rc::check([](uint64_t seed) {
     World world(seed);
     auto dictionary = std::make_shared<model::Dictionary>(kSeed);
     RowChunk chunk(1, 1, dictionary, 64 << 10);
-    const uint64_t count = seed % 12;
-    std::vector<std::string> rows;
+    const uint64_t count = seed % 60;
     for (uint64_t i = 0; i < count; ++i) {
-      rows.push_back(encode_row(*dictionary, world.row()));
-      chunk.append({7}, {1, i + 1}, {}, 0, rows.back());
+      const std::string row = encode_row(*dictionary, world.row());
+      chunk.append({7 + i % 2}, {1, i + 1}, {}, 0, row);
     }
     chunk.close();
     const ChunkIndex* index = ensure_index(chunk);
@@ -73,10 +72,28 @@ TEST(ChunkIndex, NeverRulesOutAChunkThatHasAMatch) {
       const auto matcher = compiled(world.expr());
       RowMatcher row_matcher(matcher);
       row_matcher.use_dictionary(dictionary);
-      bool any = false;
+      std::vector<uint64_t> expected, found;
       model::RowHead head;
-      for (const std::string& row : rows) any = any || row_matcher.match(row, head) != RowMatch::kNo;
-      if (any) RC_ASSERT(index->may_match(*matcher));
+      chunk.scan([&](const RowRecord& record) {
+        if (record.tenant == model::TenantId{7} && row_matcher.match(record.row(), head) != RowMatch::kNo) {
+          expected.push_back(record.trace.lo);
+        }
+        return true;
+      });
+      search_chunk(chunk, row_matcher, {7}, [&](const RowHit& hit) {
+        found.push_back(hit.record->trace.lo);
+        return true;
+      });
+      RC_ASSERT(found == expected);
+      std::vector<RowRange> ranges;
+      add_ranges(chunk, *matcher, {7}, ranges);
+      for (const RowRange& range : ranges) {
+        search_rows(range, row_matcher, {7}, [&](const RowHit& hit) {
+          RC_ASSERT(hit.head.start_ns <= range.max_start_ns);
+          RC_ASSERT(hit.head.start_ns <= chunk.max_start_ns());
+          return true;
+        });
+      }
     }
   });
   EXPECT_TRUE(holds);
@@ -116,7 +133,7 @@ TEST(ChunkIndex, RulesOutWhatIsNotThere) {
   const ChunkIndex* index = ensure_index(chunk);
   ASSERT_NE(index, nullptr);
   EXPECT_EQ(ensure_index(chunk), index);
-  const auto may = [&](const Expr& expr) { return index->may_match(*compiled(expr)); };
+  const auto may = [&](const Expr& expr) { return index->may_match(*compiled(expr), {7}) != 0; };
   EXPECT_TRUE(may(leaf(Field::kService, "", Op::kEq, text("cart"))));
   EXPECT_FALSE(may(leaf(Field::kService, "", Op::kEq, text("shop"))));
   EXPECT_TRUE(may(leaf(Field::kAttribute, "order", Op::kEq, text("order-17"))));
@@ -127,8 +144,51 @@ TEST(ChunkIndex, RulesOutWhatIsNotThere) {
   EXPECT_FALSE(may(leaf(Field::kDuration, "", Op::kGt, integer(1000))));
   EXPECT_TRUE(may(leaf(Field::kDuration, "", Op::kGe, integer(1000))));
   EXPECT_FALSE(may(leaf(Field::kStatus, "", Op::kEq, integer(2))));
-  EXPECT_TRUE(index->may_contain({7}));
-  EXPECT_FALSE(index->may_contain({8}));
+  EXPECT_TRUE(may(Expr{}));
+  EXPECT_EQ(index->may_match(*compiled(Expr{}), {8}), 0) << "another tenant's";
+}
+
+TEST(ChunkIndex, ReadsOnlyTheGranulesThatMayMatch) {
+  auto dictionary = std::make_shared<model::Dictionary>(kSeed);
+  RowChunk chunk(1, 1, dictionary);
+  constexpr uint64_t kRows = 4096, kRare = 3000;
+  for (uint64_t i = 0; i < kRows; ++i) {
+    TestRow row;
+    row.resource = {{"service.name", std::string(i % 2 == 0 ? "cart" : "shop")}};
+    // Each service and each name is everywhere; one row is of both "cart" and "rare".
+    row.name = i == kRare || i % 2 == 1 ? "rare" : "usual";
+    row.attributes = {{"user", "user-" + std::to_string(10'000 + i)}};
+    row.start_ns = static_cast<int64_t>(1'000 + i);
+    chunk.append({7}, {1, i + 1}, {}, 0, encode_row(*dictionary, row));
+  }
+  chunk.close();
+  ASSERT_NE(ensure_index(chunk), nullptr);
+  Expr both;
+  both.kind = Expr::Kind::kAnd;
+  both.children = {leaf(Field::kService, "", Op::kEq, text("cart")), leaf(Field::kName, "", Op::kEq, text("rare"))};
+  for (const Expr& expr : {both, leaf(Field::kAttribute, "user", Op::kEq, text("user-13000"))}) {
+    ScanStats stats;
+    RowMatcher matcher(compiled(expr));
+    std::vector<uint64_t> found;
+    search_chunk(
+        chunk, matcher, {7}, [&](const RowHit& hit) { return found.push_back(hit.record->trace.lo), true; }, &stats);
+    EXPECT_EQ(found, std::vector<uint64_t>{kRare + 1});
+    EXPECT_EQ(stats.ranges + stats.skipped, ChunkIndex::kGranules);
+    EXPECT_LE(stats.ranges, 3u) << "one granule, and at most two by chance";
+  }
+}
+
+TEST(ChunkIndex, IsBuiltByOneThreadOnly) {
+  auto dictionary = std::make_shared<model::Dictionary>(kSeed);
+  RowChunk chunk(1, 1, dictionary);
+  chunk.append({7}, {1, 1}, {}, 0, encode_row(*dictionary, TestRow{}));
+  chunk.close();
+  ASSERT_TRUE(chunk.claim_index());
+  EXPECT_EQ(ensure_index(chunk), nullptr) << "the one that claimed it builds it";
+  RowMatcher matcher(compiled(Expr{}));
+  int seen = 0;
+  search_chunk(chunk, matcher, {7}, [&](const RowHit&) { return ++seen, true; });
+  EXPECT_EQ(seen, 1) << "found without it meanwhile";
 }
 
 TEST(RowMatcher, ADictionaryThatGrowsMeanwhileIsSeen) {
