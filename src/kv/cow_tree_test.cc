@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "base/random.h"
 #include "kv/interest.h"

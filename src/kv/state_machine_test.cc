@@ -81,11 +81,11 @@ TEST_F(Rules, putAnswersWhatStoodThereWhenAsked) {
 TEST_F(Rules, ignoredValueAndLeaseAreKept) {
   machine.must<LeaseGrantResponse>(LeaseGrantRequest{LeaseId{7}, 60});
   machine.put("a", "1", LeaseId{7});
-  machine.call(PutRequest{.key = "a", .ignore_value = true});
+  machine.done(PutRequest{.key = "a", .ignore_value = true});
   EXPECT_EQ(machine.range({.key = "a"}).kvs[0].value, "1");
   EXPECT_EQ(machine.range({.key = "a"}).kvs[0].lease, kNoLease);
   machine.put("a", "2", LeaseId{7});
-  machine.call(PutRequest{.key = "a", .value = "3", .ignore_lease = true});
+  machine.done(PutRequest{.key = "a", .value = "3", .ignore_lease = true});
   EXPECT_EQ(machine.range({.key = "a"}).kvs[0].lease, LeaseId{7});
 }
 
@@ -353,7 +353,7 @@ TEST_F(Rules, leasesEndByTheCommandOfTheReigningLeaderOnly) {
 
 TEST_F(Rules, expiryIsBoundedAndSaysThatMoreIsDue) {
   for (size_t i = 1; i <= kMaxExpiredPerCommand + 1; i++) {
-    machine.call(LeaseGrantRequest{LeaseId{static_cast<int64_t>(i)}, 10});
+    machine.done(LeaseGrantRequest{LeaseId{static_cast<int64_t>(i)}, 10});
   }
   const auto first = machine.must<LeaseExpireResponse>(LeaseExpireRequest{}, 10 * kSecond);
   EXPECT_EQ(first.revoked.size(), kMaxExpiredPerCommand);
@@ -416,7 +416,7 @@ TEST_F(Rules, customCommandsAreAtomicAndNamed) {
 
 TEST_F(Rules, aDeleteOfEverythingBeforeAPutThatKeepsTheValueKeepsNothing) {
   machine.put("a", "1");
-  machine.call(txn({delete_op("a", std::string(1, '\0')), {PutRequest{.key = "a", .ignore_value = true}}}));
+  machine.done(txn({delete_op("a", std::string(1, '\0')), {PutRequest{.key = "a", .ignore_value = true}}}));
   EXPECT_EQ(machine.range({.key = "a"}).kvs[0],
             (KeyValue{.key = "a", .create_revision = 3, .mod_revision = 3, .version = 1, .value = ""}));
 }
@@ -463,7 +463,7 @@ TEST_F(Rules, damagedSnapshotsAreRefused) {
   for (size_t cut = 0; cut < good.size(); cut++) {
     MemoryEngine other;
     Machine copy(other, registry);
-    StringSource source(std::string_view(good).substr(0, cut), 64);
+    StringSource source(good.substr(0, cut), 64);
     EXPECT_EQ(copy.state->restore(source).code(), Code::kDataLoss) << cut;
   }
   MemoryEngine other;

@@ -30,8 +30,9 @@ struct WatchHub::Watcher {
   WatchId id = 0;
   std::string key;
   std::string range_end;
-  Revision next = 0;  // nothing below it is given: it was, or was not asked for
-  uint64_t turn = 0;  // 0: synced
+  Revision start = 0;  // as asked; 0: from the request on
+  Revision next = 0;   // nothing below it is given: it was, or was not asked for
+  uint64_t turn = 0;   // 0: synced
   bool no_put = false;
   bool no_delete = false;
   bool prev_kv = false;
@@ -50,7 +51,6 @@ struct WatchHub::Stream {
   size_t queued_bytes = 0;
   size_t behind = 0;
   WatchId next_id = 0;
-  bool progress_requested = false;
 };
 
 WatchHub::WatchHub(const Store& store, WatchOptions options)
@@ -70,6 +70,7 @@ void WatchHub::close(StreamId id) {
   auto at = streams_.find(id);
   if (at == streams_.end()) return;
   while (!at->second->watchers.empty()) drop(*at->second->watchers.begin()->second);
+  progress_wanted_.erase(id);
   streams_.erase(at);
 }
 
@@ -93,7 +94,7 @@ void WatchHub::push(Stream& stream, WatchResponse response) {
   const bool was_empty = stream.queue.empty();
   stream.queued_bytes += bytes_of(response);
   stream.queue.push_back(std::move(response));
-  if (was_empty && stream.ready) stream.ready();
+  if (was_empty && stream.ready && !draining_) stream.ready();
 }
 
 bool WatchHub::next(StreamId id, WatchResponse& out) {
@@ -103,6 +104,10 @@ bool WatchHub::next(StreamId id, WatchResponse& out) {
   out = std::move(stream.queue.front());
   stream.queue.pop_front();
   stream.queued_bytes -= bytes_of(out);
+  // There may be room now for what was waiting for it; the caller is about to look.
+  draining_ = true;
+  answer_progress(stream);
+  draining_ = false;
   return true;
 }
 
@@ -143,6 +148,7 @@ void WatchHub::create(StreamId id, const WatchRequest& request) {
                                         .id = chosen,
                                         .key = key,
                                         .range_end = request.range_end,
+                                        .start = request.start_revision,
                                         .next = request.start_revision == 0 ? seen_ + 1 : request.start_revision,
                                         .turn = 0,
                                         .no_put = request.no_put,
@@ -184,7 +190,8 @@ void WatchHub::drop(Watcher& watcher) {
     watcher.stream.behind--;
   }
   watchers_.erase(watcher.serial);
-  watcher.stream.watchers.erase(watcher.id);  // destroys it
+  const WatchId id = watcher.id;
+  watcher.stream.watchers.erase(id);  // destroys it
 }
 
 void WatchHub::fall_behind(Watcher& watcher, Revision next) {
@@ -207,25 +214,32 @@ void WatchHub::become_synced(Watcher& watcher) {
 void WatchHub::request_progress(StreamId id) {
   auto at = streams_.find(id);
   if (at == streams_.end()) return;
-  at->second->progress_requested = true;
+  progress_wanted_.insert(id);
   answer_progress(*at->second);
 }
 
 void WatchHub::answer_progress(Stream& stream) {
-  if (!stream.progress_requested || stream.behind > 0 || full(stream)) return;
-  stream.progress_requested = false;
+  if (!progress_wanted_.contains(stream.id) || stream.behind > 0 || full(stream)) return;
+  // Of a watcher that starts in the future there is no progress before.
+  for (const auto& [id, watcher] : stream.watchers) {
+    if (watcher->start > seen_) return;
+  }
+  progress_wanted_.erase(stream.id);
   WatchResponse response;
   response.revision = seen_;
   push(stream, std::move(response));
 }
 
+void WatchHub::answer_progress() {
+  const std::set<StreamId> wanted = progress_wanted_;
+  for (const StreamId id : wanted) answer_progress(*streams_.at(id));
+}
+
 void WatchHub::tick_progress() {
+  answer_progress();
   for (auto& [id, stream] : streams_) {
-    answer_progress(*stream);
     for (auto& [watch, watcher] : stream->watchers) {
-      // Of one that starts in the future nothing is known before.
-      if (watcher->progress_notify && watcher->idle && watcher->synced() && watcher->next <= seen_ + 1 &&
-          !full(*stream)) {
+      if (watcher->progress_notify && watcher->idle && watcher->synced() && watcher->start <= seen_ && !full(*stream)) {
         WatchResponse response;
         response.id = watch;
         response.revision = seen_;
@@ -306,6 +320,7 @@ void WatchHub::on_commit() {
     }
   }
   seen_ = now;
+  answer_progress();
 }
 
 void WatchHub::on_restore() {

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -81,14 +82,14 @@ class WatchHub {
   void create(StreamId stream, const WatchRequest& request);
   // Answers by a response with `cancelled`; an unknown id is ignored, as by etcd.
   void cancel(StreamId stream, WatchId id);
-  // Answers once all the stream's watchers are synced, by a response with kNoWatch: all changes up to its revision
-  // have been given.
+  // Answers once all the stream's watchers are synced and past their start, by a response with kNoWatch: all changes up
+  // to its revision have been given.
   void request_progress(StreamId stream);
   // At a regular interval: those who asked for progress and were given nothing since the last call get their revision.
   void tick_progress();
 
-  // Takes the oldest response of the stream; false when none waits. What was full may be no more: while behind() is
-  // not 0, pump() again.
+  // Takes the oldest response of the stream; false when none waits: call until then. What was full may be no more:
+  // while behind() is not 0, pump() again.
   bool next(StreamId stream, WatchResponse& out);
   // Too much waits for this stream's client. While it does, the host reads no further requests from the client either:
   // answers to them are not bounded by the hub.
@@ -129,6 +130,7 @@ class WatchHub {
   void become_synced(Watcher& watcher);
   void drop(Watcher& watcher);
   void answer_progress(Stream& stream);
+  void answer_progress();
   std::vector<Watcher*> choose_behind();
   void cancel_compacted(Watcher& watcher);
 
@@ -143,6 +145,8 @@ class WatchHub {
   std::map<uint64_t, Watcher*> watchers_;
   std::map<uint64_t, Watcher*> behind_;  // by turn
   Interest<uint64_t> synced_;
+  std::set<StreamId> progress_wanted_;
+  bool draining_ = false;
 };
 
 }  // namespace clew::kv
