@@ -12,7 +12,7 @@ void append_record_head(const IngestRecord& record, std::string& out) {
   append_varint(out, record.stamp.sequence);
   append_bytes(out, record.tenant);
   for (const uint32_t size : record.dictionary_sizes) append_varint(out, size);
-  append_bytes(out, record.dictionary_additions);
+  append_varint(out, record.dictionary_additions.size());
 }
 
 Status parse_record(std::string_view bytes, IngestRecord& out) {

@@ -28,7 +28,8 @@ struct IngestRecord {
   std::string_view rows;  // walk with RowReader
 };
 
-// The head of a record: everything before the rows, which the caller appends as further pieces.
+// The head of a record: everything before the bytes of `dictionary_additions`, which the caller appends as the next
+// piece, and its rows after them: additions may be as large as a request, and are copied once.
 void append_record_head(const IngestRecord& record, std::string& out);
 inline void append_record_row(model::TraceId trace, std::string_view row, std::string& out) {
   char id[16];

@@ -8,6 +8,7 @@ namespace {
 std::string record_of_two_rows() {
   std::string bytes;
   append_record_head({{.hlc = 7, .origin = 3, .sequence = 11}, "tenant", {5, 0, 1, 2, 300}, "additions", {}}, bytes);
+  bytes += "additions";
   append_record_row({1, 2}, "first row", bytes);
   append_record_row({3, 4}, "", bytes);
   return bytes;

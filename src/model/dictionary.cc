@@ -202,6 +202,8 @@ uint64_t Dictionary::memory_bytes() const {
   return bytes;
 }
 
+uint64_t Dictionary::context_bytes() const { return impl_->context_bytes; }
+
 uint64_t Dictionary::position() const { return impl_->log.size(); }
 
 void Dictionary::write_additions(uint64_t from, std::string& out) const {

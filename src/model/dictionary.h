@@ -75,7 +75,7 @@ struct DictionaryTables;  // dictionary_tables.h
 
 class Dictionary {
  public:
-  Dictionary(uint64_t seed, DictionaryLimits limits = {});
+  explicit Dictionary(uint64_t seed, DictionaryLimits limits = {});
   ~Dictionary();
   Dictionary(const Dictionary&) = delete;
   Dictionary& operator=(const Dictionary&) = delete;
@@ -106,6 +106,7 @@ class Dictionary {
   uint64_t seed() const;  // of its hash table: for tables beside it that strangers can fill, too
   bool wants_rotation() const;
   uint64_t memory_bytes() const;
+  uint64_t context_bytes() const;  // of the texts of resources and scopes, which no limit bounds. The writer's thread
 
   // The log of additions, in one order over all kinds. `position()` counts entries of all kinds; write_additions
   // appends the entries [from, position()) to `out`, each as varint (length << 3 | kind) and its bytes; codes follow

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,7 +45,8 @@ class Machine {
       CLEW_ASSIGN(auto opened, store::EmbeddedStore::open(disk, embedded, [this](const std::string& damage) {
                     if (!forgetful_) ADD_FAILURE() << damage;
                   }));
-      return std::unique_ptr<store::SpanStore>(std::move(opened));
+      std::unique_ptr<store::SpanStore> store = std::move(opened);
+      return wrap_store_ ? wrap_store_(std::move(store)) : std::move(store);
     };
     return ports;
   }
@@ -92,6 +94,16 @@ class Machine {
     EXPECT_TRUE(page.has_value() && page->ok());
     return page.has_value() && page->ok() ? std::move(page->value()) : SearchPage{};
   }
+  FoundTraces search_traces(TraceBounds bounds) {
+    std::optional<Result<FoundTraces>> found;
+    store::TraceQuery query;
+    query.tenant = model::tenant_id("default");
+    node_->search_traces(std::move(query), bounds,
+                         [&](Result<FoundTraces> result) { found.emplace(std::move(result)); });
+    scheduler_.run_until([&] { return found.has_value(); });
+    EXPECT_TRUE(found.has_value() && found->ok());
+    return found.has_value() && found->ok() ? std::move(found->value()) : FoundTraces{};
+  }
   NodeStats stats() {
     std::optional<NodeStats> stats;
     node_->stats([&](Result<NodeStats> result) { stats = std::move(result).value(); });
@@ -105,6 +117,7 @@ class Machine {
   bool forgetful_ = false;  // runs on forgetful_disk_: its syncs report success and do nothing
   sim::SimRandom random_{7};
   NodeOptions options_;
+  std::function<std::unique_ptr<store::SpanStore>(std::unique_ptr<store::SpanStore>)> wrap_store_;  // may be empty
   ReplayTotals replay_;
   Status halted_;
   std::unique_ptr<sim::SimLoop> loop_;
