@@ -49,14 +49,28 @@ struct SearchPage {
   store::SearchCursor next;
 };
 
+// Whole traces are heavy: an answer ends before the trace that would pass either bound. The first one is always given.
+struct TraceBounds {
+  uint64_t spans = 200'000;
+  uint64_t bytes = 256ull << 20;  // of texts and spans in memory; about those of the reply
+};
+struct FoundTraces {
+  std::vector<std::unique_ptr<model::TraceData>> traces;  // newest first
+  uint64_t found = 0;                                     // hits within the query's limit
+  bool bounded = false;                                   // some of them are left out for the bounds
+};
+
 struct NodeStats {
   uint64_t accepted_spans = 0;
   otlp::RejectCounts rejected{};
   uint64_t refused_requests = 0;  // back-pressure
   uint64_t duplicate_spans = 0;
+  uint64_t malformed_rows = 0;      // met while sealing, left out
+  uint64_t seal_read_failures = 0;  // stored parts of a trace that could not be read: its seal was put off
   uint64_t open_traces = 0, open_rows = 0, memory_bytes = 0, memory_limit_bytes = 0;
   uint64_t verdicts_complete = 0, verdicts_timed_out = 0, reopened = 0;
   uint64_t wal_bytes = 0, wal_syncs = 0, wal_damage = 0, wal_torn_bytes = 0;
+  uint64_t wal_lost_spans = 0;  // met in the log, unreadable without what a damaged record held
   store::StoreStats store;
   bool ready = false;
   bool disk_full = false;
@@ -73,7 +87,7 @@ class QueryService {
   virtual void trace(model::TenantId tenant, model::TraceId id, Done<std::unique_ptr<model::TraceData>> done) = 0;
   virtual void search(store::TraceQuery query, Done<SearchPage> done) = 0;
   // The same hits with whole traces (Jaeger).
-  virtual void search_traces(store::TraceQuery query, Done<std::vector<std::unique_ptr<model::TraceData>>> done) = 0;
+  virtual void search_traces(store::TraceQuery query, TraceBounds bounds, Done<FoundTraces> done) = 0;
   virtual void services(model::TenantId tenant, int64_t from_ns, int64_t to_ns, Done<store::Vocabulary> done) = 0;
   struct Operation {
     std::string name;

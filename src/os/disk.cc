@@ -11,8 +11,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <deque>
 #include <utility>
 
+#include "os/condition.h"
 #include "os/errors.h"
 #include "os/thread.h"
 
@@ -108,13 +110,15 @@ Status sync_directory(const std::string& path) {
 // Files with submitted writes, each at most once; an I/O thread takes the oldest one and serves what it finds there.
 struct OsDisk::Queue {
   Mutex mutex;
-  std::condition_variable_any wake;
+  Condition wake;
   std::deque<std::shared_ptr<Handle>> files GUARDED_BY(mutex);
   bool stopping GUARDED_BY(mutex) = false;
 
   void push(std::shared_ptr<Handle> handle) {
-    MutexLock lock(mutex);
-    files.push_back(std::move(handle));
+    {
+      MutexLock lock(mutex);
+      files.push_back(std::move(handle));
+    }
     wake.notify_one();
   }
 

@@ -11,7 +11,6 @@
 // the end of the process, stop the loops, destroy the disk, then the loops.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <memory>

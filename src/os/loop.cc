@@ -43,10 +43,13 @@ struct OsLoop::Core {
   int64_t alarm_at_ns = INT64_MAX;
 
   void post(Task task) {
-    MutexLock lock(mutex);
-    if (stopped) return;
-    inbox.push_back(std::move(task));
-    if (inbox.size() == 1) asio::post(context, [this] { drain(); });
+    {
+      MutexLock lock(mutex);
+      if (stopped) return;
+      inbox.push_back(std::move(task));
+      if (inbox.size() > 1) return;
+    }
+    asio::post(context, [this] { drain(); });  // without the lock, which the woken loop asks for first
   }
 
   void drain() {

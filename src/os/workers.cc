@@ -40,9 +40,11 @@ void Workers::stop() {
 
 void Workers::run(env::Lane lane_id, Task task) {
   LaneState& lane = lanes_[static_cast<size_t>(lane_id)];
-  MutexLock lock(lane.mutex);
-  if (lane.stopping) return;
-  lane.tasks.push_back(std::move(task));
+  {
+    MutexLock lock(lane.mutex);
+    if (lane.stopping) return;
+    lane.tasks.push_back(std::move(task));
+  }
   lane.wake.notify_one();
 }
 

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <array>
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <thread>
@@ -15,6 +14,7 @@
 #include "base/function.h"
 #include "base/mutex.h"
 #include "env/loop.h"
+#include "os/condition.h"
 
 namespace clew::os {
 
@@ -40,7 +40,7 @@ class Workers {
  private:
   struct LaneState {
     Mutex mutex;
-    std::condition_variable_any wake;
+    Condition wake;
     std::deque<Task> tasks GUARDED_BY(mutex);
     bool stopping GUARDED_BY(mutex) = false;
   };

@@ -15,6 +15,7 @@ Result<LogFile> try_make(env::Disk& disk, const std::string& directory, uint64_t
   made.path = directory + "/" + file_name(number);
   if (!spare.empty()) CLEW_TRY(disk.rename(spare, made.path));
   CLEW_ASSIGN(made.file, disk.open(made.path, {.create = true, .writable = true, .direct = direct}));
+  CLEW_ASSIGN(made.written, made.file->size());  // of a spare
   CLEW_TRY(made.file->preallocate(bytes));
   CLEW_TRY(disk.sync_dir(directory));
   CLEW_ASSIGN(const uint64_t size, made.file->size());
@@ -40,7 +41,7 @@ Status retire_file(env::Disk& disk, const std::string& directory, const std::str
     *spare_path = path + ".spare";
     CLEW_TRY(disk.rename(path, *spare_path));
   } else {
-    const Status removed = disk.remove(path);
+    Status removed = disk.remove(path);
     if (!removed.ok() && removed.code() != Code::kNotFound) return removed;
   }
   return disk.sync_dir(directory);

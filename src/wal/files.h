@@ -16,6 +16,7 @@ struct LogFile {
   std::string path;
   std::unique_ptr<env::File> file;  // none until it is ready
   uint64_t allocated = 0;           // bytes on the disk
+  uint64_t written = 0;             // of them, from the start, were written before: see WalImpl::write_ahead()
 };
 
 // Creates the file `number`, or makes it of `spare` (a path, may be empty), with `bytes` allocated; its name is durable
