@@ -256,20 +256,6 @@ class Node : public Observer {
  private:
   int64_t now_ns() const { return loop_.clock().mono_ns(); }
 
-  template <typename F>
-  auto on_loop(F function) {
-    std::promise<decltype(function())> result;
-    loop_.post([&] {
-      if constexpr (std::is_void_v<decltype(function())>) {
-        function();
-        result.set_value();
-      } else {
-        result.set_value(function());
-      }
-    });
-    return result.get_future().get();
-  }
-
   std::string status() const {
     const Report report = replica_->report();
     const ReplicaStats stats = replica_->stats();
@@ -294,6 +280,20 @@ class Node : public Observer {
     }
     out << "}}";
     return out.str();
+  }
+
+  template <typename F>
+  std::invoke_result_t<F> on_loop(F function) {
+    std::promise<std::invoke_result_t<F>> result;
+    loop_.post([&] {
+      if constexpr (std::is_void_v<std::invoke_result_t<F>>) {
+        function();
+        result.set_value();
+      } else {
+        result.set_value(function());
+      }
+    });
+    return result.get_future().get();
   }
 
   Settings settings_;
