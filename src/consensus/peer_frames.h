@@ -19,7 +19,7 @@ namespace clew::consensus {
 constexpr uint32_t kPeerVersion = 1;
 constexpr uint32_t kOldestPeerVersion = 1;
 
-constexpr size_t kFrameHeaderBytes = 8;
+constexpr size_t kFrameHeaderBytes = 12;
 constexpr uint32_t kMaxHandshakeBytes = 4 << 10;
 
 // Why a connection was refused or given up.
@@ -46,7 +46,8 @@ std::string_view peer_refusal_name(PeerRefusal refusal);  // "stale_instance"
 // Appends one frame. An empty body is a sign of life.
 void append_frame(std::string& out, std::string_view body);
 
-// Takes frames off a stream of bytes.
+// Takes frames off a stream of bytes. The header has a checksum of its own: a damaged length would else swallow the
+// frames behind it until as many bytes have come.
 class FrameReader {
  public:
   explicit FrameReader(uint32_t max_bytes) : max_bytes_(max_bytes) {}
@@ -60,6 +61,12 @@ class FrameReader {
   bool in_frame() const { return !kept_.empty(); }  // after kMore: a frame has begun
 
  private:
+  struct Header {
+    uint32_t size;
+    uint32_t checksum;
+  };
+  Step look(std::string_view header, Header* out) const;
+
   uint32_t max_bytes_;
   std::string kept_;           // the beginning of a frame
   std::string whole_;          // a frame that came in pieces, while its user looks at it

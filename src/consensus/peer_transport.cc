@@ -322,7 +322,7 @@ void PeerTransport::on_incoming_bytes(Incoming& incoming, std::string_view bytes
       case FrameReader::Step::kTooLong:
         return refuse(incoming, PeerRefusal::kTooLong);
       case FrameReader::Step::kChecksum:
-        return refuse(incoming, PeerRefusal::kChecksum);
+        return refuse(incoming, incoming.ready ? PeerRefusal::kChecksum : PeerRefusal::kGarbage);
       case FrameReader::Step::kFrame:
         if (!incoming.ready) {
           on_hello(incoming, body);
