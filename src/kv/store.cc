@@ -296,21 +296,18 @@ void Store::compact(Revision revision) {
 
 // Kept is what a read at the compaction's revision or later, or a watch from it, can see: each key's newest change
 // below it unless that is a tombstone, and all changes at it and above.
-bool Store::superfluous(RecordId id, const Record& record) const {
+bool Store::superfluous(RecordId id, const Record& record, const History& history) const {
   if (id.main >= at_.compact_revision) return false;
   if (record.tombstone) return true;
-  const History* found = history(record.key);
-  CHECK(found != nullptr);
-  const Change* visible = found->at(at_.compact_revision);
+  const Change* visible = history.at(at_.compact_revision);
   return visible->main != id.main || visible->sub != id.sub;
 }
 
+// The engine changes by the batch only, later: its scan may go on while the index is changed.
 void Store::sweep(size_t records) {
   if (!sweeping()) return;
-  // Only what is committed can be seen by the scan: transactions of this very command are above the compaction.
   const RecordId stop{at_.compact_revision + 1, 0};
   RecordId next = stop;
-  std::vector<std::pair<RecordId, std::string>> doomed;
   must(entries_.engine().scan(record_key(at_.swept), record_key(stop),
                               [&](std::string_view key, std::string_view value) {
                                 RecordId id;
@@ -320,31 +317,29 @@ void Store::sweep(size_t records) {
                                   next = id;
                                   return false;
                                 }
-                                if (superfluous(id, record)) doomed.emplace_back(id, value);
+                                History* history = index_.find_mutable(record.key);
+                                CHECK(history != nullptr);
+                                if (superfluous(id, record, *history)) {
+                                  entries_.remove(DigestTree::bucket_of(record.key), std::string(key), value);
+                                  forget(id, record.key, *history);
+                                }
                                 return true;
                               }));
-  for (const auto& [id, value] : doomed) {
-    Record record;
-    CHECK(parse_record(value, record));
-    forget(id, record);
-    entries_.remove(DigestTree::bucket_of(record.key), record_key(id), value);
-  }
   at_.swept = next;
 }
 
 // Records go in ascending order, so a key's are the first of its changes.
-void Store::forget(RecordId id, const Record& record) {
-  History* history = index_.find_mutable(record.key);
-  const Change& first = history->changes[history->forgotten];
+void Store::forget(RecordId id, std::string_view key, History& history) {
+  const Change& first = history.changes[history.forgotten];
   CHECK(first.main == id.main && first.sub == id.sub);
-  history->forgotten++;
+  history.forgotten++;
   records_--;
-  if (history->forgotten == history->changes.size()) {
-    index_.erase(record.key);
-  } else if (history->forgotten * 2 >= history->changes.size()) {
-    history->changes.erase(history->changes.begin(),
-                           history->changes.begin() + static_cast<std::ptrdiff_t>(history->forgotten));
-    history->forgotten = 0;
+  if (history.forgotten == history.changes.size()) {
+    index_.erase(key);
+  } else if (history.forgotten * 2 >= history.changes.size()) {
+    history.changes.erase(history.changes.begin(),
+                          history.changes.begin() + static_cast<std::ptrdiff_t>(history.forgotten));
+    history.forgotten = 0;
   }
 }
 
@@ -365,7 +360,11 @@ Hash128 Store::hash_at(Revision revision) const {
                                 RecordId id;
                                 Record record;
                                 if (!parse_record_key(key, id) || !parse_record(value, record)) must(senseless());
-                                if (!superfluous(id, record)) tree.add(DigestTree::bucket_of(record.key), key, value);
+                                const History* found = history(record.key);
+                                CHECK(found != nullptr);
+                                if (!superfluous(id, record, *found)) {
+                                  tree.add(DigestTree::bucket_of(record.key), key, value);
+                                }
                                 return true;
                               }));
   return tree.root();

@@ -109,8 +109,8 @@ class Store {
   const History* history(std::string_view key) const { return index_.find(key); }
   KeyValue load(RecordId id) const;
   void erase_one(std::string_view key, History& history);
-  void forget(RecordId id, const Record& record);
-  bool superfluous(RecordId id, const Record& record) const;
+  void forget(RecordId id, std::string_view key, History& history);
+  bool superfluous(RecordId id, const Record& record, const History& history) const;
   Status index_record(RecordId id, const Record& record);
 
   Entries& entries_;
