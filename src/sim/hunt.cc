@@ -17,6 +17,49 @@ RunResult run_plan(const Plan& plan, const MakeScenario& make, std::string* play
   return result;
 }
 
+namespace {
+
+// The least part of `plan`, and the least amounts in it, with which a run still fails, in whatever way.
+Plan smallest(const Plan& plan, int64_t failed_at_ns, const MakeScenario& make, uint64_t max_tries) {
+  std::vector<int64_t> amounts(plan.items.size(), Choice::kAsDrawn);
+  const auto chosen = [&](const std::vector<uint32_t>& numbers) {
+    std::vector<Choice> choices;
+    for (const uint32_t number : numbers) choices.push_back({number, amounts[number]});
+    return reduce(plan, choices);
+  };
+  const auto fails = [&](const std::vector<uint32_t>& numbers) { return !run_plan(chosen(numbers), make).ok; };
+
+  std::vector<uint32_t> numbers, all;
+  for (uint32_t i = 0; i < plan.items.size(); ++i) {
+    all.push_back(i);
+    if (plan.items[i].at_ns <= failed_at_ns) numbers.push_back(i);  // what was to come later had no part in it
+  }
+  uint64_t tries = 1;
+  if (!fails(numbers)) numbers = all;
+  for (bool changed = true; changed && tries < max_tries;) {
+    Shrunk shrunk = shrink(std::move(numbers), fails, max_tries - tries);
+    tries += shrunk.tries;
+    numbers = std::move(shrunk.items);
+    // What strikes at an earlier operation needs fewer operations before it: then more items may go.
+    changed = false;
+    for (const uint32_t number : numbers) {
+      if (!strikes_at_nth(plan.items[number].kind)) continue;
+      const int64_t before = amounts[number];
+      const int64_t now = before == Choice::kAsDrawn ? plan.items[number].amount : before;
+      bool less = false;
+      for (int64_t amount = 1; amount < now && !less && tries < max_tries; ++amount, ++tries) {
+        amounts[number] = amount;
+        less = fails(numbers);
+      }
+      if (!less) amounts[number] = before;
+      changed = changed || less;
+    }
+  }
+  return chosen(numbers);
+}
+
+}  // namespace
+
 std::optional<Finding> hunt(uint64_t seed, const MakeScenario& make, const HuntOptions& options, RunResult* result) {
   const Plan plan = draw_plan(seed, options.plan);
   const RunResult first = run_plan(plan, make);
@@ -38,20 +81,11 @@ std::optional<Finding> hunt(uint64_t seed, const MakeScenario& make, const HuntO
 
   Finding finding{.seed = seed, .first = first, .smallest = plan, .again = first, .command = {}};
   if (options.max_shrink_tries != 0) {
-    const auto fails = [&](const std::vector<uint32_t>& numbers) { return !run_plan(reduce(plan, numbers), make).ok; };
-    // What was to come after the failure had no part in it.
-    std::vector<uint32_t> numbers;
-    for (uint32_t i = 0; i < plan.items.size(); ++i) {
-      if (plan.items[i].at_ns <= first.failed_at_ns) numbers.push_back(i);
-    }
-    if (!fails(numbers)) numbers = plan.kept;
-    finding.smallest = reduce(plan, shrink(std::move(numbers), fails, options.max_shrink_tries).items);
+    finding.smallest = smallest(plan, first.failed_at_ns, make, options.max_shrink_tries);
     finding.again = run_plan(finding.smallest, make);
   }
   finding.command = options.command + " --seed " + std::to_string(seed);
-  if (finding.smallest.items.size() != plan.items.size()) {
-    finding.command += " --only " + format_numbers(finding.smallest.kept);
-  }
+  if (finding.smallest.kept != plan.kept) finding.command += " --only " + format_choices(finding.smallest.kept);
   return finding;
 }
 

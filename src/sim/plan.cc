@@ -50,7 +50,7 @@ class Drawer {
     std::stable_sort(plan.items.begin(), plan.items.end(),
                      [](const Item& a, const Item& b) { return a.at_ns < b.at_ns; });
     plan.drawn = plan.items.size();
-    for (uint32_t i = 0; i < plan.drawn; ++i) plan.kept.push_back(i);
+    for (uint32_t i = 0; i < plan.drawn; ++i) plan.kept.push_back({i});
     return plan;
   }
 
@@ -211,6 +211,11 @@ std::string percent(int64_t ppm) {
 
 }  // namespace
 
+bool strikes_at_nth(FaultKind kind) {
+  return kind == FaultKind::kPowerCutInIo || kind == FaultKind::kWriteError || kind == FaultKind::kSyncError ||
+         kind == FaultKind::kMisdirected;
+}
+
 std::string_view name(FaultKind kind) { return kNames[static_cast<size_t>(kind)]; }
 
 std::string to_string(const Item& item) {
@@ -269,12 +274,15 @@ std::string to_string(const Item& item) {
 
 Plan draw_plan(uint64_t seed, const PlanOptions& options) { return Drawer(seed, options).draw(seed); }
 
-Plan reduce(const Plan& drawn, const std::vector<uint32_t>& numbers) {
+Plan reduce(const Plan& drawn, const std::vector<Choice>& choices) {
   CHECK(drawn.items.size() == drawn.drawn);
   Plan plan = drawn;
   plan.items.clear();
-  plan.kept = numbers;
-  for (const uint32_t number : numbers) plan.items.push_back(drawn.items[number]);
+  plan.kept = choices;
+  for (const Choice& choice : choices) {
+    Item& item = plan.items.emplace_back(drawn.items[choice.number]);
+    if (choice.amount != Choice::kAsDrawn) item.amount = choice.amount;
+  }
   return plan;
 }
 
@@ -283,50 +291,62 @@ std::string to_string(const Plan& plan) {
                      seconds(plan.heal_at_ns) + " s, " + std::to_string(plan.items.size()) + " of " +
                      std::to_string(plan.drawn) + " items\n";
   for (size_t i = 0; i < plan.items.size(); ++i) {
-    std::string number = std::to_string(plan.kept[i]);
+    std::string number = std::to_string(plan.kept[i].number);
     if (number.size() < 6) number.insert(0, 6 - number.size(), ' ');
     text += number + "  " + to_string(plan.items[i]) + "\n";
   }
   return text;
 }
 
-std::string format_numbers(const std::vector<uint32_t>& numbers) {
+std::string format_choices(const std::vector<Choice>& choices) {
   std::string text;
-  for (size_t i = 0; i < numbers.size();) {
-    size_t end = i;
-    while (end + 1 < numbers.size() && numbers[end + 1] == numbers[end] + 1) ++end;
+  for (size_t i = 0; i < choices.size(); ++i) {
+    const size_t first = i;
+    const auto follows = [&] {
+      return i + 1 < choices.size() && choices[i].amount == Choice::kAsDrawn &&
+             choices[i + 1] == Choice{choices[i].number + 1};
+    };
+    while (follows()) ++i;
     if (!text.empty()) text += ',';
-    text += std::to_string(numbers[i]);
-    if (end > i) text += "-" + std::to_string(numbers[end]);
-    i = end + 1;
+    text += std::to_string(choices[first].number);
+    if (i > first) text += "-" + std::to_string(choices[i].number);
+    if (choices[first].amount != Choice::kAsDrawn) text += "=" + std::to_string(choices[first].amount);
   }
   return text.empty() ? "none" : text;
 }
 
-Result<std::vector<uint32_t>> parse_numbers(std::string_view text, uint32_t limit) {
-  std::vector<uint32_t> numbers;
-  if (text == "none") return numbers;
+Result<std::vector<Choice>> parse_choices(std::string_view text, uint32_t limit) {
+  std::vector<Choice> choices;
+  if (text == "none") return choices;
   const Error bad{Code::kInvalidArgument, "'" + std::string(text) + "' is not a list of rising numbers below " +
-                                              std::to_string(limit) + " such as 0-3,17; \"none\" is the empty one"};
+                                              std::to_string(limit) +
+                                              " such as 0-3,17,20=1; \"none\" is the empty one"};
   const char* at = text.data();
   const char* const end = at + text.size();
-  const auto number = [&](uint32_t& value) {
+  const auto read = [&](auto& value) {
     const auto [next, error] = std::from_chars(at, end, value);
     at = next;
-    return error == std::errc() && value < limit;
+    return error == std::errc();
+  };
+  const auto accept = [&](char expected) {
+    if (at == end || *at != expected) return false;
+    ++at;
+    return true;
   };
   while (true) {
-    uint32_t first = 0, last = 0;
-    if (!number(first)) return bad;
-    last = first;
-    if (at != end && *at == '-') {
-      ++at;
-      if (!number(last) || last < first) return bad;
+    uint32_t first = 0;
+    if (!read(first) || first >= limit) return bad;
+    if (!choices.empty() && first <= choices.back().number) return bad;
+    uint32_t last = first;
+    int64_t amount = Choice::kAsDrawn;
+    if (accept('-')) {
+      if (!read(last) || last < first || last >= limit) return bad;
+    } else if (accept('=')) {
+      if (!read(amount) || amount == Choice::kAsDrawn) return bad;
     }
-    if (!numbers.empty() && first <= numbers.back()) return bad;
-    for (uint32_t value = first; value <= last; ++value) numbers.push_back(value);
-    if (at == end) return numbers;
-    if (*at++ != ',') return bad;
+    for (uint32_t number = first; number <= last; ++number) choices.push_back({number, amount});
+    if (at == end) return choices;
+    if (!accept(',')) return bad;
   }
 }
 

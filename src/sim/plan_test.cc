@@ -60,27 +60,30 @@ TEST(Plan, withoutIntensityOnlyOperationsAreLeft) {
 
 TEST(Plan, aReducedPlanKeepsTheNumbersOfItsItems) {
   const Plan drawn = draw_plan(3, {});
-  const Plan reduced = reduce(drawn, {1, 5});
+  const Plan reduced = reduce(drawn, {{1}, {5}});
   ASSERT_EQ(reduced.items.size(), 2u);
   EXPECT_EQ(to_string(reduced.items[1]), to_string(drawn.items[5]));
   EXPECT_NE(to_string(reduced).find("     5  " + to_string(drawn.items[5])), std::string::npos);
 }
 
-TEST(Plan, numbersArePrintedAsRangesAndReadBack) {
-  EXPECT_EQ(format_numbers({0, 1, 2, 3, 17, 19, 20}), "0-3,17,19-20");
-  EXPECT_EQ(format_numbers({}), "none");
+TEST(Plan, choicesArePrintedAsRangesAndReadBack) {
+  EXPECT_EQ(format_choices({{0}, {1}, {2}, {3}, {17}, {19}, {20}}), "0-3,17,19-20");
+  EXPECT_EQ(format_choices({{0}, {1}, {2, 7}, {3}, {4}}), "0-1,2=7,3-4");
+  EXPECT_EQ(format_choices({}), "none");
   Generator random(1);
   for (int i = 0; i < 200; ++i) {
-    std::vector<uint32_t> numbers;
+    std::vector<Choice> choices;
     for (uint32_t value = 0; value < 50; ++value) {
-      if (random.one_in(2)) numbers.push_back(value);
+      if (random.one_in(2)) choices.push_back({value});
+      if (random.one_in(8) && !choices.empty()) choices.back().amount = static_cast<int64_t>(random.below(9)) - 3;
     }
-    const auto again = parse_numbers(format_numbers(numbers), 50);
-    ASSERT_TRUE(again.ok());
-    EXPECT_EQ(*again, numbers);
+    const auto again = parse_choices(format_choices(choices), 50);
+    ASSERT_TRUE(again.ok()) << format_choices(choices);
+    EXPECT_EQ(*again, choices);
   }
-  for (const char* bad : {"", ",", "1,", "3-1", "5,5", "5,4", "50", "1-50", "x", "1 2", "-1", "99999999999"}) {
-    EXPECT_FALSE(parse_numbers(bad, 50).ok()) << bad;
+  for (const char* bad : {"", ",", "1,", "3-1", "5,5", "5,4", "50", "1-50", "x", "1 2", "-1", "99999999999",
+                          "1=", "1=x", "1-2=3", "1==2"}) {
+    EXPECT_FALSE(parse_choices(bad, 50).ok()) << bad;
   }
 }
 

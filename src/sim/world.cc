@@ -167,7 +167,7 @@ void World::settle(NodeIndex node) {
   Node& settled = *machines_[at(node)];
   if (settled.disk.crashed()) {
     if (journal_.on()) journal_.say(node, "loses power in the middle of a disk operation");
-    const uint64_t seed = mix64(plan_.seed, settled.disk.io_count());
+    const uint64_t seed = settled.cut_seed;
     cut_power(node, seed);
     scheduler_.schedule({now_ns() + settled.restart_in_ns, EventKind::kPlan, node, seed}, target_,
                         own(Own::kRestart, at(node)));
@@ -211,7 +211,8 @@ void World::on_event(EventKind, uint64_t argument, Task) {
       }
       if (healing_) return;
       lives_[index] = life(item.node);
-      if (journal_.on()) journal_.say(kNoNode, "fault " + std::to_string(plan_.kept[index]) + ": " + to_string(item));
+      if (journal_.on())
+        journal_.say(kNoNode, "fault " + std::to_string(plan_.kept[index].number) + ": " + to_string(item));
       if (!begin(item) || item.kind <= FaultKind::kSkew) return;
       const bool armed = item.kind == FaultKind::kPowerCutInIo;
       const int64_t lasts = armed ? kArmedNs : item.duration_ns;

@@ -112,7 +112,8 @@ class World final : private EventTarget {
     SimClock clock;
     SimRandom random;
     uint64_t life = 0;
-    int64_t restart_in_ns = 0;  // after a power cut within a disk operation
+    int64_t restart_in_ns = 0;  // after a power cut within a disk operation, and what decides its outcome: both are
+    uint64_t cut_seed = 0;      // the item's, so that leaving out other items does not change them
     uint32_t slowed = 0;        // faults that are on, of a kind that may overlap with itself
     uint32_t filled = 0;
     // Its process; null when it is down.

@@ -54,6 +54,7 @@ bool World::begin(const Item& item) {
     case FaultKind::kPowerCutInIo:
       if (!up(item.node)) return false;
       node.restart_in_ns = item.duration_ns;
+      node.cut_seed = item.seed;
       node.disk.crash_at_io(node.disk.io_count() + static_cast<uint64_t>(item.amount));
       return true;
     case FaultKind::kWipe:

@@ -72,13 +72,13 @@ TEST(World, aConfirmationBeforeTheSyncIsFoundAndShrunkToOneOperationAndOnePowerC
   EXPECT_LE(finding->smallest.items.size(), 4u) << to_string(*finding);
   // The printed command names everything that a replay needs.
   EXPECT_EQ(finding->command,
-            "./dev sim --seed " + std::to_string(finding->seed) + " --only " + format_numbers(finding->smallest.kept));
-  const auto numbers =
-      parse_numbers(format_numbers(finding->smallest.kept), static_cast<uint32_t>(finding->smallest.drawn));
-  ASSERT_TRUE(numbers.ok());
+            "./dev sim --seed " + std::to_string(finding->seed) + " --only " + format_choices(finding->smallest.kept));
+  const auto choices =
+      parse_choices(format_choices(finding->smallest.kept), static_cast<uint32_t>(finding->smallest.drawn));
+  ASSERT_TRUE(choices.ok());
   std::string play;
   const RunResult replay =
-      run_plan(reduce(draw_plan(finding->seed, how.plan), *numbers), notaries(Flaw::kConfirmsBeforeSync), &play);
+      run_plan(reduce(draw_plan(finding->seed, how.plan), *choices), notaries(Flaw::kConfirmsBeforeSync), &play);
   EXPECT_EQ(replay.trace_hash, finding->again.trace_hash);
   EXPECT_EQ(replay.failure, finding->again.failure);
   EXPECT_NE(play.find("loses power"), std::string::npos);
@@ -178,9 +178,9 @@ TEST(World, aMinorityAtMostLosesItsDiskAtATime) {
   bool spared = false;
   for (uint64_t seed = 0; seed < 20; ++seed) {
     const Plan drawn = draw_plan(seed, wipes);
-    std::vector<uint32_t> only;
+    std::vector<Choice> only;
     for (uint32_t i = 0; i < drawn.items.size(); ++i) {
-      if (drawn.items[i].kind == FaultKind::kWipe) only.push_back(i);
+      if (drawn.items[i].kind == FaultKind::kWipe) only.push_back({i});
     }
     Notaries scenario;
     World world(reduce(drawn, only), scenario);
@@ -195,7 +195,7 @@ TEST(World, theJournalReadsLikeAPlayAndIsEmptyUnlessAskedFor) {
   Plan plan = draw_plan(1, options().plan);
   plan.items = {
       {.kind = FaultKind::kPowerCut, .at_ns = 1'000'000'000, .duration_ns = 500'000'000, .node = n(2), .seed = 4}};
-  plan.kept = {0};
+  plan.kept = {{0}};
   plan.drawn = 1;
   Notaries silent_scenario;
   World silent(plan, silent_scenario);

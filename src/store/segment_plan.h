@@ -40,6 +40,7 @@ class SegmentPlan {
                 const model::TraceSummary* summary, std::vector<uint8_t>& out);
 
  private:
+  static constexpr uint8_t kListOperation = 255;  // in Leaf::by_operation: attributes without a shape
   // What a value's code means.
   // Numbers: yes when the template's numbers are those. Text: ask the condition with the text itself.
   enum Meaning : uint8_t { kMeansNo = 0, kMeansYes = 2, kMeansNumbers = 3, kMeansText = 4 };
@@ -53,19 +54,29 @@ class SegmentPlan {
     bool steps = false;  // needs the numbers of templates or the texts of the heap
   };
   struct Leaf {
-    enum class Kind : uint8_t { kOperation, kContext, kAttribute, kDuration, kTrace, kTail } kind = Kind::kOperation;
+    enum class Kind : uint8_t {
+      kOperation,
+      kContext,
+      kAttribute,
+      kDuration,
+      kParent,
+      kTrace,
+      kTail
+    } kind = Kind::kOperation;
     const Condition* condition = nullptr;
     std::vector<uint8_t>
         by_operation;  // kOperation: the answer; kAttribute: index of the column + 1, 0: absent, 255: maybe
     std::vector<uint8_t> by_context;  // kContext; kAttribute of kAny: the answer when the span has none
     std::vector<KeyColumn> columns;
-    uint8_t absent = kNo;  // kAttribute: without the attribute; kTail: without a tail
+    uint8_t of_root = kNo, of_child = kNo;  // kParent
+    uint8_t absent = kNo;                   // kAttribute: without the attribute; kTail: without a tail
   };
 
   void prepare_leaf(const Condition& condition, Leaf& leaf, BlockSet& blocks, uint64_t& estimate);
   void prepare_by_operation(Leaf& leaf, BlockSet& blocks, uint64_t& estimate);
   void prepare_by_context(Leaf& leaf, BlockSet& blocks, uint64_t& estimate);
   void prepare_attribute(Leaf& leaf, BlockSet& blocks, uint64_t& estimate);
+  void prepare_parent(Leaf& leaf, BlockSet& blocks, uint64_t& estimate);
   void prepare_tail(Leaf& leaf, BlockSet& blocks, uint64_t& estimate);
   void prepare_text_column(Leaf& leaf, KeyColumn& column, BlockSet& blocks, uint64_t& estimate);
   void prepare_number_column(Leaf& leaf, KeyColumn& column, BlockSet& blocks, uint64_t& estimate);
