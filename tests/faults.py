@@ -213,8 +213,9 @@ def damaged_files():
         node.start()
         there = [number for number in range(200) if count(node, number) == 4]
         expect("all before the damage is there", [number for number in range(150) if number not in there], [])
-        # Later records of that file that build on the damaged one's dictionary entries cannot be read: each is named.
+        # A later record is lost only for what it uses of the damaged one's dictionary entries, and each is named.
         told = node.output().count("damaged log record skipped")
+        expect("%d of 200 are there: at least 190" % len(there), len(there) >= 190, True)
         expect("%d of 200 are there, and each that is not is told" % len(there), 200 - len(there) == told and told >= 1, True)
         expect("the damage is counted", metric(node, "clew_wal_damage_total") >= 1, True)
         expect("new spans are taken", (send(node, 1000)[0], count(node, 1000)), (200, 4))

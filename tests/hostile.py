@@ -17,7 +17,7 @@ from node import FAST, Node  # noqa: E402
 
 CONFIG = FAST + "receivers: {otlp: {protocols: {http: {request_timeout: 3s}}}}\n"
 LIMIT = 64 << 20
-MEMORY_MB = 1400  # the defaults of limits.memory, limits.max_in_flight and the block cache, and what one large query reads
+MEMORY_MB = 1024  # the default of limits.memory
 PROTO = "application/x-protobuf"
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 NOW = time.time_ns()

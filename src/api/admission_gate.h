@@ -52,6 +52,12 @@ class AdmissionGate {
       bytes_ += bytes;
       return true;
     }
+    // Gives back a part of what is held, which is at least that.
+    void shrink(uint64_t bytes) {
+      if (state_ == nullptr) return;
+      state_->used.fetch_sub(bytes, std::memory_order_relaxed);
+      bytes_ -= bytes;
+    }
     uint64_t bytes() const { return bytes_; }
     void release() {
       if (state_ != nullptr) state_->used.fetch_sub(bytes_, std::memory_order_relaxed);

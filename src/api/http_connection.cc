@@ -20,7 +20,7 @@ using ErrorCode = boost::system::error_code;
 
 constexpr size_t kInputBytes = 16u << 10;  // holds usual heads, and what comes after the head in the same segment
 constexpr size_t kFirstBodyBytes =
-    1u << 20;  // bodies up to this get their final size at once, larger ones as they come
+    1u << 20;  // bodies up to this get their final size at once, larger ones when so much of them has come
 constexpr uint64_t kDiscardBytes = 1u << 20;  // unwanted bodies up to this are read away to keep the connection
 constexpr uint32_t kLingerMs = 2000;
 constexpr size_t kJoinBytes = 8u << 10;  // replies up to this are one buffer, one segment
@@ -290,7 +290,8 @@ void HttpConnection::begin_body() {
 }
 
 void HttpConnection::read_body() {
-  if (body_filled_ == body_.size()) body_.resize(std::min(body_size_, body_.size() * 2));
+  // All of it was reserved; growing step by step would hold two buffers at a time.
+  if (body_filled_ == body_.size()) body_.resize(body_size_);
   read_some(body_.data() + body_filled_, body_.size() - body_filled_,
             [](HttpConnection& c, ErrorCode error, size_t bytes) {
               if (error) {
@@ -326,7 +327,8 @@ void HttpConnection::parse_chunks() {
       if (body_.size() >= limit)
         return refuse(call_->failure(413, "the body is larger than the limit of " + std::to_string(limit) + " bytes"));
       const uint64_t next = std::min<uint64_t>(limit, std::max<uint64_t>(kInputBytes, body_.size() * 2));
-      if (auto refusal = call_->reserve(next)) return refuse(std::move(*refusal));
+      // While it grows, the old buffer is there beside the new one.
+      if (auto refusal = call_->reserve(next + body_.size())) return refuse(std::move(*refusal));
       if (body_.empty()) {
         body_ = shared_->pool->take(next);
       } else {

@@ -72,6 +72,10 @@ void add_node(Families& out, const cluster::NodeStats& node) {
   }
   out.counter("clew_duplicate_spans_total", "Spans that were there already with the same content.",
               real(node.duplicate_spans));
+  out.counter("clew_malformed_rows_total", "Rows that could not be read when their trace was decided: left out.",
+              real(node.malformed_rows));
+  out.counter("clew_seal_read_failures_total", "Stored parts of a trace that could not be read when it was decided.",
+              real(node.seal_read_failures));
   out.counter("clew_refused_requests_total", "Requests refused for load by the node.", real(node.refused_requests));
   out.gauge("clew_open_traces", "Traces that await their verdict.", real(node.open_traces));
   out.gauge("clew_open_rows", "Spans in memory that are not sealed yet.", real(node.open_rows));
@@ -85,6 +89,8 @@ void add_node(Families& out, const cluster::NodeStats& node) {
   out.gauge("clew_wal_bytes", "Bytes of write-ahead log on disk.", real(node.wal_bytes));
   out.counter("clew_wal_syncs_total", "Group commits.", real(node.wal_syncs));
   out.counter("clew_wal_damage_total", "Damaged blocks met when the log was read.", real(node.wal_damage));
+  out.counter("clew_wal_lost_spans_total", "Spans in the log that could not be read without a damaged record.",
+              real(node.wal_lost_spans));
   out.counter("clew_wal_torn_bytes_total", "Bytes cut off torn tails of the log.", real(node.wal_torn_bytes));
   out.gauge("clew_store_segments", "Segments on disk.", real(node.store.segments));
   out.gauge("clew_store_traces", "Traces in segments.", real(node.store.traces));

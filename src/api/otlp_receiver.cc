@@ -1,5 +1,6 @@
 #include "api/otlp_receiver.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "otlp/json.h"
@@ -29,27 +30,37 @@ void OtlpReceiver::receive(OtlpRequest request, UniqueFunction<void(OtlpOutcome)
     done({Status(code, std::move(message)), 0, {}, retry_after_ms});
   };
 
+  // What a step needs is leased before it is allocated, and given back when the step before it lets go of its bytes.
+  const auto busy = [&] {
+    return fail(Code::kUnavailable, "the node holds as many request bytes as it may; send the request again",
+                retry_after_ms_);
+  };
   std::shared_ptr<const std::string> body = std::move(request.body);
   if (request.encoding != otlp::Encoding::kIdentity && !body->empty()) {
     std::string inflated = pool_->take(0);
-    const Status status = otlp::inflate(request.encoding, *body, request.max_bytes, inflated);
+    uint64_t leased = 0;
+    bool refused = false;
+    const Status status = otlp::inflate(request.encoding, *body, request.max_bytes, inflated, [&](uint64_t bytes) {
+      refused = bytes > leased && !request.lease.grow(bytes - leased);
+      if (!refused) leased = std::max(leased, bytes);
+      return !refused;
+    });
+    if (refused) return busy();
     if (!status.ok()) return fail(status.code(), std::string(status.message()), 0);
-    if (!request.lease.grow(inflated.size())) {
-      return fail(Code::kUnavailable, "the node holds as many request bytes as it may; send the request again",
-                  retry_after_ms_);
-    }
+    request.lease.shrink(leased - std::min(leased, uint64_t{inflated.size()}));
     body = pool_->share(std::move(inflated));
   }
   if (request.format == WireFormat::kJson) {
     static thread_local otlp::JsonReader reader;
+    // Protobuf is smaller than the JSON that it was.
+    const uint64_t before = body->size();
+    if (!request.lease.grow(before)) return busy();
     std::string protobuf = pool_->take(0);
     const Status status = reader.to_protobuf(*body, limits_, protobuf);
     if (!status.ok()) return fail(status.code(), std::string(status.message()), 0);
-    if (protobuf.size() > body->size() && !request.lease.grow(protobuf.size() - body->size())) {
-      return fail(Code::kUnavailable, "the node holds as many request bytes as it may; send the request again",
-                  retry_after_ms_);
-    }
+    if (protobuf.size() > before && !request.lease.grow(protobuf.size() - before)) return busy();
     body = pool_->share(std::move(protobuf));
+    request.lease.shrink(before);
   }
   counters_->inflated_bytes.fetch_add(body->size(), std::memory_order_relaxed);
   if (body->empty()) {  // a success

@@ -1,6 +1,7 @@
 // The subcommands of `clew`: each `add_` function declares its options on the parser, and what runs when it is chosen.
 // A subcommand that ran stores its exit code in `exit_code`: 0 done, 1 the answer is "no" or the work failed, 2 wrong
-// use (of search, trace and verify, 2 is every error: 1 is an answer).
+// use (of search, trace and verify, 2 is every error: 1 is an answer; of check-history 2 is "not decided" and 3 every
+// error).
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -18,6 +19,7 @@ void add_search(CLI::App& program, int& exit_code);
 void add_bench(CLI::App& program, int& exit_code);
 void add_config(CLI::App& program, int& exit_code);
 void add_verify(CLI::App& program, int& exit_code);
+void add_check_history(CLI::App& program, int& exit_code);
 
 // --server, --token and --tenant of the subcommands that talk to a node.
 struct ClientFlags {

@@ -373,6 +373,11 @@ Result<Config> load_config(const std::string& path) {
   return config;
 }
 
+uint64_t largest_request(const api::ServerOptions& servers) {
+  return std::max(servers.otlp_http.endpoint.empty() ? 0 : servers.otlp_http.limits.max_request_body_size,
+                  servers.otlp_grpc.endpoint.empty() ? 0 : servers.otlp_grpc.max_recv_msg_size);
+}
+
 Status check_config(const Config& config) {
   const auto fail = [](const std::string& what) { return Status(Code::kInvalidArgument, what); };
   const auto& servers = config.servers;
@@ -406,6 +411,17 @@ Status check_config(const Config& config) {
       return fail("auth.bearer_tokens: '" + token.tenant + "' is not a tenant's name (1-128 of A-Z a-z 0-9 _ . : @ -)");
     }
   }
+  const uint32_t shards = node.shards != 0 ? node.shards : std::max(1u, config.loops);
+  if (const uint64_t most = cluster::largest_admissible_bytes(node.memory_limit_bytes, shards);
+      most < largest_request(servers)) {
+    return fail("limits.memory of " + std::to_string(node.memory_limit_bytes >> 20) + " MiB over " +
+                std::to_string(shards) + (shards == 1 ? " shard" : " shards") + " admits requests of up to " +
+                std::to_string(most >> 20) + " MiB: one of the largest size, " +
+                std::to_string(largest_request(servers) >> 20) +
+                " MiB, could never be admitted; raise limits.memory, or lower max_request_body_size and "
+                "max_recv_msg_size");
+  }
+  if (node.max_tenants == 0) return fail("limits.max_tenants must be above 0");
   return {};
 }
 

@@ -37,6 +37,9 @@ EnvironmentFn process_environment();
 Status read_config(std::string_view yaml, std::string_view origin, const EnvironmentFn& environment, Config& config);
 Result<Config> load_config(const std::string& path);
 
+// The largest body that a receiver takes.
+uint64_t largest_request(const api::ServerOptions& servers);
+
 // What no single setting can tell: contradictions between settings, and values that cannot work.
 Status check_config(const Config& config);
 

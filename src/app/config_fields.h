@@ -129,6 +129,9 @@ void describe(Config& config, Visitor& visit) {
   visit.field("max_in_flight", servers.max_in_flight_bytes, Unit::kBytes,
               "of requests being received or stored, over all receivers");
   visit.field("retry_after", servers.retry_after_ms, Unit::kMilliseconds, "told to a client that is refused for load");
+  visit.field(
+      "max_tenants", node.max_tenants, Unit::kPlain,
+      "that the node knows; a request of one more is refused, so that strangers cannot invent them without end");
   visit.field("max_spans_per_request", node.limits.max_spans, Unit::kPlain, "a request with more is refused");
   visit.field("max_span_size", node.limits.max_span_bytes, Unit::kBytes, "a larger span is rejected and counted");
   visit.field("max_attributes_per_span", node.limits.max_attributes, Unit::kPlain, "over its events and links, too");

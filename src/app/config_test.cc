@@ -126,6 +126,19 @@ TEST(Config, ContradictionsAreNamed) {
   EXPECT_THAT(check_config(config).to_string(), HasSubstr("could never be admitted"));
 }
 
+TEST(Config, MemoryThatCouldNeverAdmitTheLargestRequestIsRefused) {
+  Config config;
+  ASSERT_TRUE(read("limits: {memory: 100MiB}", config).ok());
+  EXPECT_THAT(check_config(config).to_string(), HasSubstr("could never be admitted; raise limits.memory"));
+  ASSERT_TRUE(read("limits: {memory: 1GiB}\nshards: 16", config).ok());
+  EXPECT_THAT(check_config(config).to_string(), HasSubstr("over 16 shards"));
+  ASSERT_TRUE(read("limits: {memory: 100MiB}\nshards: 1\nreceivers: {otlp: {protocols: {http: "
+                   "{max_request_body_size: 16MiB}, grpc: {max_recv_msg_size: 16MiB}}}}",
+                   config)
+                  .ok());
+  EXPECT_TRUE(check_config(config).ok()) << check_config(config).to_string();
+}
+
 TEST(Config, TheReferenceNamesEverySetting) {
   const std::string table = config_reference();
   EXPECT_THAT(table, HasSubstr("`traces.quiet_period` | `5s`"));

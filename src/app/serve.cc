@@ -1,5 +1,6 @@
 // clew serve: one node. Start: configuration → loops → data directory (lock, replay) → listeners → ready. Stop
 // (SIGTERM, SIGINT): not ready → listeners drain → node drains → loops end. SIGHUP reads TLS files again.
+#include <malloc.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -54,6 +55,7 @@ Result<Config> configuration(const ServeFlags& flags) {
   if (flags.tempo) config.servers.tempo.endpoint = *flags.tempo;
   if (!flags.log_level.empty()) config.log_level = flags.log_level;
   CLEW_TRY(check_config(config));
+  config.node.largest_request_bytes = largest_request(config.servers);
   return config;
 }
 
@@ -109,6 +111,23 @@ bool wait_for(std::chrono::milliseconds limit, const std::function<void(Task)>& 
   return state->wake.wait_for(lock, limit, [&] { return state->done; });
 }
 
+// Loops of a node that is not told: one per two cores, unless the memory limit spread over so many shards could never
+// admit a request of the largest size.
+uint32_t default_loops(const cluster::NodeOptions& node) {
+  uint32_t count = std::max(1u, (std::thread::hardware_concurrency() + 1) / 2);
+  while (count > 1 && cluster::largest_admissible_bytes(node.memory_limit_bytes, count) < node.largest_request_bytes) {
+    --count;
+  }
+  return count;
+}
+
+// Buffers of unusual requests go back to the system at once. Left to itself, the allocator raises the size from which
+// it does so with every such buffer, up to 32 MiB, and keeps what is smaller.
+void return_large_buffers() {
+  mallopt(M_MMAP_THRESHOLD, 8 << 20);
+  mallopt(M_TRIM_THRESHOLD, 16 << 20);
+}
+
 void log_replay(const cluster::ReplayTotals& replay, int64_t took_ns) {
   if (replay.records > 0) {
     spdlog::info("msg=\"log replayed\" records={} spans={} bytes={} took=\"{}\"", replay.records, replay.spans,
@@ -141,8 +160,7 @@ class Process {
   explicit Process(Config config) : config_(std::move(config)) {}
 
   Status start(Events& events) {
-    const uint32_t count =
-        config_.loops != 0 ? config_.loops : std::max(1u, (std::thread::hardware_concurrency() + 1) / 2);
+    const uint32_t count = config_.loops != 0 ? config_.loops : default_loops(config_.node);
     workers_ = std::make_unique<os::Workers>();
     for (uint32_t i = 0; i < count; ++i)
       loops_.push_back(std::make_unique<os::OsLoop>("loop-" + std::to_string(i), *workers_));
@@ -234,6 +252,7 @@ int serve(const ServeFlags& flags) {
   if (!config.ok()) return fail(config.status());
   start_logging(config->log_level);
   os::ignore_broken_pipes();
+  return_large_buffers();
   spdlog::info("msg=starting version={} data={} durability={}", kVersion, config->node.data_directory,
                config->node.durability == wal::Durability::kDisk ? "disk"
                : config->node.durability == wal::Durability::kOs ? "os"

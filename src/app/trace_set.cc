@@ -12,6 +12,7 @@
 #include "model/dictionary.h"
 #include "model/row.h"
 #include "otlp/decode.h"
+#include "trace/row_facts.h"
 
 namespace clew::app {
 namespace {
@@ -122,26 +123,9 @@ struct TraceSet::Impl {
   }
   void add_row(model::TraceId trace) {
     model::RowHead head;
-    CHECK(model::parse_row_head(row, head));  // the decoder has just written it
     Record record;
     trace::SpanFacts& facts = record.facts;
-    facts.id = head.span_id;
-    facts.parent = head.parent_id;
-    facts.start_ns = head.start_ns;
-    facts.end_ns = head.end_ns;
-    facts.kind = head.kind;
-    facts.status = head.status_code;
-    facts.has_links = (head.presence & model::kHasLinks) != 0;
-    facts.dropped = (head.presence & model::kHasDropped) != 0;
-    if (head.presence & model::kHasFlags) {
-      model::AttributeCursor attributes(*dictionary, head.attributes, head.end);
-      model::RowValue value;
-      while (attributes.next(value)) {
-      }
-      model::RowTail tail;
-      CHECK(attributes.ok() && model::parse_row_tail(*dictionary, head, attributes.position(), tail));
-      facts.flags = tail.flags;
-    }
+    CHECK(trace::read_row_facts(*dictionary, row, head, facts));  // the decoder has just written it
     const Place place = place_of(head.resource);
     facts.host = place.host;
     facts.service = place.service;

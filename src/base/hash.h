@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
 namespace clew {
@@ -17,6 +18,21 @@ struct Hash128 {
 
 uint64_t stable_hash64(std::string_view bytes);
 Hash128 stable_hash128(std::string_view bytes);
+// stable_hash128 of bytes that come in pieces.
+class StableHasher {
+ public:
+  StableHasher();
+  ~StableHasher();
+  StableHasher(const StableHasher&) = delete;
+  StableHasher& operator=(const StableHasher&) = delete;
+  void add(std::string_view bytes);
+  Hash128 hash() const;  // of everything added so far
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 uint64_t seeded_hash(std::string_view bytes, uint64_t seed);
 // Block and record checksum: the low 32 bits of XXH3-64.
 uint32_t checksum32(std::string_view bytes);

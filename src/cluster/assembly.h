@@ -20,7 +20,7 @@ namespace clew::cluster {
 
 class Assembly {
  public:
-  explicit Assembly(const trace::Policy& policy) : assessor_(policy) {}
+  explicit Assembly(const trace::Policy& policy) : assessor_(policy), facts_(policy.hash_seed) {}
 
   void begin();
   void add_stored(const model::TraceData& stored);  // before the rows

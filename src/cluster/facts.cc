@@ -1,6 +1,10 @@
 #include "cluster/facts.h"
 
+#include <utility>
+
+#include "base/hash.h"
 #include "model/context.h"
+#include "trace/row_facts.h"
 
 namespace clew::cluster {
 
@@ -9,56 +13,59 @@ void FactsBuilder::clear() {
   names_.clear();
   hosts_.clear();
   services_.clear();
-  resources_.clear();
+  places_.clear();
+  place_slots_.clear();
   rebuilt_names_.clear();
 }
 
-uint32_t FactsBuilder::number_of(std::vector<std::string_view>& list, std::string_view text) {
-  // A trace crosses few hosts, so a scan beats a table; a pathological trace is bounded by its resources, each asked
-  // once.
-  for (size_t i = 0; i < list.size(); ++i) {
-    if (list[i] == text) return static_cast<uint32_t>(i);
-  }
-  list.push_back(text);
-  return static_cast<uint32_t>(list.size() - 1);
+void TextNumbers::clear() {
+  texts_.clear();
+  slots_.clear();
 }
 
-const FactsBuilder::ResourceNumbers& FactsBuilder::numbers_of(const model::Dictionary& dictionary, uint32_t resource) {
-  for (const ResourceNumbers& known : resources_) {
-    if (known.code == resource && known.owner == &dictionary) return known;
+uint32_t TextNumbers::number_of(std::string_view text) {
+  const auto equal = [&](uint32_t i) { return texts_[i] == text; };
+  const auto hash = [&](uint32_t i) { return seeded_hash(texts_[i], seed_); };
+  const uint32_t number =
+      slots_.find(static_cast<uint32_t>(texts_.size()), equal, hash, [&] { return seeded_hash(text, seed_); });
+  if (number == texts_.size()) texts_.push_back(text);
+  return number;
+}
+
+template <typename Names>
+FactsBuilder::Place FactsBuilder::place_of(const void* owner, uint32_t code, Names names) {
+  const auto equal = [&](uint32_t i) { return places_[i].code == code && places_[i].owner == owner; };
+  const auto mixed = [&](const void* of, uint32_t number) {
+    return mix64(seed_, mix64(reinterpret_cast<uintptr_t>(of), number));
+  };
+  const auto hash = [&](uint32_t i) { return mixed(places_[i].owner, places_[i].code); };
+  const uint32_t number =
+      place_slots_.find(static_cast<uint32_t>(places_.size()), equal, hash, [&] { return mixed(owner, code); });
+  if (number == places_.size()) {
+    const auto [host, service] = names();
+    places_.push_back({owner, code, {hosts_.number_of(host), services_.number_of(service)}});
   }
-  resources_.push_back({&dictionary, resource, number_of(hosts_, dictionary.host_name(resource)),
-                        number_of(services_, dictionary.service_name(resource))});
-  return resources_.back();
+  return places_[number].place;
+}
+
+FactsBuilder::Place FactsBuilder::place_of(const model::Dictionary& dictionary, uint32_t resource) {
+  return place_of(&dictionary, resource,
+                  [&] { return std::pair(dictionary.host_name(resource), dictionary.service_name(resource)); });
+}
+
+FactsBuilder::Place FactsBuilder::place_of(const model::Resource& resource) {
+  return place_of(&resource, 0, [&] { return std::pair(model::host_name_of(resource), resource.service_name); });
 }
 
 bool FactsBuilder::add_row(const model::Dictionary& dictionary, std::string_view row, bool late) {
   model::RowHead head;
-  if (!model::parse_row_head(row, head)) return false;
-  if (head.resource >= dictionary.size(model::EntryKind::kResource)) return false;
   trace::SpanFacts facts;
-  facts.id = head.span_id;
-  facts.parent = head.parent_id;
-  facts.start_ns = head.start_ns;
-  facts.end_ns = head.end_ns;
-  facts.kind = head.kind;
-  facts.status = head.status_code;
+  if (!trace::read_row_facts(dictionary, row, head, facts)) return false;
+  if (head.resource >= dictionary.size(model::EntryKind::kResource)) return false;
   facts.late = late;
-  const ResourceNumbers& numbers = numbers_of(dictionary, head.resource);
-  facts.host = numbers.host;
-  facts.service = numbers.service;
-  facts.has_links = (head.presence & model::kHasLinks) != 0;
-  facts.dropped = (head.presence & model::kHasDropped) != 0;
-  if (head.presence & model::kHasFlags) {
-    // Flags stand behind the attributes: only rows that have them pay for the walk.
-    model::AttributeCursor attributes(dictionary, head.attributes, head.end);
-    model::RowValue value;
-    while (attributes.next(value)) {
-    }
-    model::RowTail tail;
-    if (!attributes.ok() || !model::parse_row_tail(dictionary, head, attributes.position(), tail)) return false;
-    facts.flags = tail.flags;
-  }
+  const Place place = place_of(dictionary, head.resource);
+  facts.host = place.host;
+  facts.service = place.service;
   std::string scratch;
   std::string_view name = model::strref_text(dictionary, model::EntryKind::kString, head.name, scratch);
   if (!scratch.empty() && name.data() == scratch.data()) {
@@ -81,18 +88,9 @@ void FactsBuilder::add_span(const model::Span& span) {
   facts.status = static_cast<uint8_t>(span.status);
   facts.has_links = !span.links.empty();
   facts.dropped = span.dropped_attributes + span.dropped_events + span.dropped_links > 0;
-  const model::Resource& resource = *span.resource;
-  const ResourceNumbers* numbers = nullptr;
-  for (const ResourceNumbers& known : resources_) {
-    if (known.owner == &resource) numbers = &known;
-  }
-  if (numbers == nullptr) {
-    resources_.push_back(
-        {&resource, 0, number_of(hosts_, model::host_name_of(resource)), number_of(services_, resource.service_name)});
-    numbers = &resources_.back();
-  }
-  facts.host = numbers->host;
-  facts.service = numbers->service;
+  const Place place = place_of(*span.resource);
+  facts.host = place.host;
+  facts.service = place.service;
   facts_.push_back(facts);
   names_.push_back(span.name);
 }

@@ -1,11 +1,12 @@
 // IngestRecord: one record of the data WAL, which is the part of one request that one shard owns.
 //
-//   record     := varint version (1), fixed64 hlc, varint origin, varint sequence, bytes tenant_name,
-//                 varint dictionary_from, bytes dictionary_additions, row*
+//   record     := varint version (2), fixed64 hlc, varint origin, varint sequence, bytes tenant_name,
+//                 5 × varint dictionary size by kind, bytes dictionary_additions, row*
 //   row        := 16 bytes trace id, bytes row                              (rows: model/row.h)
-// `bytes` is a varint length and that many bytes. `dictionary_from` is the dictionary's position before the additions:
-// a replay that finds another position knows that a record before it is missing (damage), and skips what it cannot
-// read. Encoding is by pieces, so that rows are copied once, into the WAL's group buffer. Pure; any thread.
+// `bytes` is a varint length and that many bytes. The sizes are those before the additions: a replay that has fewer
+// entries knows that a record before this one is missing (damage), leaves the codes in between out, and loses only the
+// rows that use them (docs/format/ingest-record.md). Encoding is by pieces, so that rows are copied once, into the
+// WAL's group buffer. Pure; any thread.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 
 #include "base/status.h"
 #include "base/varint.h"
+#include "model/dictionary.h"
 #include "model/ids.h"
 
 namespace clew::cluster {
@@ -21,12 +23,13 @@ namespace clew::cluster {
 struct IngestRecord {
   model::Stamp stamp;
   std::string_view tenant;
-  uint64_t dictionary_from = 0;
+  model::Dictionary::Sizes dictionary_sizes{};
   std::string_view dictionary_additions;
   std::string_view rows;  // walk with RowReader
 };
 
-// The head of a record: everything before the rows, which the caller appends as further pieces.
+// The head of a record: everything before the bytes of `dictionary_additions`, which the caller appends as the next
+// piece, and its rows after them: additions may be as large as a request, and are copied once.
 void append_record_head(const IngestRecord& record, std::string& out);
 inline void append_record_row(model::TraceId trace, std::string_view row, std::string& out) {
   char id[16];
@@ -34,7 +37,7 @@ inline void append_record_row(model::TraceId trace, std::string_view row, std::s
   out.append(id, sizeof(id));
   append_bytes(out, row);
 }
-// kDataLoss when malformed; borrows from `bytes`.
+// Borrows from `bytes`. kFailedPrecondition when it is of another version, kDataLoss when malformed.
 Status parse_record(std::string_view bytes, IngestRecord& out);
 
 class RowReader {

@@ -7,7 +7,8 @@ namespace {
 
 std::string record_of_two_rows() {
   std::string bytes;
-  append_record_head({{.hlc = 7, .origin = 3, .sequence = 11}, "tenant", 5, "additions", {}}, bytes);
+  append_record_head({{.hlc = 7, .origin = 3, .sequence = 11}, "tenant", {5, 0, 1, 2, 300}, "additions", {}}, bytes);
+  bytes += "additions";
   append_record_row({1, 2}, "first row", bytes);
   append_record_row({3, 4}, "", bytes);
   return bytes;
@@ -21,7 +22,7 @@ TEST(IngestRecord, what_is_written_is_read) {
   EXPECT_EQ(record.stamp.origin, 3u);
   EXPECT_EQ(record.stamp.sequence, 11u);
   EXPECT_EQ(record.tenant, "tenant");
-  EXPECT_EQ(record.dictionary_from, 5u);
+  EXPECT_EQ(record.dictionary_sizes, (model::Dictionary::Sizes{5, 0, 1, 2, 300}));
   EXPECT_EQ(record.dictionary_additions, "additions");
   RowReader rows(record.rows);
   model::TraceId trace;
@@ -63,11 +64,11 @@ TEST(IngestRecord, cut_anywhere_yields_only_whole_rows_and_says_that_it_was_cut)
 
 TEST(IngestRecord, record_of_another_version_is_refused) {
   std::string bytes = record_of_two_rows();
-  bytes[0] = 2;
+  bytes[0] = 1;
   IngestRecord record;
   const Status status = parse_record(bytes, record);
-  EXPECT_EQ(status.code(), Code::kDataLoss);
-  EXPECT_NE(status.message().find("version 2"), std::string_view::npos);
+  EXPECT_EQ(status.code(), Code::kFailedPrecondition) << "not damage: another program can read it";
+  EXPECT_NE(status.message().find("version 1"), std::string_view::npos);
 }
 
 }  // namespace

@@ -75,6 +75,17 @@ Result<std::unique_ptr<Node>> Node::open(Ports ports, NodeOptions options, Repla
                                                      : static_cast<uint32_t>(node->ports_.loops.size());
   CLEW_ASSIGN(node->options_.shards, shards_of_directory(disk, directory, wanted));
 
+  const NodeOptions& told = node->options_;
+  if (const uint64_t most = largest_admissible_bytes(told.memory_limit_bytes, told.shards);
+      most < told.largest_request_bytes) {
+    return Error{Code::kInvalidArgument,
+                 "limits.memory of " + std::to_string(told.memory_limit_bytes >> 20) + " MiB over " +
+                     std::to_string(told.shards) + " shards could never admit a request of " +
+                     std::to_string(told.largest_request_bytes >> 20) +
+                     " MiB, the largest that a receiver takes, but " + std::to_string(most >> 20) +
+                     " MiB: raise limits.memory, or lower max_request_body_size and max_recv_msg_size"};
+  }
+
   node->options_.policy.hash_seed = node->ports_.random->next();
 
   ReplayTotals totals;
@@ -115,8 +126,18 @@ void Node::halt(Status status) {
 
 Status Node::admit_tenant(const std::string& name, model::TenantId id) {
   MutexLock lock(mutex_);
-  const auto [it, created] = tenants_.try_emplace(id.value, name);
-  if (it->second == name) return {};
+  const auto known = tenants_.find(id.value);
+  if (known == tenants_.end()) {
+    if (tenants_.size() >= options_.max_tenants) {
+      return Error{Code::kFailedPrecondition, "tenant \"" + name + "\" is new, and the node has " +
+                                                  std::to_string(tenants_.size()) +
+                                                  " tenants already (limits.max_tenants); raise the limit, or let only "
+                                                  "known tenants in with auth.bearer_tokens"};
+    }
+    tenants_.emplace(id.value, name);
+    return {};
+  }
+  if (known->second == name) return {};
   return Error{Code::kFailedPrecondition,
                "tenant \"" + name + "\" collides with another tenant's key; choose another name"};
 }
@@ -139,11 +160,12 @@ void Node::ingest(IngestRequest request, UniqueFunction<void(IngestReply)> done)
   parsed->body = std::move(request.body);
   parsed->tenant = model::tenant_id(request.tenant);
   parsed->tenant_name = std::move(request.tenant);
-  if (Status status = admit_tenant(parsed->tenant_name, parsed->tenant); !status.ok())
-    return refuse(std::move(status), 0);
   if (Status status = otlp::open_envelope(*parsed->body, options_.limits, parsed->envelope); !status.ok()) {
     return refuse(std::move(status), 0);
   }
+  // After the envelope: what is refused as malformed makes no tenant known.
+  if (Status status = admit_tenant(parsed->tenant_name, parsed->tenant); !status.ok())
+    return refuse(std::move(status), 0);
   const std::vector<otlp::EnvelopeSpan>& spans = parsed->envelope.spans;
   parsed->shard_of.resize(spans.size());
   std::vector<bool> owns(shards_.size(), false);

@@ -330,6 +330,8 @@ void Node::stats(Done<NodeStats> done) {
         NodeStats all;
         for (const NodeStats& part : parts) {  // what a shard counts
           all.duplicate_spans += part.duplicate_spans;
+          all.malformed_rows += part.malformed_rows;
+          all.seal_read_failures += part.seal_read_failures;
           all.open_traces += part.open_traces;
           all.open_rows += part.open_rows;
           all.memory_bytes += part.memory_bytes;
@@ -340,6 +342,7 @@ void Node::stats(Done<NodeStats> done) {
           all.wal_syncs += part.wal_syncs;
           all.wal_damage += part.wal_damage;
           all.wal_torn_bytes += part.wal_torn_bytes;
+          all.wal_lost_spans += part.wal_lost_spans;
           all.disk_full = all.disk_full || part.disk_full;
           all.store.segments += part.store.segments;
           all.store.traces += part.store.traces;

@@ -5,123 +5,10 @@
 
 #include <map>
 
-#include "base/random.h"
-#include "cluster/test_spans.h"
-#include "sim/disk.h"
-#include "sim/loop.h"
-#include "sim/random.h"
-#include "store/embedded_store.h"
+#include "cluster/machine_test.h"
 
 namespace clew::cluster {
 namespace {
-
-using model::SpanId;
-using model::TraceId;
-using model::TraceState;
-
-constexpr int64_t kSecond = 1'000'000'000;
-
-// One node on a simulated machine, which can lose its power.
-class Machine {
- public:
-  Machine() { options_.data_directory = "/data"; }
-
-  Node::Ports ports() {
-    loop_ = std::make_unique<sim::SimLoop>(scheduler_);
-    Node::Ports ports;
-    ports.loops = {loop_.get()};
-    ports.disk = forgetful_ ? static_cast<env::Disk*>(&forgetful_disk_) : &disk_;
-    ports.random = &random_;
-    ports.open_store = [this](env::Disk& disk,
-                              const StoreOptions& options) -> Result<std::unique_ptr<store::SpanStore>> {
-      store::EmbeddedOptions embedded;
-      embedded.directory = options.directory;
-      embedded.retention = options.retention;
-      CLEW_ASSIGN(auto opened, store::EmbeddedStore::open(disk, embedded, [this](const std::string& damage) {
-                    if (!forgetful_) ADD_FAILURE() << damage;
-                  }));
-      return std::unique_ptr<store::SpanStore>(std::move(opened));
-    };
-    return ports;
-  }
-  void start() {
-    auto node = Node::open(ports(), options_, &replay_, [this](Status status) { halted_ = status; });
-    ASSERT_TRUE(node.ok()) << node.status().to_string();
-    node_ = std::move(node).value();
-  }
-  void cut_power(uint64_t seed) {
-    if (loop_) loop_->kill();
-    node_.reset();
-    loop_.reset();
-    disk_.crash_and_restart(seed);
-  }
-  void run(int64_t duration_ns) { scheduler_.run_for(duration_ns); }
-
-  IngestReply ingest(std::string body, std::string tenant = "default") {
-    std::optional<IngestReply> reply;
-    node_->ingest({std::move(tenant), std::make_shared<const std::string>(std::move(body))},
-                  [&](IngestReply r) { reply = std::move(r); });
-    scheduler_.run_until([&] { return reply.has_value(); });
-    EXPECT_TRUE(reply.has_value());
-    return reply.value_or(IngestReply{Error{Code::kUnknown, "no answer"}});
-  }
-  std::unique_ptr<model::TraceData> trace(TraceId id, std::string_view tenant = "default") {
-    std::unique_ptr<model::TraceData> found;
-    bool answered = false;
-    node_->trace(model::tenant_id(tenant), id, [&](Result<std::unique_ptr<model::TraceData>> result) {
-      answered = true;
-      if (result.ok()) {
-        found = std::move(result).value();
-      } else {
-        EXPECT_EQ(result.error().code, Code::kNotFound) << result.error().message;
-      }
-    });
-    scheduler_.run_until([&] { return answered; });
-    EXPECT_TRUE(answered);
-    return found;
-  }
-  SearchPage search(store::TraceQuery query) {
-    std::optional<Result<SearchPage>> page;
-    query.tenant = model::tenant_id("default");
-    node_->search(std::move(query), [&](Result<SearchPage> result) { page.emplace(std::move(result)); });
-    scheduler_.run_until([&] { return page.has_value(); });
-    EXPECT_TRUE(page.has_value() && page->ok());
-    return page.has_value() && page->ok() ? std::move(page->value()) : SearchPage{};
-  }
-  NodeStats stats() {
-    std::optional<NodeStats> stats;
-    node_->stats([&](Result<NodeStats> result) { stats = std::move(result).value(); });
-    scheduler_.run_until([&] { return stats.has_value(); });
-    return stats.value();
-  }
-
-  sim::Scheduler scheduler_;
-  sim::SimDisk disk_;
-  sim::ForgetfulDisk forgetful_disk_{disk_};
-  bool forgetful_ = false;  // runs on forgetful_disk_: its syncs report success and do nothing
-  sim::SimRandom random_{7};
-  NodeOptions options_;
-  ReplayTotals replay_;
-  Status halted_;
-  std::unique_ptr<sim::SimLoop> loop_;
-  std::unique_ptr<Node> node_;
-};
-
-TraceId trace_id(uint64_t n) { return {0x1000 + n, 0x2000 + n * 7}; }
-SpanId span_id(uint64_t n) { return {0x9000 + n}; }
-
-std::string whole_trace(uint64_t n, int64_t start_ns = 1'760'000'000 * kSecond) {
-  TestRequest request("frontend");
-  request.span(
-      {.trace = trace_id(n), .id = span_id(1), .name = "GET /", .start_ns = start_ns, .end_ns = start_ns + 1000});
-  request.span({.trace = trace_id(n),
-                .id = span_id(2),
-                .parent = span_id(1),
-                .name = "query",
-                .start_ns = start_ns + 10,
-                .end_ns = start_ns + 500});
-  return request.bytes();
-}
 
 TEST(Node, acknowledged_span_is_readable_at_once) {
   Machine machine;
@@ -460,6 +347,154 @@ TEST(Node, failed_sync_of_an_admitted_request_halts_and_never_acknowledges) {
   machine.run(kSecond);
   EXPECT_FALSE(answered);
   EXPECT_FALSE(machine.halted_.ok());
+}
+
+// Reads of what is stored fail while `broken` says so; all else is the real store.
+struct BrokenReads {
+  bool broken = false;
+  uint64_t reads = 0;
+};
+
+class ViewWithBrokenReads final : public store::View {
+ public:
+  ViewWithBrokenReads(std::shared_ptr<const store::View> view, BrokenReads& state)
+      : view_(std::move(view)), state_(state) {}
+  bool may_contain(const model::TraceKey& key) const override { return view_->may_contain(key); }
+  Status read(const model::TraceKey& key, model::TraceData& out) const override {
+    ++state_.reads;
+    return state_.broken ? Status(Code::kUnavailable, "the disk does not answer") : view_->read(key, out);
+  }
+  Status search(const store::TraceQuery& query, std::vector<store::TraceHit>& out) const override {
+    return view_->search(query, out);
+  }
+  Status services(model::TenantId tenant, int64_t from_ns, int64_t to_ns, store::Vocabulary& out) const override {
+    return view_->services(tenant, from_ns, to_ns, out);
+  }
+  Status operations(model::TenantId tenant, std::string_view service, store::Vocabulary& names,
+                    std::vector<uint8_t>& kinds) const override {
+    return view_->operations(tenant, service, names, kinds);
+  }
+  Status keys(model::TenantId tenant, store::Field scope, store::Vocabulary& out) const override {
+    return view_->keys(tenant, scope, out);
+  }
+  Status values(model::TenantId tenant, store::Field field, std::string_view key,
+                store::Vocabulary& out) const override {
+    return view_->values(tenant, field, key, out);
+  }
+
+ private:
+  std::shared_ptr<const store::View> view_;
+  BrokenReads& state_;
+};
+
+class StoreWithBrokenReads final : public store::SpanStore {
+ public:
+  StoreWithBrokenReads(std::unique_ptr<store::SpanStore> store, BrokenReads& state)
+      : store_(std::move(store)), state_(state) {}
+  Result<std::unique_ptr<store::Prepared>> prepare(std::span<const store::SealTrace> traces) override {
+    return store_->prepare(traces);
+  }
+  void publish(std::unique_ptr<store::Prepared> batch) override { store_->publish(std::move(batch)); }
+  std::shared_ptr<const store::View> view() const override {
+    return std::make_shared<ViewWithBrokenReads>(store_->view(), state_);
+  }
+  Result<bool> maintain(int64_t wall_now_ns) override { return store_->maintain(wall_now_ns); }
+  store::StoreStats stats() const override { return store_->stats(); }
+
+ private:
+  std::unique_ptr<store::SpanStore> store_;
+  BrokenReads& state_;
+};
+
+TEST(Node, trace_whose_stored_part_cannot_be_read_waits_and_is_decided_once_it_can) {
+  Machine machine;
+  BrokenReads reads;
+  machine.wrap_store_ = [&](std::unique_ptr<store::SpanStore> store) {
+    return std::make_unique<StoreWithBrokenReads>(std::move(store), reads);
+  };
+  machine.start();
+  machine.ingest(whole_trace(1));
+  machine.run(60 * kSecond);
+  ASSERT_EQ(machine.stats().open_rows, 0u);
+  reads.broken = true;
+  machine.ingest(whole_trace(1));  // a retry: without the stored part it would pass for a new trace
+  machine.ingest(whole_trace(2));
+  machine.run(60 * kSecond);
+  NodeStats stats = machine.stats();
+  EXPECT_EQ(stats.open_rows, 2u) << "the other trace does not wait for this one";
+  EXPECT_EQ(stats.store.spans, 4u);
+  EXPECT_GT(stats.seal_read_failures, 0u);
+  EXPECT_LT(reads.reads, 100u) << "tried again in peace";
+  EXPECT_TRUE(machine.halted_.ok());
+  reads.broken = false;
+  machine.run(60 * kSecond);
+  stats = machine.stats();
+  EXPECT_EQ(stats.open_rows, 0u);
+  EXPECT_EQ(stats.store.spans, 4u);
+  EXPECT_EQ(stats.duplicate_spans, 2u);
+  EXPECT_EQ(machine.trace(trace_id(1))->history.size(), 1u);
+}
+
+TEST(Node, stamps_go_on_from_the_newest_although_the_log_was_released) {
+  Machine machine;
+  machine.start();
+  for (uint64_t n = 0; n < 5; ++n) machine.ingest(whole_trace(n));
+  const model::Stamp before = machine.trace(trace_id(4))->spans[0].stamp;
+  EXPECT_EQ(before.sequence, 5u);
+  for (uint64_t restart = 1; restart <= 3; ++restart) {
+    machine.run(60 * kSecond);  // settled: every row is in a segment, its log is gone
+    machine.cut_power(restart);
+    machine.start();
+    EXPECT_EQ(machine.replay_.spans, 0u);
+  }
+  machine.loop_->sim_clock().set_wall_offset(-3600 * kSecond);
+  machine.ingest(whole_trace(9));
+  const model::Stamp after = machine.trace(trace_id(9))->spans[0].stamp;
+  EXPECT_EQ(after.sequence, 6u);
+  EXPECT_GT(after.hlc, before.hlc) << "a clock that was set back";
+}
+
+TEST(Node, tenants_are_bounded_and_malformed_requests_make_none) {
+  Machine machine;
+  machine.options_.max_tenants = 3;
+  machine.start();
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(machine.ingest("nonsense", "stranger-" + std::to_string(i)).status.code(), Code::kInvalidArgument);
+  }
+  for (const char* tenant : {"a", "b", "c"}) EXPECT_TRUE(machine.ingest(whole_trace(1), tenant).status.ok());
+  const IngestReply refused = machine.ingest(whole_trace(1), "d");
+  EXPECT_EQ(refused.status.code(), Code::kFailedPrecondition);
+  EXPECT_EQ(refused.retry_after_ms, 0u) << "a retry would meet the same limit";
+  EXPECT_NE(refused.status.message().find("max_tenants"), std::string_view::npos);
+  EXPECT_TRUE(machine.ingest(whole_trace(2), "a").status.ok());
+}
+
+TEST(Node, dictionaries_of_former_files_count_as_memory_until_their_rows_are_stored) {
+  Machine machine;
+  machine.options_.dictionary.max_bytes = 1 << 20;  // a large resource starts a new file, and a new dictionary
+  machine.options_.lifecycle = {
+      .quiet_period_ns = 60 * kSecond, .trace_timeout_ns = 90 * kSecond, .max_open_ns = 600 * kSecond};
+  machine.start();
+  constexpr uint64_t kResource = 1 << 20;
+  for (uint64_t n = 0; n < 8; ++n) {
+    TestRequest request(std::string(kResource, static_cast<char>('a' + n)));
+    request.span({.trace = trace_id(n), .id = span_id(1)});
+    ASSERT_TRUE(machine.ingest(request.bytes()).status.ok());
+  }
+  EXPECT_GE(machine.stats().memory_bytes, 8 * kResource);
+  machine.run(120 * kSecond);  // all are stored
+  EXPECT_EQ(machine.stats().open_rows, 0u);
+  EXPECT_LT(machine.stats().memory_bytes, 3 * kResource);
+}
+
+TEST(Node, memory_limit_that_could_never_admit_the_largest_request_is_refused_at_the_start) {
+  Machine machine;
+  machine.options_.memory_limit_bytes = 64 << 20;
+  machine.options_.largest_request_bytes = 64 << 20;
+  const auto node = Node::open(machine.ports(), machine.options_, nullptr, [](Status) {});
+  ASSERT_FALSE(node.ok());
+  EXPECT_EQ(node.status().code(), Code::kInvalidArgument);
+  EXPECT_NE(node.status().message().find("raise limits.memory"), std::string_view::npos);
 }
 
 }  // namespace

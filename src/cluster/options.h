@@ -40,9 +40,17 @@ struct NodeOptions {
   // The whole process should stay below it: two thirds are for open rows and their tables, the rest for batches being
   // sealed, log buffers and requests. Near it requests wait, then are refused as retryable.
   uint64_t memory_limit_bytes = 1024ull << 20;
+  // The largest body that a receiver hands over: open() refuses a memory limit under which such a body could never be
+  // admitted. 0: not checked.
+  uint64_t largest_request_bytes = 0;
+  // Tenants that a node knows by name, met in requests or in its log since its start; a request of one more is refused.
+  uint32_t max_tenants = 10'000;
   // Decided traces wait until a batch is worth a segment.
   uint32_t seal_rows = 192 * 1024;
   int64_t seal_delay_ns = 5'000'000'000;
 };
+
+// The largest body that a node of so many shards can ever admit.
+uint64_t largest_admissible_bytes(uint64_t memory_limit_bytes, uint32_t shards);
 
 }  // namespace clew::cluster

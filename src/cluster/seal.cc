@@ -14,7 +14,7 @@ SealOutcome Sealer::run(SealJob& job, store::SpanStore& store) {
   std::sort(job.items.begin(), job.items.end(), [](const SealItem& a, const SealItem& b) { return a.key < b.key; });
   for (size_t i = 0; i < job.items.size(); ++i) {
     if (i + 1 < job.items.size()) job.chunks.prefetch(job.items[i + 1].newest);
-    if (seal_one(job.items[i], job, outcome)) job.items[i].outcome = SealItem::Outcome::kSealed;
+    job.items[i].outcome = seal_one(job.items[i], job, outcome);
   }
   for (size_t i = 0; i < traces_.size(); ++i) {
     traces_[i].spans = std::span(spans_).subspan(ranges_[i].first, ranges_[i].count);
@@ -30,17 +30,17 @@ SealOutcome Sealer::run(SealJob& job, store::SpanStore& store) {
   return outcome;
 }
 
-// True when the trace needs no open rows any more.
-bool Sealer::seal_one(SealItem& item, SealJob& job, SealOutcome& outcome) {
+SealItem::Outcome Sealer::seal_one(const SealItem& item, SealJob& job, SealOutcome& outcome) {
   assembly_.begin();
   model::TraceData stored;
   const bool maybe_stored = job.view->may_contain(item.key);
   if (maybe_stored) {
     stored.key = item.key;
-    // A damaged block is reported by the store; what it still has is what counts.
-    if (job.view->read(item.key, stored).ok() && !(stored.spans.empty() && stored.history.empty())) {
-      assembly_.add_stored(stored);
+    if (const Status status = job.view->read(item.key, stored); !status.ok()) {
+      ++outcome.read_failures;
+      if (status.code() != Code::kDataLoss) return SealItem::Outcome::kUnread;
     }
+    if (!(stored.spans.empty() && stored.history.empty())) assembly_.add_stored(stored);
   }
   job.chunks.chain(item.newest, item.rows, chain_);
   for (size_t i = chain_.size(); i-- > 0;) {  // the chain runs from new to old
@@ -52,7 +52,7 @@ bool Sealer::seal_one(SealItem& item, SealJob& job, SealOutcome& outcome) {
   }
 
   const bool whole = assembly_.assessment().verdict.state == model::TraceState::kComplete;
-  if (!whole && item.why == trace::Due::kQuiet) return false;
+  if (!whole && item.why == trace::Due::kQuiet) return SealItem::Outcome::kNotWhole;
 
   for (const store::ChunkRow& row : chain_) ++outcome.rows_per_chunk[row.chunk_position];
   outcome.sealed_rows += chain_.size();
@@ -70,7 +70,9 @@ bool Sealer::seal_one(SealItem& item, SealJob& job, SealOutcome& outcome) {
   if (final_verdict) verdict.basis |= model::kBasisQuiet;
   const model::Verdict* newest = stored.history.empty() ? nullptr : &stored.history.back();
   const bool nothing_new = assembly_.new_spans().empty() && newest != nullptr && newest->state == verdict.state;
-  if (nothing_new || (assembly_.new_spans().empty() && newest == nullptr && stored.spans.empty())) return true;
+  if (nothing_new || (assembly_.new_spans().empty() && newest == nullptr && stored.spans.empty())) {
+    return SealItem::Outcome::kSealed;
+  }
 
   verdict.version = assembly_.stored_versions() + 1;
   verdict.decided_ns = job.wall_ns;
@@ -89,7 +91,7 @@ bool Sealer::seal_one(SealItem& item, SealJob& job, SealOutcome& outcome) {
   ranges_.push_back({spans_.size(), assembly_.new_spans().size()});
   spans_.insert(spans_.end(), assembly_.new_spans().begin(), assembly_.new_spans().end());
   traces_.push_back(std::move(trace));
-  return true;
+  return SealItem::Outcome::kSealed;
 }
 
 }  // namespace clew::cluster

@@ -24,9 +24,26 @@ constexpr uint64_t kWaitShare = 90;
 // What the setting has to cover beside open rows and their tables: batches being sealed, log buffers, requests.
 constexpr uint64_t kRowsShare = 65;
 
+// What a batch of the sealer holds at a time for each byte of a dictionary that it writes from: the entry, its section,
+// and that compressed.
+constexpr uint64_t kSealCopies = 3;
+// A batch ends where it would hold more than this share of the limit: rows, and the dictionaries that they need.
+constexpr uint64_t kBatchShare = 10;
+// Scratch buffers beyond it are given back: they have seen an unusual request.
+constexpr size_t kScratchBytes = 1u << 20;
+
+void give_back(std::string& scratch) {
+  if (scratch.capacity() > kScratchBytes) scratch = std::string();
+}
+
 Error exhausted(std::string what) { return Error{Code::kResourceExhausted, std::move(what)}; }
 
 }  // namespace
+
+uint64_t largest_admissible_bytes(uint64_t memory_limit_bytes, uint32_t shards) {
+  const uint64_t most = memory_limit_bytes * kRowsShare / 100 / std::max(1u, shards) * kWaitShare / 100;
+  return most > kRequestOverhead ? most - kRequestOverhead : 0;
+}
 
 Shard::Shard(Ports ports, uint32_t number, const NodeOptions& options, UniqueFunction<void(Status)> on_halt)
     : ports_(ports),
@@ -73,7 +90,7 @@ Result<std::unique_ptr<Shard>> Shard::open(Ports ports, uint32_t number, const N
   for (const FileUse& file : shard->files_) totals.spans += file.live_rows;
 
   // What comes now has a file and a dictionary of its own: opening a log starts a file.
-  shard->files_.push_back({shard->wal_->current_file(), shard->wal_->last_record(), 0});
+  shard->files_.push_back({.file = shard->wal_->current_file(), .last_record = shard->wal_->last_record()});
   shard->new_dictionary();
   shard->release_wal();
   return shard;
@@ -82,37 +99,58 @@ Result<std::unique_ptr<Shard>> Shard::open(Ports ports, uint32_t number, const N
 Status Shard::replay(uint64_t record, uint64_t file, std::string_view bytes,
                      const std::function<void(std::string_view)>& on_tenant) {
   IngestRecord parsed;
+  const auto damaged = [&](uint64_t lost_bytes, std::string what) {
+    replay_report_.damage.push_back({"wal file " + std::to_string(file), 0, lost_bytes,
+                                     "record " + std::to_string(record) + ": " + std::move(what)});
+  };
   if (Status status = parse_record(bytes, parsed); !status.ok()) {
-    replay_report_.damage.push_back(
-        {"wal file " + std::to_string(file), 0, bytes.size(), std::string(status.message())});
+    // Its checksum holds: another version wrote it, and letting it go would lose what that version acknowledged.
+    if (status.code() == Code::kFailedPrecondition) return status;
+    damaged(bytes.size(), std::string(status.message()));
     return {};
   }
   if (files_.empty() || files_.back().file != file) {
-    files_.push_back({file, record, 0});
+    files_.push_back({.file = file, .first_record = record});
     new_dictionary();
   }
   files_.back().last_record = record;
-  on_tenant(parsed.tenant);
+  if (!parsed.tenant.empty()) on_tenant(parsed.tenant);  // a record may be but a stamp
   last_hlc_ = std::max(last_hlc_, parsed.stamp.hlc);
   last_sequence_ = std::max(last_sequence_, parsed.stamp.sequence);
-  if (parsed.dictionary_from != dictionary_->position() ||
-      !dictionary_->apply_additions(parsed.dictionary_additions).ok()) {
-    // A record before this one was damaged: its codes are unknown, and so are this one's.
-    replay_report_.damage.push_back(
-        {"wal file " + std::to_string(file), 0, bytes.size(),
-         "record " + std::to_string(record) + " needs dictionary entries of a damaged record"});
-    return {};
+  // Where a record before this one is missing, its dictionary entries are, too: their codes stay empty, and only rows
+  // that use them are lost.
+  if (parsed.dictionary_sizes != dictionary_->sizes()) {
+    uint64_t damaged_bytes = 0;
+    for (const auto& damage : replay_report_.damage) damaged_bytes += damage.bytes;
+    if (Status status = dictionary_->skip_to(parsed.dictionary_sizes, damaged_bytes); !status.ok()) {
+      damaged(bytes.size(), std::string(status.message()));
+      return {};
+    }
   }
+  const Status additions = dictionary_->apply_additions(parsed.dictionary_additions);
+  if (!additions.ok()) damaged(parsed.dictionary_additions.size(), std::string(additions.message()));
+  const bool check_rows = dictionary_->has_lost() || !additions.ok();
   const model::TenantId tenant = model::tenant_id(parsed.tenant);
   const int64_t now = ports_.loop->clock().mono_ns();
   RowReader reader(parsed.rows);
   model::TraceId trace;
   std::string_view row;
-  while (reader.next(trace, row)) add_row(tenant, trace, row, parsed.stamp, now);
-  if (!reader.ok()) {
-    replay_report_.damage.push_back({"wal file " + std::to_string(file), 0, bytes.size(),
-                                     "record " + std::to_string(record) + " ends within a row"});
+  uint64_t rows = 0, lost_rows = 0, lost_bytes = 0;
+  while (reader.next(trace, row)) {
+    ++rows;
+    if (check_rows && !model::check_row(*dictionary_, row)) {
+      ++lost_rows;
+      lost_bytes += row.size();
+      continue;
+    }
+    add_row(tenant, trace, row, parsed.stamp, now);
   }
+  if (lost_rows != 0) {
+    counters_.wal_lost_spans += lost_rows;
+    damaged(lost_bytes, std::to_string(lost_rows) + " of its " + std::to_string(rows) +
+                            " spans use dictionary entries of a damaged record");
+  }
+  if (!reader.ok()) damaged(bytes.size(), "it ends within a row");
   if (memory_bytes() * 100 > memory_limit_ * kSealShare) {
     // More was open than memory holds: what is oldest goes to segments now, on this thread (nothing else runs yet).
     relieve_memory();
@@ -125,16 +163,34 @@ Status Shard::replay(uint64_t record, uint64_t file, std::string_view bytes,
 }
 
 void Shard::new_dictionary() {
+  if (dictionary_ != nullptr) former_dictionaries_.push_back({dictionary_, dictionary_->memory_bytes()});
   dictionary_ = std::make_shared<model::Dictionary>(ports_.random->next(), options_.dictionary);
   decoder_.use_dictionary(*dictionary_);
   if (chunk_ != nullptr) chunk_->close();
   chunk_ = nullptr;
+  std::erase_if(former_dictionaries_, [](const FormerDictionary& former) { return former.dictionary.expired(); });
 }
 
 void Shard::rotate() {
   const uint64_t file = wal_->rotate();
-  files_.push_back({file, wal_->last_record(), 0});
+  files_.push_back({.file = file, .last_record = wal_->last_record()});
   new_dictionary();
+}
+
+// A record without rows: it carries the newest stamp on when the files before it go.
+void Shard::log_stamp() {
+  if (!wal_->reserve(kRequestOverhead).ok()) return;  // asked again with the next tick
+  head_.clear();
+  append_record_head({{.hlc = last_hlc_, .sequence = last_sequence_}, {}, dictionary_->sizes(), {}, {}}, head_);
+  const std::string_view pieces[] = {head_};
+  ++in_flight_;
+  FileUse& file = files_.back();
+  file.last_record = wal_->append(pieces, [this] {
+    --in_flight_;
+    release_wal();
+    if (draining_) finish_drain();
+  });
+  file.first_record = file.last_record;
 }
 
 void Shard::add_row(model::TenantId tenant, model::TraceId trace, std::string_view row, const model::Stamp& stamp,
@@ -155,7 +211,13 @@ void Shard::add_row(model::TenantId tenant, model::TraceId trace, std::string_vi
 
 bool Shard::under_pressure() const { return memory_bytes() * 100 > memory_limit_ * kSealShare; }
 
-uint64_t Shard::memory_bytes() const { return chunk_bytes_ + traces_.memory_bytes() + dictionary_->memory_bytes(); }
+uint64_t Shard::memory_bytes() const {
+  uint64_t bytes = chunk_bytes_ + traces_.memory_bytes() + dictionary_->memory_bytes() + sealing_bytes_;
+  for (const FormerDictionary& former : former_dictionaries_) {
+    if (!former.dictionary.expired()) bytes += former.bytes;
+  }
+  return bytes;
+}
 
 // kUnavailable: the log or memory will have room soon, so the request may wait. kResourceExhausted: waiting is of no
 // use. To the client both are kUnavailable, which it retries.
@@ -211,6 +273,7 @@ void Shard::take(std::shared_ptr<const ParsedRequest> request, UniqueFunction<vo
   const int64_t now = ports_.loop->clock().mono_ns();
   last_ingest_ns_ = now;
   const uint64_t dictionary_from = dictionary_->position();
+  const model::Dictionary::Sizes dictionary_sizes = dictionary_->sizes();
   resource_codes_.assign(envelope.resources.size(), -1);
   scope_codes_.assign(envelope.scopes.size(), -1);
   rows_.clear();
@@ -240,14 +303,19 @@ void Shard::take(std::shared_ptr<const ParsedRequest> request, UniqueFunction<vo
   additions_.clear();
   dictionary_->write_additions(dictionary_from, additions_);
   head_.clear();
-  append_record_head({request->stamp, request->tenant_name, dictionary_from, additions_, {}}, head_);
-  const std::string_view pieces[] = {head_, rows_};
+  append_record_head({request->stamp, request->tenant_name, dictionary_sizes, additions_, {}}, head_);
+  const std::string_view pieces[] = {head_, additions_, rows_};
   ++in_flight_;
-  files_.back().last_record = wal_->append(pieces, [this, reply = std::move(reply), done = std::move(done)]() mutable {
+  FileUse& file = files_.back();
+  file.last_record = wal_->append(pieces, [this, reply = std::move(reply), done = std::move(done)]() mutable {
     --in_flight_;
     done(std::move(reply));
     if (draining_) finish_drain();
   });
+  if (file.first_record == 0) file.first_record = file.last_record;
+  last_hlc_ = std::max(last_hlc_, request->stamp.hlc);
+  last_sequence_ = std::max(last_sequence_, request->stamp.sequence);
+  for (std::string* scratch : {&row_, &rows_, &additions_}) give_back(*scratch);
   schedule_tick();
 }
 
@@ -334,8 +402,11 @@ SealJob Shard::make_job() {
   job.view = store_->view();
   job.wall_ns = ports_.loop->clock().wall_ns();
   const int64_t now = ports_.loop->clock().mono_ns();
-  uint64_t rows = 0;
+  uint64_t rows = 0, bytes = 0;
+  std::vector<const model::Dictionary*> dictionaries;
   while (!pending_.empty() && rows < options_.seal_rows + options_.seal_rows / 2) {
+    // An unusual batch: large dictionaries, or large rows. At least one trace is taken.
+    if (!job.items.empty() && bytes * 100 > memory_limit_ * kBatchShare) break;
     const Pending pending = pending_.front();
     pending_.pop_front();
     trace::OpenTrace* open = traces_.find(pending.tenant, pending.trace);
@@ -354,14 +425,25 @@ SealJob Shard::make_job() {
     item.why = pending.why;
     item.open_ns = now - open->since_ns;
     rows += item.rows;
+    bytes += open->sealing_bytes;
+    if (const size_t chunk = chunks_.find(item.newest); chunk < chunks_.size()) {
+      const model::Dictionary* dictionary = &chunks_[chunk]->dictionary();
+      if (std::find(dictionaries.begin(), dictionaries.end(), dictionary) == dictionaries.end()) {
+        dictionaries.push_back(dictionary);
+        bytes += kSealCopies * dictionary->context_bytes();
+      }
+    }
     job.items.push_back(item);
   }
+  sealing_bytes_ = bytes;
   pending_rows_ = pending_.empty() ? 0 : pending_rows_ - std::min(pending_rows_, rows);
   return job;
 }
 
 void Shard::apply(SealJob& job, SealOutcome outcome) {
   const int64_t now = ports_.loop->clock().mono_ns();
+  sealing_bytes_ = 0;
+  counters_.seal_read_failures += outcome.read_failures;
   store_full_ = outcome.status.code() == Code::kResourceExhausted;
   if (!outcome.status.ok()) {
     if (!store_full_) return on_halt_(outcome.status);
@@ -382,6 +464,11 @@ void Shard::apply(SealJob& job, SealOutcome outcome) {
     trace::OpenTrace& open = traces_.at(item.slot);
     if (item.outcome == SealItem::Outcome::kSealed) {
       traces_.sealed(open, now);
+      continue;
+    }
+    if (item.outcome == SealItem::Outcome::kUnread) {
+      traces_.unsealed(open, now, trace::OpenTraces::Unseal::kTryAgain);
+      if (item.why == trace::Due::kSpill || traces_.awaits_answer(open)) push_pending(open, item.why, now, false);
       continue;
     }
     traces_.unsealed(open, now, trace::OpenTraces::Unseal::kNotWhole);
@@ -408,6 +495,8 @@ void Shard::apply(SealJob& job, SealOutcome outcome) {
   counters_.verdicts_timed_out += outcome.timed_out;
   counters_.reopened += outcome.reopened;
   counters_.duplicate_spans += outcome.duplicates;
+  counters_.malformed_rows += outcome.malformed;
+  if (outcome.sealed_rows == 0 && outcome.read_failures > 0) retry_seal_ns_ = now + kRetryFullDiskNs;
   release_wal();
 }
 
@@ -447,10 +536,18 @@ const std::shared_ptr<store::RowChunk>& Shard::new_chunk(uint64_t wal_file,
   return chunks_.back();
 }
 
+bool Shard::has_durable_record(uint64_t file_index) const {
+  const uint64_t first = files_[file_index].first_record;
+  return first != 0 && first <= wal_->durable_record();
+}
+
 void Shard::release_wal() {
   if (wal_ == nullptr) return;  // a seal during the replay: open() releases when the log is open
   uint64_t up_to = 0;
-  while (files_.size() > 1 && files_.front().live_rows == 0) {
+  // Some later file holds a stamp at least as new.
+  size_t newest = files_.size() - 1;
+  while (newest > 0 && !has_durable_record(newest)) --newest;
+  for (; newest > 0 && files_.front().live_rows == 0; --newest) {
     up_to = files_.front().last_record;
     files_.pop_front();
   }
@@ -460,13 +557,15 @@ void Shard::release_wal() {
 // An idle shard: nothing is open and nothing comes. Its log and its dictionary go, so that both cost nothing.
 void Shard::settle(int64_t now) {
   if (counters_.open_rows != 0 || in_flight_ != 0 || sealing_ || now - last_ingest_ns_ < kSettleNs) return;
-  if (dictionary_->position() == 0)
-    return wal_->trim();  // settled already, but for what the log still has to give back
-  rotate();
-  release_wal();
-  chunks_.clear();
-  keepers_.clear();
-  chunk_bytes_ = 0;
+  if (dictionary_->position() != 0) {
+    rotate();
+    release_wal();
+    chunks_.clear();
+    keepers_.clear();
+    chunk_bytes_ = 0;
+  }
+  if (files_.size() > 1 && files_.back().first_record == 0 && last_sequence_ != 0) return log_stamp();
+  wal_->trim();  // settled, but for what the log still has to give back
 }
 
 void Shard::maintain(int64_t now) {

@@ -7,7 +7,8 @@
 //
 // Each WAL file has a dictionary of its own (docs/decisions): rotate() starts both anew. A WAL file is released once no
 // open row stands in it; an idle shard rotates and releases everything, so that a settled store costs what its segments
-// cost.
+// cost. The newest stamp that it gave to a record stays in the log always, in a record without rows when nothing else
+// is left, so that no later start gives it out again.
 #pragma once
 
 #include <deque>
@@ -89,6 +90,8 @@ class Shard {
                 const std::function<void(std::string_view)>& on_tenant);
   void new_dictionary();
   void rotate();
+  void log_stamp();
+  bool has_durable_record(uint64_t file_index) const;
   void add_row(model::TenantId tenant, model::TraceId trace, std::string_view row, const model::Stamp& stamp,
                int64_t now);
   Status admit(uint64_t bytes);
@@ -137,7 +140,8 @@ class Shard {
   // Live rows and the last record of each WAL file that is not released.
   struct FileUse {
     uint64_t file = 0;
-    uint64_t last_record = 0;
+    uint64_t first_record = 0;  // 0: none yet
+    uint64_t last_record = 0;   // when the file has none: the last one before it
     uint64_t live_rows = 0;
   };
   std::deque<FileUse> files_;
@@ -177,6 +181,13 @@ class Shard {
 
   uint32_t next_chunk_ = 1;
   uint64_t chunk_bytes_ = 0;
+  // Dictionaries of former files: the chunks with their rows keep them, and they count as long. Only watched here.
+  struct FormerDictionary {
+    std::weak_ptr<const model::Dictionary> dictionary;
+    uint64_t bytes = 0;
+  };
+  std::vector<FormerDictionary> former_dictionaries_;
+  uint64_t sealing_bytes_ = 0;  // what the job on the background lane may take beside the rows it reads
   uint64_t last_hlc_ = 0, last_sequence_ = 0;
   NodeStats counters_;  // the parts that a shard counts
   wal::ReplayReport replay_report_;

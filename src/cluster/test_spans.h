@@ -3,6 +3,8 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/varint.h"
 #include "model/ids.h"
@@ -17,12 +19,18 @@ struct TestSpan {
   uint64_t kind = 1;
   int64_t start_ns = 1'760'000'000'000'000'000;
   int64_t end_ns = 1'760'000'000'000'001'000;
+  std::vector<std::pair<std::string, std::string>> attributes = {};  // texts
 };
 
-// An ExportTraceServiceRequest with one resource.
+// An ExportTraceServiceRequest with one resource and one scope, which has a name or is left out.
 class TestRequest {
  public:
-  explicit TestRequest(std::string_view service) {
+  explicit TestRequest(std::string_view service, std::string_view scope = "") {
+    if (!scope.empty()) {
+      std::string name;
+      field(1, scope, name);
+      field(1, name, scope_spans_);
+    }
     std::string value, key_value;
     field(1, service, value);
     field(1, "service.name", key_value);
@@ -49,6 +57,13 @@ class TestRequest {
     append_fixed(out, span.start_ns);
     append_varint(out, 8 << 3 | 1);
     append_fixed(out, span.end_ns);
+    for (const auto& [key, text] : span.attributes) {
+      std::string value, key_value;
+      field(1, text, value);
+      field(1, key, key_value);
+      field(2, value, key_value);
+      field(9, key_value, out);
+    }
     field(2, out, scope_spans_);
   }
   std::string bytes() const {

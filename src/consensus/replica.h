@@ -8,10 +8,18 @@
 // refuses to start. A data directory belongs to one group, one node, one protocol, and has one Instance; a peer that
 // comes back with another Instance (a wiped disk) is refused until the membership readmits it under a new NodeId.
 //
+// A turn: whatever inputs arrived (commands, frames, "durable up to here") are fed to the core, which is then asked
+// once for everything that it wants done. A turn begins when the loop has nothing older to do, so a lone command waits
+// for nobody and a thousand share one record, one sync and one frame a peer: batching without a timer.
+//
+// A full disk: commands are refused as kResourceExhausted, frames that would need space are dropped, before anything is
+// admitted; both go on by themselves once there is room.
+//
 // When not to use it: for data that may diverge (see the data plane), or more than a few thousand groups in a process.
 //
-// All methods and callbacks on the loop; open() blocks and is for start-up. Destroying it is like a crash: nothing that
-// was answered is lost. Directory layout and record formats: docs/format/replica.md.
+// All methods and callbacks on the loop; open() blocks and is for start-up. Callbacks come from later tasks, never from
+// inside the call, and must not destroy the replica. Destroying it is like a crash: nothing that was answered is lost.
+// Directory layout and record formats: docs/format/replica.md.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +39,7 @@
 #include "env/disk.h"
 #include "env/loop.h"
 #include "env/random.h"
+#include "wal/wal.h"
 
 namespace clew::consensus {
 
@@ -38,13 +47,13 @@ struct ReplicaOptions {
   uint64_t cluster = 0;  // identity of the group; frames and directories of another are refused
   NodeId self = kNobody;
   std::string directory;
-  // True only for the very first start of a founding member: an empty directory is then initialised. Else an empty
-  // directory is refused: the disk was lost, or the path is wrong.
+  // True only for the very first start of a member, founding or added later: an empty directory is then initialised.
+  // Else an empty directory is refused: the disk was lost, or the path is wrong.
   bool bootstrap = false;
   uint64_t snapshot_every_bytes = 64ull << 20;  // of log since the last snapshot
   uint64_t snapshot_chunk_bytes = 256ull << 10;
   uint64_t log_file_bytes = 64ull << 20;
-  size_t max_pending = 65'536;  // requests of local clients without an answer
+  size_t max_pending = 65'536;  // requests of local clients without an answer; at most 2^24
   uint64_t max_command_bytes = 1ull << 20;
   int64_t request_timeout_ns = 10ll * 1'000'000'000;
   SessionLimits sessions;
@@ -52,6 +61,13 @@ struct ReplicaOptions {
 
 // Makes the core: the seed comes from env::Random.
 using ProtocolFactory = UniqueFunction<std::unique_ptr<Protocol>(uint64_t seed)>;
+
+// Checks signatures, for protocols that ask (Effects::verifications). Any thread.
+class Verifier {
+ public:
+  virtual ~Verifier() = default;
+  virtual bool verify(NodeId signer, std::string_view message, std::string_view signature) const = 0;
+};
 
 // Watches a replica: metrics, spans, checkers. On the loop; cheap; never calls back.
 class Observer {
@@ -75,9 +91,13 @@ struct Reply {
   std::string result;
 };
 
-// Of a refused or unanswered request: Code::kUnavailable: certainly had no effect, `leader` may know more;
-// kDeadlineExceeded: may or may not take effect (a session makes the retry safe); kFailedPrecondition: the session is
-// gone; kResourceExhausted: too many wait.
+// Of a refused or unanswered request:
+//   kUnavailable         certainly had no effect; `leader` may know more
+//   kResourceExhausted   certainly had no effect: too much waits, or the disk is full; ask again later
+//   kInvalidArgument     certainly had no effect, and never will
+//   kDeadlineExceeded    may or may not take effect; a session makes the retry safe
+//   kFailedPrecondition  this try had no effect: the session is gone, or has the answer no more. An earlier one may
+//   have.
 struct RequestError {
   Code code = Code::kUnknown;
   std::string message;
@@ -97,6 +117,24 @@ struct Query {
   std::string body;
 };
 
+// Counted since the replica was opened.
+struct ReplicaStats {
+  uint64_t turns = 0;
+  uint64_t commands = 0;  // applied, of all clients
+  uint64_t records = 0;
+  uint64_t record_bytes = 0;
+  uint64_t syncs = 0;
+  uint64_t frames_sent = 0;
+  uint64_t frames_received = 0;
+  uint64_t frames_without_room = 0;  // dropped: the disk is full or behind
+  uint64_t sends_dropped = 0;        // too many waited for the disk
+  uint64_t stale_instances = 0;      // frames of a peer whose data directory is not what it was
+  uint64_t snapshots_saved = 0;
+  uint64_t snapshots_failed = 0;
+  uint64_t snapshots_installed = 0;
+  uint64_t pending = 0;  // now: requests without an answer
+};
+
 class Replica {
  public:
   struct Ports {
@@ -106,8 +144,12 @@ class Replica {
     Transport& transport;
     StateMachine& machine;
     Observer* observer = nullptr;
+    const Verifier* verifier = nullptr;  // without one every signature is wrong
   };
-  // Blocking: reads the log and the newest snapshot. `on_halt` at most once, later.
+  // Blocking: takes the directory, reads the log and the newest snapshot. The replica begins to speak with the next
+  // tasks of the loop; until then requests are refused as kUnavailable. `on_halt` at most once, later: what stopped it.
+  // Errors: kFailedPrecondition (the directory is somebody else's, or empty without `bootstrap`), kDataLoss (it lost
+  // what this member promised), and what the disk says.
   static Result<std::unique_ptr<Replica>> open(Ports ports, ReplicaOptions options, ProtocolFactory factory,
                                                UniqueFunction<void(Status)> on_halt);
   virtual ~Replica() = default;
@@ -126,6 +168,8 @@ class Replica {
   virtual Hash128 digest() const = 0;  // of state and sessions at applied()
   virtual Instance instance() const = 0;
   virtual bool halted() const = 0;
+  virtual ReplicaStats stats() const = 0;
+  virtual const wal::ReplayReport& recovery() const = 0;  // what open() found in the log, damage included
 };
 
 }  // namespace clew::consensus

@@ -4,6 +4,9 @@
 //
 // On the replica's loop only. send() never blocks and never calls back: a full queue of a peer drops the frame
 // (counted), as every protocol repeats itself.
+//
+// A transport that knows connections asks `admits` at each handshake; what a datagram carries is checked once more by
+// the replica.
 #pragma once
 
 #include <cstdint>
@@ -26,11 +29,15 @@ class Transport {
     UniqueFunction<void(NodeId from, Instance instance, std::string_view frame)> on_frame;
     // A connection to the peer came (true) or went. A hint.
     UniqueFunction<void(NodeId peer, bool up)> on_connection;
+    // False: this peer is known with another instance, its data directory is not what it was. Changes nothing.
+    UniqueFunction<bool(NodeId peer, Instance instance)> admits;
   };
   virtual void start(Handler handler) = 0;
   // To whom connections are kept; others are closed. Addresses may change.
   virtual void set_peers(const std::vector<Member>& peers) = 0;
   virtual void send(NodeId to, std::string frame) = 0;
+  // The end of a turn: what was sent since the last one may go out together now. Frames go out without it too, later.
+  virtual void flush() {}
 };
 
 }  // namespace clew::consensus

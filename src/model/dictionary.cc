@@ -1,5 +1,7 @@
 #include "model/dictionary.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/hash.h"
 #include "model/context.h"
@@ -37,6 +39,11 @@ struct Dictionary::Impl : DictionaryTables {
   std::deque<std::vector<ShapeField>> shape_fields;
   std::deque<std::vector<uint64_t>> shape_hashes;
   std::vector<ShapeField> fields_scratch;
+  struct Gap {
+    uint32_t begin = 0, end = 0;
+  };
+  std::array<std::vector<Gap>, kEntryKinds> gaps;  // ascending
+  bool has_gaps = false;
 
   Impl(uint64_t s, DictionaryLimits l) : seed(s), limits(l) {}
 
@@ -195,6 +202,8 @@ uint64_t Dictionary::memory_bytes() const {
   return bytes;
 }
 
+uint64_t Dictionary::context_bytes() const { return impl_->context_bytes; }
+
 uint64_t Dictionary::position() const { return impl_->log.size(); }
 
 void Dictionary::write_additions(uint64_t from, std::string& out) const {
@@ -228,6 +237,53 @@ Status Dictionary::apply_additions(std::string_view bytes) {
     if (!impl_->add(kind, entry, hash, slot)) return broken(reader, "malformed entry");
   }
   return {};
+}
+
+Dictionary::Sizes Dictionary::sizes() const {
+  Sizes sizes;
+  for (size_t kind = 0; kind < kEntryKinds; ++kind) sizes[kind] = size(static_cast<EntryKind>(kind));
+  return sizes;
+}
+
+Status Dictionary::skip_to(const Sizes& sizes, uint64_t most) {
+  uint64_t missing = 0;
+  for (size_t kind = 0; kind < kEntryKinds; ++kind) {
+    const uint32_t there = size(static_cast<EntryKind>(kind));
+    if (sizes[kind] < there || sizes[kind] > kMaxCode) {
+      return Error{Code::kDataLoss, "dictionary of " + std::to_string(there) + " entries of kind " +
+                                        std::to_string(kind) + " where " + std::to_string(sizes[kind]) +
+                                        " are expected; the log is damaged"};
+    }
+    missing += sizes[kind] - there;
+  }
+  if (missing > most) {
+    return Error{Code::kDataLoss, std::to_string(missing) + " dictionary entries are missing, more than the " +
+                                      std::to_string(most) + " damaged bytes can have held; the log is damaged"};
+  }
+  for (size_t number = 0; number < kEntryKinds; ++number) {
+    const auto kind = static_cast<EntryKind>(number);
+    Table& t = impl_->table(kind);
+    const uint32_t begin = size(kind);
+    if (begin == sizes[number]) continue;
+    for (uint32_t code = begin; code < sizes[number]; ++code) {
+      t.entries.put(code, {});
+      if (kind == EntryKind::kShape) impl_->shapes.put(code, {});
+      if (kind == EntryKind::kResource) impl_->resources.put(code, {});
+    }
+    impl_->gaps[number].push_back({begin, sizes[number]});
+    impl_->has_gaps = true;
+    t.size.store(sizes[number], std::memory_order_release);
+  }
+  return {};
+}
+
+bool Dictionary::has_lost() const { return impl_->has_gaps; }
+
+bool Dictionary::lost(EntryKind kind, uint32_t code) const {
+  const auto& gaps = impl_->gaps[static_cast<size_t>(kind)];
+  const auto after =
+      std::upper_bound(gaps.begin(), gaps.end(), code, [](uint32_t c, const Impl::Gap& gap) { return c < gap.begin; });
+  return after != gaps.begin() && code < std::prev(after)->end;
 }
 
 }  // namespace clew::model

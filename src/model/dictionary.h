@@ -27,6 +27,7 @@
 // A code at or above size() reads as an empty entry: rows from disk may hold any number.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -105,6 +106,7 @@ class Dictionary {
   uint64_t seed() const;  // of its hash table: for tables beside it that strangers can fill, too
   bool wants_rotation() const;
   uint64_t memory_bytes() const;
+  uint64_t context_bytes() const;  // of the texts of resources and scopes, which no limit bounds. The writer's thread
 
   // The log of additions, in one order over all kinds. `position()` counts entries of all kinds; write_additions
   // appends the entries [from, position()) to `out`, each as varint (length << 3 | kind) and its bytes; codes follow
@@ -114,6 +116,18 @@ class Dictionary {
   uint64_t position() const;
   void write_additions(uint64_t from, std::string& out) const;
   Status apply_additions(std::string_view bytes);
+
+  // Entries of every kind, by EntryKind: where a log of additions stands, so that a reader who misses a part of it can
+  // go on behind the gap.
+  using Sizes = std::array<uint32_t, kEntryKinds>;
+  Sizes sizes() const;
+  // For a replay that misses additions: raises every kind to `sizes` with lost entries, which read as empty, are never
+  // found, stand in no log and make rows that use them fail check_row. kDataLoss, and nothing changed, when a kind has
+  // more entries already or more than `most` in all would be lost (each costs memory, and had a byte at least in what
+  // was damaged). Only before other threads read the dictionary, and never followed by intern(). O(entries lost).
+  Status skip_to(const Sizes& sizes, uint64_t most);
+  bool has_lost() const;
+  bool lost(EntryKind kind, uint32_t code) const;  // O(log of the gaps)
 
  private:
   struct Impl;

@@ -182,6 +182,28 @@ TEST(Dictionary, damagedAdditionsAreDataLossAndNothingWorse) {
   EXPECT_GT(refused, 1000u);
 }
 
+TEST(Dictionary, lostEntriesReadAsEmptyAndWhatFollowsKeepsItsCode) {
+  Dictionary dictionary(1);
+  dictionary.intern(EntryKind::kString, "kept");
+  Dictionary::Sizes sizes = dictionary.sizes();
+  sizes[static_cast<size_t>(EntryKind::kString)] = 100;
+  sizes[static_cast<size_t>(EntryKind::kShape)] = 3;
+  EXPECT_EQ(dictionary.skip_to(sizes, 101).code(), Code::kDataLoss) << "102 entries in 101 bytes";
+  EXPECT_FALSE(dictionary.has_lost());
+  ASSERT_TRUE(dictionary.skip_to(sizes, 102).ok());
+  EXPECT_EQ(dictionary.sizes(), sizes);
+  ASSERT_TRUE(dictionary.apply_additions(std::string("\x28") + "after").ok());
+  EXPECT_EQ(dictionary.text(EntryKind::kString, 100), "after");
+  EXPECT_EQ(dictionary.find(EntryKind::kString, "after"), 100u);
+  EXPECT_FALSE(dictionary.find(EntryKind::kString, ""));
+  for (const uint32_t code : {0u, 1u, 99u, 100u}) {
+    EXPECT_EQ(dictionary.lost(EntryKind::kString, code), code == 1 || code == 99) << code;
+  }
+  EXPECT_EQ(dictionary.text(EntryKind::kString, 50), "");
+  EXPECT_TRUE(dictionary.shape(2).empty());
+  EXPECT_EQ(dictionary.skip_to(sizes, 1000).code(), Code::kDataLoss) << "there is one more already";
+}
+
 TEST(Dictionary, anotherThreadReadsWhatItWasHandedWhileTheDictionaryGrows) {
   Dictionary dictionary(1);
   std::atomic<bool> done{false};

@@ -245,27 +245,63 @@ bool row_links(const Dictionary& dictionary, const RowHead& head, RowTail& tail)
   return true;
 }
 
+namespace {
+
+bool uses_lost(const Dictionary& dictionary, const StrRef& ref) {
+  return (ref.mode == StrMode::kCode && dictionary.lost(EntryKind::kString, ref.code)) ||
+         (ref.mode == StrMode::kTemplate && dictionary.lost(EntryKind::kTemplate, ref.code));
+}
+
+// What follows a lost shape or template cannot be walked, so the first lost code ends it.
+bool uses_lost(const Dictionary& dictionary, AttributeCursor attributes) {
+  if (attributes.has_shape() && dictionary.lost(EntryKind::kShape, attributes.shape_code())) return true;
+  RowValue value;
+  while (attributes.next(value)) {
+    if (!value.key_inline && dictionary.lost(EntryKind::kString, value.key)) return true;
+    if (value.type == ValueType::kString && uses_lost(dictionary, value.string)) return true;
+  }
+  return false;
+}
+
+bool uses_lost(const Dictionary& dictionary, std::string_view list) {
+  return uses_lost(dictionary, AttributeCursor(dictionary, list.data(), list.data() + list.size()));
+}
+
+}  // namespace
+
 bool check_row(const Dictionary& dictionary, std::string_view row) {
+  const bool lost = dictionary.has_lost();
   RowHead head;
   if (!parse_row_head(row, head)) return false;
   if (head.resource >= dictionary.size(EntryKind::kResource) || head.scope >= dictionary.size(EntryKind::kScope)) {
     return false;
   }
   if (head.name.mode == StrMode::kCode && head.name.code >= dictionary.size(EntryKind::kString)) return false;
+  if (lost && (dictionary.lost(EntryKind::kResource, head.resource) || dictionary.lost(EntryKind::kScope, head.scope) ||
+               uses_lost(dictionary, head.name))) {
+    return false;
+  }
   AttributeCursor attributes(dictionary, head.attributes, head.end);
+  if (lost && uses_lost(dictionary, attributes)) return false;
   RowValue value;
   while (attributes.next(value)) {
   }
   RowTail tail;
   if (!attributes.ok() || !parse_row_tail(dictionary, head, attributes.position(), tail)) return false;
+  if (lost && (((head.presence & kHasTraceState) && uses_lost(dictionary, tail.trace_state)) ||
+               ((head.presence & kHasStatusMessage) && uses_lost(dictionary, tail.status_message)))) {
+    return false;
+  }
   EventCursor events(dictionary, head.presence, head.start_ns, tail.cold);
   RowEvent event;
   while (events.next(event)) {
+    if (lost && (uses_lost(dictionary, event.name) || uses_lost(dictionary, event.attributes))) return false;
   }
   if (!events.ok()) return false;
   LinkCursor links(dictionary, head.presence, events.rest());
   RowLink link;
   while (links.next(link)) {
+    if (lost && (uses_lost(dictionary, link.trace_state) || uses_lost(dictionary, link.attributes))) return false;
   }
   std::string_view unknown;
   return links.ok() && read_unknown(head.presence, links.rest(), unknown);

@@ -189,7 +189,8 @@ bool read_unknown(uint8_t presence, std::string_view rest, std::string_view& unk
 // Walks over the events and sets `links` and `link_count` of the tail. False when malformed.
 bool row_links(const Dictionary& dictionary, const RowHead& head, RowTail& tail);
 
-// Walks the whole row: true when every part parses and every code is in the dictionary. For rows from disk, once.
+// Walks the whole row: true when every part parses and every code has an entry that is not lost. For rows from disk,
+// once.
 bool check_row(const Dictionary& dictionary, std::string_view row);
 
 // The text of a strref. `scratch` receives it when it had to be rebuilt from a template.

@@ -159,6 +159,71 @@ TEST(Row, codesBeyondTheDictionaryAreMalformed) {
   EXPECT_EQ(out.spans[0].stamp.hlc, 9u);
 }
 
+// The dictionary with its `missing`-th entry lost.
+void lose_entry(const Dictionary& whole, const std::vector<std::pair<EntryKind, std::string>>& entries, size_t missing,
+                Dictionary& out) {
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (i == missing) {
+      Dictionary::Sizes sizes = out.sizes();
+      ++sizes[static_cast<size_t>(entries[i].first)];
+      ASSERT_TRUE(out.skip_to(sizes, 1).ok());
+      continue;
+    }
+    std::string addition;
+    append_varint(addition, entries[i].second.size() << 3 | static_cast<uint64_t>(entries[i].first));
+    addition += entries[i].second;
+    ASSERT_TRUE(out.apply_additions(addition).ok());
+  }
+  EXPECT_EQ(out.sizes(), whole.sizes());
+}
+
+TEST(Row, rowThatUsesALostEntryAnywhereIsMalformed) {
+  const auto kString = EntryKind::kString;
+  std::vector<std::pair<EntryKind, std::string>> entries = {{EntryKind::kResource, ""},
+                                                            {EntryKind::kScope, ""},
+                                                            {kString, "name"},
+                                                            {kString, "key"},
+                                                            {kString, "state"},
+                                                            {kString, "message"},
+                                                            {kString, "event name"},
+                                                            {kString, "event key"},
+                                                            {kString, "event value"},
+                                                            {kString, "link state"},
+                                                            {kString, "link key"},
+                                                            {EntryKind::kTemplate, "t\x12\x01"},
+                                                            {EntryKind::kShape, std::string("\x01\x01")},
+                                                            {EntryKind::kShape, std::string("\x08\x00", 2)},
+                                                            {kString, "used by none"}};
+  Dictionary dictionary(1);
+  for (const auto& [kind, bytes] : entries) ASSERT_TRUE(dictionary.intern(kind, bytes));
+  std::string row;
+  row.push_back(static_cast<char>(kHasTraceState | kHasStatusMessage | kHasEvents | kHasLinks));
+  row.push_back(0);
+  append_fixed(row, uint64_t{1});
+  append_fixed(row, uint64_t{5});
+  const auto code = [](uint64_t number) { return static_cast<char>(number << 2); };
+  // Duration, resource, scope, name; the shape's one value by template; trace state, message.
+  for (const char c : {char{0}, char{0}, char{0}, code(0), char{1}, char{1}, char{7}, code(2), code(3)})
+    row.push_back(c);
+  // One event: time, name, a list without a shape, dropped, unknown.
+  for (const char c : {char{1}, char{0}, code(4), char{0}, char{1}, code(5), char{1}, code(6), char{0}, char{0}})
+    row.push_back(c);
+  // One link: ids, trace state, a list by shape, dropped, flags, unknown.
+  row.push_back(1);
+  row.append(24, 'x');
+  for (const char c : {code(7), char{2}, char{0}, char{0}, char{0}}) row.push_back(c);
+  ASSERT_TRUE(check_row(dictionary, row));
+  for (size_t missing = 0; missing < entries.size(); ++missing) {
+    SCOPED_TRACE(entries[missing].second);
+    Dictionary damaged(1);
+    lose_entry(dictionary, entries, missing, damaged);
+    EXPECT_TRUE(damaged.has_lost());
+    EXPECT_EQ(check_row(damaged, row), missing + 1 == entries.size());
+    TraceData out;
+    EXPECT_EQ(append_span_of_row(damaged, row, {}, out).ok(), missing + 1 == entries.size());
+  }
+}
+
 TEST(Row, randomBytesAreNeverReadPastTheirEnd) {
   Dictionary dictionary(1);
   for (int i = 0; i < 5; ++i) dictionary.intern(EntryKind::kString, "s" + std::to_string(i));

@@ -33,28 +33,43 @@ Status bad_bytes(const char* format, const std::string& reason) {
 // passed.
 class BoundedOutput {
  public:
-  BoundedOutput(std::string& out, uint64_t max_bytes, size_t compressed) : out_(out), max_(max_bytes) {
-    out_.resize(
-        static_cast<size_t>(std::min<uint64_t>(cap(), std::max<uint64_t>(kFirstOutput, uint64_t{compressed} * 4))));
+  BoundedOutput(std::string& out, uint64_t max_bytes, size_t compressed, const ReserveFn& reserve)
+      : out_(out), max_(max_bytes), reserve_(reserve) {
+    grow(std::max<uint64_t>(kFirstOutput, uint64_t{compressed} * 4));
   }
   char* next() { return out_.data() + size_; }
-  // Bytes that may be written at next(); grows when there are none. At least 1 unless exceeded().
+  // Bytes that may be written at next(); grows when there are none. At least 1 unless exceeded() or refused().
   size_t room() {
-    if (size_ == out_.size()) out_.resize(static_cast<size_t>(std::min<uint64_t>(cap(), uint64_t{size_} * 2)));
+    if (size_ == out_.size() && !refused_) grow(uint64_t{size_} * 2);
     return out_.size() - size_;
   }
+  bool refused() const { return refused_; }
   void wrote(size_t n) { size_ += n; }
   size_t size() const { return size_; }
   bool exceeded() const { return size_ > max_; }
   void finish() { out_.resize(size_); }
 
  private:
+  void grow(uint64_t wanted) {
+    const uint64_t size = std::min(cap(), wanted);
+    refused_ = reserve_ && !reserve_(size);
+    if (refused_) {
+      out_.clear();
+      size_ = 0;
+    } else {
+      out_.resize(static_cast<size_t>(size));
+    }
+  }
   uint64_t cap() const { return max_ == std::numeric_limits<uint64_t>::max() ? max_ : max_ + 1; }
 
   std::string& out_;
   const uint64_t max_;
+  const ReserveFn& reserve_;
   size_t size_ = 0;
+  bool refused_ = false;
 };
+
+Status no_room() { return {Code::kUnavailable, "no memory to inflate the body; retry"}; }
 
 class ZlibInflater {
  public:
@@ -72,16 +87,18 @@ class ZlibInflater {
   bool ready_ = false;
 };
 
-Status inflate_zlib(int window_bits, const char* format, std::string_view in, uint64_t max_bytes, std::string& out) {
+Status inflate_zlib(int window_bits, const char* format, std::string_view in, uint64_t max_bytes, std::string& out,
+                    const ReserveFn& reserve) {
   ZlibInflater inflater(window_bits);
-  if (!inflater.ready()) return {Code::kUnavailable, "no memory to inflate the body; retry"};
+  if (!inflater.ready()) return no_room();
   z_stream& stream = inflater.stream();
-  BoundedOutput output(out, max_bytes, in.size());
+  BoundedOutput output(out, max_bytes, in.size(), reserve);
   constexpr size_t kMaxChunk = 1u << 30;  // zlib counts in 32 bits
   for (;;) {
     stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(in.data()));
     stream.avail_in = static_cast<uInt>(std::min(in.size(), kMaxChunk));
     const auto room = static_cast<uInt>(std::min(output.room(), kMaxChunk));
+    if (output.refused()) return no_room();
     stream.next_out = reinterpret_cast<Bytef*>(output.next());
     stream.avail_out = room;
     const uInt given = stream.avail_in;
@@ -102,7 +119,7 @@ Status inflate_zlib(int window_bits, const char* format, std::string_view in, ui
       continue;
     }
     if (code == Z_BUF_ERROR) return bad_bytes(format, "it ends too early");
-    if (code == Z_MEM_ERROR) return {Code::kUnavailable, "no memory to inflate the body; retry"};
+    if (code == Z_MEM_ERROR) return no_room();
     return bad_bytes(format, stream.msg != nullptr ? stream.msg : "a preset dictionary is required");
   }
   output.finish();
@@ -110,27 +127,28 @@ Status inflate_zlib(int window_bits, const char* format, std::string_view in, ui
 }
 
 // "deflate" means zlib (RFC 9110 §8.4.1.2), yet some clients send the raw stream.
-Status inflate_deflate(std::string_view in, uint64_t max_bytes, std::string& out) {
+Status inflate_deflate(std::string_view in, uint64_t max_bytes, std::string& out, const ReserveFn& reserve) {
   const auto byte = [&](size_t i) { return static_cast<uint32_t>(static_cast<uint8_t>(in[i])); };
   const bool has_zlib_header = in.size() >= 2 && (byte(0) & 0x0f) == 8 && (byte(0) << 8 | byte(1)) % 31 == 0;
-  if (!has_zlib_header) return inflate_zlib(kRawWindow, "deflate", in, max_bytes, out);
-  Status status = inflate_zlib(kWindowBits, "deflate", in, max_bytes, out);
+  if (!has_zlib_header) return inflate_zlib(kRawWindow, "deflate", in, max_bytes, out, reserve);
+  Status status = inflate_zlib(kWindowBits, "deflate", in, max_bytes, out, reserve);
   if (status.ok() || status.code() != Code::kInvalidArgument) return status;
   // The first two bytes of a raw stream may look like a header.
-  return inflate_zlib(kRawWindow, "deflate", in, max_bytes, out).ok() ? Status() : status;
+  return inflate_zlib(kRawWindow, "deflate", in, max_bytes, out, reserve).ok() ? Status() : status;
 }
 
-Status inflate_zstd(std::string_view in, uint64_t max_bytes, std::string& out) {
+Status inflate_zstd(std::string_view in, uint64_t max_bytes, std::string& out, const ReserveFn& reserve) {
   const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(), &ZSTD_freeDCtx);
-  if (context == nullptr) return {Code::kUnavailable, "no memory to inflate the body; retry"};
+  if (context == nullptr) return no_room();
   const int window_log =
       std::clamp(static_cast<int>(std::bit_width(max_bytes)) - 1, kMinZstdWindowLog, kMaxZstdWindowLog);
   ZSTD_DCtx_setParameter(context.get(), ZSTD_d_windowLogMax, window_log);
-  BoundedOutput output(out, max_bytes, in.size());
+  BoundedOutput output(out, max_bytes, in.size(), reserve);
   ZSTD_inBuffer input{in.data(), in.size(), 0};
   size_t left = 1;  // 0: a frame is complete and flushed
   while (input.pos < input.size || left != 0) {
     const size_t room = output.room();
+    if (output.refused()) return no_room();
     ZSTD_outBuffer chunk{output.next(), room, 0};
     const size_t consumed = input.pos;
     left = ZSTD_decompressStream(context.get(), &chunk, &input);
@@ -164,23 +182,30 @@ Result<Encoding> parse_encoding(std::string_view token) {
 }
 
 Status inflate(Encoding encoding, std::string_view compressed, uint64_t max_bytes, std::string& out) {
+  return inflate(encoding, compressed, max_bytes, out, {});
+}
+
+Status inflate(Encoding encoding, std::string_view compressed, uint64_t max_bytes, std::string& out,
+               const ReserveFn& reserve) {
   Status status;
   switch (encoding) {
     case Encoding::kIdentity:
       if (compressed.size() > max_bytes) {
         status = too_large(max_bytes);
+      } else if (reserve && !reserve(compressed.size())) {
+        status = no_room();
       } else {
         out.assign(compressed);
       }
       break;
     case Encoding::kGzip:
-      status = inflate_zlib(kGzipWindow, "gzip", compressed, max_bytes, out);
+      status = inflate_zlib(kGzipWindow, "gzip", compressed, max_bytes, out, reserve);
       break;
     case Encoding::kDeflate:
-      status = inflate_deflate(compressed, max_bytes, out);
+      status = inflate_deflate(compressed, max_bytes, out, reserve);
       break;
     case Encoding::kZstd:
-      status = inflate_zstd(compressed, max_bytes, out);
+      status = inflate_zstd(compressed, max_bytes, out, reserve);
       break;
   }
   if (!status.ok()) out.clear();

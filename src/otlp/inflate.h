@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,11 @@ enum class Encoding { kIdentity, kGzip, kDeflate, kZstd };
 Result<Encoding> parse_encoding(std::string_view token);
 
 Status inflate(Encoding encoding, std::string_view compressed, uint64_t max_bytes, std::string& out);
+// The same, asking `reserve` before the output's buffer grows, with its new size: what grows holds old and new buffer
+// for a moment. kUnavailable when it refuses.
+using ReserveFn = std::function<bool(uint64_t bytes)>;
+Status inflate(Encoding encoding, std::string_view compressed, uint64_t max_bytes, std::string& out,
+               const ReserveFn& reserve);
 // For tests, the load generator and replies.
 Status deflate(Encoding encoding, std::string_view bytes, std::string& out);
 

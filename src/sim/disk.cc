@@ -120,10 +120,7 @@ struct SimDisk::State {
   int64_t draw_latency() {
     return latency_ns + (jitter_ns == 0 ? 0 : static_cast<int64_t>(jitter.below(static_cast<uint64_t>(jitter_ns))));
   }
-  void clear_faults() {
-    crashed = false;
-    crash_at = fail_write_in = fail_sync_in = misdirect_in = 0;
-  }
+  void clear_countdowns() { crash_at = fail_write_in = fail_sync_in = misdirect_in = 0; }
 };
 
 namespace {
@@ -383,7 +380,8 @@ void SimDisk::crash_and_restart(uint64_t seed) {
     node->restart();
   }
   ++state.era;
-  state.clear_faults();
+  state.crashed = false;
+  state.clear_countdowns();
 }
 
 void SimDisk::kill_and_restart() {
@@ -399,13 +397,23 @@ void SimDisk::wipe() {
   state.directories = {"/", "."};
   state.nodes.clear();
   ++state.era;
-  state.clear_faults();
+  state.crashed = false;
+  state.clear_countdowns();
+}
+
+void SimDisk::end_faults() {
+  state_->clear_countdowns();
+  state_->capacity = std::numeric_limits<uint64_t>::max();
+  for (const auto& [name, node] : state_->names) {
+    std::erase_if(node->unreadable, [](const Node::BadRange& bad) { return !bad.sectors; });
+  }
 }
 
 void SimDisk::crash_at_io(uint64_t nth) { state_->crash_at = nth; }
 bool SimDisk::crashed() const { return state_->crashed; }
 void SimDisk::set_capacity(uint64_t bytes) { state_->capacity = bytes; }
 void SimDisk::fail_write(uint64_t nth) { state_->fail_write_in = nth; }
+void SimDisk::set_seed(uint64_t seed) { state_->jitter = Generator(seed); }
 void SimDisk::set_trace(TraceHash* trace) { state_->trace = trace; }
 uint64_t SimDisk::io_count() const { return state_->changes; }
 uint64_t SimDisk::sync_count() const { return state_->syncs; }
@@ -456,7 +464,8 @@ std::string SimDisk::content(const std::string& path) const {
 
 std::vector<SimDisk::FileInfo> SimDisk::files() const {
   std::vector<FileInfo> files;
-  for (const auto& [path, node] : state_->names) files.push_back({path, node->image.size()});
+  for (const auto& [path, node] : state_->names)
+    files.push_back({path, node->image.size(), node->image.now().written_end()});
   return files;
 }
 

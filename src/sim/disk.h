@@ -58,6 +58,7 @@ class SimDisk final : public env::Disk {
   void crash_and_restart(uint64_t seed);
   void kill_and_restart();         // clears no injected fault
   void wipe();                     // every file and directory, and what was injected; handles are dead
+  void end_faults();               // what was injected and not yet met; no limit of space. Damage done stays
   void crash_at_io(uint64_t nth);  // counted from the beginning of this disk, from 1: see io_count(); 0: never
   bool crashed() const;
   void set_capacity(uint64_t bytes);
@@ -71,6 +72,7 @@ class SimDisk final : public env::Disk {
   void misdirect_write(uint64_t nth, int64_t distance_bytes);  // never to before the file's first byte
   // Of a submitted write: `latency_ns` and up to `jitter_ns` more.
   void set_latency(int64_t latency_ns, int64_t jitter_ns = 0);
+  void set_seed(uint64_t seed);      // of the latencies
   void set_trace(TraceHash* trace);  // null: none; outlives the disk and its files
 
   // --- What a test looks at ---
@@ -82,6 +84,7 @@ class SimDisk final : public env::Disk {
   struct FileInfo {
     std::string path;
     uint64_t size;
+    uint64_t written;  // all behind that is zero
   };
   std::vector<FileInfo> files() const;  // by path
 

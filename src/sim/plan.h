@@ -39,7 +39,6 @@ enum class FaultKind : uint8_t {
   kPowerCut,      // between two events
   kPowerCutInIo,  // in the `amount`-th disk operation from then on
   kWipe,          // power cut, and back with an empty disk: asks the atlas
-  kHalt,          // reserved for what a process does to itself; never drawn
   // Network. From `from` to `to`, for `duration_ns`.
   kPartition,  // both ways
   kOneWay,
@@ -83,22 +82,34 @@ struct PlanOptions {
   double intensity = 1.0;  // scales how often timed faults happen; 0: none, and no weather either
 };
 
+// Whether the amount is a number of operations until it strikes: shrinking tries smaller ones.
+bool strikes_at_nth(FaultKind kind);
+
+// One item of the drawn plan that a reduced plan keeps.
+struct Choice {
+  static constexpr int64_t kAsDrawn = INT64_MIN;
+  uint32_t number = 0;
+  int64_t amount = kAsDrawn;  // instead of what was drawn
+  friend bool operator==(const Choice&, const Choice&) = default;
+};
+
 struct Plan {
   uint64_t seed = 0;
   size_t nodes = 0;
   int64_t heal_at_ns = 0;
   int64_t progress_within_ns = 0;
-  std::vector<Item> items;     // by time
-  std::vector<uint32_t> kept;  // which of the drawn plan's items these are: what --only prints
-  size_t drawn = 0;            // how many items the seed gave
+  std::vector<Item> items;   // by time
+  std::vector<Choice> kept;  // which of the drawn plan's items these are: what --only prints
+  size_t drawn = 0;          // how many items the seed gave
 };
 
 Plan draw_plan(uint64_t seed, const PlanOptions& options);
-// The plan with those items only; `numbers` are indices of the drawn plan, rising.
-Plan reduce(const Plan& drawn, const std::vector<uint32_t>& numbers);
+// The plan with those items only, in the order of rising numbers.
+Plan reduce(const Plan& drawn, const std::vector<Choice>& choices);
 std::string to_string(const Plan& plan);  // one line an item, with its number
-// "0-3,17" and back; kInvalidArgument when it is not a rising list of numbers below `limit`.
-std::string format_numbers(const std::vector<uint32_t>& numbers);
-Result<std::vector<uint32_t>> parse_numbers(std::string_view text, uint32_t limit);
+// "0-3,17,20=1" (item 20 with the amount 1) and back; kInvalidArgument when it is not such a list, rising and below
+// `limit`. "none" is the empty one.
+std::string format_choices(const std::vector<Choice>& choices);
+Result<std::vector<Choice>> parse_choices(std::string_view text, uint32_t limit);
 
 }  // namespace clew::sim

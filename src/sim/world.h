@@ -57,7 +57,7 @@ struct RunResult {
   uint64_t trace_hash = 0;
 };
 
-class World {
+class World final : private EventTarget {
  public:
   World(Plan plan, Scenario& scenario);
   ~World();
@@ -73,6 +73,8 @@ class World {
   bool up(NodeIndex node) const;
   bool paused(NodeIndex node) const;
   bool healing() const { return healing_; }
+  bool halted(NodeIndex node) const;  // it gave itself up, or refused to start
+  const Status& halt_reason(NodeIndex node) const;
   Process* process(NodeIndex node);  // null when it is not up
   SimDisk& disk(NodeIndex node);
   SimClock& clock(NodeIndex node);
@@ -88,7 +90,8 @@ class World {
   const Plan& plan() const { return plan_; }
   int64_t now_ns() const { return scheduler_.now_ns(); }
 
-  // Faults, also for tests that write their own story. `start` on a node that is up does nothing, and so on.
+  // Faults, also for tests that write their own story. `start` on a node that is up does nothing, and so on. Never from
+  // within an event of a node: from operations, the hooks of the scenario, or outside of run().
   void start(NodeIndex node);
   void kill(NodeIndex node);
   void power_cut(NodeIndex node, uint64_t seed);
@@ -98,11 +101,41 @@ class World {
   void heal();  // ends every fault and starts everybody
 
  private:
-  struct Node;
-  void begin(const Item& item);
-  void end(const Item& item);
-  void settle(NodeIndex node);  // after an event: a power cut within it, or a halt
+  static constexpr int64_t kDiskLatencyNs = 50'000;
+  static constexpr int64_t kDiskJitterNs = 150'000;
+
+  struct Node {
+    Node(const Scheduler& scheduler, uint64_t seed) : clock(scheduler, SimLoop::kDefaultEpochNs), random(seed) {}
+
+    // The machine.
+    SimDisk disk;
+    SimClock clock;
+    SimRandom random;
+    uint64_t life = 0;
+    int64_t restart_in_ns = 0;  // after a power cut within a disk operation, and what decides its outcome: both are
+    uint64_t cut_seed = 0;      // the item's, so that leaving out other items does not change them
+    uint32_t slowed = 0;        // faults that are on, of a kind that may overlap with itself
+    uint32_t filled = 0;
+    // Its process; null when it is down.
+    uint32_t pauses = 0;
+    bool halted = false;
+    Status halt_reason;
+    std::unique_ptr<SimLoop> loop;
+    std::unique_ptr<Machine> machine;
+    std::unique_ptr<Process> process;
+  };
+
+  void on_event(EventKind kind, uint64_t argument, Task task) override;
+  void schedule_next();          // the next item of the plan
+  bool begin(const Item& item);  // false: it did not happen, and needs no end
+  void begin_network(const Item& item);
+  bool begin_disk(const Item& item);
+  bool damage(const Item& item);
+  void end(const Item& item, uint64_t life);  // `life` of its node when it began
+  void settle(NodeIndex node);                // after an event: a power cut within it, or a halt
+  void cut_power(NodeIndex node, uint64_t seed);
   void stop(NodeIndex node, bool reset);
+  void discard(NodeIndex node);
   bool step(int64_t until_ns);
 
   Plan plan_;
@@ -114,6 +147,9 @@ class World {
   FaultAtlas atlas_;
   Journal journal_;
   Generator random_;
+  TargetId target_;
+  std::vector<uint64_t> lives_;  // by item: of its node, when it began
+  size_t next_item_ = 0;
   std::vector<std::unique_ptr<Node>> machines_;
   bool failed_ = false;
   bool healing_ = false;

@@ -89,6 +89,8 @@ class WalImpl final : public Wal {
     return number;
   }
 
+  void flush() override { pump(); }
+
   Status reserve(uint64_t bytes) override {
     if (halt_called_)
       return Error{Code::kUnavailable, "the log in " + options_.directory + " has halted after an I/O error"};
@@ -295,7 +297,8 @@ class WalImpl final : public Wal {
   bool waits_for_company() {
     const bool full = gathering_ == nullptr || gathering_->records() >= expected_records_ ||
                       gathering_->payload_bytes() >= options_.max_group_bytes / 4;
-    if (options_.durability != Durability::kDisk || full || company_came_ || current_->file == nullptr) {
+    if (!options_.wait_for_company || options_.durability != Durability::kDisk || full || company_came_ ||
+        current_->file == nullptr) {
       if (company_timer_ != 0) loop_.cancel(std::exchange(company_timer_, 0));
       company_came_ = false;
       return false;

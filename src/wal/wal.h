@@ -53,6 +53,9 @@ struct Options {
   uint32_t spare_files = 2;                  // kept for recycling under load
   uint64_t max_pending_bytes = 64ull << 20;  // appended and not yet written: beyond it, reserve() refuses
   bool direct = true;                        // O_DIRECT where the file system can
+  // A group waits a moment for the clients that the last one answered (see above). Off for an owner that batches by
+  // itself, as a consensus replica does: it would only add to the latency.
+  bool wait_for_company = true;
   // Unpredictable (env::Random), new for every open. Groups carry it, so that a sender who puts forged groups into its
   // records cannot have them taken for groups when a damaged stretch is searched for the next intact one.
   uint64_t salt = 0;
@@ -86,6 +89,9 @@ class Wal {
   // At most max_record_bytes in all. Never call back into `done`'s owner before append returned: `done` always comes
   // later.
   virtual uint64_t append(std::span<const std::string_view> pieces, Task done) = 0;
+  // Starts writing what has been gathered now, unless a write is under way, rather than after the tasks that are
+  // queued on the loop.
+  virtual void flush() = 0;
   virtual Status reserve(uint64_t bytes) = 0;
   virtual bool wants_rotation() const = 0;  // the file is full and the next one is ready
   virtual uint64_t rotate() = 0;            // the number of the new file

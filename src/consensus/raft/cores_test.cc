@@ -1,0 +1,377 @@
+#include "consensus/raft/cores_test.h"
+
+#include <algorithm>
+
+namespace clew::consensus::raft {
+
+namespace {
+
+std::string name(NodeId id) { return std::to_string(number(id)); }
+
+std::string describe_record(const std::string& bytes) {
+  const Result<Record> parsed = parse_record(bytes);
+  if (!parsed.ok()) return "malformed";
+  const Record& record = *parsed;
+  std::string text;
+  switch (record.header.kind) {
+    case RecordKind::kState:
+      text = "state";
+      break;
+    case RecordKind::kAppend:
+      text = (record.truncates ? "replace from " : "append ") + std::to_string(record.first) + " [";
+      for (size_t i = 0; i < record.entries.size(); ++i) {
+        text += (i == 0 ? "" : " ") + std::to_string(record.first + i) + "/" + std::to_string(record.entries[i].epoch);
+      }
+      text += "]";
+      break;
+    case RecordKind::kBase:
+      text = "base " + std::to_string(record.meta.position) + "/" + std::to_string(record.meta.epoch) +
+             " members=" + record.meta.membership.to_string();
+      break;
+  }
+  text += " (term=" + std::to_string(record.header.term);
+  if (record.header.vote != kNobody) text += " vote=" + name(record.header.vote);
+  return text + ")";
+}
+
+std::string describe_entry(const Entry& entry) {
+  switch (entry.kind) {
+    case EntryKind::kNoop:
+      return "noop";
+    case EntryKind::kCommand:
+      return "\"" + std::string(entry.payload.view()) + "\"";
+    case EntryKind::kMembership: {
+      const Result<Membership> membership = Membership::parse(entry.payload.view());
+      return "members " + (membership.ok() ? membership->to_string() : "malformed");
+    }
+  }
+  return "?";
+}
+
+}  // namespace
+
+void Cores::say(NodeId id, const std::string& text) {
+  if (trace_) trace_(name(id) + ": " + text);
+}
+
+void Cores::add(Options options) {
+  const NodeId id = options.self;
+  nodes_[id].options = std::move(options);
+  start(id);
+}
+
+void Cores::start(NodeId id) {
+  Node& node = nodes_.at(id);
+  node.core = std::make_unique<Raft>(node.options, seed_ * 1000 + number(id) * 10 + node.incarnation++);
+  node.halted.reset();
+  LogSeq gap = 0;
+  const auto close_gap = [&](LogSeq last) {
+    if (gap != 0) CHECK(node.core->recover_gap(gap, last).ok());
+    gap = 0;
+  };
+  for (const auto& [seq, record] : node.disk) {
+    if (node.damaged.count(seq) > 0) {
+      if (gap == 0) gap = seq;
+      continue;
+    }
+    close_gap(seq - 1);
+    if (const Status status = node.core->recover(seq, record); !status.ok()) {
+      say(id, "cannot recover: " + std::string(status.message()));
+      node.halted = std::string(status.message());
+      node.core.reset();
+      return;
+    }
+  }
+  close_gap(node.next - 1);
+  const SnapshotMeta wanted = node.core->recovered_snapshot();
+  const auto found = node.snapshots.find(wanted.position);
+  const bool have = wanted.position == 0 || (found != node.snapshots.end() && found->second.first == wanted);
+  node.state = have && wanted.position > 0 ? found->second.second : "";
+  node.applied = have ? wanted.position : 0;
+  node.applied_epoch = have ? wanted.epoch : 0;
+  turn(id, [&](Raft& core) { core.start(now_, node.next, have); });
+}
+
+void Cores::turn(NodeId id, const std::function<void(Raft&)>& inputs) {
+  Node& node = nodes_.at(id);
+  if (node.core == nullptr || node.halted) return;
+  inputs(*node.core);
+  Effects effects;
+  node.core->collect(now_, effects);
+  carry_out(id, node, effects);
+  if (node.core == nullptr || node.halted) return;
+  if (const Status status = group_.check(id, *node.core); !status.ok()) {
+    say(id, "BROKEN " + std::string(status.message()));
+    fail(std::string(status.message()));
+  }
+}
+
+void Cores::carry_out(NodeId id, Node& node, Effects& effects) {
+  for (const Fact& f : effects.facts) {
+    say(id, to_string(f));
+  }
+  if (effects.halt) {
+    say(id, "HALT " + *effects.halt);
+    node.halted = *effects.halt;
+    return;
+  }
+  for (std::string& record : effects.records) {
+    say(id, "record " + std::to_string(node.next) + ": " + describe_record(record));
+    node.writing.emplace_back(node.next++, std::move(record));
+  }
+  for (Send& send : effects.sends) {
+    const Result<Message> message = decode(send.frame);
+    say(id, "-> " + name(send.to) + " " + (message.ok() ? to_string(*message) : "malformed") +
+                (send.after == 0 ? "" : " after record " + std::to_string(send.after)));
+    if (send.after >= node.next) fail("node " + name(id) + " waits for a record that is not there");
+    node.waiting.push_back(std::move(send));
+  }
+  if (effects.install) node.install = effects.install;
+  if (effects.install) {
+    // Deliveries of this turn follow the snapshot; its bytes were fetched.
+    const auto& [meta, state] = node.snapshots.at(effects.install->meta.position);
+    if (meta != effects.install->meta) fail("node " + name(id) + " installs a snapshot that it did not fetch");
+    if (meta.position < node.applied) fail("node " + name(id) + " went back to an older snapshot");
+    node.state = state;
+    node.applied = meta.position;
+    node.applied_epoch = meta.epoch;
+    say(id, "installs " + std::to_string(meta.position) + " after record " + std::to_string(effects.install->after));
+  }
+  for (const Delivery& delivery : effects.deliveries) {
+    if (delivery.position != node.applied + 1) {
+      fail("node " + name(id) + " delivers " + std::to_string(delivery.position) + " after " +
+           std::to_string(node.applied));
+    }
+    node.applied = delivery.position;
+    node.applied_epoch = delivery.entry.epoch;
+    if (delivery.entry.kind == EntryKind::kCommand) {
+      node.state += std::string(delivery.entry.payload.view()) + ",";
+    }
+    say(id, "applies " + std::to_string(delivery.position) + "/" + std::to_string(delivery.entry.epoch) + " " +
+                describe_entry(delivery.entry));
+  }
+  const auto handle = [](auto proposal) { return "#" + std::to_string(static_cast<uint64_t>(proposal)); };
+  for (const ProposalPlaced& placed : effects.placed) {
+    say(id, "placed " + handle(placed.id) + " at " + std::to_string(placed.position));
+    node.placed.push_back(placed);
+  }
+  for (const ProposalRefused& refused : effects.refused) {
+    say(id, "refused " + handle(refused.id) + " " + std::string(refusal_name(refused.why)) +
+                (refused.leader == kNobody ? "" : " leader=" + name(refused.leader)));
+    node.refused.push_back(refused);
+  }
+  for (const ReadReady& read : effects.reads) {
+    say(id, "read " + handle(read.id) + " may be answered at " + std::to_string(read.position));
+    node.reads.push_back(read);
+  }
+  for (const ReadRefused& read : effects.reads_refused) {
+    say(id, "read " + handle(read.id) + " refused: " + std::string(refusal_name(read.why)));
+    node.reads_refused.push_back(read);
+  }
+  if (effects.cancel_fetch) {
+    say(id, "cancels the fetch");
+    node.fetch.reset();
+  }
+  if (effects.fetch) {
+    say(id, "fetches snapshot " + std::to_string(effects.fetch->meta.position) + " from " + name(effects.fetch->from));
+    node.fetch = effects.fetch;
+  }
+  if (effects.release_below > 0) {
+    say(id, "releases records below " + std::to_string(effects.release_below));
+    node.disk.erase(node.disk.begin(), node.disk.lower_bound(effects.release_below));
+  }
+  release(node, id);
+}
+
+void Cores::release(Node& node, NodeId id) {
+  const LogSeq durable = node.writing.empty() ? node.next - 1 : node.writing.front().first - 1;
+  std::vector<Send> left;
+  for (Send& send : node.waiting) {
+    if (send.after > durable) {
+      left.push_back(std::move(send));
+    } else if (cut_.count({id, send.to}) == 0) {
+      network_.push_back({id, send.to, std::move(send.frame)});
+    }
+  }
+  node.waiting = std::move(left);
+}
+
+void Cores::tick(NodeId id) {
+  turn(id, [&](Raft& core) { core.tick(now_); });
+}
+
+void Cores::timeout(NodeId id) {
+  now_ = std::max(now_, core(id).deadline());
+  tick(id);
+}
+
+void Cores::run(Time duration) {
+  const Time end = now_ + duration;
+  settle();
+  while (true) {
+    NodeId next = kNobody;
+    Time due = end;
+    for (auto& [id, node] : nodes_) {
+      if (up(id) && node.core->deadline() < due) {
+        due = node.core->deadline();
+        next = id;
+      }
+    }
+    if (next == kNobody) break;
+    now_ = std::max(now_, due);
+    tick(next);
+    settle();
+  }
+  now_ = end;
+}
+
+ProposalId Cores::propose(NodeId id, const std::string& command) {
+  const ProposalId proposal{next_id_++};
+  turn(id, [&](Raft& core) { core.propose(now_, proposal, Payload(command)); });
+  return proposal;
+}
+
+ReadId Cores::read(NodeId id, ReadBarrier barrier) {
+  const ReadId read{next_id_++};
+  turn(id, [&](Raft& core) { core.read(now_, read, barrier); });
+  return read;
+}
+
+ProposalId Cores::reconfigure(NodeId id, const Membership& target) {
+  const ProposalId proposal{next_id_++};
+  turn(id, [&](Raft& core) { core.reconfigure(now_, proposal, target); });
+  return proposal;
+}
+
+void Cores::transfer(NodeId id, NodeId to) {
+  turn(id, [&](Raft& core) { core.transfer(now_, to); });
+}
+
+void Cores::write(NodeId id, size_t records) {
+  Node& node = nodes_.at(id);
+  if (!up(id) || node.writing.empty() || records == 0) return;
+  LogSeq durable = 0;
+  for (size_t i = 0; i < records && !node.writing.empty(); ++i) {
+    durable = node.writing.front().first;
+    node.disk.insert(std::move(node.writing.front()));
+    node.writing.pop_front();
+  }
+  say(id, "durable " + std::to_string(durable));
+  turn(id, [&](Raft& core) { core.durable(now_, durable); });
+}
+
+void Cores::crash(NodeId id, size_t written) {
+  Node& node = nodes_.at(id);
+  node.core.reset();
+  for (size_t i = 0; i < written && !node.writing.empty(); ++i) {
+    node.disk.insert(std::move(node.writing.front()));
+    node.writing.pop_front();
+  }
+  if (!node.writing.empty()) node.next = node.writing.front().first;
+  node.writing.clear();
+  node.waiting.clear();
+  node.install.reset();
+  node.fetch.reset();
+  node.state.clear();
+  node.applied = 0;
+  group_.crashed(id);
+}
+
+void Cores::save_snapshot(NodeId id) {
+  Node& node = nodes_.at(id);
+  if (!up(id) || node.applied == 0 || node.core->report().durable_position < node.applied) return;
+  SnapshotMeta meta;
+  meta.position = node.applied;
+  meta.epoch = node.applied_epoch;
+  meta.bytes = node.state.size();
+  meta.checksum = stable_hash128(node.state);
+  if (node.core->report().snapshot.position >= meta.position) return;
+  turn(id, [&](Raft& core) { core.snapshot_saved(now_, meta); });
+  // The core completes the description with the membership.
+  if (up(id)) node.snapshots[meta.position] = {core(id).report().snapshot, node.state};
+}
+
+void Cores::finish_fetch(NodeId id, bool ok) {
+  Node& node = nodes_.at(id);
+  if (!up(id) || !node.fetch) return;
+  const FetchSnapshot fetch = *node.fetch;
+  node.fetch.reset();
+  const auto from = nodes_.find(fetch.from);
+  if (ok && from != nodes_.end()) {
+    const auto found = from->second.snapshots.find(fetch.meta.position);
+    ok = found != from->second.snapshots.end() && found->second.first == fetch.meta;
+    if (ok) node.snapshots[fetch.meta.position] = found->second;
+  }
+  turn(id, [&](Raft& core) { core.snapshot_fetched(now_, fetch.meta, ok); });
+}
+
+void Cores::connection(NodeId id, NodeId peer, bool is_up) {
+  turn(id, [&](Raft& core) { core.connection(now_, peer, is_up); });
+}
+
+void Cores::deliver(size_t at) {
+  const Frame frame = std::move(network_[at]);
+  network_.erase(network_.begin() + static_cast<ptrdiff_t>(at));
+  if (nodes_.count(frame.to) == 0 || !up(frame.to) || cut_.count({frame.from, frame.to}) > 0) return;
+  turn(frame.to, [&](Raft& core) { core.receive(now_, frame.from, frame.bytes); });
+}
+
+size_t Cores::deliver(NodeId from, NodeId to, size_t at_most) {
+  size_t delivered = 0;
+  std::vector<size_t> chosen;
+  for (size_t i = 0; i < network_.size() && chosen.size() < at_most; ++i) {
+    const Frame& frame = network_[i];
+    if ((from == kNobody || frame.from == from) && (to == kNobody || frame.to == to)) chosen.push_back(i);
+  }
+  // Only what was there at the beginning; answers wait.
+  for (size_t index : chosen) deliver(index - delivered++);
+  return delivered;
+}
+
+size_t Cores::drop(NodeId from, NodeId to) {
+  return std::erase_if(network_, [&](const Frame& frame) {
+    return (from == kNobody || frame.from == from) && (to == kNobody || frame.to == to);
+  });
+}
+
+void Cores::settle() {
+  for (int round = 0; round < 10'000; ++round) {
+    bool moved = false;
+    for (auto& [id, node] : nodes_) {
+      if (!node.writing.empty() && up(id)) {
+        write(id);
+        moved = true;
+      }
+      if (node.fetch && up(id)) {
+        finish_fetch(id, true);
+        moved = true;
+      }
+      if (up(id) && node.core->deadline() <= now_ && node.core->report().delivered < node.core->report().committed) {
+        tick(id);
+        moved = true;
+      }
+    }
+    while (!network_.empty()) {
+      deliver(size_t{0});
+      moved = true;
+    }
+    if (!moved) return;
+  }
+  fail("the cores do not come to rest");
+}
+
+NodeId Cores::leader() const {
+  NodeId best = kNobody;
+  Epoch term = 0;
+  for (const auto& [id, node] : nodes_) {
+    if (node.core == nullptr || node.halted) continue;
+    const Report report = node.core->report();
+    if (report.standing == Standing::kLeader && report.epoch > term) {
+      best = id;
+      term = report.epoch;
+    }
+  }
+  return best;
+}
+
+}  // namespace clew::consensus::raft

@@ -1,0 +1,80 @@
+// Progress: what a leader knows of one peer, and how it may send to it.
+//
+//   probe      where the logs agree is not known: one message at a time, until one is accepted
+//   replicate  messages follow each other without waiting (thesis §10.2.1), as far as the window allows
+//   snapshot   the peer needs entries that are compacted: it was offered a snapshot, and nothing else goes
+//
+// `match` is what the peer has acknowledged as durable: only acceptances raise it, never a hint (scenario 3).
+// Pure; one thread; O(1).
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "consensus/in_flight.h"
+#include "consensus/types.h"
+
+namespace clew::consensus::raft {
+
+enum class PeerState : uint8_t { kProbe, kReplicate, kSnapshot };
+
+struct Progress {
+  Progress(NodeId peer, WindowLimits limits, Position next_position, Time now)
+      : id(peer), next(next_position), window(limits), heard(now) {}
+
+  NodeId id;
+  PeerState state = PeerState::kProbe;
+  Position match = 0;
+  Position next;            // first position to send; > match
+  bool probe_sent = false;  // probe: an answer is awaited
+  InFlightWindow window;
+  Position commit_sent = 0;
+  Position match_at_check = 0;  // `match` at `checked`: no progress since means that something was lost
+  Time checked = 0;
+  Time heard;          // last answer, on this node's clock
+  uint64_t round = 0;  // newest read round confirmed
+  uint64_t stamp = 0;  // newest heartbeat answered: its sending time
+
+  void probe(Position from) {
+    state = PeerState::kProbe;
+    probe_sent = false;
+    window.clear();
+    next = std::max(from, match + 1);
+  }
+  // True when it tells something new.
+  bool accepted(Position position) {
+    const bool news = position > match;
+    match = std::max(match, position);
+    next = std::max(next, match + 1);
+    window.acknowledged(position);
+    if (state == PeerState::kProbe) {
+      state = PeerState::kReplicate;
+      probe_sent = false;
+      window.clear();
+      next = match + 1;
+    }
+    return news;
+  }
+  // May entries from `next` on be sent now?
+  bool may_send() const {
+    switch (state) {
+      case PeerState::kProbe:
+        return !probe_sent;
+      case PeerState::kReplicate:
+        return !window.full();
+      case PeerState::kSnapshot:
+        return false;
+    }
+    return false;
+  }
+  void sent(Position last, uint64_t bytes) {
+    if (state == PeerState::kProbe) {
+      probe_sent = true;
+    } else {
+      window.sent(last, bytes);
+      next = last + 1;
+    }
+  }
+};
+
+}  // namespace clew::consensus::raft

@@ -1,0 +1,173 @@
+// Records out and in again: Raft, Figure 2 ("persistent state"), in the shape of raft/records.h. What damage costs:
+// the table in raft.h.
+#include <algorithm>
+
+#include "base/check.h"
+#include "consensus/planted.h"
+#include "consensus/raft/raft.h"
+
+namespace clew::consensus {
+
+using namespace raft;
+
+// --- Out ---
+
+RecordHeader Raft::header(RecordKind kind) const {
+  return {kind, term_, vote_, log_.generation(), commit_, log_.true_last(), log_.true_last_epoch()};
+}
+
+LogSeq Raft::push_record(std::string record) {
+  records_.push_back(std::move(record));
+  return next_seq_++;
+}
+
+void Raft::flush() {
+  const auto unwritten = log_.unwritten();
+  if (!unwritten && !state_dirty_) return;
+  RecordHeader head = header(unwritten ? RecordKind::kAppend : RecordKind::kState);
+  const bool old_term = planted(Bug::kTermNotInRecord) && unwritten && state_dirty_;
+  if (old_term) {
+    head.term = std::max(log_.true_last_epoch(), term_ - 1);
+    head.vote = kNobody;
+  }
+  std::string record;
+  if (unwritten) {
+    size_t room = 128;
+    for (Position p = unwritten->first; p <= unwritten->last; ++p) room += encoded_bound(log_.at(p));
+    record.reserve(room);
+  }
+  append_header(record, head);
+  if (unwritten) {
+    append_entries_head(record, unwritten->truncates, metadata_only_, unwritten->first,
+                        log_.epoch_at(unwritten->first - 1).value_or(0), unwritten->last + 1 - unwritten->first);
+    for (Position p = unwritten->first; p <= unwritten->last; ++p) append_entry(record, log_.at(p), false);
+  }
+  const LogSeq seq = push_record(std::move(record));
+  if (unwritten) log_.wrote(seq);
+  if (state_dirty_) state_seq_ = seq;
+  state_dirty_ = old_term;
+}
+
+LogSeq Raft::record_base(const SnapshotMeta& meta) {
+  std::string record;
+  append_header(record, header(RecordKind::kBase));
+  append_base(record, meta, snapshot_metadata_only_);
+  const LogSeq seq = push_record(std::move(record));
+  if (std::exchange(state_dirty_, false)) state_seq_ = seq;
+  return seq;
+}
+
+void Raft::update_release() {
+  // Only once the record of the snapshot is durable; and never records of entries above it, wherever they stand.
+  if (base_seq_ == 0 || base_seq_ > durable_seq_) return;
+  const LogSeq needed = log_.lowest_record_above(snapshot_.position);
+  LogSeq below = needed == 0 ? base_seq_ : std::min(needed, base_seq_);
+  if (planted(Bug::kReleaseNeededRecords)) below = base_seq_;
+  base_seq_ = 0;
+  if (below <= released_below_) return;
+  released_below_ = below;
+  release_below_ = below;
+}
+
+// --- In ---
+
+Status Raft::recover(LogSeq seq, std::string_view bytes) {
+  CHECK(!started_);
+  CLEW_ASSIGN(Record record, parse_record(bytes));
+  const RecordHeader& head = record.header;
+  const auto refuse = [&](std::string_view what) {
+    return Status(Code::kDataLoss, "raft: record " + std::to_string(seq) + " " + std::string(what) +
+                                       "; the log on disk is not of one piece, replace this member");
+  };
+  if (any_record_ && (head.term < term_ || (head.term == term_ && vote_ != kNobody && head.vote != vote_))) {
+    return refuse("takes a term or a vote back");
+  }
+  if (!any_record_ || gap_open_) {
+    // The beginning of the log was released, or records are damaged: what did they do to the log?
+    const bool cuts = record.header.kind == RecordKind::kAppend && record.truncates;
+    const uint64_t generation = head.generation - (cuts && head.generation > 0 ? 1 : 0);
+    if (any_record_ && generation != log_.generation()) log_.distrust_above(commit_);
+    log_.set_generation(generation);
+  }
+  const bool after_gap = gap_open_;
+  any_record_ = true;
+  gap_open_ = false;
+  ++records_recovered_;
+  term_ = head.term;
+  vote_ = head.vote;
+  metadata_only_ |= record.metadata_only;
+  if (head.kind == RecordKind::kAppend) {
+    if (planted(Bug::kHoleTakenForEnd) && after_gap && record.first > log_.last() + 1) return {};
+    CLEW_TRY(log_.replay(seq, record.first, record.prev_epoch, std::move(record.entries), record.truncates));
+  } else if (head.kind == RecordKind::kBase) {
+    log_.install(record.meta.position, record.meta.epoch);
+    snapshot_ = std::move(record.meta);
+    snapshot_metadata_only_ = record.metadata_only;
+  }
+  log_.set_generation(head.generation);
+  if (planted(Bug::kHoleTakenForEnd) && lost_records_ > 0) {
+    commit_ = std::max(commit_, std::min(head.commit, log_.last()));
+    return {};
+  }
+  log_.reached(head.last, head.last_epoch);
+  if (log_.true_last() != head.last || log_.true_last_epoch() != head.last_epoch) {
+    return refuse("leads to another log than it says");
+  }
+  commit_ = std::max(commit_, head.commit);
+  return {};
+}
+
+Status Raft::recover_gap(LogSeq first, LogSeq last) {
+  CHECK(!started_ && first <= last);
+  gap_open_ = true;
+  gap_first_ = first;
+  lost_records_ += last - first + 1;
+  return {};
+}
+
+SnapshotMeta Raft::recovered_snapshot() const { return snapshot_metadata_only_ ? SnapshotMeta{} : snapshot_; }
+
+void Raft::start(Time now, LogSeq next, bool have_snapshot) {
+  CHECK(!started_);
+  advance_clock(now);
+  started_ = true;
+  next_seq_ = next;
+  durable_seq_ = next - 1;
+  if (gap_open_) {
+    halt("raft: the records from " + std::to_string(gap_first_) +
+         " on are damaged, and none that is intact follows: a vote or an acknowledgement may be lost; replace this "
+         "member");
+    return;
+  }
+  Position configs_from = snapshot_.position;
+  configs_.reset(snapshot_.position, snapshot_.membership);
+  if (!have_snapshot && snapshot_.position > 0 && !snapshot_metadata_only_) {
+    // The members stay known; the state has to come again.
+    log_.forget_base();
+    configs_from = 0;
+    configs_.reset(0, snapshot_.membership);
+    snapshot_ = SnapshotMeta{0, 0, snapshot_.membership, 0, {}};
+  }
+  log_.replayed();
+  for (Position p = std::max(configs_from, log_.base()) + 1; p <= log_.last(); ++p) {
+    const Entry& entry = log_.at(p);
+    if (entry.kind == EntryKind::kMembership) membership_appended(p, entry.payload);
+  }
+  commit_ = std::clamp(commit_, log_.base(), log_.last());
+  delivered_ = log_.base();
+  commit_told_ = commit_;
+  next_context_ = planted(Bug::kReadContextReused) ? 0 : random_.next() >> 2;
+  if (!any_record_ && !options_.founding.empty()) {
+    snapshot_.membership = options_.founding;
+    configs_.reset(0, options_.founding);
+    state_seq_ = record_base(snapshot_);
+  }
+  // A leader's lease may rest on what this node promised before it restarted (thesis §6.4.1).
+  if (any_record_ && !planted(Bug::kVoteRightAfterStart)) leased_until_ = now_ + options_.election_min;
+  reset_election_timer();
+  if (membership().voters() == 1 && membership().may_lead(options_.self)) election_deadline_ = now_;
+  fact(FactKind::kStarted, log_.true_last(), kNobody, records_recovered_);
+  if (log_.has_hole()) fact(FactKind::kHoleFound, log_.last() + 1, kNobody, log_.true_last() - log_.last());
+}
+
+}  // namespace clew::consensus

@@ -1,0 +1,230 @@
+#include "consensus/replica_directory.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/hash.h"
+#include "consensus/planted.h"
+
+namespace clew::consensus {
+namespace {
+
+constexpr std::string_view kIdentityFile = "identity";
+constexpr std::string_view kPeersFile = "peers";
+constexpr std::string_view kIdentityTitle = "clew replica 1";
+constexpr std::string_view kPeersTitle = "clew peers 1";
+constexpr uint64_t kMaxFileBytes = 64 << 10;
+
+std::string hex(uint64_t value) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text(16, '0');
+  for (size_t i = 16; i-- > 0; value >>= 4) text[i] = kDigits[value & 15];
+  return text;
+}
+
+template <typename T>
+bool parse_number(std::string_view text, int base, T& out) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out, base);
+  return error == std::errc() && end == text.data() + text.size() && !text.empty();
+}
+
+// Text files of "key value" lines; the last one is a checksum over those before it.
+std::string seal(std::string text) {
+  text += "checksum " + hex(stable_hash64(text)) + "\n";
+  return text;
+}
+
+Error broken(const std::string& path, const std::string& what) {
+  return {Code::kDataLoss, path + ": " + what + "; restore the file, or replace this member by a new one"};
+}
+
+// The lines in front of the checksum, behind the title.
+Result<std::vector<std::pair<std::string_view, std::string_view>>> unseal(std::string_view text, std::string_view title,
+                                                                          const std::string& path) {
+  const size_t last = text.rfind("checksum ");
+  uint64_t checksum = 0;
+  if (last == std::string_view::npos || !text.ends_with('\n') ||
+      !parse_number(text.substr(last + 9, text.size() - last - 10), 16, checksum) ||
+      checksum != stable_hash64(text.substr(0, last))) {
+    return broken(path, "does not match its checksum");
+  }
+  std::vector<std::pair<std::string_view, std::string_view>> lines;
+  bool first = true;
+  for (std::string_view rest = text.substr(0, last); !rest.empty();) {
+    const size_t end = rest.find('\n');
+    if (end == std::string_view::npos) return broken(path, "ends in the middle of a line");
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(end + 1);
+    if (std::exchange(first, false)) {
+      if (line != title) {
+        return Error{Code::kFailedPrecondition, path + ": begins with \"" + std::string(line) + "\", not \"" +
+                                                    std::string(title) + "\": written by another version"};
+      }
+      continue;
+    }
+    const size_t space = line.find(' ');
+    if (space == std::string_view::npos) return broken(path, "has a line without a value");
+    lines.emplace_back(line.substr(0, space), line.substr(space + 1));
+  }
+  return lines;
+}
+
+// Nothing but the lock.
+Result<bool> is_empty(env::Disk& disk, const std::string& path) {
+  CLEW_ASSIGN(const auto names, disk.list(path));
+  return std::all_of(names.begin(), names.end(), [](const std::string& name) {
+    return name == "LOCK" || name.ends_with(".tmp");  // a first start that was cut short
+  });
+}
+
+Status same(const std::string& path, const Identity& found, const Identity& wanted) {
+  const auto refuse = [&](const std::string& what, const std::string& has, const std::string& wants) -> Status {
+    return Error{Code::kFailedPrecondition, path + " belongs to " + what + " " + has + ", not to " + wants +
+                                                "; check the path, or start with the identity that it was made for"};
+  };
+  if (found.cluster != wanted.cluster) return refuse("cluster", hex(found.cluster), hex(wanted.cluster));
+  if (found.node != wanted.node) {
+    return refuse("node", std::to_string(number(found.node)), std::to_string(number(wanted.node)));
+  }
+  if (found.protocol != wanted.protocol) return refuse("a group that runs", found.protocol, wanted.protocol);
+  if (found.sessions != wanted.sessions) {
+    return Error{
+        Code::kFailedPrecondition,
+        path + " was made with other session limits; they are the same on all members for the life of a group"};
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string Identity::encode() const {
+  std::string text(kIdentityTitle);
+  text += "\ncluster " + hex(cluster);
+  text += "\nnode " + std::to_string(number(node));
+  text += "\nprotocol " + protocol;
+  text += "\ninstance " + hex(static_cast<uint64_t>(instance));
+  text += "\nmax_sessions " + std::to_string(sessions.max_sessions);
+  text += "\nmax_kept_results " + std::to_string(sessions.max_kept_results);
+  text += "\nmax_kept_bytes " + std::to_string(sessions.max_kept_bytes);
+  text += "\nsession_idle_ns " + std::to_string(sessions.idle_ns);
+  text += std::string("\nstate ") + (complete ? "complete" : "new") + "\n";
+  return seal(std::move(text));
+}
+
+Result<Identity> Identity::parse(std::string_view text, const std::string& path) {
+  CLEW_ASSIGN(const auto lines, unseal(text, kIdentityTitle, path));
+  Identity identity;
+  uint64_t node = 0, instance = 0;
+  bool sound = lines.size() == 9;
+  for (const auto& [key, value] : lines) {
+    if (key == "cluster") {
+      sound &= parse_number(value, 16, identity.cluster);
+    } else if (key == "node") {
+      sound &= parse_number(value, 10, node);
+    } else if (key == "protocol") {
+      identity.protocol = std::string(value);
+    } else if (key == "instance") {
+      sound &= parse_number(value, 16, instance);
+    } else if (key == "max_sessions") {
+      sound &= parse_number(value, 10, identity.sessions.max_sessions);
+    } else if (key == "max_kept_results") {
+      sound &= parse_number(value, 10, identity.sessions.max_kept_results);
+    } else if (key == "max_kept_bytes") {
+      sound &= parse_number(value, 10, identity.sessions.max_kept_bytes);
+    } else if (key == "session_idle_ns") {
+      sound &= parse_number(value, 10, identity.sessions.idle_ns);
+    } else if (key == "state") {
+      identity.complete = value == "complete";
+    } else {
+      sound = false;
+    }
+  }
+  if (!sound || node == 0 || instance == 0) return broken(path, "says what makes no sense");
+  identity.node = NodeId{node};
+  identity.instance = Instance{instance};
+  return identity;
+}
+
+Result<ReplicaDirectory> ReplicaDirectory::open(env::Disk& disk, std::string path, Identity wanted, bool bootstrap,
+                                                env::Random& random) {
+  CLEW_TRY(disk.make_dirs(path));
+  CLEW_ASSIGN(auto lock, disk.lock_dir(path));
+  ReplicaDirectory directory(disk, path, std::move(lock));
+  const std::string identity_path = path + "/" + std::string(kIdentityFile);
+  auto text = env::read_file(disk, identity_path, kMaxFileBytes);
+  if (text.ok()) {
+    CLEW_ASSIGN(directory.identity_, Identity::parse(*text, identity_path));
+    CLEW_TRY(same(path, directory.identity_, wanted));
+  } else {
+    if (text.status().code() != Code::kNotFound) return text.error();
+    CLEW_ASSIGN(const bool empty, is_empty(disk, path));
+    if (!empty) {
+      return Error{Code::kDataLoss, identity_path + " is missing though " + path +
+                                        " holds data; restore it, or replace this member by a new one"};
+    }
+    if (!bootstrap && !planted(Bug::kWipedDiskVotes)) {
+      return Error{Code::kFailedPrecondition,
+                   path +
+                       " is empty: the disk was lost, or the path is wrong. A member that lost its data must not "
+                       "vote as its old self: remove it from the group and add a new one"};
+    }
+    directory.identity_ = std::move(wanted);
+    directory.identity_.complete = false;
+    do {
+      directory.identity_.instance = Instance{random.next()};
+    } while (directory.identity_.instance == kUnknownInstance);
+    CLEW_TRY(env::write_file_atomically(disk, path, std::string(kIdentityFile), directory.identity_.encode()));
+  }
+  if (directory.identity_.complete) {
+    const auto logs = disk.list(directory.log());
+    const bool there = logs.ok() && std::any_of(logs->begin(), logs->end(),
+                                                [](const std::string& name) { return name.ends_with(".wal"); });
+    if (!there) {
+      return Error{Code::kDataLoss, directory.log() +
+                                        " holds no log any more, and with it the promises that this "
+                                        "member gave; replace it by a new one"};
+    }
+  }
+  CLEW_TRY(disk.make_dirs(directory.log()));
+  CLEW_TRY(disk.make_dirs(directory.snapshots()));
+  CLEW_TRY(directory.load_peers());
+  return directory;
+}
+
+Status ReplicaDirectory::complete() {
+  if (identity_.complete) return {};
+  identity_.complete = true;
+  return env::write_file_atomically(*disk_, path_, std::string(kIdentityFile), identity_.encode());
+}
+
+std::string ReplicaDirectory::encode_peers(const std::map<NodeId, Instance>& peers) {
+  std::string text = std::string(kPeersTitle) + "\n";
+  for (const auto& [peer, instance] : peers) {
+    text += std::to_string(number(peer)) + " " + hex(static_cast<uint64_t>(instance)) + "\n";
+  }
+  return seal(std::move(text));
+}
+
+Status ReplicaDirectory::save_peers(env::Disk& disk, const std::string& path, const std::string& encoded) {
+  return env::write_file_atomically(disk, path, std::string(kPeersFile), encoded);
+}
+
+Status ReplicaDirectory::load_peers() {
+  const std::string path = path_ + "/" + std::string(kPeersFile);
+  auto text = env::read_file(*disk_, path, kMaxFileBytes);
+  if (!text.ok()) return text.status().code() == Code::kNotFound ? Status() : text.status();
+  CLEW_ASSIGN(const auto lines, unseal(*text, kPeersTitle, path));
+  for (const auto& [key, value] : lines) {
+    uint64_t peer = 0, instance = 0;
+    if (!parse_number(key, 10, peer) || !parse_number(value, 16, instance)) {
+      return broken(path, "says what makes no sense");
+    }
+    peers[NodeId{peer}] = Instance{instance};
+  }
+  return {};
+}
+
+}  // namespace clew::consensus

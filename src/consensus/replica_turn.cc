@@ -1,0 +1,356 @@
+// Frames, turns and effects of a replica.
+#include <algorithm>
+#include <utility>
+
+#include "consensus/planted.h"
+#include "consensus/replica_impl.h"
+#include "consensus/replica_records.h"
+
+namespace clew::consensus {
+namespace {
+
+// Frames up to this size (votes, heartbeats, acknowledgements) may use the last room on a disk; larger ones leave it.
+constexpr uint64_t kSmallFrameBytes = 1 << 10;
+constexpr uint64_t kRoomForSmallFrames = 256 << 10;
+constexpr uint64_t kTickBytes = 4 << 10;  // room for what a tick may write
+constexpr size_t kMaxHeldFrames = 65'536;
+constexpr size_t kMaxFramesOfUnsavedPeer = 64;
+constexpr size_t kMaxKnownPeers = 4 * kMaxMembers;
+constexpr uint64_t kApplied = 64;  // bytes that an entry is counted with, beside its payload
+constexpr Time kRetryTick = 100 * kMillisecond;
+
+}  // namespace
+
+// --- Frames ---
+
+void ReplicaImpl::note(FactKind kind, NodeId peer, std::string_view reason) {
+  if (ports_.observer == nullptr) return;
+  Fact fact;
+  fact.kind = kind;
+  fact.at = now();
+  fact.peer = peer;
+  fact.reason = reason;
+  ports_.observer->on_fact(fact);
+}
+
+void ReplicaImpl::on_frame(NodeId from, Instance instance, std::string_view frame) {
+  if (!running() || !known(from, instance, frame)) return;
+  handle_frame(from, frame);
+}
+
+// A peer is remembered durably before anything that it says counts: a vote of one data directory must never stand
+// beside a vote of its successor.
+bool ReplicaImpl::known(NodeId from, Instance instance, std::string_view frame) {
+  if (const auto peer = directory_.peers.find(from); peer != directory_.peers.end()) {
+    if (peer->second != instance && !planted(Bug::kWipedDiskVotes)) {
+      ++stats_.stale_instances;
+      note(FactKind::kMessageRefused, from, "stale instance");
+      return false;
+    }
+    const auto unsaved = unsaved_peers_.find(from);
+    if (unsaved == unsaved_peers_.end()) return true;
+    if (unsaved->second.size() < kMaxFramesOfUnsavedPeer) unsaved->second.emplace_back(frame);
+    return false;
+  }
+  if (instance == kUnknownInstance || directory_.peers.size() >= kMaxKnownPeers) {
+    note(FactKind::kMessageRefused, from, instance == kUnknownInstance ? "no instance" : "too many peers");
+    return false;
+  }
+  directory_.peers[from] = instance;
+  unsaved_peers_[from].emplace_back(frame);
+  if (!saving_peers_) remember_peers();
+  return false;
+}
+
+void ReplicaImpl::remember_peers() {
+  saving_peers_ = true;
+  std::vector<NodeId> saved;
+  for (const auto& [peer, frames] : unsaved_peers_) saved.push_back(peer);
+  auto status = std::make_shared<Status>();  // shared by the work and its completion
+  ports_.loop.offload(
+      env::Lane::kFiles,
+      [&disk = ports_.disk, path = directory_.path(), status,
+       encoded = ReplicaDirectory::encode_peers(directory_.peers)] {
+        *status = ReplicaDirectory::save_peers(disk, path, encoded);
+      },
+      [this, alive = Guard(alive_), status, saved = std::move(saved)] {
+        if (alive.expired()) return;
+        saving_peers_ = false;
+        for (const NodeId peer : saved) {
+          const std::vector<std::string> frames = std::move(unsaved_peers_[peer]);
+          unsaved_peers_.erase(peer);
+          if (!status->ok()) {
+            directory_.peers.erase(peer);  // a full disk: the next frame tries again
+            continue;
+          }
+          for (const std::string& frame : frames) {
+            if (running()) handle_frame(peer, frame);
+          }
+        }
+        if (!unsaved_peers_.empty()) remember_peers();
+      });
+}
+
+void ReplicaImpl::handle_frame(NodeId from, std::string_view frame) {
+  ++stats_.frames_received;
+  const char kind = frame.empty() ? 0 : frame.back();
+  if (kind == kSnapshotFrame) return exchange_.receive(from, frame.substr(0, frame.size() - 1));
+  if (kind != kProtocolFrame) return note(FactKind::kMessageRefused, from, "unknown kind of frame");
+  const std::string_view body = frame.substr(0, frame.size() - 1);
+  const uint64_t left_for_small = body.size() <= kSmallFrameBytes ? 0 : kRoomForSmallFrames;
+  if (!has_room(body.size() + left_for_small)) {
+    ++stats_.frames_without_room;
+    return;
+  }
+  unflushed_bytes_ += body.size();
+  core_->receive(now(), from, body);
+  turn_soon();
+}
+
+void ReplicaImpl::send_snapshot_frame(NodeId to, std::string frame) {
+  if (!running()) return;
+  frame.push_back(kSnapshotFrame);
+  ++stats_.frames_sent;
+  ports_.transport.send(to, std::move(frame));
+  ports_.transport.flush();
+}
+
+bool ReplicaImpl::has_room(uint64_t bytes) { return wal_->reserve(unflushed_bytes_ + bytes).ok(); }
+
+// --- Turns ---
+
+void ReplicaImpl::turn_soon() {
+  if (std::exchange(turn_posted_, true)) return;
+  ports_.loop.post([this, alive = Guard(alive_)] {
+    if (alive.expired()) return;
+    turn_posted_ = false;
+    turn();
+  });
+}
+
+void ReplicaImpl::turn() {
+  if (!running()) return;
+  ++stats_.turns;
+  effects_.clear();
+  core_->collect(now(), effects_);
+  unflushed_bytes_ = 0;
+  if (ports_.observer != nullptr) {
+    for (const Fact& fact : effects_.facts) ports_.observer->on_fact(fact);
+  }
+  if (effects_.halt) return halt(Error{Code::kInternal, std::move(*effects_.halt)}, "a broken invariant");
+
+  update_peers();
+  append_records();
+  // The network before the disk: a follower's write takes the longer way.
+  for (Send& message : effects_.sends) send(message);
+  ports_.transport.flush();
+  wal_->flush();
+
+  if (effects_.install) start_install(*effects_.install);
+  for (const ProposalPlaced& placed : effects_.placed) {
+    Request* const request = requests_.find(static_cast<uint64_t>(placed.id));
+    if (request != nullptr && !request->read) request->placed = placed.position;
+    if (planted(Bug::kSuccessBeforeCommit) && request != nullptr &&
+        std::holds_alternative<Answer<Reply>>(request->answer)) {
+      std::get<Answer<Reply>>(requests_.take(static_cast<uint64_t>(placed.id))->answer)(Reply{placed.position, ""});
+    }
+  }
+  for (Delivery& delivery : effects_.deliveries) deliveries_.push_back(std::move(delivery));
+  deliver();
+  if (halted_) return;
+  for (const ProposalRefused& refused : effects_.refused) {
+    fail_refused(static_cast<uint64_t>(refused.id), refused.why, refused.leader);
+  }
+  for (const ReadReady& ready : effects_.reads) {
+    Request* const request = requests_.find(static_cast<uint64_t>(ready.id));
+    if (request == nullptr) continue;
+    if (planted(Bug::kReadBeforeApplied)) {
+      answer_read(static_cast<uint64_t>(ready.id));
+      continue;
+    }
+    request->placed = ready.position;
+    waiting_reads_.emplace(ready.position, static_cast<uint64_t>(ready.id));
+  }
+  for (const ReadRefused& refused : effects_.reads_refused) {
+    fail_refused(static_cast<uint64_t>(refused.id), refused.why, refused.leader);
+  }
+  serve_waiting_reads();
+  verify();
+  if (effects_.cancel_fetch) exchange_.cancel();
+  if (effects_.fetch) exchange_.fetch(*effects_.fetch);
+  if (effects_.release_below != 0) release_soon(effects_.release_below);
+  if (bytes_since_snapshot_ >= options_.snapshot_every_bytes) take_snapshot();
+  arm_tick();
+}
+
+void ReplicaImpl::append_records() {
+  const size_t count = effects_.records.size();
+  for (size_t i = 0; i < count; ++i) {
+    const std::string_view record = effects_.records[i];
+    const std::string_view pieces[] = {std::string_view(&kProtocolRecord, 1), record};
+    Task done;  // the last one stands for all
+    if (i + 1 == count) done = [this] { on_durable(); };
+    const LogSeq seq = wal_->append(pieces, std::move(done));
+    ++stats_.records;
+    stats_.record_bytes += record.size();
+    if (ports_.observer != nullptr) ports_.observer->on_record(seq, record);
+  }
+  if (count > 0 && wal_->wants_rotation()) wal_->rotate();
+}
+
+void ReplicaImpl::send(Send& message) {
+  if (ports_.observer != nullptr) ports_.observer->on_send(message.to, message.frame);
+  message.frame.push_back(kProtocolFrame);
+  CHECK(message.after <= wal_->last_record());
+  if (message.after <= durable_ || planted(Bug::kSendBeforeDurable)) {
+    ++stats_.frames_sent;
+    return ports_.transport.send(message.to, std::move(message.frame));
+  }
+  if (held_.size() >= kMaxHeldFrames) {
+    ++stats_.sends_dropped;
+    return;
+  }
+  auto at = held_.end();
+  while (at != held_.begin() && std::prev(at)->after > message.after) --at;
+  held_.insert(at, Held{message.after, message.to, std::move(message.frame)});
+}
+
+void ReplicaImpl::on_durable() {
+  if (!running()) return;
+  durable_ = wal_->durable_record();
+  while (!held_.empty() && held_.front().after <= durable_) {
+    ++stats_.frames_sent;
+    ports_.transport.send(held_.front().to, std::move(held_.front().frame));
+    held_.pop_front();
+  }
+  ports_.transport.flush();
+  core_->durable(now(), durable_);
+  if (install_) try_install();
+  if (saved_) report_saved();
+  if (release_) release_durable();
+  turn_soon();
+}
+
+void ReplicaImpl::deliver() {
+  while (!install_ && !halted_ && !deliveries_.empty()) {
+    Delivery delivery = std::move(deliveries_.front());
+    deliveries_.pop_front();
+    if (!apply(delivery)) return;
+  }
+}
+
+bool ReplicaImpl::apply(Delivery& delivery) {
+  auto outcome = applier_.apply(delivery);
+  if (!outcome.ok()) {
+    halt(outcome.status(), "an entry that this version cannot apply");
+    return false;
+  }
+  bytes_since_snapshot_ += delivery.entry.payload.size() + kApplied;
+  if (ports_.observer != nullptr) {
+    ports_.observer->on_applied(delivery.position, delivery.entry, outcome->result);
+  }
+  if (outcome->kind == EntryKind::kCommand) {
+    ++stats_.commands;
+    if (outcome->run == run_) answer_command(*outcome, delivery.position);
+  } else if (outcome->kind == EntryKind::kMembership) {
+    answer_membership(delivery.position);
+  }
+  return true;
+}
+
+void ReplicaImpl::answer_command(Applier::Outcome& outcome, Position position) {
+  auto request = requests_.take(outcome.request);
+  if (!request) return;  // given up, or nobody waited
+  if (outcome.forgotten) {
+    return request->fail({Code::kFailedPrecondition,
+                          "the session has ended or has this answer no more; this try had no effect, an earlier one "
+                          "may have had",
+                          kNobody});
+  }
+  if (auto* const opened = std::get_if<Answer<SessionId>>(&request->answer)) return (*opened)(SessionId{position});
+  std::get<Answer<Reply>>(request->answer)(Reply{position, std::move(outcome.result)});
+}
+
+// A change of membership is done when the log holds what was asked for and no longer a joint one on the way there.
+void ReplicaImpl::answer_membership(Position position) {
+  const Membership& now_governing = applier_.membership();
+  if (now_governing.joint()) return;
+  for (const uint64_t id : requests_.ids()) {
+    Request* const request = requests_.find(id);
+    if (!std::holds_alternative<Answer<Position>>(request->answer)) continue;
+    const bool there = request->placed != 0 && request->placed <= position && now_governing == request->target;
+    if (there) std::get<Answer<Position>>(requests_.take(id)->answer)(position);
+  }
+}
+
+void ReplicaImpl::verify() {
+  for (VerifyRequest& request : effects_.verifications) {
+    auto ok = std::make_shared<bool>(false);  // shared by the work and its completion
+    const VerifyId id = request.id;
+    ports_.loop.offload(
+        env::Lane::kQuery,
+        [verifier = ports_.verifier, ok, request = std::move(request)] {
+          *ok = verifier != nullptr && verifier->verify(request.signer, request.message, request.signature);
+        },
+        [this, alive = Guard(alive_), ok, id] {
+          if (alive.expired() || !running()) return;
+          core_->verified(now(), id, *ok);
+          turn_soon();
+        });
+  }
+}
+
+void ReplicaImpl::update_peers() {
+  const std::vector<Member>& members = core_->membership().members();
+  if (members == peers_) return;
+  peers_ = members;
+  std::vector<Member> others;
+  for (const Member& member : members) {
+    if (member.id != options_.self) others.push_back(member);
+  }
+  ports_.transport.set_peers(others);
+}
+
+// The timer may fire early: deadlines move away with nearly every message, and moving the timer each time costs more
+// than looking once in vain.
+void ReplicaImpl::arm_tick() {
+  const Time deadline = core_->deadline();
+  if (deadline >= tick_at_) return;
+  if (tick_timer_ != 0) ports_.loop.cancel(tick_timer_);
+  tick_at_ = deadline;
+  tick_timer_ = ports_.loop.after(std::max<Time>(deadline - now(), 0), [this] {
+    tick_timer_ = 0;
+    tick_at_ = kNever;
+    if (!running()) return;
+    const Time at = now();
+    if (core_->deadline() > at) return arm_tick();
+    if (has_room(kTickBytes)) {
+      unflushed_bytes_ += kTickBytes;
+      core_->tick(at);
+      return turn_soon();
+    }
+    // Mute until there is room: an election would need a record.
+    tick_at_ = at + kRetryTick;
+    tick_timer_ = ports_.loop.after(kRetryTick, [this] {
+      tick_timer_ = 0;
+      tick_at_ = kNever;
+      if (running()) arm_tick();
+    });
+  });
+}
+
+void ReplicaImpl::halt(Status why, std::string_view reason) {
+  if (std::exchange(halted_, true)) return;
+  note(FactKind::kHalted, kNobody, reason);
+  held_.clear();
+  exchange_.cancel();
+  ports_.loop.post([this, alive = Guard(alive_), why = std::move(why)]() mutable {
+    if (alive.expired()) return;
+    for (const uint64_t id : requests_.ids()) {
+      fail(id, {Code::kDeadlineExceeded, "this replica has stopped; it may still take effect", kNobody});
+    }
+    if (on_halt_) on_halt_(std::move(why));
+  });
+}
+
+}  // namespace clew::consensus
