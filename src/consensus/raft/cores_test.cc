@@ -286,9 +286,10 @@ void Cores::save_snapshot(NodeId id) {
   meta.bytes = node.state.size();
   meta.checksum = stable_hash128(node.state);
   if (node.core->report().snapshot.position >= meta.position) return;
+  const std::string state = node.state;  // deliveries of the same turn come on top
   turn(id, [&](Raft& core) { core.snapshot_saved(now_, meta); });
   // The core completes the description with the membership.
-  if (up(id)) node.snapshots[meta.position] = {core(id).report().snapshot, node.state};
+  if (up(id)) node.snapshots[meta.position] = {core(id).report().snapshot, state};
 }
 
 void Cores::finish_fetch(NodeId id, bool ok) {

@@ -138,14 +138,19 @@ void Raft::handle(NodeId from, const VoteRequest& request) {
     return;
   }
   const bool free = vote_ == from || (vote_ == kNobody && leader_ == kNobody) || planted(Bug::kVoteTwice);
-  const bool granted = free && up_to_date && phase_ == Phase::kFollower;
+  // Also a term that came another way does not lift a lease.
+  const bool leased = now_ < leased_until_ && !request.transfer && !planted(Bug::kNoVoteWithholding);
+  const bool granted = free && up_to_date && !leased && phase_ == Phase::kFollower;
   if (granted) {
     if (vote_ != from) state_dirty_ = true;
     vote_ = from;
     reset_election_timer();
     fact(FactKind::kVoteGranted, 0, from);
   } else {
-    fact(FactKind::kVoteRefused, 0, from, 0, up_to_date ? "another one has it" : "its log is behind");
+    fact(FactKind::kVoteRefused, 0, from, 0,
+         !up_to_date ? "its log is behind"
+         : leased    ? "a lease may rest on this node"
+                     : "another one has it");
   }
   send(from, VoteReply{term_, false, granted}, planted(Bug::kVoteBeforeDurable) ? After::kNothing : After::kTerm);
 }
@@ -175,11 +180,18 @@ void Raft::become_leader() {
   stop_fetching();
   fact(FactKind::kBecameLeader, log_.last());
   peers_.clear();
-  sync_peers();
+  sync_peers(log_.last() + 1);
   uncommitted_bytes_ = 0;
   for (Position p = commit_ + 1; p <= log_.last(); ++p) uncommitted_bytes_ += cost(log_.at(p));
-  // Tells what of earlier terms is committed, and lets reads begin (Raft §8).
-  append_own(EntryKind::kNoop, {});
+  // Tells what of earlier terms is committed, and lets reads begin (Raft §8). The very first entry of a group is its
+  // founding membership, so that whoever gets the log from the beginning knows who governs it from there.
+  if (log_.last() == 0) {
+    std::string founding;
+    membership().append_to(founding);
+    append_own(EntryKind::kMembership, Payload(std::move(founding)));
+  } else {
+    append_own(EntryKind::kNoop, {});
+  }
   reign_start_ = log_.last();
   if (planted(Bug::kReadRoundOfOldReign)) gate_ = ReadGate(options_.max_waiting_reads);
   quorum_check_due_ = now_ + options_.election_max;

@@ -97,7 +97,10 @@ void Raft::handle(NodeId from, const Heartbeat& beat) {
   // The leader names only what this node acknowledged, and damage may have taken some of that.
   const Position commit = std::min(beat.commit, log_.last());
   if (commit > commit_) commit_to(commit);
-  if (beat.wants_reply) send(from, HeartbeatReply{term_, beat.round, beat.stamp});
+  if (!beat.wants_reply) return;
+  send(from, HeartbeatReply{term_, beat.round, beat.stamp});
+  // A leader that has nothing to send would not find out.
+  if (log_.has_hole()) send(from, AppendReply{term_, AppendReply::Outcome::kLost, 0, log_.last(), log_.last_epoch()});
 }
 
 }  // namespace clew::consensus

@@ -47,7 +47,7 @@ void Raft::membership_appended(Position position, const Payload& payload) {
   }
   configs_.append(position, std::move(parsed).value());
   fact(FactKind::kMembershipTaken, position);
-  if (leading()) sync_peers();
+  if (leading()) sync_peers(position);
 }
 
 void Raft::after_commit() {
