@@ -437,14 +437,14 @@ Status check_config(const Config& config) {
   const uint32_t shards = node.shards != 0 ? node.shards : std::max(1u, config.loops);
   if (const uint64_t most = cluster::largest_admissible_bytes(node.memory_limit_bytes, shards);
       most < largest_request(servers)) {
-    return fail("limits.memory of " + std::to_string(node.memory_limit_bytes >> 20) + " MiB over " +
-                std::to_string(shards) + (shards == 1 ? " shard" : " shards") + " admits requests of up to " +
-                std::to_string(most >> 20) + " MiB: one of the largest size, " +
-                std::to_string(largest_request(servers) >> 20) +
-                " MiB, could never be admitted; raise limits.memory, or lower max_request_body_size and "
-                "max_recv_msg_size");
+    return fail("limits.memory",
+                " of " + std::to_string(node.memory_limit_bytes >> 20) + " MiB over " + std::to_string(shards) +
+                    (shards == 1 ? " shard" : " shards") + " admits requests of up to " + std::to_string(most >> 20) +
+                    " MiB: one of the largest size, " + std::to_string(largest_request(servers) >> 20) +
+                    " MiB, could never be admitted; raise limits.memory, or lower max_request_body_size and "
+                    "max_recv_msg_size");
   }
-  if (node.max_tenants == 0) return fail("limits.max_tenants must be above 0");
+  if (node.max_tenants == 0) return fail("limits.max_tenants", " must be above 0");
   return {};
 }
 

@@ -77,8 +77,8 @@ struct Chaos {
 
   void reconfigure(NodeId id) {
     if (!cores.up(id)) return;
-    std::vector<Member> members = cores.core(id).membership().members();
-    if (members.empty() || cores.core(id).membership().joint()) return;
+    std::vector<Member> members = cores.core(id).membership().leave_joint().members();
+    if (members.empty()) return;
     const NodeId changed = any();
     const auto at = std::find_if(members.begin(), members.end(), [&](const Member& m) { return m.id == changed; });
     if (at == members.end()) {
@@ -149,7 +149,11 @@ struct Chaos {
         cores.save_snapshot(id);
         return;
       case 14:
-        cores.finish_fetch(id, !random.one_in(3));
+        if (random.one_in(2)) {
+          cores.finish_fetch(id, !random.one_in(3));
+        } else {
+          cores.finish_abandoned_fetch(id);
+        }
         return;
       case 15:
         if (random.one_in(6)) reconfigure(cores.leader() == kNobody ? id : cores.leader());

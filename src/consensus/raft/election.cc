@@ -60,14 +60,21 @@ void Raft::follow(NodeId leader) {
   reset_election_timer();
 }
 
+bool Raft::may_campaign() const {
+  if (planted(Bug::kWitnessLeads)) return membership().votes(options_.self);
+  if (is_witness()) return false;
+  if (membership().may_lead(options_.self)) return true;
+  // A member that is not part of the newest membership is needed until that is committed: it may be the only one that
+  // has it, and then nobody else can be elected (thesis §4.2.2).
+  return configs_.newest().position > commit_ && configs_.at(commit_).membership.may_lead(options_.self);
+}
+
 void Raft::campaign(bool pre, bool transfer) {
   leader_ = kNobody;
   refuse_forwarded_reads();
   reset_election_timer();
-  const bool able = planted(Bug::kWitnessLeads) ? membership().votes(options_.self)
-                                                : membership().may_lead(options_.self) && !is_witness();
   // A hole: acknowledged entries are missing here, and a leader has to have them (raft.h).
-  if (!able || log_.has_hole()) {
+  if (!may_campaign() || log_.has_hole()) {
     phase_ = Phase::kFollower;
     return;
   }

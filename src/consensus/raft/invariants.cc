@@ -57,6 +57,9 @@ Status TransitionCheck::check(const State& s, const Log& log) {
     if (s.leading && b.leading && s.term == b.term) {
       if (log.generation() != before_generation_) return broken(s, "a leader cut its own log");
       if (log.last() < before_last_) return broken(s, "a leader's log became shorter");
+      if (s.commit > b.commit && log.epoch_at(s.commit) != s.term) {
+        return broken(s, "a leader committed by counting an entry of another term");
+      }
     }
     if (s.leading && !b.leading && s.term == led_term_) return broken(s, "led twice in a term");
     // Without a cut, what was last before is still there.

@@ -121,6 +121,7 @@ class Raft final : public Protocol {
   void reset_election_timer();
   void become_follower(Epoch term, NodeId leader, std::string_view reason = {});
   void follow(NodeId leader);  // its message came: it lives
+  bool may_campaign() const;
   void campaign(bool pre, bool transfer);
   void become_leader();
   void count_votes();
