@@ -1,5 +1,6 @@
 #include "consensus/raft/messages.h"
 
+#include <type_traits>
 #include <utility>
 
 #include "base/varint.h"
@@ -10,9 +11,15 @@ namespace clew::consensus::raft {
 namespace {
 
 // Numbers of the variant's alternatives are the types on the wire: append only.
+template <typename T, typename... All>
+constexpr uint8_t index_among(const std::variant<All...>*) {
+  uint8_t index = 0;
+  (void)((std::is_same_v<T, All> || (++index, false)) || ...);
+  return index;
+}
 template <typename T>
 constexpr uint8_t type_of() {
-  return static_cast<uint8_t>(Message(T{}).index());
+  return index_among<T>(static_cast<const Message*>(nullptr));
 }
 
 void head(std::string& out, uint8_t type, Epoch term) {
