@@ -11,15 +11,16 @@ namespace clew::consensus::raft {
 namespace {
 
 // Numbers of the variant's alternatives are the types on the wire: append only.
-template <typename T, typename... All>
-constexpr uint8_t index_among(const std::variant<All...>*) {
-  uint8_t index = 0;
-  (void)((std::is_same_v<T, All> || (++index, false)) || ...);
-  return index;
+template <typename T, typename... Ts>
+constexpr uint8_t place_among(const std::variant<Ts...>*) {
+  const bool same[] = {std::is_same_v<T, Ts>...};
+  uint8_t place = 0;
+  while (!same[place]) ++place;
+  return place;
 }
 template <typename T>
 constexpr uint8_t type_of() {
-  return index_among<T>(static_cast<const Message*>(nullptr));
+  return place_among<T>(static_cast<const Message*>(nullptr));
 }
 
 void head(std::string& out, uint8_t type, Epoch term) {
