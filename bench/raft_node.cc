@@ -7,7 +7,7 @@
 //             [--listen HOST:PORT] [--joins] [--leases] [--lists]
 //
 //   --listen: where to listen, when the address in --members is that of a proxy; --joins: not a founding member;
-//   --lists: the machine is that of list_machine.h, and says what it executed
+//   --lists: the machine is that of list_machine.h, and says which commands of sessions it executed
 //
 //   load OUTSTANDING COMMANDS BYTES   COMMANDS commands of BYTES, OUTSTANDING of them under way at a time
 //   read OUTSTANDING READS LEVEL      the same with reads; LEVEL: quorum, lease, local
@@ -369,7 +369,7 @@ class Node : public Observer {
   void on_applied(Position at, const Entry& entry, std::string_view) override {
     if (lists_ == nullptr || lists_->executed_at() != at || entry.kind != EntryKind::kCommand) return;
     const auto command = decode_command(entry.payload.view());
-    if (!command.ok()) return;
+    if (!command.ok() || command->header.session == kNoSession) return;  // `load` would flood the reader
     std::ostringstream line;
     line << R"({"event":"applied","position":)" << at << R"(,"session":)"
          << static_cast<uint64_t>(command->header.session) << R"(,"sequence":)" << command->header.sequence

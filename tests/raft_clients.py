@@ -55,8 +55,7 @@ class Driven(Member):
                     waiting.put(event)
             elif event["event"] == "applied":
                 at = {"node": self.id, "position": event["position"]}
-                if event["session"]:
-                    self.history.write({"event": "applied", **at, "session": event["session"], "sequence": event["sequence"]})
+                self.history.write({"event": "applied", **at, "session": event["session"], "sequence": event["sequence"]})
                 self.history.write({"event": "digest", **at, "digest": event["digest"]})
             else:
                 self.events.put(event)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Faults around real members of a Raft group (bench/raft_node.cc): kills, pauses, partitions, restarts, changes of membership, a full disk.
+"""Faults around real members of a Raft group (bench/raft_node.cc): kills, pauses, partitions, restarts, changes of membership, slow and full disks.
 Clients append unique values to lists and read them meanwhile. After each scenario the group must make progress, and its history must hold.
 `raft_faults.py NAME...` runs some scenarios; `--keep DIR` keeps the histories there."""
 import argparse
@@ -21,6 +21,7 @@ from raft_peer_port import Attack  # noqa: E402
 
 CLEW = os.environ.get("CLEW", "build/release/clew")
 RAFT_NODE = os.environ.get("RAFT_NODE", "build/release/bench/raft_node")
+SLOW_SYNC = os.environ.get("SLOW_SYNC", "build/release/tests/libslow_sync.so")
 DEADLINE = 90  # of every wait: only to fail
 
 
@@ -93,6 +94,17 @@ class World(Group):
 
         return until("a leader", found)
 
+    def lead(self, node):
+        """Leadership is handed to that member."""
+
+        def leads():
+            leader = self.leader()
+            if leader is not node:
+                leader.tell("transfer %d" % node.id)
+            return leader is node
+
+        until("node %d leads" % node.id, leads)
+
     def followers(self):
         leader = self.leader()
         return [node for node in self.nodes if node is not leader]
@@ -152,6 +164,10 @@ def kill_followers(directory):
             world.progress()
             for node in gone:
                 node.start()
+        gone = [world.leader(), world.followers()[0]]
+        for node in gone:
+            node.kill()
+        world.progress()
 
 
 def kill_all(directory):
@@ -197,14 +213,22 @@ def full_partition(directory):
             world.progress()
             world.proxies.heal()
             world.progress(20)
+    with World(5, directory, "full_partition_5") as world:
+        leader = world.leader()
+        lost = [leader, world.followers()[0]]
+        others = [node for node in world.nodes if node not in lost]
+        world.proxies.set(between([node.id for node in lost], [node.id for node in others]), STALL)
+        world.leader(others)
+        world.progress()
 
 
 def one_way_partition(directory):
     with World(3, directory, "one_way_partition") as world:
         for deaf in (False, True):
             leader = world.leader()
-            others = [node.id for node in world.nodes if node is not leader]
-            world.proxies.set([(i, leader.id) if deaf else (leader.id, i) for i in others], STALL)
+            others = [node for node in world.nodes if node is not leader]
+            world.proxies.set([(node.id, leader.id) if deaf else (leader.id, node.id) for node in others], STALL)
+            world.leader(others)  # another one: deaf or mute, nobody leads
             world.progress()
             world.proxies.heal()
             world.progress(20)
@@ -233,6 +257,36 @@ def rolling_restart(directory):
             node.start()
             until("it has caught up", lambda n=node: n.status()["applied"] >= world.leader().status()["committed"] - 50)
             node.tell("snapshot")
+
+
+def snapshot_install(directory):
+    """A member comes back when the entries that it lacks are only in a snapshot."""
+    with World(3, directory, "snapshot_install") as world:
+        gone = world.followers()[0]
+        gone.kill()
+        rest = [node for node in world.nodes if node is not gone]
+        world.leader(rest).ask("load 16 12000 1000", "load", DEADLINE)  # more than a leader keeps behind its snapshot
+        for node in rest:
+            node.tell("snapshot")
+        until("snapshots", lambda: all(node.status()["snapshots"] > 0 for node in rest))
+        world.progress()
+        gone.start()
+        until("it installs a snapshot", lambda: gone.status()["installed"] > 0)
+        world.progress()
+
+
+def slow_disk(directory):
+    """A member whose every sync takes long follows, leads and dies: what was acknowledged is durable all the same."""
+    with World(3, directory, "slow_disk") as world:
+        slow = world.followers()[0]
+        slow.kill()
+        slow.environment = {"LD_PRELOAD": os.path.abspath(SLOW_SYNC), "SLOW_SYNC_MS": "60"}
+        slow.start()
+        world.progress()
+        world.lead(slow)
+        world.progress()
+        slow.kill()
+        world.progress()
 
 
 def membership_change(directory):
@@ -273,13 +327,7 @@ def full_disk(directory):
         return
     try:
         with World(3, directory, "full_disk", node_directory=os.path.join(mount, "node1")) as world:
-            def first_leads():
-                leader = world.leader()
-                if leader.id != 1:
-                    leader.tell("transfer 1")
-                return leader.id == 1
-
-            until("node 1 leads", first_leads)
+            world.lead(world.nodes[0])
             filler = os.path.join(mount, "filler")
             with open(filler, "wb") as file:
                 try:
@@ -303,7 +351,7 @@ def peer_port(directory):
 
 
 SCENARIOS = [kill_leader, kill_followers, kill_all, pause_leader, pause_majority, full_partition, one_way_partition, partial_partition,
-             rolling_restart, membership_change, full_disk, peer_port]
+             rolling_restart, snapshot_install, membership_change, slow_disk, full_disk, peer_port]
 
 
 def main():

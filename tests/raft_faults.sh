@@ -3,5 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command -v python3 >/dev/null || { echo "skipped: python3 is not installed"; exit 77; }
-export RAFT_NODE=${CLEW_BUILD_DIR:-build/release}/bench/raft_node
+for program in "${CLEW:=build/release/clew}" "${RAFT_NODE:=build/release/bench/raft_node}" "${SLOW_SYNC:=build/release/tests/libslow_sync.so}"; do
+  [ -e "$program" ] || { echo "$program is not built"; exit 1; }
+done
+export CLEW RAFT_NODE SLOW_SYNC
 exec python3 tests/raft_faults.py "$@"
