@@ -247,7 +247,9 @@ class Node : public Observer {
     if (settings_.tls.cert_file.empty()) {
       network_ = std::make_unique<os::OsNetwork>();
     } else {
-      CLEW_ASSIGN(network_, os::TlsNetwork::make(settings_.tls));
+      CLEW_ASSIGN(auto tls, os::TlsNetwork::make(settings_.tls));
+      tls_ = tls.get();
+      network_ = std::move(tls);
       settings_.transport.require_identity = true;
     }
     if (settings_.lists) {
@@ -402,6 +404,11 @@ class Node : public Observer {
       out << comma << '"' << peer_refusal_name(static_cast<PeerRefusal>(i)) << "\":" << peers.refused[i];
       comma = ",";
     }
+    if (tls_ != nullptr) {
+      const os::TlsNetworkStats tls = tls_->stats();
+      out << comma << R"("tls_no_certificate":)" << tls.no_certificate << R"(,"tls_foreign_certificate":)"
+          << tls.foreign_certificate << R"(,"tls_garbage":)" << tls.garbage;
+    }
     out << "}}";
     return out.str();
   }
@@ -426,6 +433,7 @@ class Node : public Observer {
   std::unique_ptr<StateMachine> machine_;
   ListMachine* lists_ = nullptr;  // machine_, with --lists
   std::unique_ptr<env::Network> network_;
+  os::TlsNetwork* tls_ = nullptr;  // network_, with --tls
   os::OsLoop loop_{"raft", workers_};
   os::OsDisk disk_;  // dies before the loop, which its writes report to
   std::unique_ptr<PeerTransport> transport_;

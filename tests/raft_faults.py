@@ -7,6 +7,8 @@ import glob
 import os
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -16,8 +18,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from node import free_ports  # noqa: E402
 from peer_proxy import BREAK, STALL, Proxies, between  # noqa: E402
 from raft_clients import Client, Driven, History, Load, check  # noqa: E402
-from raft_group import Group  # noqa: E402
-from raft_peer_port import Attack  # noqa: E402
+from raft_group import Group, Member  # noqa: E402
+from raft_peer_port import Attack, closes  # noqa: E402
 
 CLEW = os.environ.get("CLEW", "build/release/clew")
 RAFT_NODE = os.environ.get("RAFT_NODE", "build/release/bench/raft_node")
@@ -350,8 +352,48 @@ def peer_port(directory):
         Attack(world, world.leader(), RAFT_NODE, until).run()
 
 
+def certificates(directory):
+    """Whom a group with mutual TLS refuses; it goes on committing."""
+    with Group(3, RAFT_NODE, directory, tls=True) as group, Group(1, RAFT_NODE, directory, tls=True) as foreign:
+        victim = group.wait_for_leader()
+        port = int(victim.members.split(",")[victim.id - 1].rsplit(":", 1)[1])
+        other = 1 if victim.id != 1 else 2
+
+        def expect(reason, files):
+            before = victim.status()["refusals"].get(reason, 0)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            if files:
+                context.load_cert_chain(*files)
+            with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as plain:
+                try:
+                    if files is None:
+                        plain.sendall(b"no TLS at all" * 10)
+                    closes(plain if files is None else context.wrap_socket(plain))
+                except ssl.SSLError:
+                    pass  # refused within the handshake
+            until("%s is counted" % reason, lambda: victim.status()["refusals"].get(reason, 0) > before)
+            if victim.ask("load 1 20 100", "load")["errors"]:
+                raise RuntimeError("commands fail after a connection with " + reason)
+
+        expect("tls_garbage", None)
+        expect("tls_no_certificate", ())
+        expect("tls_foreign_certificate", foreign.certificate(1).split(",")[:2])
+        nine = group.certificate(9)
+        impostor = Member(RAFT_NODE, other, "%d=127.0.0.1:%d,%d=127.0.0.1:%d" % (victim.id, port, other, free_ports(1)[0]),
+                          os.path.join(group.directory, "impostor"), ["--tls", nine])
+        before = victim.status()["refusals"].get("identity", 0)
+        try:
+            impostor.start()
+            until("identity is counted", lambda: victim.status()["refusals"].get("identity", 0) > before)
+        finally:
+            impostor.stop()
+        if victim.ask("load 1 20 100", "load")["errors"]:
+            raise RuntimeError("commands fail after an impostor")
+
+
 SCENARIOS = [kill_leader, kill_followers, kill_all, pause_leader, pause_majority, full_partition, one_way_partition, partial_partition,
-             rolling_restart, snapshot_install, membership_change, slow_disk, full_disk, peer_port]
+             rolling_restart, snapshot_install, membership_change, slow_disk, full_disk, peer_port, certificates]
 
 
 def main():
