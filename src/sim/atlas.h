@@ -46,6 +46,8 @@ class FaultAtlas {
   // `keep`: intact copies of an item that must remain on other nodes, n/2+1 by default (0).
   explicit FaultAtlas(size_t nodes, size_t keep = 0);
 
+  // How many nodes may be lost wholly at a time, (n-1)/2 unless said: for a group in which not every node votes.
+  void tolerate(size_t whole_nodes) { max_whole_ = whole_nodes; }
   // The node holds exactly these items durably, from now on (a snapshot counts as holding what it covers).
   void holds(NodeIndex node, ItemRange items);
   // Books the damage and returns true if the promise above is kept with it.
