@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "api/tags.h"
 #include "api/traceql.h"
 #include "store/matcher.h"
 
@@ -29,7 +30,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   const auto matcher = clew::store::Matcher::compile(*parsed);
   if (!matcher.ok()) {
-    require(matcher.error().code == Code::kResourceExhausted);
+    require(matcher.error().code == Code::kInvalidArgument);
     return 0;
   }
   clew::model::Resource resource;

@@ -149,7 +149,7 @@ class Attack:
                 command += ["-H", one]
             command.append("http://127.0.0.1:%d%s" % (self.node.grpc_port, path))
             # A refusal before the body was read resets the stream behind it, and curl may lose the answer to that: it asks again.
-            for _ in range(3):
+            for _ in range(20):
                 answer = subprocess.run(command, stdout=subprocess.PIPE, check=False).stdout.decode(errors="replace")
                 if answer:
                     break
@@ -334,18 +334,25 @@ def slow_peers(attack):
     attack.http("100,000 headers", b"GET /v1/traces HTTP/1.1\r\n" + b"a: b\r\n" * 100_000 + b"\r\n", [b"HTTP/1.1 431", b"HTTP/1.1 400", b""])
 
 
+def cpu_ms(pid):
+    """CPU time of a process, of all its threads: what an attack costs, whatever else the machine does."""
+    with open("/proc/%d/stat" % pid) as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+
+
 def queries(attack):
     node = attack.node
     quote = "".join
 
     def get(what, path, wanted, port=None, limit_ms=5000):
-        begin = time.monotonic()
+        begin = cpu_ms(node.process.pid)
         try:
             status, body, _ = node.request(port or node.http_port, "GET", path)
         except OSError as error:
             status, body = repr(error), b""
         attack.expect("GET " + what, status, wanted)
-        attack.expect("GET %s: takes below %d ms" % (what, limit_ms), (time.monotonic() - begin) * 1000 < limit_ms, True)
+        attack.expect("GET %s: costs the node below %d ms of CPU" % (what, limit_ms), cpu_ms(node.process.pid) - begin < limit_ms, True)
         if status == 400:
             attack.expect("GET " + what + ": says why", len(body) > 4, True)
         return body

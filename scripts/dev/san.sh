@@ -3,7 +3,7 @@
 # ASan + UBSan: whatever reads bytes of strangers or of the disk. TSan: what runs on several threads, and only where no
 # uninstrumented library with threads of its own is linked (gRPC is one; api and app are not for it).
 # usage: ./dev san [asan|tsan] [LAYER...]
-asan_layers=(otlp wal store cluster api)
+asan_layers=(otlp wal store consensus kv sim cluster api)
 tsan_layers=(os wal sim store cluster)
 # The crash matrices and the flood run on one simulated thread: minutes under TSan, and nothing for it to see.
 tsan_skipped='-WalCrash*:*power_cut*:*memory_stays_below*'

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "api/conditions.h"
 #include "api/traceql.h"
 #include "otlp/encode.h"
 
@@ -166,7 +167,21 @@ Result<std::optional<int64_t>> moment(const HttpRequest& request, std::string_vi
                                            "' must be a time such as 2024-05-01T12:00:00Z, or Unix nanoseconds"};
 }
 
+// A misspelt condition that was ignored would answer another question.
+Status check_parameters(const HttpRequest& request) {
+  static constexpr std::array<std::string_view, 9> kKnown = {"q",     "service", "state", "finding", "since",
+                                                             "start", "end",     "limit", "cursor"};
+  for (const QueryParams::Entry& entry : request.params().entries()) {
+    if (std::find(kKnown.begin(), kKnown.end(), entry.name) != kKnown.end()) continue;
+    std::string known;
+    for (std::string_view name : kKnown) known.append(known.empty() ? "" : ", ").append(name);
+    return {Code::kInvalidArgument, "unknown parameter \"" + entry.name.substr(0, 64) + "\"; known are " + known};
+  }
+  return {};
+}
+
 Result<store::TraceQuery> read_query(const QueryDeps& deps, const HttpRequest& request) {
+  CLEW_TRY(check_parameters(request));
   store::TraceQuery query;
   query.tenant = model::tenant_id(request.tenant);
   std::vector<Expr> parts;
@@ -350,7 +365,7 @@ void append_verdict_json(const model::Verdict& verdict, JsonWriter& json) {
 void add_clew_routes(HttpRouter& router, const QueryDeps& deps) {
   const auto add = [&](std::string_view path, void (*handler)(const QueryDeps&, const RequestPtr&, HttpDone)) {
     router.add("GET", path,
-               [deps, handler](RequestPtr request, HttpDone done) { handler(deps, request, std::move(done)); });
+               [deps, handler](const RequestPtr& request, HttpDone done) { handler(deps, request, std::move(done)); });
   };
   add("/clew/v1/traces/{id}", get_trace<whole_trace>);
   add("/clew/v1/traces/{id}/verdict", get_trace<verdict_only>);

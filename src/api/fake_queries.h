@@ -187,12 +187,18 @@ class FakeQueries final : public cluster::QueryService {
     last = std::move(query);
     done(std::move(page));
   }
-  void search_traces(store::TraceQuery query, Done<std::vector<std::unique_ptr<model::TraceData>>> done) override {
+  void search_traces(store::TraceQuery query, cluster::TraceBounds, Done<cluster::FoundTraces> done) override {
     if (failing) return done(*failing);
-    auto traces = found(query);
-    if (traces.size() > query.limit) traces.resize(query.limit);
+    cluster::FoundTraces result;
+    result.traces = found(query);
+    if (result.traces.size() > query.limit) result.traces.resize(query.limit);
+    result.found = result.traces.size();
+    if (bounded && !result.traces.empty()) {
+      result.traces.resize(1);
+      result.bounded = true;
+    }
     last = std::move(query);
-    done(std::move(traces));
+    done(std::move(result));
   }
   void services(model::TenantId, int64_t, int64_t, Done<store::Vocabulary> done) override {
     if (failing) return done(*failing);
@@ -219,6 +225,7 @@ class FakeQueries final : public cluster::QueryService {
   }
 
   std::optional<Error> failing;  // what every query answers, when set
+  bool bounded = false;          // searches for whole traces end at their bounds after one
   store::TraceQuery last;
 
  private:

@@ -107,6 +107,7 @@ void HttpRouter::dispatch(std::shared_ptr<HttpRequest> request, HttpDone done) c
 bool HttpRouter::knows(std::string_view path) const {
   const std::vector<std::string_view> raw = split(path);
   std::vector<std::string> decoded;
+  decoded.reserve(raw.size());
   for (std::string_view part : raw) decoded.push_back(url_decode(part, false));
   return std::any_of(routes_.begin(), routes_.end(), [&](const Route& route) { return fits(route, raw, decoded); });
 }

@@ -30,10 +30,10 @@ Answer ask(const HttpRouter& router, std::string method, std::string_view target
 }
 
 HttpHandler echo(std::string name) {
-  return [name = std::move(name)](std::shared_ptr<const HttpRequest> request, HttpDone done) {
+  return [name = std::move(name)](const std::shared_ptr<const HttpRequest>& request, HttpDone done) {
     HttpResponse response;
     response.body = name;
-    for (const auto& [key, value] : request->segments) response.body += " " + key + "=" + value;
+    for (const auto& [key, value] : request->segments) response.body.append(" ").append(key).append("=").append(value);
     done(std::move(response));
   };
 }

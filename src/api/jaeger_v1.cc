@@ -2,9 +2,10 @@
 #include <map>
 #include <unordered_map>
 
+#include "api/conditions.h"
 #include "api/jaeger.h"
 #include "api/jaeger_json.h"
-#include "api/traceql.h"
+#include "api/tags.h"
 #include "api/transform.h"
 
 namespace clew::api {
@@ -50,15 +51,20 @@ HttpResponse failure(const Error& error) {
 
 Error not_found() { return {Code::kNotFound, "trace not found"}; }
 
-HttpResponse traces_reply(const std::vector<std::unique_ptr<model::TraceData>>& traces,
-                          const std::vector<model::TraceId>& missing) {
-  std::vector<JaegerError> errors;
-  for (model::TraceId id : missing) errors.push_back({404, "trace not found", id.hex()});
-  return envelope(200, traces.size(), errors, [&](JsonWriter& json) {
+HttpResponse traces_reply(const std::vector<std::unique_ptr<model::TraceData>>& traces, uint64_t total,
+                          const std::vector<JaegerError>& errors) {
+  return envelope(200, total, errors, [&](JsonWriter& json) {
     json.open_array();
     for (const auto& trace : traces) append_jaeger_trace(*trace, json);
     json.close_array();
   });
+}
+
+HttpResponse found_reply(const cluster::FoundTraces& found) {
+  std::vector<JaegerError> errors;
+  // A note, not a failure: clients show the data and, if they show anything more, this.
+  if (found.bounded) errors.push_back({206, bounded_note(found), ""});
+  return traces_reply(found.traces, found.found, errors);
 }
 
 HttpResponse texts_reply(const std::vector<std::string>& texts) {
@@ -135,17 +141,18 @@ void find_traces(const QueryDeps& deps, const RequestPtr& request, HttpDone done
                  [done = std::move(done)](Result<TracesById> result) mutable {
                    if (!result.ok()) return done(failure(result.error()));
                    if (result->found.empty()) return done(failure(not_found()));
-                   done(traces_reply(result->found, result->missing));
+                   std::vector<JaegerError> errors;
+                   for (model::TraceId id : result->missing) errors.push_back({404, "trace not found", id.hex()});
+                   done(traces_reply(result->found, result->found.size(), errors));
                  });
     return;
   }
   auto query = read_query(*request);
   if (!query.ok()) return done(failure(query.error()));
-  deps.queries.search_traces(
-      std::move(*query),
-      [done = std::move(done)](Result<std::vector<std::unique_ptr<model::TraceData>>> traces) mutable {
-        done(traces.ok() ? traces_reply(*traces, {}) : failure(traces.error()));
-      });
+  deps.queries.search_traces(std::move(*query), {},
+                             [done = std::move(done)](Result<cluster::FoundTraces> found) mutable {
+                               done(found.ok() ? found_reply(*found) : failure(found.error()));
+                             });
 }
 
 void get_trace(const QueryDeps& deps, const RequestPtr& request, HttpDone done) {
@@ -157,7 +164,7 @@ void get_trace(const QueryDeps& deps, const RequestPtr& request, HttpDone done) 
                          return done(failure(trace.error().code == Code::kNotFound ? not_found() : trace.error()));
                        std::vector<std::unique_ptr<model::TraceData>> traces;
                        traces.push_back(std::move(*trace));
-                       done(traces_reply(traces, {}));
+                       done(traces_reply(traces, traces.size(), {}));
                      });
 }
 
@@ -250,16 +257,15 @@ void dependencies(const QueryDeps& deps, const RequestPtr& request, HttpDone don
     query.from_ns = INT64_MIN;
   query.limit = kDependencyTraces;
   query.spans_per_trace = 0;
-  deps.queries.search_traces(
-      std::move(query),
-      [done = std::move(done)](Result<std::vector<std::unique_ptr<model::TraceData>>> traces) mutable {
-        done(traces.ok() ? dependencies_reply(*traces) : failure(traces.error()));
-      });
+  deps.queries.search_traces(std::move(query), {},
+                             [done = std::move(done)](Result<cluster::FoundTraces> found) mutable {
+                               done(found.ok() ? dependencies_reply(found->traces) : failure(found.error()));
+                             });
 }
 
 void transform(const RequestPtr& request, HttpDone done) {
   const auto traces = traces_of_otlp_json(request->body);
-  done(traces.ok() ? traces_reply(*traces, {}) : failure(traces.error()));
+  done(traces.ok() ? traces_reply(*traces, traces->size(), {}) : failure(traces.error()));
 }
 
 void metrics(const RequestPtr&, HttpDone done) {
@@ -272,7 +278,7 @@ void add_jaeger_v1_routes(HttpRouter& router, const QueryDeps& deps, std::string
   const auto add = [&](std::string_view method, std::string_view path,
                        void (*handler)(const QueryDeps&, const RequestPtr&, HttpDone)) {
     router.add(method, std::string(prefix) + std::string(path),
-               [deps, handler](RequestPtr request, HttpDone done) { handler(deps, request, std::move(done)); });
+               [deps, handler](const RequestPtr& request, HttpDone done) { handler(deps, request, std::move(done)); });
   };
   add("GET", "/api/services", services);
   add("GET", "/api/services/{service}/operations", operation_names);

@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <map>
 
+#include "api/conditions.h"
+#include "api/duration.h"
 #include "api/jaeger.h"
 #include "api/jaeger_json.h"
-#include "api/traceql.h"
+#include "api/tags.h"
 #include "otlp/encode.h"
 
 namespace clew::api {
@@ -152,9 +154,14 @@ template <HttpResponse (*Reply)(const Traces&)>
 void find(const QueryDeps& deps, const RequestPtr& request, HttpDone done) {
   auto query = read_query(*request);
   if (!query.ok()) return done(failure(query.error()));
-  deps.queries.search_traces(std::move(*query), [done = std::move(done)](Result<Traces> traces) mutable {
-    done(traces.ok() ? Reply(*traces) : failure(traces.error()));
-  });
+  deps.queries.search_traces(std::move(*query), {},
+                             [done = std::move(done)](Result<cluster::FoundTraces> found) mutable {
+                               if (!found.ok()) return done(failure(found.error()));
+                               HttpResponse response = Reply(found->traces);
+                               // The reply's form has no place for it.
+                               if (found->bounded) response.headers.emplace_back("X-Clew-Note", bounded_note(*found));
+                               done(std::move(response));
+                             });
 }
 
 void get_trace(const QueryDeps& deps, const RequestPtr& request, HttpDone done) {
@@ -210,7 +217,7 @@ void operations(const QueryDeps& deps, const RequestPtr& request, HttpDone done)
 void add_jaeger_v3_routes(HttpRouter& router, const QueryDeps& deps, std::string_view prefix) {
   const auto add = [&](std::string_view path, void (*handler)(const QueryDeps&, const RequestPtr&, HttpDone)) {
     router.add("GET", std::string(prefix) + std::string(path),
-               [deps, handler](RequestPtr request, HttpDone done) { handler(deps, request, std::move(done)); });
+               [deps, handler](const RequestPtr& request, HttpDone done) { handler(deps, request, std::move(done)); });
   };
   add("/api/v3/services", services);
   add("/api/v3/operations", operations);

@@ -38,7 +38,7 @@ void BM_ReceiveOtlpHttp(benchmark::State& state) {
 
   const double before = loops.cpu_seconds();
   uint64_t requests = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     for (auto& client : clients) client->send(request);
     for (auto& client : clients) {
       if (client->receive().status != 200) state.SkipWithError("not served");

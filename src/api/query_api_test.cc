@@ -276,6 +276,28 @@ TEST_F(QueryApi, ClewSearchParametersReachTheStore) {
   }
 }
 
+TEST_F(QueryApi, ClewSearchRefusesParametersThatItDoesNotKnow) {
+  const HttpResponse response = jaeger("/clew/v1/search?sevice=web");
+  EXPECT_EQ(response.status, 400);
+  EXPECT_EQ(response.body, R"({"error":{"code":"INVALID_ARGUMENT","message":"unknown parameter \"sevice\"; known are )"
+                           R"(q, service, state, finding, since, start, end, limit, cursor"}})");
+}
+
+TEST_F(QueryApi, AnAnswerThatEndsAtItsBoundsSaysSo) {
+  const std::string note = "the newest 1 of 2 traces: an answer holds at most 200000 spans or 256 MiB";
+  const HttpResponse all = jaeger("/api/traces?start=0");
+  EXPECT_NE(all.body.find(R"("total":2,"limit":0,"offset":0,"errors":null)"), std::string::npos);
+  queries_.bounded = true;
+  const HttpResponse v1 = jaeger("/api/traces?start=0");
+  EXPECT_EQ(v1.status, 200);
+  EXPECT_NE(v1.body.find(R"("total":2,"limit":0,"offset":0,"errors":[{"code":206,"msg":")" + note), std::string::npos);
+  EXPECT_EQ(v1.body.find(kShop), std::string::npos);
+  const HttpResponse v3 = jaeger("/api/v3/traces");
+  EXPECT_EQ(v3.status, 200);
+  EXPECT_EQ(v3.headers.back().first, "X-Clew-Note");
+  EXPECT_TRUE(v3.headers.back().second.starts_with(note)) << v3.headers.back().second;
+}
+
 TEST_F(QueryApi, OtherTenantsSeeNothing) {
   EXPECT_EQ(ask(jaeger_, std::string("/api/traces/") + kShop, "", "GET", "", "other").status, 404);
   EXPECT_EQ(ask(tempo_, std::string("/api/traces/") + kShop, "", "GET", "", "other").status, 404);

@@ -4,7 +4,7 @@
 #include <charconv>
 #include <cstdio>
 
-#include "api/traceql.h"
+#include "api/duration.h"
 #include "base/mutex.h"
 
 namespace clew::api {
@@ -245,6 +245,13 @@ void fetch_traces(cluster::QueryService& queries, model::TenantId tenant, std::v
       if (last) gathering->finish();
     });
   }
+}
+
+std::string bounded_note(const cluster::FoundTraces& found) {
+  const cluster::TraceBounds bounds;
+  return "the newest " + std::to_string(found.traces.size()) + " of " + std::to_string(found.found) +
+         " traces: an answer holds at most " + std::to_string(bounds.spans) + " spans or " +
+         std::to_string(bounds.bytes >> 20) + " MiB; ask for fewer traces or a shorter time";
 }
 
 const model::Verdict* newest_verdict(const model::TraceData& trace) {

@@ -51,6 +51,9 @@ struct TracesById {
 void fetch_traces(cluster::QueryService& queries, model::TenantId tenant, std::vector<model::TraceId> ids,
                   UniqueFunction<void(Result<TracesById>)> done);
 
+// Of an answer that ended at its bounds: how much of it is there, and what to do.
+std::string bounded_note(const cluster::FoundTraces& found);
+
 // The newest verdict, or null when the history is empty.
 const model::Verdict* newest_verdict(const model::TraceData& trace);
 

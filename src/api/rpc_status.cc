@@ -1,5 +1,6 @@
 #include "api/rpc_status.h"
 
+#include "base/hex.h"
 #include "base/varint.h"
 #include "otlp/utf8.h"
 
@@ -33,10 +34,8 @@ void append_json_text(std::string& out, std::string_view text) {
       out += '\\';
       out += text[at];
     } else if (byte < 0x20) {
-      constexpr char kDigits[] = "0123456789abcdef";
       out += "\\u00";
-      out += kDigits[byte >> 4];
-      out += kDigits[byte & 15];
+      append_hex(byte, 2, out);
     } else {
       out.append(text.substr(at, length));
     }

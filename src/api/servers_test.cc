@@ -25,7 +25,7 @@ class NoTraces final : public cluster::QueryService {
     done(nothing());
   }
   void search(store::TraceQuery, Done<cluster::SearchPage> done) override { done(nothing()); }
-  void search_traces(store::TraceQuery, Done<std::vector<std::unique_ptr<model::TraceData>>> done) override {
+  void search_traces(store::TraceQuery, cluster::TraceBounds, Done<cluster::FoundTraces> done) override {
     done(nothing());
   }
   void services(model::TenantId tenant, int64_t, int64_t, Done<store::Vocabulary> done) override {

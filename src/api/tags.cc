@@ -1,7 +1,8 @@
-// The tag notations of the older interfaces: logfmt (Tempo) and JSON (Jaeger).
+#include "api/tags.h"
+
 #include <simdjson.h>
 
-#include "api/traceql.h"
+#include "api/conditions.h"
 
 namespace clew::api {
 
@@ -61,7 +62,7 @@ Expr logfmt_condition(std::string_view key, std::string_view value) {
 }  // namespace
 
 Result<Expr> parse_logfmt_tags(std::string_view text) {
-  if (text.size() > kMaxQueryBytes) return Error{Code::kInvalidArgument, "tags are too long"};
+  if (text.size() > kMaxTagsBytes) return Error{Code::kInvalidArgument, "tags are too long"};
   std::vector<Expr> parts;
   size_t pos = 0;
   while (true) {
@@ -82,7 +83,7 @@ Result<Expr> parse_logfmt_tags(std::string_view text) {
 }
 
 Result<Expr> parse_json_tags(std::string_view json) {
-  if (json.size() > kMaxQueryBytes) return Error{Code::kInvalidArgument, "tags are too long"};
+  if (json.size() > kMaxTagsBytes) return Error{Code::kInvalidArgument, "tags are too long"};
   simdjson::dom::parser parser;
   simdjson::dom::object object;
   if (const auto error = parser.parse(json.data(), json.size()).get_object().get(object)) {

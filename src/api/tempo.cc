@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 
+#include "api/conditions.h"
 #include "api/json_writer.h"
+#include "api/tags.h"
 #include "api/traceql.h"
 #include "base/varint.h"
 #include "otlp/encode.h"
@@ -294,6 +296,7 @@ void tag_values(const QueryDeps& deps, const RequestPtr& request, HttpDone done)
       return done(Reply(fixed));
     case Field::kDuration:
     case Field::kTraceDuration:
+    case Field::kIsRoot:
       return done(Reply(fixed));  // any; there is nothing to choose from
     default:
       break;
@@ -337,9 +340,10 @@ void add_tempo_routes(HttpRouter& router, const QueryDeps& deps, std::string_vie
                       TempoReady with_ready) {
   const auto add = [&](std::string_view path, void (*handler)(const QueryDeps&, const RequestPtr&, HttpDone)) {
     router.add("GET", std::string(prefix) + std::string(path),
-               [deps, handler](RequestPtr request, HttpDone done) { handler(deps, request, std::move(done)); });
+               [deps, handler](const RequestPtr& request, HttpDone done) { handler(deps, request, std::move(done)); });
   };
-  router.add("GET", std::string(prefix) + "/api/echo", [](RequestPtr, HttpDone done) { done(text_response("echo")); });
+  router.add("GET", std::string(prefix) + "/api/echo",
+             [](const RequestPtr&, HttpDone done) { done(text_response("echo")); });
   if (with_ready == TempoReady::kYes) add("/ready", ready);
   add("/api/status/buildinfo", build_info);
   if (by_id == TempoByIdV1::kYes) add("/api/traces/{id}", get_trace<trace_v1>);

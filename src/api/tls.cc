@@ -1,7 +1,9 @@
 #include "api/tls.h"
 
 #include <fcntl.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509err.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -26,8 +28,10 @@ int choose_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const 
 }
 
 Error file_error(const std::string& what, const std::string& file, const boost::system::error_code& error) {
-  return {Code::kInvalidArgument, "read the " + what + " " + (file.empty() ? "(not set)" : file) + ": " +
-                                      error.message() + "; give a PEM file that the server may read"};
+  // OpenSSL's own word for a file that is not there is "asio.ssl error".
+  const std::string why = !file.empty() && ::access(file.c_str(), R_OK) != 0 ? std::strerror(errno) : error.message();
+  return {Code::kInvalidArgument, "read the " + what + " " + (file.empty() ? "(not set)" : file) + ": " + why +
+                                      "; give a PEM file that the server may read"};
 }
 
 Status read_text(const std::string& path, std::string& out) {
@@ -52,8 +56,9 @@ Result<SslContext> load_tls(const TlsOptions& options) {
   context->use_certificate_chain_file(options.cert_file, error);
   if (error) return file_error("TLS certificate (cert_file)", options.cert_file, error);
   context->use_private_key_file(options.key_file, ssl::context::pem, error);
-  if (error) return file_error("TLS key (key_file)", options.key_file, error);
-  if (SSL_CTX_check_private_key(context->native_handle()) != 1) {
+  const bool another = error && ERR_GET_REASON(static_cast<unsigned long>(error.value())) == X509_R_KEY_VALUES_MISMATCH;
+  if (error && !another) return file_error("TLS key (key_file)", options.key_file, error);
+  if (another || SSL_CTX_check_private_key(context->native_handle()) != 1) {
     return Error{Code::kInvalidArgument,
                  "the TLS key " + options.key_file + " does not belong to the certificate " + options.cert_file};
   }

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "api/duration.h"
+#include "api/tags.h"
+
 namespace clew::api {
 namespace {
 
@@ -12,9 +15,9 @@ using store::Op;
 
 // A canonical text of an expression, for tables.
 std::string show(const Expr& expr) {
-  static const char* const kFields[] = {"span",     "resource",    "any",           "name",      "service",
-                                        "kind",     "status",      "statusMessage", "duration",  "traceDuration",
-                                        "rootName", "rootService", "scopeName",     "eventName", "true"};
+  static const char* const kFields[] = {
+      "span",     "resource",      "any",      "name",        "service",   "kind",      "status", "statusMessage",
+      "duration", "traceDuration", "rootName", "rootService", "scopeName", "eventName", "isRoot", "true"};
   static const char* const kOps[] = {"=", "!=", "=~", "!~", "<", "<=", ">", ">=", "exists", "absent"};
   if (expr.kind != Expr::Kind::kLeaf) {
     std::string out = expr.kind == Expr::Kind::kAnd ? "(and" : expr.kind == Expr::Kind::kOr ? "(or" : "(not";
@@ -86,6 +89,9 @@ TEST(TraceQl, AcceptedForms) {
       {R"({ span."a b{}" = "c" && .with-dash/and_more = "\"q\"\n\u00e9" })",
        "(and span[a b{}]='c' any[with-dash/and_more]='\"q\"\n\xc3\xa9')"},
       {R"({ .true = 1 })", "any[true]=1"},
+      {"{ nestedSetParent < 0 && true && .a = 1 }", "(and isRoot=1 true any[a]=1)"},
+      {"{ nestedSetParent = -1 || nestedSetParent <= -1 || 0 > nestedSetParent }", "(or isRoot=1 isRoot=1 isRoot=1)"},
+      {"{ nestedSetParent >= 0 || nestedSetParent > -1 || nestedSetParent != -1 }", "(or isRoot=0 isRoot=0 isRoot=0)"},
   };
   for (const auto& [text, expected] : kTable) EXPECT_EQ(parsed(text), expected) << text;
 }
@@ -101,7 +107,9 @@ TEST(TraceQl, UnsupportedPartsAreNamed) {
       {"{ parent.a = 1 }", "the scope 'parent.'"},
       {"{ event.x = 1 }", "the scope 'event.'"},
       {"{ trace:id = \"ab\" }", "the field 'trace:id'"},
-      {"{ nestedSetParent < 0 }", "the field 'nestedSetParent'"},
+      {"{ nestedSetParent > 3 }", "nestedSetParent but to tell root spans"},
+      {"{ nestedSetParent = 0 }", "nestedSetParent but to tell root spans"},
+      {"{ nestedSetLeft < 0 }", "the field 'nestedSetLeft'"},
       {"{ .a = .b }", "a comparison of two fields"},
       {"{ .a + 1 = 2 }", "arithmetic"},
   };
@@ -129,6 +137,7 @@ TEST(TraceQl, ErrorsHavePositions) {
       {"{ .a = \"\\ud800\" }", "a broken escape"},
       {"{ name = 5 }", "position 3: this field is a text"},
       {"{ duration = \"x\" }", "position 3: this field is a duration"},
+      {"{ nestedSetParent = \"x\" }", "position 3: nestedSetParent is compared with a whole number"},
       {"{} trailing", "position 4: unexpected text after '}'"},
   };
   for (const auto& [text, part] : kTable) {

@@ -24,6 +24,7 @@ int bench_ingest(IngestFlags& flags) {
   LoadOptions& load = flags.load;
   auto server = parse_server(flags.client.server, "");
   if (!server.ok()) return fail(server.status());
+  if (server->tls) return fail(Status(Code::kInvalidArgument, "the load generator speaks no TLS; give a plain port"));
   load.server = std::move(*server);
   load.token = flags.client.token;
   load.tenant = flags.client.tenant;

@@ -1,7 +1,7 @@
 // The subcommands of `clew`: each `add_` function declares its options on the parser, and what runs when it is chosen.
 // A subcommand that ran stores its exit code in `exit_code`: 0 done, 1 the answer is "no" or the work failed, 2 wrong
 // use (of search, trace and verify, 2 is every error: 1 is an answer; of check-history 2 is "not decided" and 3 every
-// error).
+// error; import tells more kinds apart: import.cc).
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -22,10 +22,11 @@ void add_verify(CLI::App& program, int& exit_code);
 void add_check_history(CLI::App& program, int& exit_code);
 void add_sim(CLI::App& program, int& exit_code);
 
-// --server, --token and --tenant of the subcommands that talk to a node.
+// --server, --token, --ca and --tenant of the subcommands that talk to a node.
 struct ClientFlags {
   std::string server;
   std::string token;
+  std::string ca_file;
   std::string tenant;
   // `default_port` is that of the API which the subcommand needs; `variable` of the environment stands for --server.
   // Queries and OTLP are different ports, so they have a variable each: CLEW_SERVER and CLEW_OTLP_SERVER.

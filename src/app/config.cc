@@ -15,6 +15,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "api/tls.h"
 #include "app/config_fields.h"
 #include "app/units.h"
 
@@ -64,14 +65,15 @@ Result<std::string> substitute(std::string_view text, const EnvironmentFn& envir
 // Fills a Config from YAML. The first error stays; what follows it is not looked at.
 class Reader {
  public:
-  Reader(const YAML::Node& root, std::string_view origin, const EnvironmentFn& environment)
-      : origin_(origin), environment_(environment) {
-    enter(root, "the file");
+  Reader(const YAML::Node& root, std::string_view origin, const EnvironmentFn& environment,
+         std::map<std::string, std::string>& places)
+      : origin_(origin), environment_(environment), places_(places) {
+    enter(root, "the file", "");
   }
 
   void begin(const char* name, const char*) {
     const YAML::Node child = take(name);
-    enter(child, name);
+    enter(child, name, sections_.back().path + name + ".");
   }
   void end() {
     refuse_unknown();
@@ -102,7 +104,7 @@ class Reader {
     if (!node.IsSequence()) return fail(node, name, "wants a list of {token, tenant}");
     tokens.clear();
     for (const auto& item : node) {
-      enter(item, name);
+      enter(item, name, sections_.back().path + name + ".");
       api::BearerToken token;
       field("token", token.token, Unit::kPlain, "");
       field("tenant", token.tenant, Unit::kPlain, "");
@@ -120,13 +122,14 @@ class Reader {
  private:
   struct Section {
     YAML::Node node;
+    std::string path;  // "traces."
     std::vector<std::string> known;
   };
 
-  void enter(const YAML::Node& node, const char* name) {
+  void enter(const YAML::Node& node, const char* name, std::string path) {
     if (status_.ok() && node.IsDefined() && !node.IsNull() && !node.IsMap())
       fail(node, name, "wants a section (key: value)");
-    sections_.push_back({node, {}});
+    sections_.push_back({node, std::move(path), {}});
   }
 
   YAML::Node take(const char* name) {
@@ -135,7 +138,9 @@ class Reader {
     if (!status_.ok() || !section.node.IsDefined() || !section.node.IsMap()) return YAML::Node(YAML::NodeType::Null);
     const YAML::Node& map = section.node;
     const YAML::Node found = map[name];
-    return found.IsDefined() ? found : YAML::Node(YAML::NodeType::Null);
+    if (!found.IsDefined()) return YAML::Node(YAML::NodeType::Null);
+    places_[section.path + name] = place(found);
+    return found;
   }
 
   void refuse_unknown() {
@@ -211,13 +216,17 @@ class Reader {
 
   void fail(const YAML::Node& node, std::string_view name, std::string what) {
     if (!status_.ok()) return;
-    std::string message(origin_);
-    if (node.Mark().line >= 0) message += ":" + std::to_string(node.Mark().line + 1);
-    status_ = Status(Code::kInvalidArgument, message + ": '" + std::string(name) + "' " + what);
+    status_ = Status(Code::kInvalidArgument, place(node) + ": '" + std::string(name) + "' " + what);
+  }
+
+  std::string place(const YAML::Node& node) const {
+    const int line = node.Mark().line;
+    return std::string(origin_) + (line >= 0 ? ":" + std::to_string(line + 1) : "");
   }
 
   std::string_view origin_;
   const EnvironmentFn& environment_;
+  std::map<std::string, std::string>& places_;
   std::vector<Section> sections_;
   Status status_;
 };
@@ -301,21 +310,29 @@ class ReferenceTable {
   std::ostringstream out_;
 };
 
-Status check_endpoint(const char* name, const std::string& endpoint, const api::TlsOptions& tls) {
-  const auto fail = [&](const std::string& what) {
-    return Status(Code::kInvalidArgument, std::string(name) + ": " + what);
-  };
+// A message about a setting, or about a section: with its place in the file, or else that of the `other` setting that
+// it contradicts.
+Status wrong(const Config& config, const std::string& setting, const std::string& what, const std::string& other = "") {
+  auto place = config.places.find(setting);
+  if (place == config.places.end()) place = config.places.find(other);
+  const std::string where = place == config.places.end() ? "" : place->second + ": ";
+  return {Code::kInvalidArgument, where + setting + what};
+}
+
+Status check_endpoint(const Config& config, const std::string& section, const std::string& endpoint,
+                      const api::TlsOptions& tls) {
   if (!endpoint.empty()) {
+    const std::string setting = section + ".endpoint";
     const size_t colon = endpoint.rfind(':');
     uint32_t port = 0;
-    if (colon == std::string::npos) return fail("'" + endpoint + "' has no port; write host:port");
+    if (colon == std::string::npos) return wrong(config, setting, ": '" + endpoint + "' has no port; write host:port");
     const auto [end, error] = std::from_chars(endpoint.data() + colon + 1, endpoint.data() + endpoint.size(), port);
     if (error != std::errc() || end != endpoint.data() + endpoint.size() || port > 65535) {
-      return fail("'" + endpoint.substr(colon + 1) + "' is not a port");
+      return wrong(config, setting, ": '" + endpoint.substr(colon + 1) + "' is not a port");
     }
   }
   if (tls.enabled() && (tls.cert_file.empty() || tls.key_file.empty()))
-    return fail("tls wants both cert_file and key_file");
+    return wrong(config, section + ".tls", " wants both cert_file and key_file");
   return {};
 }
 
@@ -337,7 +354,7 @@ EnvironmentFn process_environment() {
 Status read_config(std::string_view yaml, std::string_view origin, const EnvironmentFn& environment, Config& config) {
   try {
     const YAML::Node root = YAML::Load(std::string(yaml));
-    Reader reader(root, origin, environment);
+    Reader reader(root, origin, environment, config.places);
     describe(config, reader);
     CLEW_TRY(reader.finish());
   } catch (const YAML::Exception& e) {
@@ -379,50 +396,69 @@ uint64_t largest_request(const api::ServerOptions& servers) {
 }
 
 Status check_config(const Config& config) {
-  const auto fail = [](const std::string& what) { return Status(Code::kInvalidArgument, what); };
+  const auto fail = [&](const char* setting, const std::string& what, const char* other = "") {
+    return wrong(config, setting, what, other);
+  };
   const auto& servers = config.servers;
   const auto& node = config.node;
-  CLEW_TRY(check_endpoint("receivers.otlp.protocols.grpc", servers.otlp_grpc.endpoint, servers.otlp_grpc.tls));
-  CLEW_TRY(check_endpoint("receivers.otlp.protocols.http", servers.otlp_http.endpoint, servers.otlp_http.tls));
-  CLEW_TRY(check_endpoint("query.http", servers.http.endpoint, servers.http.tls));
-  CLEW_TRY(check_endpoint("query.tempo", servers.tempo.endpoint, servers.tempo.tls));
-  if (node.data_directory.empty()) return fail("storage.directory is empty; name a directory, or pass --data-dir");
-  if (node.lifecycle.quiet_period_ns <= 0) return fail("traces.quiet_period must be above 0");
+  CLEW_TRY(check_endpoint(config, "receivers.otlp.protocols.grpc", servers.otlp_grpc.endpoint, servers.otlp_grpc.tls));
+  CLEW_TRY(check_endpoint(config, "receivers.otlp.protocols.http", servers.otlp_http.endpoint, servers.otlp_http.tls));
+  CLEW_TRY(check_endpoint(config, "query.http", servers.http.endpoint, servers.http.tls));
+  CLEW_TRY(check_endpoint(config, "query.tempo", servers.tempo.endpoint, servers.tempo.tls));
+  if (node.data_directory.empty()) return fail("storage.directory", " is empty; name a directory, or pass --data-dir");
+  if (node.lifecycle.quiet_period_ns <= 0) return fail("traces.quiet_period", " must be above 0");
   if (node.lifecycle.trace_timeout_ns < node.lifecycle.quiet_period_ns) {
-    return fail("traces.trace_timeout is below traces.quiet_period: traces would be given up before they are assessed");
+    return fail("traces.trace_timeout",
+                " is below traces.quiet_period: traces would be given up before they are assessed",
+                "traces.quiet_period");
   }
   if (node.lifecycle.max_open_ns < node.lifecycle.trace_timeout_ns) {
-    return fail("traces.max_open is below traces.trace_timeout: every trace that waits would go to disk first");
+    return fail("traces.max_open", " is below traces.trace_timeout: every trace that waits would go to disk first",
+                "traces.trace_timeout");
   }
   if (!(node.retention.max_disk_share > 0 && node.retention.max_disk_share <= 1)) {
-    return fail("storage.retention.max_disk_share must be above 0 and at most 1");
+    return fail("storage.retention.max_disk_share", " must be above 0 and at most 1");
   }
-  if (node.wal_file_bytes < (1u << 20)) return fail("storage.wal.file_size must be at least 1MiB");
-  if (node.memory_limit_bytes < (32ull << 20)) return fail("limits.memory must be at least 32MiB");
+  if (node.wal_file_bytes < (1u << 20)) return fail("storage.wal.file_size", " must be at least 1MiB");
+  if (node.memory_limit_bytes < (32ull << 20)) return fail("limits.memory", " must be at least 32MiB");
   if (servers.max_in_flight_bytes < servers.otlp_http.limits.max_request_body_size ||
       servers.max_in_flight_bytes < servers.otlp_grpc.max_recv_msg_size) {
-    return fail("limits.max_in_flight is below the largest request: such a request could never be admitted");
+    return fail("limits.max_in_flight", " is below the largest request: such a request could never be admitted");
   }
   if (std::find(kLogLevels.begin(), kLogLevels.end(), config.log_level) == kLogLevels.end()) {
-    return fail("log.level '" + config.log_level + "' is none of trace, debug, info, warn, error");
+    return fail("log.level", " '" + config.log_level + "' is none of trace, debug, info, warn, error");
   }
   for (const auto& token : servers.otlp_http.auth.bearer_tokens) {
     if (!token.tenant.empty() && !model::tenant_name_valid(token.tenant)) {
-      return fail("auth.bearer_tokens: '" + token.tenant + "' is not a tenant's name (1-128 of A-Z a-z 0-9 _ . : @ -)");
+      return fail("auth.bearer_tokens",
+                  ": '" + token.tenant + "' is not a tenant's name (1-128 of A-Z a-z 0-9 _ . : @ -)");
     }
   }
   const uint32_t shards = node.shards != 0 ? node.shards : std::max(1u, config.loops);
   if (const uint64_t most = cluster::largest_admissible_bytes(node.memory_limit_bytes, shards);
       most < largest_request(servers)) {
-    return fail("limits.memory of " + std::to_string(node.memory_limit_bytes >> 20) + " MiB over " +
-                std::to_string(shards) + (shards == 1 ? " shard" : " shards") + " admits requests of up to " +
-                std::to_string(most >> 20) + " MiB: one of the largest size, " +
-                std::to_string(largest_request(servers) >> 20) +
-                " MiB, could never be admitted; raise limits.memory, or lower max_request_body_size and "
-                "max_recv_msg_size");
+    return fail("limits.memory",
+                " of " + std::to_string(node.memory_limit_bytes >> 20) + " MiB over " + std::to_string(shards) +
+                    (shards == 1 ? " shard" : " shards") + " admits requests of up to " + std::to_string(most >> 20) +
+                    " MiB: one of the largest size, " + std::to_string(largest_request(servers) >> 20) +
+                    " MiB, could never be admitted; raise limits.memory, or lower max_request_body_size and "
+                    "max_recv_msg_size");
   }
-  if (node.max_tenants == 0) return fail("limits.max_tenants must be above 0");
+  if (node.max_tenants == 0) return fail("limits.max_tenants", " must be above 0");
   return {};
+}
+
+Status check_files(const Config& config) {
+  const auto& servers = config.servers;
+  const auto check = [&](const std::string& section, const api::TlsOptions& tls) -> Status {
+    if (!tls.enabled()) return {};
+    const auto loaded = api::load_tls(tls);
+    return loaded.ok() ? Status() : wrong(config, section + ".tls", ": " + loaded.error().message);
+  };
+  CLEW_TRY(check("receivers.otlp.protocols.grpc", servers.otlp_grpc.tls));
+  CLEW_TRY(check("receivers.otlp.protocols.http", servers.otlp_http.tls));
+  CLEW_TRY(check("query.http", servers.http.tls));
+  return check("query.tempo", servers.tempo.tls);
 }
 
 std::string print_config(Config config) {

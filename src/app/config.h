@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +25,8 @@ struct Config {
   cluster::NodeOptions node;
   uint32_t loops = 0;  // 0: one per two cores
   std::string log_level = "info";
+  // Where the file sets what, for messages: "traces.quiet_period" → "clew.yaml:12". Nothing of what a flag set.
+  std::map<std::string, std::string> places;
 };
 
 // The defaults of a node that is told nothing but where to keep its data.
@@ -40,8 +43,11 @@ Result<Config> load_config(const std::string& path);
 // The largest body that a receiver takes.
 uint64_t largest_request(const api::ServerOptions& servers);
 
-// What no single setting can tell: contradictions between settings, and values that cannot work.
+// What no single setting can tell: contradictions between settings, and values that cannot work. The message names the
+// setting and, when a file set it, the line.
 Status check_config(const Config& config);
+// Opens what the configuration names: certificates, keys and authorities of TLS. Reads files.
+Status check_files(const Config& config);
 
 // YAML of every setting with its effective value, secrets masked; reads back as the same configuration but for those.
 std::string print_config(Config config);

@@ -16,7 +16,8 @@ void add_config(CLI::App& program, int& exit_code) {
   auto flags = std::make_shared<Flags>();
   auto* command = program.add_subcommand("config", "print the effective configuration, secrets masked");
   command->add_option("--config,file", flags->file, "YAML file; without it, the defaults");
-  command->add_flag("--verify", flags->verify, "only say whether it is good; the exit code tells");
+  command->add_flag("--verify", flags->verify,
+                    "open its TLS files, too, and only say whether all is good; the exit code tells");
   command->add_flag("--reference", flags->reference, "print a Markdown table of every setting");
   command->callback([flags, &exit_code] {
     if (flags->reference) {
@@ -37,6 +38,10 @@ void add_config(CLI::App& program, int& exit_code) {
       return;
     }
     if (flags->verify) {
+      if (const Status status = check_files(config); !status.ok()) {
+        exit_code = fail(status);
+        return;
+      }
       std::printf("%s: good\n", flags->file.empty() ? "defaults" : flags->file.c_str());
     } else {
       std::fputs(print_config(config).c_str(), stdout);

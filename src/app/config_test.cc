@@ -5,6 +5,8 @@
 
 #include <map>
 
+#include "api/test_certificates.h"
+
 namespace clew::app {
 namespace {
 
@@ -117,7 +119,7 @@ TEST(Config, WhatIsPrintedReadsBack) {
 TEST(Config, ContradictionsAreNamed) {
   Config config;
   ASSERT_TRUE(read("traces: {quiet_period: 10s, trace_timeout: 5s}", config).ok());
-  EXPECT_THAT(check_config(config).to_string(), HasSubstr("trace_timeout is below"));
+  EXPECT_THAT(check_config(config).to_string(), HasSubstr("clew.yaml:1: traces.trace_timeout is below"));
   ASSERT_TRUE(read("query: {http: {endpoint: nowhere}}", config).ok());
   EXPECT_THAT(check_config(config).to_string(), HasSubstr("has no port"));
   ASSERT_TRUE(read("query: {http: {tls: {cert_file: x}}}", config).ok());
@@ -137,6 +139,45 @@ TEST(Config, MemoryThatCouldNeverAdmitTheLargestRequestIsRefused) {
                    config)
                   .ok());
   EXPECT_TRUE(check_config(config).ok()) << check_config(config).to_string();
+}
+
+TEST(Config, AContradictionCarriesTheLineOfWhatTheFileSets) {
+  const auto complaint = [](std::string_view yaml) {
+    Config config = default_config();
+    const Status status = read(yaml, config);
+    EXPECT_TRUE(status.ok()) << status.to_string();
+    return std::string(check_config(config).message());
+  };
+  EXPECT_THAT(complaint("log:\n  level: loud\n"), HasSubstr("clew.yaml:2: log.level 'loud' is none of"));
+  EXPECT_THAT(complaint("traces:\n\n  quiet_period: 10h\n"),
+              HasSubstr("clew.yaml:3: traces.trace_timeout is below traces.quiet_period"))
+      << "the file sets the other one";
+  EXPECT_THAT(complaint("query:\n  tempo:\n    tls:\n      key_file: x\n"), HasSubstr("query.tempo.tls wants both"));
+  EXPECT_THAT(complaint("query:\n  http:\n    endpoint: \"here:x\"\n"),
+              HasSubstr("clew.yaml:3: query.http.endpoint: 'x' is not a port"));
+  Config config = default_config();
+  config.log_level = "loud";
+  EXPECT_TRUE(check_config(config).message().starts_with("log.level 'loud'")) << "no file, no line";
+}
+
+TEST(Config, FilesOfTlsAreOpenedAndTheirFaultsSaid) {
+  api::test::CertificateFiles files;
+  const std::string cert = files.write("cert.pem", files.server.certificate);
+  const std::string key = files.write("key.pem", files.server.key);
+  const auto complaint = [](const std::string& cert_file, const std::string& key_file, const std::string& client_ca) {
+    Config config = default_config();
+    const Status status = read("query:\n  http:\n    tls: {cert_file: \"" + cert_file + "\", key_file: \"" + key_file +
+                                   "\", client_ca_file: \"" + client_ca + "\"}\n",
+                               config);
+    EXPECT_TRUE(status.ok()) << status.to_string();
+    EXPECT_TRUE(check_config(config).ok());
+    return std::string(check_files(config).message());
+  };
+  EXPECT_EQ(complaint(cert, key, ""), "");
+  EXPECT_THAT(complaint("/nowhere/cert.pem", key, ""),
+              HasSubstr("clew.yaml:3: query.http.tls: read the TLS certificate (cert_file) /nowhere/cert.pem"));
+  EXPECT_THAT(complaint(cert, files.write("other.pem", files.client.key), ""), HasSubstr("does not belong to"));
+  EXPECT_THAT(complaint(cert, key, files.write("empty.pem", "")), HasSubstr("client CA (client_ca_file)"));
 }
 
 TEST(Config, TheReferenceNamesEverySetting) {

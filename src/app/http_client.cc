@@ -1,14 +1,22 @@
 #include "app/http_client.h"
 
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
 #include <simdjson.h>
+#include <unistd.h>
 
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
+#include <cerrno>
 #include <charconv>
 #include <chrono>
+#include <tuple>
 
 #include "app/client_output.h"
 #include "base/varint.h"
@@ -17,14 +25,49 @@ namespace clew::app {
 
 namespace beast = boost::beast;
 namespace http = beast::http;
+namespace ssl = boost::asio::ssl;
 using boost::asio::ip::tcp;
+
+namespace {
+
+Result<std::unique_ptr<ssl::context>> client_tls(const std::string& ca_file) {
+  auto context = std::make_unique<ssl::context>(ssl::context::tls_client);
+  SSL_CTX_set_min_proto_version(context->native_handle(), TLS1_2_VERSION);
+  beast::error_code failed;
+  if (ca_file.empty()) {
+    context->set_default_verify_paths(failed);
+  } else {
+    context->load_verify_file(ca_file, failed);
+  }
+  if (!ca_file.empty() && ::access(ca_file.c_str(), R_OK) != 0) failed = {errno, boost::system::system_category()};
+  if (failed) {
+    return Error{Code::kInvalidArgument, "read certificate authorities from " +
+                                             (ca_file.empty() ? "the system's directory" : ca_file) + ": " +
+                                             failed.message() + "; --ca wants a PEM file"};
+  }
+  context->set_verify_mode(ssl::verify_peer, failed);
+  return context;
+}
+
+}  // namespace
 
 struct HttpClient::Impl {
   ServerAddress server;
   Options options;
   boost::asio::io_context io;
-  std::optional<beast::tcp_stream> stream;
+  std::unique_ptr<ssl::context> tls_context;  // made by the first connection that needs it
+  // The open connection: one of the two, or none.
+  std::optional<beast::tcp_stream> plain;
+  std::optional<beast::ssl_stream<beast::tcp_stream>> tls;
   beast::flat_buffer buffer;
+
+  bool connected() const { return plain || tls; }
+  void close() {
+    plain.reset();
+    tls.reset();
+  }
+  beast::tcp_stream& socket() { return tls ? tls->next_layer() : *plain; }
+  std::string where() const { return server.host + ":" + server.port; }
 
   // Runs what was started until it has finished or the stream's deadline has passed.
   void run() {
@@ -32,36 +75,67 @@ struct HttpClient::Impl {
     io.run();
   }
 
-  beast::error_code connect() {
+  Status connect() {
+    const auto unreachable = [&](const beast::error_code& error, const std::string& advice) {
+      close();
+      return Status(Code::kUnavailable, "connect to " + where() + ": " + error.message() + advice);
+    };
+    static constexpr const char* kIsItThere = "; is `clew serve` running there?";
     beast::error_code failed;
     tcp::resolver resolver(io);
     const auto addresses = resolver.resolve(server.host, server.port, failed);
-    if (failed) return failed;
-    stream.emplace(io);
-    buffer.clear();
-    stream->expires_after(std::chrono::milliseconds(options.timeout_ms));
-    stream->async_connect(addresses, [&](beast::error_code error, const tcp::endpoint&) { failed = error; });
-    run();
-    if (failed) {
-      stream.reset();
-    } else {
-      beast::error_code ignored;
-      stream->socket().set_option(tcp::no_delay(true), ignored);
+    if (failed) return unreachable(failed, kIsItThere);
+    if (server.tls && tls_context == nullptr) {
+      CLEW_ASSIGN(tls_context, client_tls(options.ca_file));
     }
-    return failed;
+    if (server.tls) {
+      tls.emplace(io, *tls_context);
+    } else {
+      plain.emplace(io);
+    }
+    buffer.clear();
+    socket().expires_after(std::chrono::milliseconds(options.timeout_ms));
+    socket().async_connect(addresses, [&](beast::error_code error, const tcp::endpoint&) { failed = error; });
+    run();
+    if (failed) return unreachable(failed, kIsItThere);
+    beast::error_code ignored;
+    socket().socket().set_option(tcp::no_delay(true), ignored);
+    return tls ? handshake() : Status();
   }
 
-  beast::error_code exchange(const http::request<http::span_body<const char>>& request,
+  Status handshake() {
+    beast::error_code failed;
+    tls->set_verify_callback(ssl::host_name_verification(server.host), failed);
+    SSL_set_tlsext_host_name(tls->native_handle(), server.host.c_str());
+    tls->async_handshake(ssl::stream_base::client, [&](beast::error_code error) { failed = error; });
+    run();
+    if (!failed) return {};
+    const long verdict = SSL_get_verify_result(tls->native_handle());
+    std::string what = failed.message();
+    if (verdict == X509_V_ERR_UNSPECIFIED) {  // what the check of the name leaves behind
+      what = "its certificate does not name " + server.host;
+    } else if (verdict != X509_V_OK) {
+      what = std::string("its certificate is not accepted: ") + X509_verify_cert_error_string(verdict) +
+             (options.ca_file.empty() ? "; give --ca with the authority that signed it" : "");
+    } else if (failed.category() == boost::asio::error::get_ssl_category()) {
+      what += "; does this port speak TLS?";
+    }
+    close();
+    return {Code::kUnavailable, "TLS with " + where() + ": " + what};
+  }
+
+  template <typename Stream>
+  beast::error_code exchange(Stream& stream, const http::request<http::span_body<const char>>& request,
                              http::response_parser<http::string_body>& parser) {
     beast::error_code failed;
-    stream->expires_after(std::chrono::milliseconds(options.timeout_ms));
-    http::async_write(*stream, request, [&](beast::error_code error, size_t) {
+    socket().expires_after(std::chrono::milliseconds(options.timeout_ms));
+    http::async_write(stream, request, [&](beast::error_code error, size_t) {
       failed = error;
       if (error) return;
-      http::async_read(*stream, buffer, parser, [&](beast::error_code read_error, size_t) { failed = read_error; });
+      http::async_read(stream, buffer, parser, [&](beast::error_code read_error, size_t) { failed = read_error; });
     });
     run();
-    if (failed) stream.reset();
+    if (failed) close();
     return failed;
   }
 
@@ -69,7 +143,7 @@ struct HttpClient::Impl {
                                std::string_view body) {
     const std::string path = server.prefix + std::string(target);
     http::request<http::span_body<const char>> request(verb, path, 11);
-    request.set(http::field::host, server.host + ":" + server.port);
+    request.set(http::field::host, where());
     request.set(http::field::user_agent, "clew");
     if (!options.bearer_token.empty()) request.set(http::field::authorization, "Bearer " + options.bearer_token);
     if (!options.tenant.empty()) request.set("X-Scope-OrgID", options.tenant);
@@ -78,23 +152,17 @@ struct HttpClient::Impl {
       request.body() = {body.data(), body.size()};
       request.prepare_payload();
     }
-    const std::string where = server.host + ":" + server.port;
-    for (bool reused = stream.has_value();; reused = false) {
-      if (!stream) {
-        if (const auto failed = connect()) {
-          return Error{Code::kUnavailable,
-                       "connect to " + where + ": " + failed.message() + "; is `clew serve` running there?"};
-        }
-      }
+    for (bool reused = connected();; reused = false) {
+      if (!connected()) CLEW_TRY(connect());
       http::response_parser<http::string_body> parser;
       parser.body_limit(1ull << 30);
-      const auto failed = exchange(request, parser);
+      const auto failed = tls ? exchange(*tls, request, parser) : exchange(*plain, request, parser);
       if (failed && reused && failed != beast::error::timeout) continue;  // closed while it was idle
       if (failed)
         return Error{Code::kUnavailable,
-                     std::string(target.substr(0, target.find('?'))) + " at " + where + ": " + failed.message()};
+                     std::string(target.substr(0, target.find('?'))) + " at " + where() + ": " + failed.message()};
       auto message = parser.release();
-      if (!message.keep_alive()) stream.reset();
+      if (!message.keep_alive()) close();
       HttpResponse response;
       response.status = static_cast<int>(message.result_int());
       response.body = std::move(message.body());
@@ -125,12 +193,14 @@ Result<HttpResponse> HttpClient::post(std::string_view target, std::string_view 
 }
 
 Result<ServerAddress> parse_server(std::string_view text, std::string_view default_port) {
-  if (text.starts_with("http://")) text.remove_prefix(7);
-  if (text.starts_with("https://")) {
-    return Error{Code::kInvalidArgument,
-                 "https:// is not spoken by this client; use a local http:// address of the node"};
-  }
   ServerAddress out;
+  for (const auto& [scheme, port, tls] : {std::tuple{std::string_view("http://"), std::string_view("80"), false},
+                                          std::tuple{std::string_view("https://"), std::string_view("443"), true}}) {
+    if (!text.starts_with(scheme)) continue;
+    text.remove_prefix(scheme.size());
+    default_port = port;
+    out.tls = tls;
+  }
   const size_t slash = text.find('/');
   if (slash != std::string_view::npos) {
     out.prefix = text.substr(slash);

@@ -2,7 +2,8 @@
 // server. Not for load: that is bench.cc's, which keeps many connections busy from one thread.
 //
 // Errors: kUnavailable when the server cannot be reached or does not answer within the timeout; any HTTP status is an
-// answer, not an error. A connection that the server closed while it was idle is opened anew, once.
+// answer, not an error. kInvalidArgument: the CA file cannot be read. A connection that the server closed while it was
+// idle is opened anew, once. Over TLS the server's certificate and its name are always verified.
 // Single-threaded, blocking. Replies are limited to 1 GiB.
 #pragma once
 
@@ -25,12 +26,14 @@ struct HttpResponse {
   std::optional<uint32_t> retry_after_s;
 };
 
-// "http://host:port/prefix", "host:port" or ":port" (loopback).
+// "http://host:port/prefix", "https://...", "host:port" or ":port" (loopback).
 struct ServerAddress {
   std::string host;
   std::string port;
   std::string prefix;  // without its last slash
+  bool tls = false;
 };
+// `default_port`: of an address without one and without a scheme; with a scheme it is 80 or 443.
 Result<ServerAddress> parse_server(std::string_view text, std::string_view default_port);
 
 class HttpClient {
@@ -38,7 +41,8 @@ class HttpClient {
   struct Options {
     int64_t timeout_ms = 60'000;  // of one request
     std::string bearer_token;
-    std::string tenant;  // X-Scope-OrgID; "" sends none
+    std::string tenant;   // X-Scope-OrgID; "" sends none
+    std::string ca_file;  // PEM: who may have signed the server's certificate; "": the system's authorities
   };
   HttpClient(ServerAddress server, Options options);
   HttpClient(HttpClient&&) noexcept;

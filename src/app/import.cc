@@ -29,6 +29,16 @@ struct ImportFlags {
   double patience_s = 300;
 };
 
+// The exit code by what went wrong; docs/operations.md has the same list.
+enum ExitCode : int {
+  kAllAccepted = 0,
+  kSomeRejected = 1,  // or some requests of the files could not be read; the rest is stored
+  kWrongUse = 2,
+  kUnreadable = 3,   // a file cannot be opened, or not be read to its end
+  kUnreachable = 4,  // nobody answers, or the node refuses for load longer than --patience
+  kRefused = 5,      // the node takes nothing from us: credentials, another port, a body that it calls malformed
+};
+
 struct Totals {
   uint64_t requests = 0;
   uint64_t spans = 0;       // in what was sent
@@ -36,6 +46,7 @@ struct Totals {
   uint64_t unreadable = 0;  // requests of the files that do not parse
   uint64_t waits = 0;       // refusals for load
   std::string last_reason;
+  ExitCode failure = kUnreadable;  // what the end was, when there was one: files fail unless something else says so
 };
 
 // Sends bodies and keeps the count of what became of them.
@@ -51,13 +62,21 @@ class Sender {
     double waited_s = 0;
     for (uint32_t attempt = 0;; ++attempt) {
       const auto response = client_.post("/v1/traces", "application/x-protobuf", body);
-      if (!response.ok() && attempt == 0 && totals.requests == 0)
-        return response.status();  // nobody there: say so at once
+      if (!response.ok() && response.error().code != Code::kUnavailable) {  // our own settings
+        totals.failure = kWrongUse;
+        return response.status();
+      }
+      if (!response.ok() && attempt == 0 && totals.requests == 0) {  // nobody there: say so at once
+        totals.failure = kUnreachable;
+        return response.status();
+      }
       const bool retry = !response.ok() || response->status == 429 || response->status == 502 ||
                          response->status == 503 || response->status == 504;
       if (!retry) {
-        if (response->status != 200)
+        if (response->status != 200) {
+          totals.failure = kRefused;
           return Status(Code::kInvalidArgument, "the node refuses: " + otlp_error_text(*response));
+        }
         ++totals.requests;
         totals.spans += content.spans;
         read_rejections(response->body, totals);
@@ -65,6 +84,7 @@ class Sender {
       }
       ++totals.waits;
       if (waited_s > patience_s_) {
+        totals.failure = kUnreachable;
         return Status(Code::kUnavailable, response.ok() ? "the node keeps refusing: " + otlp_error_text(*response)
                                                         : response.error().message);
       }
@@ -132,8 +152,10 @@ Status each_request(const std::string& path, const char* label, Totals* totals, 
 Status import_file(const std::string& path, const ImportFlags& flags, Sender& sender, Totals& totals) {
   int64_t delta_ns = 0;
   if (flags.shift) {
-    if (path == "-")
+    if (path == "-") {
+      totals.failure = kWrongUse;
       return Status(Code::kInvalidArgument, "--shift reads the file twice; standard input can be read once");
+    }
     RequestContent content;
     const auto scan = [&](std::string_view body) {
       scan_request(body, content);
@@ -161,7 +183,7 @@ Status import_file(const std::string& path, const ImportFlags& flags, Sender& se
 
 int import(const ImportFlags& flags) {
   auto client = flags.client.connect();
-  if (!client.ok()) return fail(client.status());
+  if (!client.ok()) return fail(client.status(), kWrongUse);
   Sender sender(std::move(*client), flags.patience_s);
   Totals totals;
   Status status;
@@ -189,8 +211,8 @@ int import(const ImportFlags& flags) {
     if (totals.waits > 0) std::printf("the node asked to wait %s times\n", grouped(totals.waits).c_str());
     if (!totals.last_reason.empty()) std::printf("the last reason: %s\n", totals.last_reason.c_str());
   }
-  if (!status.ok()) return fail(status);
-  return totals.rejected + totals.unreadable == 0 ? 0 : 1;
+  if (!status.ok()) return fail(status, totals.failure);
+  return totals.rejected + totals.unreadable == 0 ? kAllAccepted : kSomeRejected;
 }
 
 }  // namespace
@@ -198,7 +220,10 @@ int import(const ImportFlags& flags) {
 void add_import(CLI::App& program, int& exit_code) {
   auto flags = std::make_shared<ImportFlags>();
   auto* command =
-      program.add_subcommand("import", "send files of traces to a node: OTLP JSON lines or protobuf, .zst too");
+      program.add_subcommand("import",
+                             "send files of traces to a node: OTLP JSON lines or protobuf, .zst too; exit code 0: all "
+                             "accepted, 1: some rejected or unreadable, 2: wrong use, 3: a file cannot be read, 4: the "
+                             "node cannot be reached or stays overloaded, 5: the node refuses");
   flags->client.add_to(*command, "4318", "CLEW_OTLP_SERVER");
   command->add_option("file", flags->files, "files; - is standard input")->required();
   command->add_flag("--shift", flags->shift, "move all times so that the newest span of each file ends now");

@@ -41,6 +41,14 @@ std::string query_string(const SearchFlags& flags, uint64_t limit, const std::st
   return out;
 }
 
+// The widths are those of print_hit.
+void print_header(bool colours) {
+  const std::string line = fitted("start (UTC)", 23, true) + "  " + fitted("state", 10, true) + "  " +
+                           fitted("duration", 9, true) + " " + fitted("spans", 12, true) + " " +
+                           fitted("errors", 10, true) + " " + fitted("trace id", 32, true) + "  root";
+  std::printf("%s\n", painted(Paint::kBold, line, colours).c_str());
+}
+
 void print_hit(element hit, bool colours) {
   element summary;
   if (hit["summary"].get(summary) != simdjson::SUCCESS) return;
@@ -74,6 +82,7 @@ int search(const SearchFlags& flags) {
     if (parser.parse(response->body).get(root) != simdjson::SUCCESS)
       return fail(Status(Code::kInternal, "the node's answer is not JSON"), kError);
     const auto hits = items(root, "hits");
+    if (!flags.json && shown == 0 && !hits.empty()) print_header(colours);
     for (const element hit : hits) {
       if (flags.json) {
         std::printf("%s\n", simdjson::minify(hit).c_str());

@@ -38,9 +38,9 @@ constexpr uint32_t kDrainGraceMs = 15'000;
 
 struct ServeFlags {
   std::string config_file;
-  std::string data_directory;
+  std::optional<std::string> data_directory;
   std::optional<std::string> otlp_grpc, otlp_http, http, tempo;
-  std::string log_level;
+  std::optional<std::string> log_level;
 };
 
 Result<Config> configuration(const ServeFlags& flags) {
@@ -48,12 +48,17 @@ Result<Config> configuration(const ServeFlags& flags) {
   if (!flags.config_file.empty()) {
     CLEW_ASSIGN(config, load_config(flags.config_file));
   }
-  if (!flags.data_directory.empty()) config.node.data_directory = flags.data_directory;
-  if (flags.otlp_grpc) config.servers.otlp_grpc.endpoint = *flags.otlp_grpc;
-  if (flags.otlp_http) config.servers.otlp_http.endpoint = *flags.otlp_http;
-  if (flags.http) config.servers.http.endpoint = *flags.http;
-  if (flags.tempo) config.servers.tempo.endpoint = *flags.tempo;
-  if (!flags.log_level.empty()) config.log_level = flags.log_level;
+  const auto set = [&](const std::optional<std::string>& flag, const char* setting, std::string& value) {
+    if (!flag) return;
+    value = *flag;
+    config.places.erase(setting);  // a complaint about it is not the file's
+  };
+  set(flags.data_directory, "storage.directory", config.node.data_directory);
+  set(flags.otlp_grpc, "receivers.otlp.protocols.grpc.endpoint", config.servers.otlp_grpc.endpoint);
+  set(flags.otlp_http, "receivers.otlp.protocols.http.endpoint", config.servers.otlp_http.endpoint);
+  set(flags.http, "query.http.endpoint", config.servers.http.endpoint);
+  set(flags.tempo, "query.tempo.endpoint", config.servers.tempo.endpoint);
+  set(flags.log_level, "log.level", config.log_level);
   CLEW_TRY(check_config(config));
   config.node.largest_request_bytes = largest_request(config.servers);
   return config;

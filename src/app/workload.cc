@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/hash.h"
+#include "base/hex.h"
 #include "base/random.h"
 #include "base/varint.h"
 
@@ -403,10 +404,6 @@ uint64_t span_id(uint64_t key, uint64_t span) { return mix64(key, 0x5fa0'0000 + 
 model::TraceId trace_id(uint64_t key, uint64_t trace) {
   return {mix64(key, 0x77ac'0000'0000 + trace), mix64(key, 0x77ac'8000'0000 + trace) | 1};
 }
-void put_hex(char* out, uint64_t value) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  for (int i = 15; i >= 0; --i, value >>= 4) out[i] = kHex[value & 15];
-}
 void put_decimal(char* out, size_t width, uint64_t value) {
   for (size_t i = width; i-- > 0; value /= 10) out[i] = static_cast<char>('0' + value % 10);
 }
@@ -446,7 +443,7 @@ void Workload::body(uint64_t number, int64_t now_ns, std::string& out) const {
     char* place = out.data() + mark.offset;
     const int64_t start = begin - static_cast<int64_t>(span.trace) * 1000 + span.start_ns;
     const auto put_id = [&](uint64_t id) {
-      if (json) return put_hex(place, id);
+      if (json) return (void)put_hex(place, id, 16);
       model::SpanId{id}.to_bytes(place);
     };
     const auto put_time = [&](int64_t time) {
@@ -457,8 +454,8 @@ void Workload::body(uint64_t number, int64_t now_ns, std::string& out) const {
       case Mark::Kind::kTraceId: {
         const model::TraceId id = trace_id(key, span.trace);
         if (json) {
-          put_hex(place, id.hi);
-          put_hex(place + 16, id.lo);
+          put_hex(place, id.hi, 16);
+          put_hex(place + 16, id.lo, 16);
         } else {
           id.to_bytes(place);
         }

@@ -17,10 +17,10 @@ template <typename R, typename... Args>
 class UniqueFunction<R(Args...)> {
  public:
   UniqueFunction() = default;
-  UniqueFunction(std::nullptr_t) {}
+  UniqueFunction(std::nullptr_t) {}  // NOLINT(google-explicit-constructor): as std::function has it
   template <typename F>
   requires(!std::is_same_v<std::decay_t<F>, UniqueFunction> && std::is_invocable_r_v<R, F&, Args...>)
-      UniqueFunction(F&& function)
+      UniqueFunction(F&& function)  // NOLINT(*-explicit-constructor,*-reference-overload): constrained
       : target_(std::make_unique<Holder<std::decay_t<F>>>(std::forward<F>(function))) {}
 
   explicit operator bool() const { return target_ != nullptr; }

@@ -47,6 +47,7 @@ struct Error {
 class [[nodiscard]] Status {
  public:
   Status() = default;  // ok
+  // NOLINTNEXTLINE(google-explicit-constructor): so that a function of Status returns an Error as it is
   Status(Error error) : error_(std::move(error)) { CHECK(error_->code != Code::kOk); }
   Status(Code code, std::string message) : Status(Error{code, std::move(message)}) {}
   static Status ok_status() { return {}; }
@@ -65,9 +66,12 @@ class [[nodiscard]] Status {
 template <typename T>
 class [[nodiscard]] Result {
  public:
+  // Implicit, so that a function returns what it has.
+  // NOLINTBEGIN(google-explicit-constructor)
   Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
   Result(Status status) : state_(std::in_place_index<1>, status.error()) {}
+  // NOLINTEND(google-explicit-constructor)
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }

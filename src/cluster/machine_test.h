@@ -94,6 +94,16 @@ class Machine {
     EXPECT_TRUE(page.has_value() && page->ok());
     return page.has_value() && page->ok() ? std::move(page->value()) : SearchPage{};
   }
+  FoundTraces search_traces(TraceBounds bounds) {
+    std::optional<Result<FoundTraces>> found;
+    store::TraceQuery query;
+    query.tenant = model::tenant_id("default");
+    node_->search_traces(std::move(query), bounds,
+                         [&](Result<FoundTraces> result) { found.emplace(std::move(result)); });
+    scheduler_.run_until([&] { return found.has_value(); });
+    EXPECT_TRUE(found.has_value() && found->ok());
+    return found.has_value() && found->ok() ? std::move(found->value()) : FoundTraces{};
+  }
   NodeStats stats() {
     std::optional<NodeStats> stats;
     node_->stats([&](Result<NodeStats> result) { stats = std::move(result).value(); });

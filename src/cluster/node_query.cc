@@ -1,5 +1,7 @@
 // The query half of Node: asks the shards, joins what they say.
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <map>
 #include <set>
 
@@ -78,6 +80,14 @@ store::Vocabulary merge(std::vector<store::Vocabulary> parts) {
   return all;
 }
 
+// What answers when all shards have said their words.
+auto join_vocabularies(QueryService::Done<store::Vocabulary> done) {
+  return [done = std::move(done)](std::vector<store::Vocabulary> parts, Status status) mutable {
+    if (!status.ok()) return done(status.error());
+    done(merge(std::move(parts)));
+  };
+}
+
 void add_values(const std::set<std::string>& values, store::Vocabulary& out) {
   out.values.insert(out.values.end(), values.begin(), values.end());
 }
@@ -103,11 +113,29 @@ std::string text_of(const model::Value& value) {
       return value.integer != 0 ? "true" : "false";
     case model::ValueType::kInt:
       return std::to_string(value.integer);
-    case model::ValueType::kDouble:
-      return std::to_string(value.real);
+    case model::ValueType::kDouble: {
+      std::array<char, 32> text{};  // shortest form that reads back as the same number
+      return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value.real).ptr};
+    }
     default:
       return {};
   }
+}
+
+// The newest of `traces` that keep below the bound on bytes. Nulls have expired since they were found, or stand behind
+// what a shard read up to the bound.
+void take_within(const TraceBounds& bounds, std::vector<std::unique_ptr<model::TraceData>> traces, FoundTraces& out) {
+  uint64_t bytes = 0;
+  for (auto& trace : traces) {
+    if (trace == nullptr) continue;
+    bytes += memory_bytes_of(*trace);
+    if (!out.traces.empty() && bytes > bounds.bytes) {
+      out.bounded = true;
+      return;
+    }
+    out.traces.push_back(std::move(trace));
+  }
+  out.bounded = out.bounded || (bytes >= bounds.bytes && out.traces.size() < out.found);
 }
 
 void add_attribute_values(const std::vector<model::Attribute>& attributes, std::string_view key,
@@ -122,7 +150,7 @@ void add_attribute_values(const std::vector<model::Attribute>& attributes, std::
 
 void Node::trace(model::TenantId tenant, model::TraceId id, Done<std::unique_ptr<model::TraceData>> done) {
   Shard& shard = shard_of(id);
-  read_traces(shard, options_, {model::trace_key(tenant, id)},
+  read_traces(shard, options_, {model::trace_key(tenant, id)}, UINT64_MAX,
               [id, done = std::move(done)](Result<std::vector<std::unique_ptr<model::TraceData>>> traces) mutable {
                 if (!traces.ok()) return done(traces.error());
                 if ((*traces)[0] == nullptr)
@@ -158,35 +186,49 @@ void Node::search(store::TraceQuery query, Done<SearchPage> done) {
       });
 }
 
-void Node::search_traces(store::TraceQuery query, Done<std::vector<std::unique_ptr<model::TraceData>>> done) {
+void Node::search_traces(store::TraceQuery query, TraceBounds bounds, Done<FoundTraces> done) {
   using Traces = std::vector<std::unique_ptr<model::TraceData>>;
-  auto answer = std::make_shared<Done<Traces>>(std::move(done));  // shared by the steps
-  search(std::move(query), [this, answer](Result<SearchPage> page) {
+  auto answer = std::make_shared<Done<FoundTraces>>(std::move(done));  // shared by the steps
+  search(std::move(query), [this, bounds, answer](Result<SearchPage> page) {
     if (!page.ok()) return (*answer)(page.error());
-    if (page->hits.empty()) return (*answer)(Traces());
+    FoundTraces result;
+    result.found = page->hits.size();
+    if (page->hits.empty()) return (*answer)(std::move(result));
+    // Their spans are known before anything is read.
+    uint64_t spans = 0;
+    size_t wanted = 0;
+    while (wanted < page->hits.size()) {
+      spans += page->hits[wanted].summary.span_count;
+      if (wanted > 0 && spans > bounds.spans) break;
+      ++wanted;
+    }
     struct State {
       Mutex mutex;
       Traces traces GUARDED_BY(mutex);
       Status status GUARDED_BY(mutex);
       size_t left GUARDED_BY(mutex) = 0;
+      FoundTraces result GUARDED_BY(mutex);
     };
     auto state = std::make_shared<State>();
     std::map<Shard*, std::pair<std::vector<model::TraceKey>, std::vector<size_t>>> by_shard;
-    for (size_t i = 0; i < page->hits.size(); ++i) {
+    for (size_t i = 0; i < wanted; ++i) {
       auto& [keys, places] = by_shard[&shard_of(page->hits[i].key.trace)];
       keys.push_back(page->hits[i].key);
       places.push_back(i);
     }
     {
       MutexLock lock(state->mutex);
-      state->traces.resize(page->hits.size());
+      state->traces.resize(wanted);
       state->left = by_shard.size();
+      result.bounded = wanted < page->hits.size();
+      state->result = std::move(result);
     }
-    for (auto& [shard, wanted] : by_shard) {
-      read_traces(*shard, options_, std::move(wanted.first),
-                  [state, answer, places = std::move(wanted.second)](Result<Traces> part) {
-                    Traces all;
-                    Status status;
+    for (auto& [shard, ask] : by_shard) {
+      // A shard may hold all of them, so each reads up to the bound; the join cuts again.
+      read_traces(*shard, options_, std::move(ask.first), bounds.bytes,
+                  [state, answer, bounds, places = std::move(ask.second)](Result<Traces> part) {
+                    FoundTraces all;
+                    Traces traces;
                     {
                       MutexLock lock(state->mutex);
                       if (part.ok()) {
@@ -195,11 +237,15 @@ void Node::search_traces(store::TraceQuery query, Done<std::vector<std::unique_p
                         state->status = part.status();
                       }
                       if (--state->left != 0) return;
-                      all = std::move(state->traces);
-                      status = std::move(state->status);
+                      if (!state->status.ok()) {
+                        part = state->status;
+                      } else {
+                        traces = std::move(state->traces);
+                        all = std::move(state->result);
+                      }
                     }
-                    if (!status.ok()) return (*answer)(status.error());
-                    std::erase(all, nullptr);  // expired between the two steps
+                    if (!part.ok()) return (*answer)(part.error());
+                    take_within(bounds, std::move(traces), all);
                     (*answer)(std::move(all));
                   });
     }
@@ -207,7 +253,6 @@ void Node::search_traces(store::TraceQuery query, Done<std::vector<std::unique_p
 }
 
 void Node::services(model::TenantId tenant, int64_t from_ns, int64_t to_ns, Done<store::Vocabulary> done) {
-  auto answer = std::make_shared<Done<store::Vocabulary>>(std::move(done));  // shared by the steps
   on_snapshots<store::Vocabulary>(
       shards_,
       [tenant, from_ns, to_ns](const OpenSnapshot& snapshot) -> Result<store::Vocabulary> {
@@ -229,10 +274,7 @@ void Node::services(model::TenantId tenant, int64_t from_ns, int64_t to_ns, Done
         add_values(found, out);
         return out;
       },
-      [answer](std::vector<store::Vocabulary> parts, Status status) {
-        if (!status.ok()) return (*answer)(status.error());
-        (*answer)(merge(std::move(parts)));
-      });
+      join_vocabularies(std::move(done)));
 }
 
 void Node::operations(model::TenantId tenant, std::string service, Done<std::vector<Operation>> done) {
@@ -269,7 +311,6 @@ void Node::operations(model::TenantId tenant, std::string service, Done<std::vec
 }
 
 void Node::keys(model::TenantId tenant, store::Field scope, Done<store::Vocabulary> done) {
-  auto answer = std::make_shared<Done<store::Vocabulary>>(std::move(done));  // shared by the steps
   on_snapshots<store::Vocabulary>(
       shards_,
       [tenant, scope](const OpenSnapshot& snapshot) -> Result<store::Vocabulary> {
@@ -287,14 +328,10 @@ void Node::keys(model::TenantId tenant, store::Field scope, Done<store::Vocabula
         add_values(found, out);
         return out;
       },
-      [answer](std::vector<store::Vocabulary> parts, Status status) {
-        if (!status.ok()) return (*answer)(status.error());
-        (*answer)(merge(std::move(parts)));
-      });
+      join_vocabularies(std::move(done)));
 }
 
 void Node::values(model::TenantId tenant, store::Field field, std::string key, Done<store::Vocabulary> done) {
-  auto answer = std::make_shared<Done<store::Vocabulary>>(std::move(done));  // shared by the steps
   on_snapshots<store::Vocabulary>(
       shards_,
       [tenant, field, key](const OpenSnapshot& snapshot) -> Result<store::Vocabulary> {
@@ -312,10 +349,7 @@ void Node::values(model::TenantId tenant, store::Field field, std::string key, D
         add_values(found, out);
         return out;
       },
-      [answer](std::vector<store::Vocabulary> parts, Status status) {
-        if (!status.ok()) return (*answer)(status.error());
-        (*answer)(merge(std::move(parts)));
-      });
+      join_vocabularies(std::move(done)));
 }
 
 void Node::stats(Done<NodeStats> done) {

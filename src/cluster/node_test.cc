@@ -6,6 +6,7 @@
 #include <map>
 
 #include "cluster/machine_test.h"
+#include "cluster/shard_search.h"
 
 namespace clew::cluster {
 namespace {
@@ -148,6 +149,32 @@ TEST(Node, search_finds_open_and_stored_traces_newest_first_and_pages_without_ga
   }
   ASSERT_EQ(seen.size(), 50u);
   for (uint64_t n = 0; n < 50; ++n) EXPECT_EQ(seen[n], trace_id(49 - n)) << n;
+}
+
+TEST(Node, whole_traces_of_a_search_end_before_the_one_that_would_pass_a_bound) {
+  Machine machine;
+  machine.start();
+  const int64_t base = 1'760'000'000 * kSecond;
+  for (uint64_t n = 0; n < 5; ++n) machine.ingest(whole_trace(n, base + static_cast<int64_t>(n) * kSecond));
+  machine.run(60 * kSecond);  // stored
+  for (uint64_t n = 5; n < 10; ++n) machine.ingest(whole_trace(n, base + static_cast<int64_t>(n) * kSecond));
+  const FoundTraces all = machine.search_traces({});
+  ASSERT_EQ(all.traces.size(), 10u);
+  EXPECT_FALSE(all.bounded);
+  uint64_t newest_bytes = 0;  // of the newest three
+  for (size_t i = 0; i < 3; ++i) newest_bytes += memory_bytes_of(*all.traces[i]);
+
+  for (const TraceBounds& bounds : {TraceBounds{.spans = 7}, TraceBounds{.bytes = newest_bytes}}) {
+    const FoundTraces some = machine.search_traces(bounds);
+    EXPECT_TRUE(some.bounded);
+    EXPECT_EQ(some.found, 10u);
+    ASSERT_EQ(some.traces.size(), 3u) << bounds.spans << " spans, " << bounds.bytes << " bytes";
+    for (uint64_t i = 0; i < 3; ++i) EXPECT_EQ(some.traces[i]->key.trace, trace_id(9 - i));
+  }
+  for (const TraceBounds& bounds : {TraceBounds{.spans = 1}, TraceBounds{.bytes = 1}}) {
+    EXPECT_EQ(machine.search_traces(bounds).traces.size(), 1u) << "the first is always given";
+  }
+  EXPECT_FALSE(machine.search_traces({.spans = 20}).bounded);
 }
 
 TEST(Node, restart_replays_what_was_acknowledged) {

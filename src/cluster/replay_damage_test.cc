@@ -7,8 +7,8 @@
 #include <set>
 
 #include "base/random.h"
-#include "cluster/node.h"
 #include "cluster/machine_test.h"
+#include "cluster/node.h"
 
 namespace clew::cluster {
 namespace {

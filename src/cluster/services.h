@@ -49,6 +49,17 @@ struct SearchPage {
   store::SearchCursor next;
 };
 
+// Whole traces are heavy: an answer ends before the trace that would pass either bound. The first one is always given.
+struct TraceBounds {
+  uint64_t spans = 200'000;
+  uint64_t bytes = 256ull << 20;  // of texts and spans in memory; about those of the reply
+};
+struct FoundTraces {
+  std::vector<std::unique_ptr<model::TraceData>> traces;  // newest first
+  uint64_t found = 0;                                     // hits within the query's limit
+  bool bounded = false;                                   // some of them are left out for the bounds
+};
+
 struct NodeStats {
   uint64_t accepted_spans = 0;
   otlp::RejectCounts rejected{};
@@ -76,7 +87,7 @@ class QueryService {
   virtual void trace(model::TenantId tenant, model::TraceId id, Done<std::unique_ptr<model::TraceData>> done) = 0;
   virtual void search(store::TraceQuery query, Done<SearchPage> done) = 0;
   // The same hits with whole traces (Jaeger).
-  virtual void search_traces(store::TraceQuery query, Done<std::vector<std::unique_ptr<model::TraceData>>> done) = 0;
+  virtual void search_traces(store::TraceQuery query, TraceBounds bounds, Done<FoundTraces> done) = 0;
   virtual void services(model::TenantId tenant, int64_t from_ns, int64_t to_ns, Done<store::Vocabulary> done) = 0;
   struct Operation {
     std::string name;

@@ -264,19 +264,25 @@ Result<std::unique_ptr<model::TraceData>> materialise(const OpenPart& part, cons
   return data;
 }
 
-void read_traces(Shard& shard, const NodeOptions& options, std::vector<model::TraceKey> keys,
+uint64_t memory_bytes_of(const model::TraceData& trace) {
+  return trace.arena.memory_bytes() + trace.spans.size() * sizeof(model::Span);
+}
+
+void read_traces(Shard& shard, const NodeOptions& options, std::vector<model::TraceKey> keys, uint64_t max_bytes,
                  UniqueFunction<void(Result<std::vector<std::unique_ptr<model::TraceData>>>)> done) {
-  shard.loop().post([&shard, &options, keys = std::move(keys), done = std::move(done)]() mutable {
+  shard.loop().post([&shard, &options, keys = std::move(keys), max_bytes, done = std::move(done)]() mutable {
     std::vector<OpenPart> parts = shard.parts(keys);
     const int64_t wall_ns = shard.loop().clock().wall_ns();
     shard.loop().offload(
         env::Lane::kQuery,
-        [&shard, &options, parts = std::move(parts), wall_ns, done = std::move(done)]() mutable {
-          std::vector<std::unique_ptr<model::TraceData>> traces;
-          for (const OpenPart& part : parts) {
-            auto trace = materialise(part, options, shard.peer_history(), wall_ns);
+        [&shard, &options, parts = std::move(parts), wall_ns, max_bytes, done = std::move(done)]() mutable {
+          std::vector<std::unique_ptr<model::TraceData>> traces(parts.size());
+          uint64_t bytes = 0;
+          for (size_t i = 0; i < parts.size() && bytes < max_bytes; ++i) {
+            auto trace = materialise(parts[i], options, shard.peer_history(), wall_ns);
             if (!trace.ok()) return done(trace.error());
-            traces.push_back(std::move(trace).value());
+            traces[i] = std::move(trace).value();
+            if (traces[i] != nullptr) bytes += memory_bytes_of(*traces[i]);
           }
           done(std::move(traces));
         },

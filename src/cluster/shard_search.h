@@ -22,9 +22,13 @@ namespace clew::cluster {
 void search_shard(Shard& shard, const NodeOptions& options, std::shared_ptr<const store::TraceQuery> query,
                   UniqueFunction<void(Result<std::vector<store::TraceHit>>)> done);
 
-// Whole traces by key (all of this shard), in the order of `keys`; absent ones are null. `done` runs on the query lane.
-void read_traces(Shard& shard, const NodeOptions& options, std::vector<model::TraceKey> keys,
+// Whole traces by key (all of this shard), in the order of `keys`; absent ones are null, and so are those after the one
+// with which the traces have `max_bytes` (memory_bytes_of). `done` runs on the query lane.
+void read_traces(Shard& shard, const NodeOptions& options, std::vector<model::TraceKey> keys, uint64_t max_bytes,
                  UniqueFunction<void(Result<std::vector<std::unique_ptr<model::TraceData>>>)> done);
+
+// Of its texts and spans: what a bound on answers counts.
+uint64_t memory_bytes_of(const model::TraceData& trace);
 
 // The readable trace of a part: stored and open spans, the history, and for open rows the verdict as of now.
 // Null when nothing of it is known. Query lane.

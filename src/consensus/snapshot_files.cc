@@ -96,7 +96,8 @@ Result<SnapshotMeta> SnapshotWriter::seal(SnapshotMeta meta) {
 }
 
 Status SnapshotWriter::seal_as(const SnapshotMeta& meta) {
-  if (planted(Bug::kSnapshotChunkUnchecked)) return finish([&] {
+  if (planted(Bug::kSnapshotChunkUnchecked))
+    return finish([&] {
       SnapshotMeta mixed = meta;
       mixed.bytes = bytes_;
       return mixed;

@@ -35,6 +35,29 @@ PutResponse put(Store& store, const PutRequest& request) {
   return response;
 }
 
+DeleteRangeResponse erase(Store& store, const DeleteRangeRequest& request) {
+  DeleteRangeResponse response;
+  const KeyRange keys{request.key, request.range_end};
+  if (request.prev_kv) {
+    store.each(keys, [&](const KeyValue& kv) {
+      response.prev_kvs.push_back(kv);
+      return true;
+    });
+  }
+  response.deleted = store.erase(keys);
+  response.revision = store.revision();
+  return response;
+}
+
+// What an operation reads into its answer.
+size_t bytes_read(const Store& store, const RangeRequest& request) {
+  return store.range_bytes(request, kMaxRangeBytes);
+}
+size_t bytes_read(const Store& store, const DeleteRangeRequest& request) {
+  if (!request.prev_kv) return 0;
+  return store.range_bytes({.key = request.key, .range_end = request.range_end}, kMaxRangeBytes);
+}
+
 bool holds(const Compare& compare, const KeyValue& kv) {
   const auto order = [&]() -> std::strong_ordering {
     switch (compare.target) {
@@ -111,11 +134,15 @@ class Transaction {
     for (const RequestOp& op : branch(request, succeeds_[met_++])) {
       if (const auto* range = std::get_if<RangeRequest>(&op.op)) {
         CLEW_TRY(store_.check_revision(range->revision));
+        bytes_ += bytes_read(store_, *range);
+      } else if (const auto* gone = std::get_if<DeleteRangeRequest>(&op.op)) {
+        bytes_ += bytes_read(store_, *gone);
       } else if (const auto* put = std::get_if<PutRequest>(&op.op)) {
         CLEW_TRY(check_put(store_, leases_, *put));
       } else if (const auto* inner = std::get_if<TxnRequest>(&op.op)) {
         CLEW_TRY(check(*inner));
       }
+      if (bytes_ > kMaxRangeBytes) return errors::range_too_large();
     }
     return {};
   }
@@ -134,8 +161,8 @@ class Transaction {
       CHECK(writer_ != nullptr);
       if (const auto* request_put = std::get_if<PutRequest>(&op.op)) {
         answer.op = put(*writer_, *request_put);
-      } else if (const auto* erase = std::get_if<DeleteRangeRequest>(&op.op)) {
-        answer.op = execute(*writer_, *erase);
+      } else if (const auto* gone = std::get_if<DeleteRangeRequest>(&op.op)) {
+        answer.op = erase(*writer_, *gone);
       } else {
         answer.op = perform(std::get<TxnRequest>(op.op));
       }
@@ -148,6 +175,7 @@ class Transaction {
   const LeaseTable& leases_;
   std::vector<bool> succeeds_;
   size_t met_ = 0;
+  size_t bytes_ = 0;  // that the answer will hold, about
 };
 
 // Changes of a custom command, kept apart until it has succeeded; then they are one transaction, in the order of keys.
@@ -216,6 +244,7 @@ class Overlay final : public CustomContext {
 
 Result<RangeResponse> execute(const Store& store, const RangeRequest& request) {
   if (request.revision > 0) CLEW_TRY(store.check_revision(request.revision));
+  if (bytes_read(store, request) > kMaxRangeBytes) return errors::range_too_large();
   return store.range(request);
 }
 
@@ -249,18 +278,9 @@ Result<PutResponse> execute(Store& store, const LeaseTable& leases, const PutReq
   return put(store, request);
 }
 
-DeleteRangeResponse execute(Store& store, const DeleteRangeRequest& request) {
-  DeleteRangeResponse response;
-  const KeyRange keys{request.key, request.range_end};
-  if (request.prev_kv) {
-    store.each(keys, [&](const KeyValue& kv) {
-      response.prev_kvs.push_back(kv);
-      return true;
-    });
-  }
-  response.deleted = store.erase(keys);
-  response.revision = store.revision();
-  return response;
+Result<DeleteRangeResponse> execute(Store& store, const DeleteRangeRequest& request) {
+  if (bytes_read(store, request) > kMaxRangeBytes) return errors::range_too_large();
+  return erase(store, request);
 }
 
 Result<AppendResponse> execute(Store& store, const AppendRequest& request) {

@@ -12,7 +12,7 @@
 
 namespace clew::kv {
 
-// Reads; kOutOfRange for revisions that are compacted or in the future.
+// Reads; kOutOfRange for revisions that are compacted or in the future, kResourceExhausted for what would fill memory.
 Result<RangeResponse> execute(const Store& store, const RangeRequest& request);
 // Of ranges only: read_only(request).
 Result<TxnResponse> execute_read_only(const Store& store, const LeaseTable& leases, const TxnRequest& request);
@@ -22,7 +22,7 @@ Result<HashResponse> execute(const Store& store, const HashRequest& request);
 
 // Writes.
 Result<PutResponse> execute(Store& store, const LeaseTable& leases, const PutRequest& request);
-DeleteRangeResponse execute(Store& store, const DeleteRangeRequest& request);
+Result<DeleteRangeResponse> execute(Store& store, const DeleteRangeRequest& request);
 Result<AppendResponse> execute(Store& store, const AppendRequest& request);
 Result<CompareAndSetResponse> execute(Store& store, const LeaseTable& leases, const CompareAndSetRequest& request);
 // All comparisons, of inner transactions too, look at the state before the transaction; so do the checks that may

@@ -26,7 +26,6 @@ void must(const Status& status) {
   std::abort();
 }
 
-Result<Response> lifted(Response response) { return response; }
 template <typename T>
 Result<Response> lifted(Result<T> result) {
   if (!result.ok()) return result.error();

@@ -389,6 +389,28 @@ TEST_F(Rules, anAppendDoesNotGrowAValueWithoutBound) {
   EXPECT_EQ(refusal(AppendRequest{"a", "y"}), "INVALID_ARGUMENT: etcdserver: request is too large");
 }
 
+TEST_F(Rules, whatWouldFillMemoryIsRefusedBeforeItIsRead) {
+  const std::string large(1u << 20, 'x');
+  for (int i = 0; i < 130; i++) machine.put("k" + std::to_string(i), large);
+  const Revision before = machine.state->store().revision();
+  const RangeRequest all{.key = "k", .range_end = "l"};
+  EXPECT_EQ(machine.range(all).count, 130);
+  const auto twice = machine.ask(txn({{all}, {all}}));
+  ASSERT_FALSE(twice.ok());
+  EXPECT_EQ(twice.error().code, Code::kResourceExhausted);
+  EXPECT_FALSE(machine.call(txn({put_op("a"), {all}, {DeleteRangeRequest{"k", "l", true}}})).ok());
+  EXPECT_EQ(machine.state->store().revision(), before);
+  RangeRequest few = all;
+  few.limit = 3;
+  EXPECT_TRUE(machine.ask(txn({{few}, {all}})).ok());
+  few.count_only = true;
+  EXPECT_TRUE(machine.ask(txn({{few}, {few}, {all}})).ok());
+  for (int i = 130; i < 260; i++) machine.put("k" + std::to_string(i), large);
+  EXPECT_EQ(machine.ask(all).error().code, Code::kResourceExhausted);
+  EXPECT_EQ(machine.call(DeleteRangeRequest{"k", "l", true}).error().code, Code::kResourceExhausted);
+  EXPECT_EQ(machine.must<DeleteRangeResponse>(DeleteRangeRequest{"k", "l", false}).deleted, 260);
+}
+
 TEST_F(Rules, customCommandsAreAtomicAndNamed) {
   CustomRegistry commands;
   commands.add("transfer", 1, [](CustomContext& context, std::string_view amount) -> Result<std::string> {

@@ -63,6 +63,12 @@ void sort_by(SortTarget target, bool descending, std::vector<KeyValue>& kvs) {
   if (descending) std::reverse(kvs.begin(), kvs.end());
 }
 
+// Keys that a range must load before it can apply its limit; one more than the limit says whether there is more.
+size_t most_loaded(const RangeRequest& request) {
+  const bool all = !ascending_keys(request) || bounds_revisions(request) || request.limit <= 0;
+  return all ? std::numeric_limits<size_t>::max() : static_cast<size_t>(request.limit) + 1;
+}
+
 // Of a range that is no single key.
 std::string_view end_of(KeyRange keys) { return keys.unbounded() ? std::string_view() : keys.end; }
 
@@ -115,7 +121,7 @@ Status Store::open(const Position& at) {
 Status Store::index_record(RecordId id, const Record& record) {
   if (id.main > at_.revision) return senseless();
   History& history = index_.upsert(record.key);
-  history.changes.push_back({id.main, id.sub, record.tombstone});
+  history.changes.emplace_back(id, record.tombstone, record.value.size());
   history.create_revision = record.create_revision;
   history.version = record.version;
   history.lease = record.lease;
@@ -142,9 +148,7 @@ RangeResponse Store::range(const RangeRequest& request) const {
   RangeResponse response;
   response.revision = revision();
   const Revision at = request.revision <= 0 ? response.revision : request.revision;
-  // Sorted or bounded ranges look at everything first; else one more than the limit says whether there is more.
-  const bool all = !ascending_keys(request) || bounds_revisions(request) || request.limit <= 0;
-  const size_t most = all ? std::numeric_limits<size_t>::max() : static_cast<size_t>(request.limit) + 1;
+  const size_t most = most_loaded(request);
   const KeyRange keys{request.key, request.range_end};
   const auto look = [&](std::string_view, const History& history) {
     const Change* change = history.at(at);
@@ -172,6 +176,27 @@ RangeResponse Store::range(const RangeRequest& request) const {
     for (KeyValue& kv : response.kvs) kv.value.clear();
   }
   return response;
+}
+
+size_t Store::range_bytes(const RangeRequest& request, size_t most) const {
+  if (request.count_only) return 0;
+  const Revision at = request.revision <= 0 ? revision() : request.revision;
+  const size_t most_keys = most_loaded(request);
+  size_t bytes = 0;
+  size_t keys_seen = 0;
+  const auto look = [&](std::string_view key, const History& history) {
+    const Change* change = history.at(at);
+    if (change == nullptr || change->tombstone) return true;
+    bytes += sizeof(KeyValue) + key.size() + change->value_bytes;
+    return ++keys_seen < most_keys && bytes <= most;
+  };
+  const KeyRange keys{request.key, request.range_end};
+  if (keys.single()) {
+    if (const History* found = history(keys.begin)) look(keys.begin, *found);
+  } else {
+    index_.each(keys.begin, end_of(keys), look);
+  }
+  return bytes;
 }
 
 Status Store::check_revision(Revision revision) const {
@@ -226,7 +251,7 @@ void Store::put(std::string_view key, std::string_view value, LeaseId lease) {
   leases_.move_key(key, history.lease, lease);
   history.version++;
   history.lease = lease;
-  history.changes.push_back({id.main, id.sub, false});
+  history.changes.emplace_back(id, false, value.size());
   records_++;
   entries_.add(DigestTree::bucket_of(key), record_key(id),
                encode_record({.tombstone = false,
@@ -259,7 +284,7 @@ void Store::erase_one(std::string_view key, History& history) {
   history.lease = kNoLease;
   history.version = 0;
   history.create_revision = 0;
-  history.changes.push_back({id.main, id.sub, true});
+  history.changes.emplace_back(id, true, 0);
   live_keys_--;
   records_++;
   entries_.add(DigestTree::bucket_of(key), record_key(id), encode_record({.tombstone = true, .key = key, .value = {}}));
@@ -296,21 +321,18 @@ void Store::compact(Revision revision) {
 
 // Kept is what a read at the compaction's revision or later, or a watch from it, can see: each key's newest change
 // below it unless that is a tombstone, and all changes at it and above.
-bool Store::superfluous(RecordId id, const Record& record) const {
+bool Store::superfluous(RecordId id, const Record& record, const History& history) const {
   if (id.main >= at_.compact_revision) return false;
   if (record.tombstone) return true;
-  const History* found = history(record.key);
-  CHECK(found != nullptr);
-  const Change* visible = found->at(at_.compact_revision);
+  const Change* visible = history.at(at_.compact_revision);
   return visible->main != id.main || visible->sub != id.sub;
 }
 
+// The engine changes by the batch only, later: its scan may go on while the index is changed.
 void Store::sweep(size_t records) {
   if (!sweeping()) return;
-  // Only what is committed can be seen by the scan: transactions of this very command are above the compaction.
   const RecordId stop{at_.compact_revision + 1, 0};
   RecordId next = stop;
-  std::vector<std::pair<RecordId, std::string>> doomed;
   must(entries_.engine().scan(record_key(at_.swept), record_key(stop),
                               [&](std::string_view key, std::string_view value) {
                                 RecordId id;
@@ -320,31 +342,29 @@ void Store::sweep(size_t records) {
                                   next = id;
                                   return false;
                                 }
-                                if (superfluous(id, record)) doomed.emplace_back(id, value);
+                                History* history = index_.find_mutable(record.key);
+                                CHECK(history != nullptr);
+                                if (superfluous(id, record, *history)) {
+                                  entries_.remove(DigestTree::bucket_of(record.key), std::string(key), value);
+                                  forget(id, record.key, *history);
+                                }
                                 return true;
                               }));
-  for (const auto& [id, value] : doomed) {
-    Record record;
-    CHECK(parse_record(value, record));
-    forget(id, record);
-    entries_.remove(DigestTree::bucket_of(record.key), record_key(id), value);
-  }
   at_.swept = next;
 }
 
 // Records go in ascending order, so a key's are the first of its changes.
-void Store::forget(RecordId id, const Record& record) {
-  History* history = index_.find_mutable(record.key);
-  const Change& first = history->changes[history->forgotten];
+void Store::forget(RecordId id, std::string_view key, History& history) {
+  const Change& first = history.changes[history.forgotten];
   CHECK(first.main == id.main && first.sub == id.sub);
-  history->forgotten++;
+  history.forgotten++;
   records_--;
-  if (history->forgotten == history->changes.size()) {
-    index_.erase(record.key);
-  } else if (history->forgotten * 2 >= history->changes.size()) {
-    history->changes.erase(history->changes.begin(),
-                           history->changes.begin() + static_cast<std::ptrdiff_t>(history->forgotten));
-    history->forgotten = 0;
+  if (history.forgotten == history.changes.size()) {
+    index_.erase(key);
+  } else if (history.forgotten * 2 >= history.changes.size()) {
+    history.changes.erase(history.changes.begin(),
+                          history.changes.begin() + static_cast<std::ptrdiff_t>(history.forgotten));
+    history.forgotten = 0;
   }
 }
 
@@ -365,7 +385,11 @@ Hash128 Store::hash_at(Revision revision) const {
                                 RecordId id;
                                 Record record;
                                 if (!parse_record_key(key, id) || !parse_record(value, record)) must(senseless());
-                                if (!superfluous(id, record)) tree.add(DigestTree::bucket_of(record.key), key, value);
+                                const History* found = history(record.key);
+                                CHECK(found != nullptr);
+                                if (!superfluous(id, record, *found)) {
+                                  tree.add(DigestTree::bucket_of(record.key), key, value);
+                                }
                                 return true;
                               }));
   return tree.root();

@@ -59,6 +59,8 @@ class Store {
 
   // A revision other than 0 must have been found good by check_revision().
   RangeResponse range(const RangeRequest& request) const;
+  // About how much memory range() would take for its answer, found without reading values; counting stops above `most`.
+  size_t range_bytes(const RangeRequest& request, size_t most) const;
   // etcd's rule: a revision above the present is in the future, one below the compaction is compacted.
   Status check_revision(Revision revision) const;
   std::optional<KeyValue> get(std::string_view key) const;
@@ -93,7 +95,10 @@ class Store {
   struct Change {
     Revision main;
     uint32_t sub;
-    bool tombstone;
+    uint32_t tombstone : 1;
+    uint32_t value_bytes : 31;
+    Change(RecordId id, bool is_tombstone, size_t bytes)
+        : main(id.main), sub(id.sub), tombstone(is_tombstone ? 1 : 0), value_bytes(bytes & 0x7fffffffu) {}
   };
   // All that is known of a key. The newest version's create revision, version and lease are at hand for the next put.
   struct History {
@@ -109,8 +114,8 @@ class Store {
   const History* history(std::string_view key) const { return index_.find(key); }
   KeyValue load(RecordId id) const;
   void erase_one(std::string_view key, History& history);
-  void forget(RecordId id, const Record& record);
-  bool superfluous(RecordId id, const Record& record) const;
+  void forget(RecordId id, std::string_view key, History& history);
+  bool superfluous(RecordId id, const Record& record, const History& history) const;
   Status index_record(RecordId id, const Record& record);
 
   Entries& entries_;

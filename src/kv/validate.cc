@@ -21,6 +21,10 @@ Error future_revision() { return {Code::kOutOfRange, "etcdserver: mvcc: required
 Error lease_not_found() { return {Code::kNotFound, "etcdserver: requested lease not found"}; }
 Error lease_exists() { return {Code::kFailedPrecondition, "etcdserver: lease already exists"}; }
 Error lease_ttl_too_large() { return {Code::kOutOfRange, "etcdserver: too large lease TTL"}; }
+Error range_too_large() {
+  return {Code::kResourceExhausted, "etcdserver: the range holds more than " + std::to_string(kMaxRangeBytes >> 20) +
+                                        " MiB; read it in parts, with a limit and from the last key on"};
+}
 Error request_too_large() { return {Code::kInvalidArgument, "etcdserver: request is too large"}; }
 
 }  // namespace errors

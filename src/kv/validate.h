@@ -18,6 +18,7 @@ namespace clew::kv {
 constexpr size_t kMaxTxnOps = 128;                        // etcd's --max-txn-ops
 constexpr size_t kMaxRequestBytes = 3 * 1024 * 1024 / 2;  // etcd's --max-request-bytes, of the encoded command
 constexpr size_t kMaxValueBytes = kMaxRequestBytes;       // of what appends may grow
+constexpr size_t kMaxRangeBytes = 256u << 20;             // of what one request may read
 constexpr size_t kMaxKeepAlives = 65'536;                 // leases in one keep-alive
 constexpr int64_t kMinLeaseTtlSeconds = 2;                // shorter ones are lengthened
 constexpr int64_t kMaxLeaseTtlSeconds = 9'000'000'000;
@@ -39,6 +40,7 @@ Error lease_not_found();
 Error lease_exists();
 Error lease_ttl_too_large();
 Error request_too_large();
+Error range_too_large();  // not etcd's, which answers or dies
 }  // namespace errors
 
 }  // namespace clew::kv

@@ -75,7 +75,7 @@ struct DictionaryTables;  // dictionary_tables.h
 
 class Dictionary {
  public:
-  Dictionary(uint64_t seed, DictionaryLimits limits = {});
+  explicit Dictionary(uint64_t seed, DictionaryLimits limits = {});
   ~Dictionary();
   Dictionary(const Dictionary&) = delete;
   Dictionary& operator=(const Dictionary&) = delete;

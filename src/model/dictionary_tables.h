@@ -37,9 +37,9 @@ class StableArray {
  private:
   static constexpr uint32_t kFirst = 64;
   static std::pair<uint32_t, uint32_t> place(uint32_t index) {
-    const uint32_t shifted = index + kFirst;
+    const uint64_t shifted = uint64_t{index} + kFirst;  // 64 bits: the sum may pass 32
     const auto chunk = static_cast<uint32_t>(std::bit_width(shifted / kFirst)) - 1;
-    return {chunk, shifted - (kFirst << chunk)};
+    return {chunk, static_cast<uint32_t>(shifted - (uint64_t{kFirst} << chunk))};
   }
   std::array<std::unique_ptr<T[]>, 24> chunks_;
   uint64_t bytes_ = 0;

@@ -1,29 +1,19 @@
 #include "model/ids.h"
 
 #include "base/check.h"
+#include "base/hex.h"
 
 namespace clew::model {
 namespace {
 
-int digit_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 bool parse_word(std::string_view hex, uint64_t& out) {
   out = 0;
   for (char c : hex) {
-    const int digit = digit_value(c);
+    const int digit = hex_value(c);
     if (digit < 0) return false;
     out = out << 4 | static_cast<uint64_t>(digit);
   }
   return true;
-}
-
-void append_word(std::string& out, uint64_t v) {
-  for (int shift = 60; shift >= 0; shift -= 4) out.push_back("0123456789abcdef"[(v >> shift) & 15]);
 }
 
 }  // namespace
@@ -40,8 +30,8 @@ std::optional<TraceId> TraceId::parse(std::string_view hex) {
 std::string TraceId::hex() const {
   std::string out;
   out.reserve(32);
-  append_word(out, hi);
-  append_word(out, lo);
+  append_hex(hi, 16, out);
+  append_hex(lo, 16, out);
   return out;
 }
 
@@ -54,7 +44,7 @@ std::optional<SpanId> SpanId::parse(std::string_view hex) {
 std::string SpanId::hex() const {
   std::string out;
   out.reserve(16);
-  append_word(out, value);
+  append_hex(value, 16, out);
   return out;
 }
 
@@ -72,18 +62,14 @@ TenantId tenant_id(std::string_view name) { return {stable_hash64(name)}; }
 std::string hex_of(std::string_view bytes) {
   std::string out;
   out.reserve(bytes.size() * 2);
-  for (char c : bytes) {
-    const auto byte = static_cast<uint8_t>(c);
-    out.push_back("0123456789abcdef"[byte >> 4]);
-    out.push_back("0123456789abcdef"[byte & 15]);
-  }
+  for (char c : bytes) append_hex(static_cast<uint8_t>(c), 2, out);
   return out;
 }
 
 bool bytes_of_hex(std::string_view hex, char* out) {
   CHECK(hex.size() % 2 == 0);
   for (size_t i = 0; i < hex.size(); i += 2) {
-    const int high = digit_value(hex[i]), low = digit_value(hex[i + 1]);
+    const int high = hex_value(hex[i]), low = hex_value(hex[i + 1]);
     if (high < 0 || low < 0) return false;
     *out++ = static_cast<char>(high << 4 | low);
   }

@@ -36,6 +36,7 @@ struct TraceId {
   static std::optional<TraceId> parse(std::string_view hex);
   std::string hex() const;  // 32 digits
   bool valid() const { return hi != 0 || lo != 0; }
+  // NOLINTNEXTLINE(modernize-use-nullptr): the 0 that a defaulted comparison compares with is no pointer
   friend auto operator<=>(const TraceId&, const TraceId&) = default;
 };
 
@@ -56,14 +57,14 @@ struct SpanId {
   static std::optional<SpanId> parse(std::string_view hex);  // 1 to 16 digits
   std::string hex() const;                                   // 16 digits
   bool valid() const { return value != 0; }
-  friend auto operator<=>(const SpanId&, const SpanId&) = default;
+  friend auto operator<=>(const SpanId&, const SpanId&) = default;  // NOLINT(modernize-use-nullptr)
 };
 
 // A tenant is a name (1–128 of [A-Za-z0-9_.:@-]); in keys it stands as a stable 64-bit hash of that name. The node
 // refuses a new name whose hash is already taken by another. No header and no token: "default".
 struct TenantId {
   uint64_t value = 0;
-  friend auto operator<=>(const TenantId&, const TenantId&) = default;
+  friend auto operator<=>(const TenantId&, const TenantId&) = default;  // NOLINT(modernize-use-nullptr)
 };
 constexpr std::string_view kDefaultTenant = "default";
 bool tenant_name_valid(std::string_view name);
@@ -72,7 +73,7 @@ TenantId tenant_id(std::string_view name);
 // The place of a trace in the partitioning: a stable 64-bit hash of the trace id. On disk and between nodes.
 struct Token {
   uint64_t value = 0;
-  friend auto operator<=>(const Token&, const Token&) = default;
+  friend auto operator<=>(const Token&, const Token&) = default;  // NOLINT(modernize-use-nullptr)
 };
 inline Token token_of(TraceId id) { return {mix64(id.hi, id.lo)}; }
 
@@ -81,16 +82,16 @@ struct TraceKey {
   TenantId tenant;
   Token token;
   TraceId trace;
-  friend auto operator<=>(const TraceKey&, const TraceKey&) = default;
+  friend auto operator<=>(const TraceKey&, const TraceKey&) = default;  // NOLINT(modernize-use-nullptr)
 };
 inline TraceKey trace_key(TenantId tenant, TraceId trace) { return {tenant, token_of(trace), trace}; }
 
 // What the accepting node writes once on every batch of rows, and replicas keep.
 struct Stamp {
-  uint64_t hlc = 0;       // hybrid logical clock (clock/hlc.h)
-  uint32_t origin = 0;    // accepting node
-  uint64_t sequence = 0;  // of the batch at that node
-  friend auto operator<=>(const Stamp&, const Stamp&) = default;
+  uint64_t hlc = 0;                                               // hybrid logical clock (clock/hlc.h)
+  uint32_t origin = 0;                                            // accepting node
+  uint64_t sequence = 0;                                          // of the batch at that node
+  friend auto operator<=>(const Stamp&, const Stamp&) = default;  // NOLINT(modernize-use-nullptr)
 };
 
 std::string hex_of(std::string_view bytes);

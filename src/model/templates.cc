@@ -7,6 +7,7 @@
 #include <emmintrin.h>
 #endif
 
+#include "base/hex.h"
 #include "model/row.h"
 
 namespace clew::model {
@@ -239,10 +240,6 @@ void append_decimal(std::string& out, uint64_t number, size_t width) {
   while (n > 0) out.push_back(digits[--n]);
 }
 
-void append_hexadecimal(std::string& out, uint64_t number, size_t width) {
-  for (size_t i = width; i-- > 0;) out.push_back("0123456789abcdef"[number >> (4 * i) & 15]);
-}
-
 // Eight decimal digits of a number below 10^8 as bytes 0–9, the highest first: halves, quarters, single digits.
 uint64_t to_eight_digits(uint64_t number) {
   uint64_t x = number / 10000 | number % 10000 << 32;
@@ -266,11 +263,6 @@ char* put_decimal(char* out, uint64_t number, size_t width) {
   digits = (digits | kZeros) >> 8 * (8 - taken);
   std::memcpy(out, &digits, 8);
   return out + taken;
-}
-
-char* put_hexadecimal(char* out, uint64_t number, size_t width) {
-  for (size_t i = width; i-- > 0;) *out++ = "0123456789abcdef"[number >> (4 * i) & 15];
-  return out;
 }
 
 constexpr auto kMaxDecimals = [] {  // by width
@@ -325,7 +317,7 @@ std::optional<std::string_view> join_short(std::string_view template_text, std::
     if (*from == kHex) {
       if (width < kMinHexDigits || width > kMaxHexDigits) return std::nullopt;
       if (width < kMaxHexDigits && *number >> (4 * width) != 0) return std::nullopt;
-      to = put_hexadecimal(to, *number, width);
+      to = put_hex(to, *number, static_cast<int>(width));
     } else {
       if (width == 0 || width > kMaxDigits || (*from == kPlain && width != 1)) return std::nullopt;
       if (*number > kMaxDecimals[*from == kPlain ? kMaxDigits : width]) return std::nullopt;
@@ -353,7 +345,7 @@ bool join_template(std::string_view template_text, std::span<const uint64_t> num
     if (c == kHex) {
       if (width < kMinHexDigits || width > kMaxHexDigits) return false;
       if (width < kMaxHexDigits && number >> (4 * width) != 0) return false;
-      append_hexadecimal(out, number, width);
+      append_hex(number, static_cast<int>(width), out);
     } else {
       if (width == 0 || width > kMaxDigits || (c == kPlain && width != 1)) return false;
       if (number > kMaxDecimals[c == kPlain ? kMaxDigits : width]) return false;

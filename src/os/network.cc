@@ -77,7 +77,11 @@ struct Connection : std::enable_shared_from_this<Connection> {
   void write(std::string bytes) {
     if (closed || bytes.empty()) return;
     pending += bytes.size();
-    queued.append(bytes);
+    if (queued.empty()) {
+      queued = std::move(bytes);
+    } else {
+      queued.append(bytes);
+    }
     if (sending.empty()) send();
   }
 

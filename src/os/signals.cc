@@ -21,7 +21,7 @@ struct SignalWatch::State : std::enable_shared_from_this<State> {
   bool closed = false;  // the loop's thread only
 };
 
-SignalWatch::SignalWatch(OsLoop& loop, std::vector<int> signals, UniqueFunction<void(int)> on_signal)
+SignalWatch::SignalWatch(OsLoop& loop, const std::vector<int>& signals, UniqueFunction<void(int)> on_signal)
     : loop_(loop), state_(std::make_shared<State>(loop, std::move(on_signal))) {
   for (const int signal : signals) state_->set.add(signal);
   loop.post([state = state_] {

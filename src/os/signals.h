@@ -12,7 +12,7 @@ namespace clew::os {
 
 class SignalWatch {
  public:
-  SignalWatch(OsLoop& loop, std::vector<int> signals, UniqueFunction<void(int)> on_signal);
+  SignalWatch(OsLoop& loop, const std::vector<int>& signals, UniqueFunction<void(int)> on_signal);
   ~SignalWatch();  // no call begins afterwards when destroyed on the loop; elsewhere a last one may be under way
   SignalWatch(const SignalWatch&) = delete;
   SignalWatch& operator=(const SignalWatch&) = delete;

@@ -280,7 +280,7 @@ struct SpanDecoder::Impl {
   }
 
   bool write_text(TextHabit& habit, std::string_view text, Buffer& to) {
-    if (text.empty()) text = {kNoText, 0};
+    if (text.empty()) text = std::string_view(kNoText, kWindow).substr(0, 0);
     char* out = texts.write(habit, text, to.room(TextCoder::room(text.size())));
     if (out == nullptr) return false;
     to.wrote(out);

@@ -188,7 +188,7 @@ void BM_EnvelopeAndDecode(benchmark::State& state) {
   std::vector<uint32_t> resources, scopes;
   uint64_t spans = 0, row_bytes = 0, body_bytes = 0;
   size_t next = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     const std::string& body = bodies[next++ % bodies.size()];
     if (!open_envelope(body, limits, envelope).ok()) state.SkipWithError("the body does not parse");
     resources.clear();
@@ -221,7 +221,7 @@ BENCHMARK(BM_EnvelopeAndDecode)->Arg(256)->Arg(8);
 void BM_EnvelopeOnly(benchmark::State& state) {
   const std::string body = Shop(1).body(256);
   Envelope envelope;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     if (!open_envelope(body, Limits(), envelope).ok()) state.SkipWithError("the body does not parse");
   }
   state.counters["ns_per_span"] = benchmark::Counter(256e-9 * static_cast<double>(state.iterations()),
@@ -242,7 +242,8 @@ void BM_RowHash(benchmark::State& state) {
     decoder.decode(span.bytes, decoder.resource_code({}), decoder.scope_code({}), rows.back());
   }
   size_t next = 0;
-  for (auto _ : state) benchmark::DoNotOptimize(model::row_hash(dictionary, rows[next++ % rows.size()]));
+  for ([[maybe_unused]] auto _ : state)
+    benchmark::DoNotOptimize(model::row_hash(dictionary, rows[next++ % rows.size()]));
 }
 BENCHMARK(BM_RowHash);
 

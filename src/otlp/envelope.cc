@@ -239,7 +239,7 @@ void Envelope::clear() {
 
 Status open_envelope(std::string_view body, const Limits& limits, Envelope& out) {
   out.clear();
-  const Status status = Walker(body, limits, out).run();
+  Status status = Walker(body, limits, out).run();
   if (!status.ok()) out.clear();
   return status;
 }

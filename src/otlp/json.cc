@@ -270,10 +270,10 @@ bool JsonReader::Impl::key(const JsonSchema& schema, uint8_t& predicted, const J
     if (end == nullptr) return scanner_.fail_at(start, "a bad escape in a key");
     text = std::string_view(scratch_.data(), static_cast<size_t>(end - scratch_.data()));
   }
-  for (uint8_t i = 0; i < schema.fields.size(); ++i) {
+  for (size_t i = 0; i < schema.fields.size(); ++i) {
     const JsonField& candidate = schema.fields[i];
     if (text == candidate.name || (!candidate.alias.empty() && text == candidate.alias)) {
-      predicted = i;
+      predicted = static_cast<uint8_t>(i);
       found = &candidate;
       break;
     }

@@ -39,7 +39,7 @@ void json_to_protobuf(benchmark::State& state) {
   const std::string json = request(static_cast<int>(state.range(0)));
   JsonReader reader;
   std::string out;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     if (!reader.to_protobuf(json, Limits(), out).ok()) state.SkipWithError("not read");
     benchmark::DoNotOptimize(out.data());
   }
@@ -50,14 +50,14 @@ BENCHMARK(json_to_protobuf)->Arg(1)->Arg(8)->Arg(256)->Arg(8192);
 
 void validate_utf8_only(benchmark::State& state) {
   const std::string json = request(256);
-  for (auto _ : state) benchmark::DoNotOptimize(simdjson::validate_utf8(json));
+  for ([[maybe_unused]] auto _ : state) benchmark::DoNotOptimize(simdjson::validate_utf8(json));
   state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * json.size()));
 }
 BENCHMARK(validate_utf8_only);
 
 void protobuf_json_parser(benchmark::State& state) {
   const std::string json = request(256);
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     opentelemetry::proto::collector::trace::v1::ExportTraceServiceRequest message;
     if (!google::protobuf::util::JsonStringToMessage(json, &message).ok()) state.SkipWithError("not read");
     benchmark::DoNotOptimize(message.SerializeAsString());

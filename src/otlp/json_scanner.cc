@@ -4,6 +4,8 @@
 #include <bitset>
 #include <cstring>
 
+#include "base/hex.h"
+
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -31,19 +33,12 @@ const char* find_special(const char* p, const char* end) {
   return p;
 }
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 // The four digits after \u, or -1.
 int hex4(const char* p, const char* end) {
   if (end - p < 4) return -1;
   int value = 0;
   for (int i = 0; i < 4; ++i) {
-    const int digit = hex_digit(p[i]);
+    const int digit = hex_value(p[i]);
     if (digit < 0) return -1;
     value = value << 4 | digit;
   }

@@ -19,15 +19,9 @@ std::string_view trim(std::string_view text) {
 bool read_hex(std::string_view hex, uint64_t& out) {
   out = 0;
   for (const char c : hex) {
-    uint64_t digit = 0;
-    if (c >= '0' && c <= '9') {
-      digit = static_cast<uint64_t>(c - '0');
-    } else if (c >= 'a' && c <= 'f') {
-      digit = static_cast<uint64_t>(c - 'a' + 10);
-    } else {
-      return false;
-    }
-    out = out << 4 | digit;
+    const int digit = c >= 'A' && c <= 'F' ? -1 : hex_value(c);
+    if (digit < 0) return false;
+    out = out << 4 | static_cast<uint64_t>(digit);
   }
   return true;
 }

@@ -324,6 +324,8 @@ ChunkIndex::Mask ChunkIndex::may_hold(const Condition& condition) const {
         default:
           return kEverywhere;
       }
+    case Field::kIsRoot:
+      return condition.holds_int(0) || condition.holds_int(1) ? kEverywhere : 0;
     default:
       return kEverywhere;
   }

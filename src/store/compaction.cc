@@ -145,9 +145,9 @@ Status Merge::copy_trace(uint32_t& left) {
     if (next_[i] >= inputs_[i]->info().traces || pages_[i] == nullptr) continue;
     if (pages_[i]->view.key(next_[i] - inputs_[i]->first_trace_of(*pages_[i])) != *smallest) continue;
     TraceRows rows;
-    const Status status = rows.read(*inputs_[i], next_[i]++, keep_[i]);
+    Status status = rows.read(*inputs_[i], next_[i]++, keep_[i]);
     if (status.code() == Code::kDataLoss) continue;  // damaged: reported, counted, gone
-    CLEW_TRY(status);                                // a disk that fails now may answer later: the inputs stay
+    if (!status.ok()) return status;                 // a disk that fails now may answer later: the inputs stay
     if (first || rows.summary().verdict_version > trace.summary.verdict_version) trace.summary = rows.summary();
     first = false;
     (void)rows.read_verdicts(verdicts).ok();  // reported

@@ -66,6 +66,7 @@ int leaf_cost(Field field) {
     case Field::kKind:
     case Field::kStatus:
     case Field::kDuration:
+    case Field::kIsRoot:
       return 0;
     case Field::kService:
     case Field::kResource:
@@ -265,6 +266,8 @@ bool Matcher::leaf_matches(const Condition& condition, const model::Span& span,
       return condition.holds_int(static_cast<int64_t>(span.kind));
     case Field::kStatus:
       return condition.holds_int(static_cast<int64_t>(span.status));
+    case Field::kIsRoot:
+      return condition.holds_int(span.parent.valid() ? 0 : 1);
     case Field::kStatusMessage:
       return text(span.status_message);
     case Field::kDuration:

@@ -55,9 +55,7 @@ class MemoryDisk final : public env::Disk {
     explicit MemoryFile(std::shared_ptr<std::string> content) : content_(std::move(content)) {}
     Result<size_t> read_at(uint64_t offset, char* out, size_t size) const override {
       if (offset >= content_->size()) return size_t{0};
-      const size_t n = std::min<uint64_t>(size, content_->size() - offset);
-      std::memcpy(out, content_->data() + offset, n);
-      return n;
+      return content_->copy(out, size, offset);
     }
     Status write_at(uint64_t offset, std::string_view bytes) override {
       if (content_->size() < offset + bytes.size()) content_->resize(offset + bytes.size());

@@ -33,6 +33,7 @@ enum class Field : uint8_t {
   kRootService,
   kScopeName,
   kEventName,  // any event
+  kIsRoot,     // 1 for a span without a parent, else 0
   kTrue,       // every span
 };
 enum class Op : uint8_t { kEq, kNe, kRegex, kNotRegex, kLt, kLe, kGt, kGe, kExists, kAbsent };

@@ -241,6 +241,8 @@ struct RowMatcher::Impl {
         return sure(condition.holds_int(head->kind));
       case Field::kStatus:
         return sure(condition.holds_int(head->status_code));
+      case Field::kIsRoot:
+        return sure(condition.holds_int(head->parent_id.valid() ? 0 : 1));
       case Field::kDuration:
         return sure(condition.holds_int(
             static_cast<int64_t>(static_cast<uint64_t>(head->end_ns) - static_cast<uint64_t>(head->start_ns))));

@@ -53,7 +53,7 @@ void scan(benchmark::State& state, const Expr& expr) {
   const auto chunk = shop_chunk();
   RowMatcher matcher(*Matcher::compile(expr));
   uint64_t hits = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     matcher.use_dictionary(chunk->shared_dictionary());
     model::RowHead head;
     chunk->scan(
@@ -81,7 +81,7 @@ BENCHMARK(BM_AbsentKey);
 
 void BM_BuildIndex(benchmark::State& state) {
   const auto chunk = shop_chunk();
-  for (auto _ : state) benchmark::DoNotOptimize(ChunkIndex::build(*chunk));
+  for ([[maybe_unused]] auto _ : state) benchmark::DoNotOptimize(ChunkIndex::build(*chunk));
   state.SetItemsProcessed(state.iterations() * kRows);
 }
 BENCHMARK(BM_BuildIndex);

@@ -144,6 +144,8 @@ TEST(ChunkIndex, RulesOutWhatIsNotThere) {
   EXPECT_FALSE(may(leaf(Field::kDuration, "", Op::kGt, integer(1000))));
   EXPECT_TRUE(may(leaf(Field::kDuration, "", Op::kGe, integer(1000))));
   EXPECT_FALSE(may(leaf(Field::kStatus, "", Op::kEq, integer(2))));
+  EXPECT_TRUE(may(leaf(Field::kIsRoot, "", Op::kEq, integer(1))));
+  EXPECT_FALSE(may(leaf(Field::kIsRoot, "", Op::kEq, integer(2)))) << "no span answers so";
   EXPECT_TRUE(may(Expr{}));
   EXPECT_EQ(index->may_match(*compiled(Expr{}), {8}), 0) << "another tenant's";
 }

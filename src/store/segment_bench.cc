@@ -162,7 +162,7 @@ void BM_Seal(benchmark::State& state) {
   const Shop shop(static_cast<size_t>(state.range(0)), 1);
   uint64_t bytes = 0;
   std::vector<SegmentWriter::Part> parts;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     SegmentWriter writer(1, [](std::string_view) { return Status(); });
     for (const SealTrace& trace : shop.traces()) {
       if (!writer.add(trace).ok()) state.SkipWithError("add");
@@ -210,7 +210,7 @@ void BM_ById(benchmark::State& state) {
   Stored& s = stored(false);
   const auto view = s.store->view();
   size_t i = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     model::TraceData data;
     if (!view->read(s.keys[++i % s.keys.size()], data).ok() || data.spans.empty()) state.SkipWithError("read");
   }
@@ -264,7 +264,7 @@ void BM_Search(benchmark::State& state) {
       state.SetLabel("everything");
   }
   size_t hits = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     std::vector<TraceHit> out;
     if (!view->search(query, out).ok()) state.SkipWithError("search");
     hits = out.size();

@@ -152,6 +152,10 @@ void SegmentPlan::prepare_leaf(const Condition& condition, Leaf& leaf, BlockSet&
     case Field::kDuration:
       leaf.kind = Leaf::Kind::kDuration;
       break;
+    case Field::kIsRoot:
+      leaf.kind = Leaf::Kind::kParent;
+      prepare_parent(leaf, blocks, estimate);
+      return;
     case Field::kTraceDuration:
     case Field::kRootName:
     case Field::kRootService:
@@ -384,6 +388,15 @@ void SegmentPlan::prepare_number_column(Leaf& leaf, KeyColumn& column, BlockSet&
     names_->add_blocks(list, 0, blocks);
     estimate += names_->posting(list, 0).spans;
   }
+}
+
+// Nearly every trace has one root, so neither answer rules a block out.
+void SegmentPlan::prepare_parent(Leaf& leaf, BlockSet& blocks, uint64_t& estimate) {
+  leaf.of_root = leaf.condition->holds_int(1) ? kYes : kNo;
+  leaf.of_child = leaf.condition->holds_int(0) ? kYes : kNo;
+  if (leaf.of_root == kNo && leaf.of_child == kNo) return;
+  blocks.fill();
+  estimate = leaf.of_child == kYes ? segment_.info().spans : segment_.info().traces;
 }
 
 void SegmentPlan::prepare_tail(Leaf& leaf, BlockSet& blocks, uint64_t& estimate) {

@@ -54,19 +54,29 @@ class SegmentPlan {
     bool steps = false;  // needs the numbers of templates or the texts of the heap
   };
   struct Leaf {
-    enum class Kind : uint8_t { kOperation, kContext, kAttribute, kDuration, kTrace, kTail } kind = Kind::kOperation;
+    enum class Kind : uint8_t {
+      kOperation,
+      kContext,
+      kAttribute,
+      kDuration,
+      kParent,
+      kTrace,
+      kTail
+    } kind = Kind::kOperation;
     const Condition* condition = nullptr;
     std::vector<uint8_t>
         by_operation;  // kOperation: the answer; kAttribute: index of the column + 1, 0: absent, 255: maybe
     std::vector<uint8_t> by_context;  // kContext; kAttribute of kAny: the answer when the span has none
     std::vector<KeyColumn> columns;
-    uint8_t absent = kNo;  // kAttribute: without the attribute; kTail: without a tail
+    uint8_t of_root = kNo, of_child = kNo;  // kParent
+    uint8_t absent = kNo;                   // kAttribute: without the attribute; kTail: without a tail
   };
 
   void prepare_leaf(const Condition& condition, Leaf& leaf, BlockSet& blocks, uint64_t& estimate);
   void prepare_by_operation(Leaf& leaf, BlockSet& blocks, uint64_t& estimate);
   void prepare_by_context(Leaf& leaf, BlockSet& blocks, uint64_t& estimate);
   void prepare_attribute(Leaf& leaf, BlockSet& blocks, uint64_t& estimate);
+  void prepare_parent(Leaf& leaf, BlockSet& blocks, uint64_t& estimate);
   void prepare_tail(Leaf& leaf, BlockSet& blocks, uint64_t& estimate);
   void prepare_text_column(Leaf& leaf, KeyColumn& column, BlockSet& blocks, uint64_t& estimate);
   void prepare_number_column(Leaf& leaf, KeyColumn& column, BlockSet& blocks, uint64_t& estimate);

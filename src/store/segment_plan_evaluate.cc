@@ -66,6 +66,9 @@ bool SegmentPlan::evaluate_leaf(const Leaf& leaf, const BlockView& block, uint32
         *out++ = leaf.condition->holds_int(static_cast<int64_t>(block.durations.at(i))) ? kYes : kNo;
       }
       return true;
+    case Leaf::Kind::kParent:
+      for (uint32_t i = low; i < high; ++i) *out++ = block.parents.at(i) == 1 ? leaf.of_root : leaf.of_child;
+      return true;
     case Leaf::Kind::kTrace: {
       uint8_t answer = kMaybe;
       if (summary != nullptr) answer = matcher_.leaf_matches(*leaf.condition, model::Span{}, *summary) ? kYes : kNo;

@@ -195,7 +195,7 @@ Status TraceRows::read(const Segment& segment, uint32_t trace, std::shared_ptr<c
     const BlockEntry& entry = segment.blocks()[number];
     const uint32_t to = std::min(end, entry.first_span + entry.spans);
     const size_t rows = rows_.size();
-    const Status status = append_block(number, span - entry.first_span, to - entry.first_span);
+    Status status = append_block(number, span - entry.first_span, to - entry.first_span);
     if (!status.ok()) {
       if (status.code() != Code::kDataLoss) return status;
       rows_.resize(rows);

@@ -17,7 +17,7 @@ std::optional<SplitTrace> make_split(const model::TraceKey& key, std::vector<Spl
     const auto page = part.segment->page_of(part.trace);
     if (!page.ok()) continue;
     const uint32_t index = part.trace - part.segment->first_trace_of(**page);
-    known.push_back({part, (*page)->view.at(kTraceVersion, index), (*page)->view.start_ns(index)});
+    known.push_back({std::move(part), (*page)->view.at(kTraceVersion, index), (*page)->view.start_ns(index)});
   }
   if (known.size() < 2) return std::nullopt;
   // Of equal versions the later file wins: it was written after.

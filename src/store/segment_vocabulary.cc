@@ -21,6 +21,7 @@ void finish_vocabulary(std::vector<std::string>& values, Vocabulary& out) {
     out.truncated = true;
   }
   out.values = std::move(values);
+  values.clear();
 }
 
 // Whether a code of a list occurs among the tenant's blocks.

@@ -102,7 +102,8 @@ void Assessor::assess(std::span<const SpanFacts> spans, const Context& context, 
   if (ask_clients) m.check_clients(names, *history, whole);
   m.write_findings();
 
-  using namespace model;
+  using model::TraceState, model::kBasisAcyclic, model::kBasisClientServer, model::kBasisNoDrops, model::kBasisParents,
+      model::kBasisRoot;
   const bool clients = ask_clients && !m.has(FindingKind::kClientWithoutServer);
   verdict.basis = (verdict.root_count > 0 ? kBasisRoot : 0u) | (parents ? kBasisParents : 0u) |
                   (acyclic ? kBasisAcyclic : 0u) | (clients ? kBasisClientServer : 0u) |

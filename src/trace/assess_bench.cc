@@ -37,7 +37,7 @@ void BM_assess(benchmark::State& state) {
   Assessor assessor({.hash_seed = 99});
   Assessment out;
   size_t at = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     assessor.assess(traces[at], {hosts, hosts},
                     state.range(1) != 0 ? std::span(names) : std::span<const std::string_view>(), &history, out);
     at = at + 1 == traces.size() ? 0 : at + 1;
@@ -57,7 +57,7 @@ void BM_touch(benchmark::State& state) {
   Generator random(3);
   std::vector<model::TraceId> request(256);
   int64_t now = 1;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     state.PauseTiming();
     for (model::TraceId& trace : request) trace = id(random.below(open_traces));
     ++now;

@@ -37,7 +37,7 @@ void Assessor::Impl::index_ids() {
       groups.push_back({.first = cell.span, .members = cell.span});
       cell.span = ~static_cast<int32_t>(groups.size() - 1);
     }
-    Group& group = groups[static_cast<size_t>(~cell.span)];
+    Group& group = groups[static_cast<uint32_t>(~cell.span)];
     next_member[i] = group.members;
     group.members = index;
   }
@@ -72,8 +72,8 @@ int32_t Assessor::Impl::parent_of(size_t i) {
   const SpanFacts& span = spans[i];
   if (!groups.empty() && span.kind == kServer && span.id.value != 0) {
     const Cell& own = cell_of(span.id.value);
-    if (own.span < 0 && groups[static_cast<size_t>(~own.span)].client >= 0) {
-      return groups[static_cast<size_t>(~own.span)].client;
+    if (own.span < 0 && groups[static_cast<uint32_t>(~own.span)].client >= 0) {
+      return groups[static_cast<uint32_t>(~own.span)].client;
     }
   }
   if (!span.parent.valid()) return Assessment::kRoot;
@@ -89,7 +89,7 @@ int32_t Assessor::Impl::parent_of(size_t i) {
     return Assessment::kOrphan;
   }
   if (cell.span >= 0) return cell.span;
-  const Group& group = groups[static_cast<size_t>(~cell.span)];
+  const Group& group = groups[static_cast<uint32_t>(~cell.span)];
   if (group.client < 0) return group.first;
   const uint32_t client = spans[static_cast<size_t>(group.client)].service;
   const uint32_t server = spans[static_cast<size_t>(group.server)].service;

@@ -41,7 +41,7 @@ Status retire_file(env::Disk& disk, const std::string& directory, const std::str
     *spare_path = path + ".spare";
     CLEW_TRY(disk.rename(path, *spare_path));
   } else {
-    const Status removed = disk.remove(path);
+    Status removed = disk.remove(path);
     if (!removed.ok() && removed.code() != Code::kNotFound) return removed;
   }
   return disk.sync_dir(directory);

@@ -41,7 +41,7 @@ void append_and_commit(benchmark::State& state) {
       opened.set_value();
     });
     opened.get_future().wait();
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
       std::promise<void> done;
       loop.post([&] {
         if (wal->wants_rotation()) {
@@ -82,7 +82,7 @@ void gather(benchmark::State& state) {
   target->number = 1;
   env::AlignedBuffer buffer(4 << 20);
   const int64_t records = (2 << 20) / state.range(0);
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     Group group(target, 1, std::move(buffer));
     for (int64_t i = 0; i < records; ++i) group.add(pieces, static_cast<uint32_t>(body.size()), 7, nullptr);
     group.seal(0, 7);
