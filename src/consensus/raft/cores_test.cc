@@ -90,6 +90,14 @@ void Cores::start(NodeId id) {
   node.applied = have ? wanted.position : 0;
   node.applied_epoch = have ? wanted.epoch : 0;
   turn(id, [&](Raft& core) { core.start(now_, node.next, have); });
+  if (!up(id) || node.promised.empty()) return;
+  // Neither term nor vote is taken back by a crash.
+  const auto [term, vote] = node.promised.rbegin()->second;
+  const State state = node.core->state();
+  if (state.term < term || (state.term == term && vote != kNobody && state.vote != vote)) {
+    fail("node " + name(id) + " promised term " + std::to_string(term) + " to " + name(vote) +
+         ", and restarted in term " + std::to_string(state.term) + " with " + name(state.vote));
+  }
 }
 
 void Cores::turn(NodeId id, const std::function<void(Raft&)>& inputs) {
@@ -129,7 +137,7 @@ void Cores::carry_out(NodeId id, Node& node, Effects& effects) {
   if (effects.install) node.install = effects.install;
   if (effects.install) {
     // Deliveries of this turn follow the snapshot; its bytes were fetched.
-    const auto& [meta, state] = node.snapshots.at(effects.install->meta.position);
+    const auto& [meta, state] = node.snapshots[effects.install->meta.position];
     if (meta != effects.install->meta) fail("node " + name(id) + " installs a snapshot that it did not fetch");
     if (meta.position < node.applied) fail("node " + name(id) + " went back to an older snapshot");
     node.state = state;
@@ -172,7 +180,12 @@ void Cores::carry_out(NodeId id, Node& node, Effects& effects) {
     say(id, "cancels the fetch");
     node.fetch.reset();
   }
+  if (!effects.records.empty()) {
+    const State state = node.core->state();
+    node.promised[node.next - 1] = {state.term, state.vote};
+  }
   if (effects.fetch) {
+    if (node.fetch) node.abandoned.push_back(*node.fetch);
     say(id, "fetches snapshot " + std::to_string(effects.fetch->meta.position) + " from " + name(effects.fetch->from));
     node.fetch = effects.fetch;
   }
@@ -272,6 +285,8 @@ void Cores::crash(NodeId id, size_t written) {
   node.waiting.clear();
   node.install.reset();
   node.fetch.reset();
+  node.abandoned.clear();
+  node.promised.erase(node.promised.lower_bound(node.next), node.promised.end());
   node.state.clear();
   node.applied = 0;
   group_.crashed(id);
@@ -286,16 +301,14 @@ void Cores::save_snapshot(NodeId id) {
   meta.bytes = node.state.size();
   meta.checksum = stable_hash128(node.state);
   if (node.core->report().snapshot.position >= meta.position) return;
+  const std::string state = node.state;  // deliveries of the same turn come on top
   turn(id, [&](Raft& core) { core.snapshot_saved(now_, meta); });
   // The core completes the description with the membership.
-  if (up(id)) node.snapshots[meta.position] = {core(id).report().snapshot, node.state};
+  if (up(id)) node.snapshots[meta.position] = {core(id).report().snapshot, state};
 }
 
-void Cores::finish_fetch(NodeId id, bool ok) {
+void Cores::complete(NodeId id, const FetchSnapshot& fetch, bool ok) {
   Node& node = nodes_.at(id);
-  if (!up(id) || !node.fetch) return;
-  const FetchSnapshot fetch = *node.fetch;
-  node.fetch.reset();
   const auto from = nodes_.find(fetch.from);
   if (ok && from != nodes_.end()) {
     const auto found = from->second.snapshots.find(fetch.meta.position);
@@ -303,6 +316,22 @@ void Cores::finish_fetch(NodeId id, bool ok) {
     if (ok) node.snapshots[fetch.meta.position] = found->second;
   }
   turn(id, [&](Raft& core) { core.snapshot_fetched(now_, fetch.meta, ok); });
+}
+
+void Cores::finish_fetch(NodeId id, bool ok) {
+  Node& node = nodes_.at(id);
+  if (!up(id) || !node.fetch) return;
+  const FetchSnapshot fetch = *node.fetch;
+  node.fetch.reset();
+  complete(id, fetch, ok);
+}
+
+void Cores::finish_abandoned_fetch(NodeId id) {
+  Node& node = nodes_.at(id);
+  if (!up(id) || node.abandoned.empty()) return;
+  const FetchSnapshot fetch = node.abandoned.back();
+  node.abandoned.pop_back();
+  complete(id, fetch, true);
 }
 
 void Cores::connection(NodeId id, NodeId peer, bool is_up) {

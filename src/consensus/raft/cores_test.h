@@ -34,6 +34,8 @@ class Cores {
     std::optional<InstallSnapshot> install;
     std::map<Position, std::pair<SnapshotMeta, std::string>> snapshots;
     std::optional<FetchSnapshot> fetch;
+    std::vector<FetchSnapshot> abandoned;                 // replaced by a newer one, and may end all the same
+    std::map<LogSeq, std::pair<Epoch, NodeId>> promised;  // term and vote that stand behind a record
     std::string state;
     Position applied = 0;
     Epoch applied_epoch = 0;
@@ -79,6 +81,7 @@ class Cores {
   void start(NodeId id);
   void save_snapshot(NodeId id);
   void finish_fetch(NodeId id, bool ok);
+  void finish_abandoned_fetch(NodeId id);
   void connection(NodeId id, NodeId peer, bool up);
 
   // --- Network ---
@@ -102,6 +105,7 @@ class Cores {
  private:
   void carry_out(NodeId id, Node& node, Effects& effects);
   void release(Node& node, NodeId id);
+  void complete(NodeId id, const FetchSnapshot& fetch, bool ok);
   void say(NodeId id, const std::string& text);
   void fail(std::string why) {
     if (!failure_) failure_ = std::move(why);

@@ -60,14 +60,21 @@ void Raft::follow(NodeId leader) {
   reset_election_timer();
 }
 
+bool Raft::may_campaign() const {
+  if (planted(Bug::kWitnessLeads)) return membership().votes(options_.self);
+  if (is_witness()) return false;
+  if (membership().may_lead(options_.self)) return true;
+  // A member that is not part of the newest membership is needed until that is committed: it may be the only one that
+  // has it, and then nobody else can be elected (thesis §4.2.2).
+  return configs_.newest().position > commit_ && configs_.at(commit_).membership.may_lead(options_.self);
+}
+
 void Raft::campaign(bool pre, bool transfer) {
   leader_ = kNobody;
   refuse_forwarded_reads();
   reset_election_timer();
-  const bool able = planted(Bug::kWitnessLeads) ? membership().votes(options_.self)
-                                                : membership().may_lead(options_.self) && !is_witness();
   // A hole: acknowledged entries are missing here, and a leader has to have them (raft.h).
-  if (!able || log_.has_hole()) {
+  if (!may_campaign() || log_.has_hole()) {
     phase_ = Phase::kFollower;
     return;
   }
@@ -138,14 +145,19 @@ void Raft::handle(NodeId from, const VoteRequest& request) {
     return;
   }
   const bool free = vote_ == from || (vote_ == kNobody && leader_ == kNobody) || planted(Bug::kVoteTwice);
-  const bool granted = free && up_to_date && phase_ == Phase::kFollower;
+  // Also a term that came another way does not lift a lease.
+  const bool leased = now_ < leased_until_ && !request.transfer && !planted(Bug::kNoVoteWithholding);
+  const bool granted = free && up_to_date && !leased && phase_ == Phase::kFollower;
   if (granted) {
     if (vote_ != from) state_dirty_ = true;
     vote_ = from;
     reset_election_timer();
     fact(FactKind::kVoteGranted, 0, from);
   } else {
-    fact(FactKind::kVoteRefused, 0, from, 0, up_to_date ? "another one has it" : "its log is behind");
+    fact(FactKind::kVoteRefused, 0, from, 0,
+         !up_to_date ? "its log is behind"
+         : leased    ? "a lease may rest on this node"
+                     : "another one has it");
   }
   send(from, VoteReply{term_, false, granted}, planted(Bug::kVoteBeforeDurable) ? After::kNothing : After::kTerm);
 }
@@ -175,11 +187,18 @@ void Raft::become_leader() {
   stop_fetching();
   fact(FactKind::kBecameLeader, log_.last());
   peers_.clear();
-  sync_peers();
+  sync_peers(log_.last() + 1);
   uncommitted_bytes_ = 0;
   for (Position p = commit_ + 1; p <= log_.last(); ++p) uncommitted_bytes_ += cost(log_.at(p));
-  // Tells what of earlier terms is committed, and lets reads begin (Raft §8).
-  append_own(EntryKind::kNoop, {});
+  // Tells what of earlier terms is committed, and lets reads begin (Raft §8). The very first entry of a group is its
+  // founding membership, so that whoever gets the log from the beginning knows who governs it from there.
+  if (log_.last() == 0) {
+    std::string founding;
+    membership().append_to(founding);
+    append_own(EntryKind::kMembership, Payload(std::move(founding)));
+  } else {
+    append_own(EntryKind::kNoop, {});
+  }
   reign_start_ = log_.last();
   if (planted(Bug::kReadRoundOfOldReign)) gate_ = ReadGate(options_.max_waiting_reads);
   quorum_check_due_ = now_ + options_.election_max;

@@ -95,9 +95,12 @@ void Raft::handle(NodeId from, const Heartbeat& beat) {
   leased_until_ = std::max(leased_until_, now_ + lease);
   election_deadline_ = std::max(election_deadline_, leased_until_);
   // The leader names only what this node acknowledged, and damage may have taken some of that.
-  const Position commit = std::min(beat.commit, log_.last());
+  const Position commit = std::min(beat.commit, planted(Bug::kHoleSkipped) ? log_.true_last() : log_.last());
   if (commit > commit_) commit_to(commit);
-  if (beat.wants_reply) send(from, HeartbeatReply{term_, beat.round, beat.stamp});
+  if (!beat.wants_reply) return;
+  send(from, HeartbeatReply{term_, beat.round, beat.stamp});
+  // A leader that has nothing to send would not find out.
+  if (log_.has_hole()) send(from, AppendReply{term_, AppendReply::Outcome::kLost, 0, log_.last(), log_.last_epoch()});
 }
 
 }  // namespace clew::consensus

@@ -57,11 +57,11 @@ Status TransitionCheck::check(const State& s, const Log& log) {
     if (s.leading && b.leading && s.term == b.term) {
       if (log.generation() != before_generation_) return broken(s, "a leader cut its own log");
       if (log.last() < before_last_) return broken(s, "a leader's log became shorter");
+      if (s.commit > b.commit && log.epoch_at(s.commit) != s.term) {
+        return broken(s, "a leader committed by counting an entry of another term");
+      }
     }
-    if (b.leading && s.leading && s.term > b.term) return broken(s, "won an election while leading");
-    if (s.leading && !b.leading && s.term == b.term && b.standing == Standing::kLeader) {
-      return broken(s, "led twice in a term");
-    }
+    if (s.leading && !b.leading && s.term == led_term_) return broken(s, "led twice in a term");
     // Without a cut, what was last before is still there.
     if (log.generation() == before_generation_ && before_last_ > log.base() &&
         !log.contains(before_last_, before_last_epoch_)) {
@@ -74,6 +74,7 @@ Status TransitionCheck::check(const State& s, const Log& log) {
     }
   }
   any_ = true;
+  if (s.leading) led_term_ = s.term;
   before_ = s;
   before_last_ = log.last();
   before_last_epoch_ = log.last_epoch();

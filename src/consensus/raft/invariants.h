@@ -53,6 +53,7 @@ class TransitionCheck {
   Position before_last_ = 0;
   Epoch before_last_epoch_ = 0;
   uint64_t before_generation_ = 0;
+  Epoch led_term_ = 0;
 };
 
 // A group: election safety, leader append-only, log matching, leader completeness, state-machine safety. Feed it after

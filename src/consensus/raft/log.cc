@@ -153,6 +153,11 @@ bool Log::install(Position position, Epoch epoch) {
   const uint64_t before = generation_;
   if (position <= last()) {
     // The entry at `position` differs, so that everything behind it does as well.
+    if (planted(Bug::kSnapshotKeepsConflict)) {
+      compact(position);
+      base_epoch_ = epoch;
+      return false;
+    }
     cut(position);
   } else {
     // The snapshot reaches into the hole, onto an island or beyond the end. An island behind it stays unless the two
@@ -174,9 +179,6 @@ bool Log::install(Position position, Epoch epoch) {
       const Island& next = islands_.front();
       if (next.first == position + 1 ? next.prev_epoch != epoch : next.prev_epoch < epoch) cut(last() + 1);
     }
-  }
-  if (planted(Bug::kSnapshotKeepsConflict)) {
-    base_epoch_ = epoch;
   }
   for (const Entry& entry : entries_) bytes_ -= cost(entry);
   entries_.clear();

@@ -26,11 +26,9 @@ void Raft::reconfigure(Time now, ProposalId id, const Membership& target) {
     return refuse(Refusal::kNotReady);
   }
   if (target.empty()) return refuse(Refusal::kInvalid);
-  if (planted(Bug::kChangeDuringChange) && membership().joint()) {
-    configs_.append(log_.last() + 1, membership().leave_joint());
-  }
-  if (!membership().can_become(target).ok()) return refuse(Refusal::kInvalid);
-  const Membership next = planted(Bug::kSingleServerChange) ? target : membership().enter_joint(target);
+  const Membership from = planted(Bug::kChangeDuringChange) ? membership().leave_joint() : membership();
+  if (!from.can_become(target).ok()) return refuse(Refusal::kInvalid);
+  const Membership next = planted(Bug::kSingleServerChange) ? target : from.enter_joint(target);
   std::string bytes;
   next.append_to(bytes);
   append_own(EntryKind::kMembership, Payload(std::move(bytes)));
@@ -47,7 +45,7 @@ void Raft::membership_appended(Position position, const Payload& payload) {
   }
   configs_.append(position, std::move(parsed).value());
   fact(FactKind::kMembershipTaken, position);
-  if (leading()) sync_peers();
+  if (leading()) sync_peers(position);
 }
 
 void Raft::after_commit() {

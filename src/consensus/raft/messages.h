@@ -51,7 +51,7 @@ struct AppendReply {
     kStale = 0,     // your term is over: mine is `term`
     kAccepted = 1,  // I hold, durably, the same as you up to `match`
     kRejected = 2,  // `match` is the `prev` that I lack; look at `hint` and before
-    kLost = 3,      // as kRejected, and my disk lost what I had acknowledged behind `hint`
+    kLost = 3,      // as kRejected, and my disk lost what I had acknowledged behind `hint`; `match` 0: on a heartbeat
   };
   Epoch term = 0;
   Outcome outcome = Outcome::kStale;

@@ -100,7 +100,7 @@ void Raft::dispatch(NodeId from, Message& message) {
            std::to_string(number(from)) + "; election safety is broken, compare the logs of both");
       return;
     }
-    if (planted(Bug::kCandidateIgnoresLeader) && phase_ == Phase::kCandidate) return;
+    if (planted(Bug::kCandidateIgnoresLeader) && phase_ != Phase::kFollower) return;
     follow(from);
   }
   std::visit([&](auto& m) { handle(from, m); }, message);
@@ -273,8 +273,8 @@ bool Raft::is_witness() const { return metadata_only_ || is_witness(options_.sel
 
 Standing Raft::standing() const {
   if (leading()) return Standing::kLeader;
+  if (is_witness()) return Standing::kWitness;  // also with a hole: it has no commands either way
   if (log_.has_hole()) return Standing::kRecovering;
-  if (is_witness()) return Standing::kWitness;
   if (phase_ == Phase::kCandidate || phase_ == Phase::kPreCandidate) return Standing::kCandidate;
   return membership().votes(options_.self) ? Standing::kFollower : Standing::kLearner;
 }

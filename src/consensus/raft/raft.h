@@ -121,6 +121,7 @@ class Raft final : public Protocol {
   void reset_election_timer();
   void become_follower(Epoch term, NodeId leader, std::string_view reason = {});
   void follow(NodeId leader);  // its message came: it lives
+  bool may_campaign() const;
   void campaign(bool pre, bool transfer);
   void become_leader();
   void count_votes();
@@ -151,7 +152,7 @@ class Raft final : public Protocol {
   void beat();  // what is due every heartbeat
   void advance_commit();
   void commit_to(Position position);
-  void sync_peers();  // peers_ follow the membership
+  void sync_peers(Position next);  // peers_ follow the membership; newcomers are probed from `next` on
   bool is_witness(NodeId id) const;
   void handle(NodeId from, const raft::AppendReply& message);
   void handle(NodeId from, const raft::HeartbeatReply& message);

@@ -47,11 +47,11 @@ Position Raft::data_safe() const {
   return held[copies - 1];
 }
 
-void Raft::sync_peers() {
+void Raft::sync_peers(Position next) {
   std::erase_if(peers_, [&](const Progress& peer) { return !membership().contains(peer.id); });
   for (const Member& member : membership().members()) {
     if (member.id == options_.self || progress(member.id) != nullptr) continue;
-    peers_.emplace_back(member.id, options_.window, log_.last() + 1, now_);
+    peers_.emplace_back(member.id, options_.window, next, now_);
   }
 }
 
@@ -173,11 +173,7 @@ void Raft::handle(NodeId from, const AppendReply& reply) {
       if (peer->state == PeerState::kSnapshot && std::max(peer->match, reply.match) >= log_.base()) {
         peer->probe(reply.match + 1);
       }
-      if (peer->state == PeerState::kSnapshot) {
-        peer->match = std::max(peer->match, reply.match);
-      } else {
-        peer->accepted(reply.match);
-      }
+      peer->accepted(reply.match);
       advance_commit();
       return;
     case AppendReply::Outcome::kRejected: {
@@ -185,7 +181,11 @@ void Raft::handle(NodeId from, const AppendReply& reply) {
       const Position expected = peer->state == PeerState::kProbe ? peer->next - 1 : reply.match;
       if (reply.match != expected || reply.match <= peer->match) return;  // late
       // The hint tells where to look next and nothing else (scenario 3).
-      const Position agree = log_.back_off(std::min(reply.hint, reply.match - 1), reply.hint_epoch);
+      Position agree = std::min(reply.hint, reply.match - 1);
+      if (agree >= log_.base()) {
+        agree = log_.back_off(agree, reply.hint_epoch);
+        if (agree == log_.base() && agree > 0 && log_.base_epoch() > reply.hint_epoch) --agree;  // compacted
+      }
       peer->probe(agree + 1);
       if (planted(Bug::kHintAsMatch)) {
         peer->match = std::max(peer->match, std::min(reply.hint, log_.last()));
@@ -195,9 +195,11 @@ void Raft::handle(NodeId from, const AppendReply& reply) {
     }
     case AppendReply::Outcome::kLost:
       // Its disk lost acknowledged entries: what was committed stays so, and they are sent again.
-      if (peer->state != PeerState::kReplicate && peer->match <= reply.hint) return;  // known already
+      if (reply.match == 0 && peer->match <= reply.hint) return;  // told by a heartbeat, and known already
       peer->match = std::min(peer->match, reply.hint);
       peer->commit_sent = std::min(peer->commit_sent, reply.hint);
+      if (peer->state == PeerState::kSnapshot) return;
+      if (peer->state == PeerState::kProbe && peer->next == reply.hint + 1) return;  // known, and being mended
       peer->probe(reply.hint + 1);
       return;
   }
@@ -215,8 +217,8 @@ void Raft::handle(NodeId from, const HeartbeatReply& reply) {
   if (reply.stamp <= static_cast<uint64_t>(now_)) {
     peer->stamp = std::max(peer->stamp, planted(Bug::kLeaseFromReceipt) ? static_cast<uint64_t>(now_) : reply.stamp);
   }
-  if (peer->state == PeerState::kProbe) peer->probe_sent = false;  // a lost probe goes again
   if (now_ - peer->checked >= options_.heartbeat) {
+    if (peer->state == PeerState::kProbe) peer->probe_sent = false;  // a lost probe goes again
     if (peer->state == PeerState::kReplicate && peer->window.messages() > 0 && peer->match == peer->match_at_check) {
       // Nothing was acknowledged for a heartbeat. Was something lost? An append without entries asks: its rejection
       // leads back to where the logs agree.
