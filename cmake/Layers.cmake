@@ -5,7 +5,7 @@ set(CLEW_LIBS_base PkgConfig::XXHASH)
 set(CLEW_LIBS_otlp simdjson::simdjson PkgConfig::ZSTD ZLIB::ZLIB)
 set(CLEW_LIBS_sim simdjson::simdjson)
 set(CLEW_LIBS_store PkgConfig::ZSTD PkgConfig::RE2 roaring::roaring)
-set(CLEW_LIBS_os Threads::Threads spdlog::spdlog)
+set(CLEW_LIBS_os Threads::Threads spdlog::spdlog OpenSSL::SSL OpenSSL::Crypto)
 set(CLEW_LIBS_rocks PkgConfig::ROCKSDB)
 set(CLEW_LIBS_cluster spdlog::spdlog)
 set(CLEW_LIBS_api clew_proto PkgConfig::GRPCPP protobuf::libprotobuf OpenSSL::SSL OpenSSL::Crypto simdjson::simdjson

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "consensus/planted.h"
+#include "consensus/planted_disk.h"
 #include "consensus/replica_impl.h"
 #include "consensus/replica_records.h"
 
@@ -71,8 +72,9 @@ Status ReplicaImpl::recover_log() {
   options.salt = ports_.random.next();
   LogSeq next = 0;  // 0: nothing read yet
   bool cut = false;
+  if (planted(Bug::kSyncErrorRetried)) planted_disk_ = std::make_unique<SyncRetryingDisk>(ports_.disk);
   auto opened = wal::Wal::open(
-      ports_.loop, ports_.disk, std::move(options),
+      ports_.loop, planted_disk_ != nullptr ? *planted_disk_ : ports_.disk, std::move(options),
       [&](uint64_t record, uint64_t, std::string_view bytes) -> Status {
         // A log whose head was let go of begins anywhere; with damage in front of its first record something is lost.
         const LogSeq expected = next != 0 ? next : recovery_.damage.empty() ? record : 1;
@@ -125,7 +127,8 @@ void ReplicaImpl::begin() {
   if (halted_) return;
   started_ = true;
   ports_.transport.start(
-      {.on_frame = [this](NodeId from, Instance instance, std::string_view frame) { on_frame(from, instance, frame); },
+      {.instance = instance(),
+       .on_frame = [this](NodeId from, Instance instance, std::string_view frame) { on_frame(from, instance, frame); },
        .on_connection =
            [this](NodeId peer, bool up) {
              if (!running()) return;

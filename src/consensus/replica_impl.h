@@ -166,7 +166,8 @@ class ReplicaImpl final : public Replica {
   Position previous_base_ = 0;  // of the snapshot that the durable log begins with, and of the one before
   Position base_ = 0;
 
-  std::unique_ptr<wal::Wal> wal_;  // last: its completions refer to the rest
+  std::unique_ptr<env::Disk> planted_disk_;  // a mutant's; else null
+  std::unique_ptr<wal::Wal> wal_;            // last: its completions refer to the rest
 };
 
 }  // namespace clew::consensus

@@ -25,9 +25,11 @@ class Transport {
   virtual ~Transport() = default;
 
   struct Handler {
+    Instance instance = kUnknownInstance;  // of this node's own data directory
     // Borrowed for the call. `instance`: of the sender's data directory, as its handshake said.
     UniqueFunction<void(NodeId from, Instance instance, std::string_view frame)> on_frame;
-    // A connection to the peer came (true) or went. A hint.
+    // A connection to or from the peer came (true) or went. A hint, which may be repeated. No callback may call
+    // set_peers() from within.
     UniqueFunction<void(NodeId peer, bool up)> on_connection;
     // False: this peer is known with another instance, its data directory is not what it was. Changes nothing.
     UniqueFunction<bool(NodeId peer, Instance instance)> admits;

@@ -28,6 +28,8 @@ class Stream {
   virtual void write(std::string bytes) = 0;  // queued without limit: watch pending_bytes()
   virtual uint64_t pending_bytes() const = 0;
   virtual std::string peer() const = 0;  // "10.0.0.2:4330"
+  // The name that the peer's certificate proves; empty where there are no certificates.
+  virtual std::string peer_identity() const { return {}; }
 };
 
 class Listener {
