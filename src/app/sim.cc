@@ -84,7 +84,7 @@ int replay(const groups::GroupHunt& hunt, const Flags& flags) {
 }
 
 int run_seeds(const groups::GroupHunt& hunt, const Flags& flags, const groups::Deeds& deeds) {
-  os::Clock clock;
+  const os::OsClock clock;
   ProgressBar bar("seeds", flags.seeds, clock);
   const int64_t started_ns = clock.mono_ns();
   int64_t virtual_ns = 0;

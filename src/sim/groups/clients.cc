@@ -10,7 +10,7 @@ namespace clew::sim::groups {
 using check::Kind;
 using check::Outcome;
 using check::Workload;
-using consensus::Code;
+
 
 namespace {
 

@@ -75,7 +75,7 @@ void GroupScenario::begin(World& world) {
   CHECK(founding.ok());
   founding_ = std::move(founding).value();
   canon_.found(founding_);
-  clients_ = std::make_unique<Clients>(world.scheduler(), *this, shape_, seed_);
+  clients_ = std::make_unique<Clients>(world.scheduler(), static_cast<Endpoints&>(*this), shape_, seed_);
   update_tolerance();
 }
 
@@ -109,12 +109,14 @@ Result<std::unique_ptr<Process>> GroupScenario::start(World& world, Machine& mac
   }
   ++host.starts;
   own_.restarts += host.starts > 1;
-  auto process = std::make_unique<GroupProcess>(machine, *this, host.id, shape_.loses_appends);
+  auto process = std::make_unique<GroupProcess>(machine, static_cast<Watcher&>(*this), host.id, shape_.loses_appends);
   options.bootstrap = !host.initialised;
   const Status opened = process->open(std::move(options), factory(host.founder));
   if (machine.power->crashed()) return opened.ok() ? Error{Code::kUnavailable, "the power went"} : opened.error();
   if (!opened.ok()) {
-    if (opened.code() == Code::kDataLoss || opened.code() == Code::kInternal) {
+    // An error of the disk while it is read is no loss: the next start may succeed.
+    const bool disk_failed = opened.message().find("simulated I/O error") != std::string_view::npos;
+    if ((opened.code() == Code::kDataLoss && !disk_failed) || opened.code() == Code::kInternal) {
       world.fail(name(node) + " refuses to start, and nothing was done to it that it must not survive: " +
                  opened.to_string());
     }
