@@ -18,7 +18,12 @@ Status broken(std::string_view promise, consensus::NodeId node, Position positio
 
 }  // namespace
 
-void Canon::proposed(std::string_view command) { proposed_.insert(stable_hash64(command)); }
+void Canon::proposed(std::string_view command) { proposed_.try_emplace(stable_hash64(command)); }
+
+std::optional<Canon::Execution> Canon::execution_of(uint64_t command_hash) const {
+  const auto found = proposed_.find(command_hash);
+  return found == proposed_.end() ? std::nullopt : found->second;
+}
 
 std::optional<Position> Canon::executed_at(consensus::SessionId session, uint64_t sequence) const {
   const auto found = executed_.find({session, sequence});
@@ -59,8 +64,10 @@ Status Canon::first(const Delivered& delivered) {
     auto command = consensus::decode_command(delivered.entry.payload.view());
     if (!command.ok()) return broken("validity", delivered.node, position, "a command that cannot be read");
     const bool applies = command->header.kind == consensus::CommandKind::kApply;
-    if (applies && !proposed_.contains(stable_hash64(command->body))) {
-      return broken("validity", delivered.node, position, "a command that nobody proposed");
+    if (applies) {
+      const auto found = proposed_.find(stable_hash64(command->body));
+      if (found == proposed_.end()) return broken("validity", delivered.node, position, "a command that nobody proposed");
+      if (delivered.executed && !found->second) found->second = Execution{position, delivered.changed};
     }
     if (applies && delivered.executed && command->header.session != consensus::kNoSession) {
       const auto [before, once] =

@@ -9,7 +9,7 @@
 #include <map>
 #include <optional>
 #include <string_view>
-#include <unordered_set>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -30,6 +30,7 @@ class Canon {
     const consensus::Entry& entry;
     bool executed;   // a command that the machine executed, rather than one that its session table answered
     Hash128 digest;  // of the state after it
+    bool changed;    // the machine's state is another one than before
   };
   // kInternal names the broken promise.
   Status deliver(const Delivered& delivered);
@@ -40,6 +41,12 @@ class Canon {
   consensus::Position last() const { return entries_.size(); }
   // Where a command of a session was executed.
   std::optional<consensus::Position> executed_at(consensus::SessionId session, uint64_t sequence) const;
+  // Where this command was executed, and whether it changed anything.
+  struct Execution {
+    consensus::Position position;
+    bool changed;
+  };
+  std::optional<Execution> execution_of(uint64_t command_hash) const;
   // The newest membership that was delivered, and where; the founding one at 0.
   const consensus::Membership& membership() const { return membership_; }
   consensus::Position membership_at() const { return membership_at_; }
@@ -54,7 +61,7 @@ class Canon {
   Status first(const Delivered& delivered);
 
   std::vector<Known> entries_;  // by position - 1
-  std::unordered_set<uint64_t> proposed_;
+  std::unordered_map<uint64_t, std::optional<Execution>> proposed_;  // by stable_hash64; where it was executed first
   std::map<std::pair<consensus::SessionId, uint64_t>, consensus::Position> executed_;
   consensus::Membership membership_;
   consensus::Position membership_at_ = 0;

@@ -35,6 +35,7 @@ Clients::Clients(Scheduler& scheduler, Endpoints& endpoints, const Shape& shape,
     if (workload != Workload::kBank) continue;
     for (int i = 0; i < kAccounts; ++i) history.initial[account(i)].number = kInitialBalance;
   }
+  command_hashes_.resize(histories_.size());
   Generator random(mix64(seed, 0xc11e));
   for (size_t i = 0; i < shape.clients * histories_.size(); ++i) {
     Client& client = clients_.emplace_back();
@@ -193,6 +194,7 @@ void Clients::try_once(size_t index) {
       if (!client.reading) client.wanted.sequence = ++client.sequence;
     }
     client.op = history.invoke(client.wanted);
+    if (!client.reading) command_hashes_[client.history][client.op] = stable_hash64(client.body);
   }
   const uint64_t serial = client.serial, tries = ++client.tries;
   const NodeIndex node = client.asked;
@@ -304,6 +306,21 @@ void Clients::end(Client& client, Outcome outcome, check::Output output, std::op
   if (client.final) {
     client.final = false;
     --finals_open_;
+  }
+}
+
+void Clients::resolve(const std::function<std::optional<Canon::Execution>(uint64_t)>& execution_of) {
+  for (size_t h = 0; h < histories_.size(); ++h) {
+    for (const auto& [index, hash] : command_hashes_[h]) {
+      check::Operation& op = histories_[h].operations[index];
+      if (op.outcome != Outcome::kUnknown) continue;
+      const auto execution = execution_of(hash);
+      if (!execution) {
+        op.outcome = Outcome::kFail;
+      } else if (execution->changed) {
+        op.position = execution->position;
+      }
+    }
   }
 }
 

@@ -19,6 +19,7 @@
 #include "base/random.h"
 #include "consensus/replica.h"
 #include "sim/check/history.h"
+#include "sim/groups/canon.h"
 #include "sim/groups/ledger.h"
 #include "sim/groups/profile.h"
 #include "sim/scheduler.h"
@@ -52,6 +53,10 @@ class Clients {
   void start_final_reads();
   bool final_reads_done() const { return finals_started_ && finals_open_ == 0; }
 
+  // At the end of everything: an operation of unknown outcome that `execution_of` (the log) does not know failed; of
+  // one that changed something the log knows the position. It leaves the checkers less to try, and more to find: the
+  // effect of an operation that no log holds.
+  void resolve(const std::function<std::optional<Canon::Execution>(uint64_t command_hash)>& execution_of);
   std::vector<check::History>& histories() { return histories_; }
   uint64_t answered() const { return answered_; }
   uint64_t unknown() const { return unknown_; }
@@ -107,6 +112,7 @@ class Clients {
   Endpoints& endpoints_;
   const Shape& shape_;
   std::vector<check::History> histories_;
+  std::vector<std::map<check::OpIndex, uint64_t>> command_hashes_;  // by history, of its writes
   std::vector<Client> clients_;
   uint64_t next_number_ = 0;
   bool finals_started_ = false;

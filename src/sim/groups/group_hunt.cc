@@ -4,7 +4,7 @@ namespace clew::sim::groups {
 
 Plan GroupHunt::plan(uint64_t seed) const {
   const Shape shape = draw_shape(seed, *profile, nodes);
-  return draw_plan(seed, plan_options(*profile, shape.nodes, operations_per_second));
+  return draw_plan(seed, plan_options(seed, *profile, shape.nodes, operations_per_second));
 }
 
 MakeScenario GroupHunt::make() const {
@@ -26,7 +26,7 @@ std::string GroupHunt::command() const {
 
 std::optional<Finding> GroupHunt::hunt(uint64_t seed, RunResult* result) const {
   HuntOptions options;
-  options.plan = plan_options(*profile, draw_shape(seed, *profile, nodes).nodes, operations_per_second);
+  options.plan = plan_options(seed, *profile, draw_shape(seed, *profile, nodes).nodes, operations_per_second);
   options.command = command();
   options.rerun_one_in = rerun_one_in;
   options.max_shrink_tries = max_shrink_tries;

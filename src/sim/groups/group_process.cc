@@ -38,9 +38,10 @@ void GroupProcess::on_record(consensus::LogSeq seq, std::string_view record) {
   watcher_.on_record(machine_.node, seq, record);
 }
 
-void GroupProcess::on_applied(consensus::Position position, const consensus::Entry& entry, std::string_view) {
+void GroupProcess::on_applied(consensus::Position position, const consensus::Entry& entry, std::string_view result) {
   const bool executed = ledger_.executed() == position;
-  watcher_.on_applied(machine_.node, position, seen_, entry, executed, replica_->digest());
+  watcher_.on_applied(machine_.node, position, seen_, entry, executed,
+                      executed && changed_something(result), replica_->digest());
   seen_ = position;
 }
 

@@ -21,7 +21,7 @@ class Watcher {
   virtual void on_sent(NodeIndex node, consensus::NodeId to, std::string_view frame) = 0;
   // `after`: what this life had applied before.
   virtual void on_applied(NodeIndex node, consensus::Position position, consensus::Position after,
-                          const consensus::Entry& entry, bool executed, Hash128 digest) = 0;
+                          const consensus::Entry& entry, bool executed, bool changed, Hash128 digest) = 0;
 
  protected:
   ~Watcher() = default;

@@ -152,9 +152,9 @@ void GroupScenario::on_sent(NodeIndex node, consensus::NodeId to, std::string_vi
 }
 
 void GroupScenario::on_applied(NodeIndex node, Position position, Position after, const consensus::Entry& entry,
-                               bool executed, Hash128 digest) {
+                               bool executed, bool changed, Hash128 digest) {
   const bool first = position > canon_.last();
-  check(canon_.deliver({hosts_[at(node)].id, position, after, entry, executed, digest}));
+  check(canon_.deliver({hosts_[at(node)].id, position, after, entry, executed, digest, changed}));
   if (!first) return;
   ++own_.entries;
   own_.memberships += entry.kind == consensus::EntryKind::kMembership;
@@ -257,6 +257,7 @@ void GroupScenario::finish(World& world) {
   own_.unknown = clients_->unknown();
   own_.busy = clients_->busy();
   if (deeds_ != nullptr) deeds_->add(own_);
+  clients_->resolve([this](uint64_t command) { return canon_.execution_of(command); });
   for (check::History& history : clients_->histories()) {
     history.applied = applied_;
     for (const check::CheckResult& result : check::check_all(history)) {

@@ -63,7 +63,7 @@ class GroupScenario final : public Scenario, private Watcher, private Endpoints 
   void on_record(NodeIndex node, consensus::LogSeq seq, std::string_view record) override;
   void on_sent(NodeIndex node, consensus::NodeId to, std::string_view frame) override;
   void on_applied(NodeIndex node, consensus::Position position, consensus::Position after,
-                  const consensus::Entry& entry, bool executed, Hash128 digest) override;
+                  const consensus::Entry& entry, bool executed, bool changed, Hash128 digest) override;
   // --- Endpoints ---
   size_t nodes() const override { return hosts_.size(); }
   void post(NodeIndex node, std::function<void(consensus::Replica&)> task) override;

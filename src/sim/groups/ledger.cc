@@ -14,11 +14,12 @@ using check::Workload;
 namespace {
 
 // answer = flags:u8 [value:bytes] number:zigzag count values:bytes* count (account:bytes balance:zigzag)*
-constexpr uint8_t kApplied = 1, kHasValue = 2;
+constexpr uint8_t kApplied = 1, kHasValue = 2, kChanged = 4;
 
-std::string encode_answer(const Output& output) {
+std::string encode_answer(const Output& output, bool changed = false) {
   std::string out;
-  out.push_back(static_cast<char>((output.applied ? kApplied : 0) | (output.value ? kHasValue : 0)));
+  out.push_back(static_cast<char>((output.applied ? kApplied : 0) | (output.value ? kHasValue : 0) |
+                                  (changed ? kChanged : 0)));
   if (output.value) append_bytes(out, *output.value);
   append_varint(out, zigzag(output.number));
   append_varint(out, output.values.size());
@@ -88,6 +89,10 @@ Output decode_answer(std::string_view bytes) {
   return output;
 }
 
+bool changed_something(std::string_view answer) {
+  return !answer.empty() && (static_cast<uint8_t>(answer[0]) & kChanged) != 0;
+}
+
 Ledger::Ledger(bool loses_appends) : loses_appends_(loses_appends) {
   for (int i = 0; i < kAccounts; ++i) set_number(bank_, 'b', account(i), kInitialBalance);
 }
@@ -132,6 +137,7 @@ std::string Ledger::apply(const consensus::Applied& at, std::string_view command
   const int64_t amount = in.zigzag_varint();
   const std::string target(in.prefixed_bytes());
   Output output;
+  const Hash128 before = digest();
   if (!in.ok() || !belongs(kind, workload)) {
     output.applied = false;
     return encode_answer(output);
@@ -173,7 +179,7 @@ std::string Ledger::apply(const consensus::Applied& at, std::string_view command
     default:
       output.applied = false;
   }
-  return encode_answer(output);
+  return encode_answer(output, !(digest() == before));
 }
 
 std::string Ledger::query(std::string_view request) const {

@@ -30,6 +30,8 @@ std::string encode(const LedgerCommand& command);
 std::string encode_query(check::Workload workload, std::string_view key);
 // What apply() and query() answered.
 check::Output decode_answer(std::string_view bytes);
+// Whether the answer of a command says that the state is another one than before.
+bool changed_something(std::string_view answer);
 
 constexpr int kAccounts = 4;
 constexpr int64_t kInitialBalance = 100;

@@ -78,12 +78,13 @@ Shape draw_shape(uint64_t seed, const Profile& profile, std::optional<size_t> no
   return shape;
 }
 
-PlanOptions plan_options(const Profile& profile, size_t nodes, double operations_per_second) {
+PlanOptions plan_options(uint64_t seed, const Profile& profile, size_t nodes, double operations_per_second) {
   PlanOptions options;
   options.nodes = nodes;
   options.duration_ns = profile.seconds * 1'000'000'000;
   options.operations_per_second = operations_per_second;
-  options.intensity = profile.intensity;
+  constexpr double kShares[] = {0.1, 0.2, 0.5, 1.0};
+  options.intensity = profile.intensity * kShares[Generator(mix64(seed, 0x17e)).below(std::size(kShares))];
   options.always = profile.always;
   for (size_t k = 0; k < static_cast<size_t>(kOperation); ++k) {
     const auto kind = static_cast<FaultKind>(k);

@@ -65,6 +65,7 @@ struct Shape {
   bool loses_appends = false;  // ledger.h
 };
 Shape draw_shape(uint64_t seed, const Profile& profile, std::optional<size_t> nodes);
-PlanOptions plan_options(const Profile& profile, size_t nodes, double operations_per_second);
+// `intensity` of the profile is the most: most seeds have less.
+PlanOptions plan_options(uint64_t seed, const Profile& profile, size_t nodes, double operations_per_second);
 
 }  // namespace clew::sim::groups
