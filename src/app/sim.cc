@@ -1,9 +1,10 @@
 // clew sim: puts consensus groups through simulated worlds full of faults, one world a seed, and judges them.
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
 #include <memory>
 #include <string>
-#include <unistd.h>
 
 #include "app/client_output.h"
 #include "app/commands.h"
@@ -42,7 +43,8 @@ void on_abort(int) {
 }
 
 void note_seed(const groups::GroupHunt& hunt, uint64_t seed) {
-  std::snprintf(crash_note, sizeof crash_note, "clew: the program itself gave up in seed %llu\n  replay: %s --seed %llu\n",
+  std::snprintf(crash_note, sizeof crash_note,
+                "clew: the program itself gave up in seed %llu\n  replay: %s --seed %llu\n",
                 static_cast<unsigned long long>(seed), hunt.command().c_str(), static_cast<unsigned long long>(seed));
 }
 
@@ -109,10 +111,11 @@ int run_seeds(const groups::GroupHunt& hunt, const Flags& flags, const groups::D
   const double seconds = static_cast<double>(clock.mono_ns() - started_ns) / 1e9;
   const double virtual_seconds = static_cast<double>(virtual_ns) / 1e9;
   if (flags.json) {
-    std::printf("{\"seeds\":%llu,\"failed\":%llu,\"first\":%llu,\"virtual_seconds\":%.1f,\"seconds\":%.2f,\"events\":%llu}\n",
-                static_cast<unsigned long long>(done), static_cast<unsigned long long>(failed),
-                static_cast<unsigned long long>(flags.first), virtual_seconds, seconds,
-                static_cast<unsigned long long>(events));
+    std::printf(
+        "{\"seeds\":%llu,\"failed\":%llu,\"first\":%llu,\"virtual_seconds\":%.1f,\"seconds\":%.2f,\"events\":%llu}\n",
+        static_cast<unsigned long long>(done), static_cast<unsigned long long>(failed),
+        static_cast<unsigned long long>(flags.first), virtual_seconds, seconds,
+        static_cast<unsigned long long>(events));
     return failed == 0 ? 0 : 1;
   }
   std::printf("%s, %s failed; %.0f virtual seconds in %.1f s: %.0f a second, %s events\n%s\n",
@@ -153,10 +156,12 @@ int run(Flags flags) {
 void add_sim(CLI::App& program, int& exit_code) {
   auto flags = std::make_shared<Flags>();
   auto* command = program.add_subcommand(
-      "sim", "put consensus groups through simulated worlds full of faults; exit code 0: nothing was found, 1: a seed "
-             "failed, 2: wrong arguments");
+      "sim",
+      "put consensus groups through simulated worlds full of faults; exit code 0: nothing was found, 1: a seed "
+      "failed, 2: wrong arguments");
   auto* seed = command->add_option("--seed", flags->seed, "one world; a failing one is shrunk, and its replay printed");
-  command->add_option("--only", flags->only, "of that world's plan only these items, as a replay names them")->needs(seed);
+  command->add_option("--only", flags->only, "of that world's plan only these items, as a replay names them")
+      ->needs(seed);
   command->add_flag("--play", flags->play, "tell what happens")->needs(seed);
   command->add_option("--seeds", flags->seeds, "so many worlds, each of another seed")->excludes(seed);
   command->add_option("--first", flags->first, "the first of --seeds")->capture_default_str();

@@ -80,7 +80,7 @@ struct PlanOptions {
   // Kinds that this system is not asked to survive, or that a test wants alone.
   std::vector<FaultKind> without;
   std::vector<FaultKind> always;  // in every plan, not in half of them
-  double intensity = 1.0;  // scales how often timed faults happen; 0: none, and no weather either
+  double intensity = 1.0;         // scales how often timed faults happen; 0: none, and no weather either
 };
 
 // Whether the amount is a number of operations until it strikes: shrinking tries smaller ones.

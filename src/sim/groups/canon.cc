@@ -66,12 +66,12 @@ Status Canon::first(const Delivered& delivered) {
     const bool applies = command->header.kind == consensus::CommandKind::kApply;
     if (applies) {
       const auto found = proposed_.find(stable_hash64(command->body));
-      if (found == proposed_.end()) return broken("validity", delivered.node, position, "a command that nobody proposed");
+      if (found == proposed_.end())
+        return broken("validity", delivered.node, position, "a command that nobody proposed");
       if (delivered.executed && !found->second) found->second = Execution{position, delivered.changed};
     }
     if (applies && delivered.executed && command->header.session != consensus::kNoSession) {
-      const auto [before, once] =
-          executed_.try_emplace({command->header.session, command->header.sequence}, position);
+      const auto [before, once] = executed_.try_emplace({command->header.session, command->header.sequence}, position);
       if (!once) {
         return broken("exactly once", delivered.node, position,
                       "command " + std::to_string(command->header.sequence) + " of session " +

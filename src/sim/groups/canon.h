@@ -60,7 +60,7 @@ class Canon {
   };
   Status first(const Delivered& delivered);
 
-  std::vector<Known> entries_;  // by position - 1
+  std::vector<Known> entries_;                                       // by position - 1
   std::unordered_map<uint64_t, std::optional<Execution>> proposed_;  // by stable_hash64; where it was executed first
   std::map<std::pair<consensus::SessionId, uint64_t>, consensus::Position> executed_;
   consensus::Membership membership_;

@@ -11,7 +11,6 @@ using check::Kind;
 using check::Outcome;
 using check::Workload;
 
-
 namespace {
 
 constexpr Workload kWorkloads[] = {Workload::kRegister, Workload::kList, Workload::kCounter, Workload::kBank};
@@ -165,9 +164,10 @@ consensus::Answer<T> Clients::answer_to(size_t index, uint64_t serial, NodeIndex
   return [this, index, serial, node, handler](std::variant<T, consensus::RequestError> answer) {
     if (!endpoints_.speaks(node)) return;
     const int64_t delay = static_cast<int64_t>(50'000 + clients_[index].random.below(500'000));
-    scheduler_.at(scheduler_.now_ns() + delay, [this, index, serial, node, handler, answer = std::move(answer)]() mutable {
-      if (clients_[index].serial == serial) (this->*handler)(index, serial, node, std::move(answer));
-    });
+    scheduler_.at(scheduler_.now_ns() + delay,
+                  [this, index, serial, node, handler, answer = std::move(answer)]() mutable {
+                    if (clients_[index].serial == serial) (this->*handler)(index, serial, node, std::move(answer));
+                  });
   };
 }
 
@@ -285,8 +285,8 @@ void Clients::ask_again(size_t index, consensus::NodeId hint) {
     return end(client, client.uncertain == 0 || client.reading ? Outcome::kFail : Outcome::kUnknown);
   }
   const bool hinted = hint != consensus::kNobody && client.random.below(8) != 0;
-  client.asked = hinted ? endpoints_.machine_of(hint)
-                        : NodeIndex{static_cast<uint32_t>(client.random.below(endpoints_.nodes()))};
+  client.asked =
+      hinted ? endpoints_.machine_of(hint) : NodeIndex{static_cast<uint32_t>(client.random.below(endpoints_.nodes()))};
   const uint64_t tries = ++client.tries;  // answers to earlier tries still count; their silence does not
   const auto pause = static_cast<int64_t>(hinted ? client.random.below(2'000'000) : client.random.below(60'000'000));
   later(pause, [this, index, serial, tries] {
@@ -330,8 +330,10 @@ void Clients::start_final_reads() {
   for (size_t h = 0; h < histories_.size(); ++h) {
     std::set<std::string> keys;
     for (const check::Operation& op : histories_[h].operations) {
-      if (histories_[h].workload == Workload::kBank) keys.insert("");
-      else keys.insert(op.key);
+      if (histories_[h].workload == Workload::kBank)
+        keys.insert("");
+      else
+        keys.insert(op.key);
     }
     for (const std::string& key : keys) {
       Client& client = clients_.emplace_back();

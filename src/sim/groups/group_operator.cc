@@ -49,9 +49,8 @@ std::optional<NodeIndex> GroupScenario::leader() const {
 
 void GroupScenario::update_tolerance() {
   const Membership& committed = canon_.membership();
-  std::erase_if(open_targets_, [&](const Membership& target) {
-    return committed == target && open_targets_.back() == target;
-  });
+  std::erase_if(open_targets_,
+                [&](const Membership& target) { return committed == target && open_targets_.back() == target; });
   if (!committed.joint() && (open_targets_.empty() || committed == open_targets_.back())) open_targets_.clear();
   size_t least = tolerance(committed);
   for (const Membership& target : open_targets_) least = std::min(least, tolerance(target));
@@ -59,14 +58,20 @@ void GroupScenario::update_tolerance() {
   // A replaced machine is a full copy again when nobody counts on its old self any more, and it has what was committed.
   for (uint32_t i = 0; i < hosts_.size(); ++i) {
     const NodeIndex node{i};
-    if (!world_->atlas().damaged(node) || !world_->up(node)) continue;
+    if (!world_->atlas().damaged_partly(node) || !world_->up(node)) continue;
     const GroupProcess& member = *process(node);
+    if (!world_->atlas().damaged(node)) {  // damage shows at a start only, and is gone when all is there again
+      const consensus::Report report = member.replica().report();
+      const bool whole = report.standing != consensus::Standing::kRecovering &&
+                         report.durable_position == report.last && report.last >= canon_.last();
+      if (whole && hosts_[i].starts > hosts_[i].damaged_in) world_->atlas().repaired(node, {1, UINT64_MAX});
+      continue;
+    }
     const bool stale = std::any_of(committed.members().begin(), committed.members().end(), [&](const Member& other) {
       return groups::machine_of(other.id) == node && other.id != hosts_[i].id;
     });
     if (stale || committed.joint() || hosts_[i].id == member_id(node)) continue;
-    const bool caught_up = !committed.contains(hosts_[i].id) ||
-                           committed.find(hosts_[i].id)->role == Role::kWitness ||
+    const bool caught_up = !committed.contains(hosts_[i].id) || committed.find(hosts_[i].id)->role == Role::kWitness ||
                            member.replica().applied() >= canon_.membership_at();
     if (caught_up) world_->atlas().restored(node);
   }
@@ -85,11 +90,13 @@ Membership GroupScenario::draw_target(const Membership& now, Generator& random) 
   const auto healthy = [&](NodeIndex node) { return world_->up(node) && !world_->atlas().damaged(node); };
   std::vector<NodeIndex> outside;
   for (uint32_t i = 0; i < hosts_.size(); ++i) {
-    const bool inside = std::any_of(members.begin(), members.end(), [&](const Member& m) { return m.id == hosts_[i].id; });
+    const bool inside =
+        std::any_of(members.begin(), members.end(), [&](const Member& m) { return m.id == hosts_[i].id; });
     if (!inside && healthy(NodeIndex{i})) outside.push_back(NodeIndex{i});
   }
   const auto count = [&](Role role) {
-    return static_cast<size_t>(std::count_if(members.begin(), members.end(), [&](const Member& m) { return m.role == role; }));
+    return static_cast<size_t>(
+        std::count_if(members.begin(), members.end(), [&](const Member& m) { return m.role == role; }));
   };
   const size_t voters = count(Role::kVoter) + count(Role::kWitness);
   const size_t least = random.one_in(4) ? 2 : 3;

@@ -5,10 +5,12 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "consensus/replica.h"
 #include "sim/groups/ledger.h"
 #include "sim/groups/mesh_transport.h"
+#include "sim/groups/retrying_disk.h"
 #include "sim/process.h"
 
 namespace clew::sim::groups {
@@ -22,6 +24,10 @@ class Watcher {
   // `after`: what this life had applied before.
   virtual void on_applied(NodeIndex node, consensus::Position position, consensus::Position after,
                           const consensus::Entry& entry, bool executed, bool changed, Hash128 digest) = 0;
+  // Its disk may be damaged now.
+  virtual void on_damage(NodeIndex node) = 0;
+  // What the loss of these records of its log would cost the node.
+  virtual Scope cost_of(NodeIndex node, const std::vector<consensus::LogSeq>& lost) const = 0;
 
  protected:
   ~Watcher() = default;
@@ -52,7 +58,11 @@ class GroupProcess final : public Process, private consensus::Observer {
   void on_applied(consensus::Position position, const consensus::Entry& entry, std::string_view result) override;
   void on_record(consensus::LogSeq seq, std::string_view record) override;
 
+  // Records that a start would not find any more, were these bytes of one of the log's files unreadable.
+  std::vector<consensus::LogSeq> lost_with(const std::string& path, uint64_t offset, uint64_t size) const;
+
   Machine& machine_;
+  RetryingDisk retrying_;
   Watcher& watcher_;
   const consensus::NodeId self_;
   Ledger ledger_;

@@ -17,6 +17,11 @@ namespace {
 // The reason of a halt that a disk may bring about; every other one is a broken promise.
 constexpr std::string_view kDiskFailed = "a write or sync of the log failed";
 
+constexpr int64_t kLastingFaultAtNs = 2'000'000'000;
+// A few elections that fail, each of at most 300 ms and what follows.
+constexpr int64_t kMaxStallNs = 3'000'000'000;
+constexpr uint64_t kMaxReigns = 5;
+
 }  // namespace
 
 void Deeds::add(const Deeds& other) {
@@ -76,12 +81,11 @@ void GroupScenario::begin(World& world) {
   founding_ = std::move(founding).value();
   canon_.found(founding_);
   clients_ = std::make_unique<Clients>(world.scheduler(), static_cast<Endpoints&>(*this), shape_, seed_);
+  world.atlas().bound_damaged_nodes();
   update_tolerance();
 }
 
-GroupProcess* GroupScenario::process(NodeIndex node) const {
-  return static_cast<GroupProcess*>(world_->process(node));
-}
+GroupProcess* GroupScenario::process(NodeIndex node) const { return static_cast<GroupProcess*>(world_->process(node)); }
 
 Result<std::unique_ptr<Process>> GroupScenario::start(World& world, Machine& machine) {
   if (world_ == nullptr) begin(world);
@@ -117,8 +121,8 @@ Result<std::unique_ptr<Process>> GroupScenario::start(World& world, Machine& mac
     // An error of the disk while it is read is no loss: the next start may succeed.
     const bool disk_failed = opened.message().find("simulated I/O error") != std::string_view::npos;
     if ((opened.code() == Code::kDataLoss && !disk_failed) || opened.code() == Code::kInternal) {
-      world.fail(name(node) + " refuses to start, and nothing was done to it that it must not survive: " +
-                 opened.to_string());
+      world.fail(name(node) +
+                 " refuses to start, and nothing was done to it that it must not survive: " + opened.to_string());
     }
     return opened.error();
   }
@@ -157,12 +161,17 @@ void GroupScenario::on_applied(NodeIndex node, Position position, Position after
   check(canon_.deliver({hosts_[at(node)].id, position, after, entry, executed, digest, changed}));
   if (!first) return;
   ++own_.entries;
+  progressed_at_ns_ = world_->now_ns();
   own_.memberships += entry.kind == consensus::EntryKind::kMembership;
   if (!executed) return;
   const auto command = consensus::decode_command(entry.payload.view());
   if (!command.ok() || command->header.session == consensus::kNoSession) return;
   applied_.push_back({check::NodeId{at(node)}, position,
                       check::SessionId{static_cast<uint64_t>(command->header.session)}, command->header.sequence});
+}
+
+Scope GroupScenario::cost_of(NodeIndex node, const std::vector<consensus::LogSeq>& lost) const {
+  return judge_->cost_of(hosts_[at(node)].id, process(node)->replica().protocol(), lost);
 }
 
 // --- Clients ---
@@ -186,11 +195,47 @@ std::optional<Position> GroupScenario::applied_at(consensus::SessionId session, 
 
 void GroupScenario::operation(World& world, const Item& item) {
   update_tolerance();
+  if (profile_.lasting != Lasting::kNone && !world.healing()) {
+    if (!lasting_fault_ && world.now_ns() >= kLastingFaultAtNs) begin_lasting_fault();
+    if (lasting_fault_) check_stall();
+  }
   Generator random(item.seed);
   const auto dice = static_cast<int>(random.below(100));
   if (dice < profile_.mix.admin) return act(std::move(random));
   if (world.healing()) return;
   clients_->issue(item.node, dice < profile_.mix.admin + profile_.mix.reads, std::move(random));
+}
+
+// --- Faults that last, and under which the group must go on ---
+
+void GroupScenario::begin_lasting_fault() {
+  const auto at_leader = leader();
+  if (!at_leader) return;
+  Generator random(mix64(seed_, 0x1a57));
+  const NodeMask others = all_of(hosts_.size()) & ~mask_of(*at_leader);
+  if (profile_.lasting == Lasting::kDeafLeader) {
+    world_->links().cut(others, mask_of(*at_leader));
+  } else {
+    NodeIndex other = *at_leader;
+    while (other == *at_leader) other = NodeIndex{static_cast<uint32_t>(random.below(shape_.voters))};
+    world_->links().cut(mask_of(other), mask_of(*at_leader));
+    world_->links().cut(mask_of(*at_leader), mask_of(other));
+  }
+  lasting_fault_ = true;
+  leaders_before_ = own_.leaders;
+  progressed_at_ns_ = world_->now_ns();
+  if (world_->journal().on()) world_->journal().say(*at_leader, "is cut off in part, for good");
+}
+
+void GroupScenario::check_stall() {
+  if (world_->now_ns() - progressed_at_ns_ > kMaxStallNs) {
+    world_->fail("availability: nothing was agreed on for " + seconds(kMaxStallNs) +
+                 " s, though a quorum sees each other");
+  }
+  if (own_.leaders - leaders_before_ > kMaxReigns) {
+    world_->fail("availability: more than " + std::to_string(kMaxReigns) +
+                 " changes of leadership, though a quorum sees each other");
+  }
 }
 
 // --- Judgement ---
@@ -223,7 +268,8 @@ void GroupScenario::after_event(World& world, NodeIndex node) {
   }
   const consensus::Report report = replica.report();
   const Position held = report.standing == Standing::kWitness ? 0 : report.durable_position;
-  if (held != host.held) {
+  // One with a hole holds what it did but for the damage, which is booked.
+  if (held != host.held && report.standing != Standing::kRecovering) {
     host.held = held;
     world.atlas().holds(node, {1, held});
   }

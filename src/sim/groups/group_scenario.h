@@ -55,6 +55,7 @@ class GroupScenario final : public Scenario, private Watcher, private Endpoints 
     bool initialised = false;  // its directory was made once
     bool used = false;         // started at least once
     uint64_t starts = 0;
+    uint64_t damaged_in = 0;       // the start in which its disk was damaged last
     consensus::Position held = 0;  // as the atlas knows
   };
 
@@ -64,6 +65,8 @@ class GroupScenario final : public Scenario, private Watcher, private Endpoints 
   void on_sent(NodeIndex node, consensus::NodeId to, std::string_view frame) override;
   void on_applied(NodeIndex node, consensus::Position position, consensus::Position after,
                   const consensus::Entry& entry, bool executed, bool changed, Hash128 digest) override;
+  void on_damage(NodeIndex node) override { hosts_[at(node)].damaged_in = hosts_[at(node)].starts; }
+  Scope cost_of(NodeIndex node, const std::vector<consensus::LogSeq>& lost) const override;
   // --- Endpoints ---
   size_t nodes() const override { return hosts_.size(); }
   void post(NodeIndex node, std::function<void(consensus::Replica&)> task) override;
@@ -78,6 +81,8 @@ class GroupScenario final : public Scenario, private Watcher, private Endpoints 
   void check(const Status& status) {
     if (!status.ok()) world_->fail(std::string(status.message()));
   }
+  void begin_lasting_fault();
+  void check_stall();
   void check_bounds(NodeIndex node, const consensus::Report& report);
 
   // --- The operator: group_operator.cc ---
@@ -108,6 +113,9 @@ class GroupScenario final : public Scenario, private Watcher, private Endpoints 
   int64_t change_until_ns_ = 0;
   int64_t repaired_at_ns_ = 0;
   bool finals_asked_ = false;
+  bool lasting_fault_ = false;
+  int64_t progressed_at_ns_ = 0;  // the newest delivery of anything
+  uint64_t leaders_before_ = 0;
 };
 
 }  // namespace clew::sim::groups

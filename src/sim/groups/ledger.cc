@@ -18,8 +18,8 @@ constexpr uint8_t kApplied = 1, kHasValue = 2, kChanged = 4;
 
 std::string encode_answer(const Output& output, bool changed = false) {
   std::string out;
-  out.push_back(static_cast<char>((output.applied ? kApplied : 0) | (output.value ? kHasValue : 0) |
-                                  (changed ? kChanged : 0)));
+  out.push_back(
+      static_cast<char>((output.applied ? kApplied : 0) | (output.value ? kHasValue : 0) | (changed ? kChanged : 0)));
   if (output.value) append_bytes(out, *output.value);
   append_varint(out, zigzag(output.number));
   append_varint(out, output.values.size());
@@ -151,7 +151,8 @@ std::string Ledger::apply(const consensus::Applied& at, std::string_view command
       break;
     case Kind::kCas: {
       const auto found = registers_.find(key);
-      output.applied = has_expected ? found != registers_.end() && found->second == expected : found == registers_.end();
+      output.applied =
+          has_expected ? found != registers_.end() && found->second == expected : found == registers_.end();
       if (output.applied) set_register(key, &value);
       break;
     }

@@ -23,13 +23,14 @@ constexpr consensus::NodeId member_id(NodeIndex machine, uint64_t generation = 0
 constexpr NodeIndex machine_of(consensus::NodeId id) {
   return NodeIndex{static_cast<uint32_t>((consensus::number(id) - 1) % kMaxNodes)};
 }
-constexpr consensus::NodeId reborn(consensus::NodeId id) { return consensus::NodeId{consensus::number(id) + kMaxNodes}; }
+constexpr consensus::NodeId reborn(consensus::NodeId id) {
+  return consensus::NodeId{consensus::number(id) + kMaxNodes};
+}
 
 class MeshTransport final : public consensus::Transport {
  public:
   // `sent`: told of each frame that really leaves.
-  MeshTransport(Machine& machine, consensus::NodeId self,
-                std::function<void(consensus::NodeId, std::string_view)> sent)
+  MeshTransport(Machine& machine, consensus::NodeId self, std::function<void(consensus::NodeId, std::string_view)> sent)
       : machine_(machine), self_(self), sent_(std::move(sent)) {}
   void set_instance(consensus::Instance instance) { instance_ = instance; }
 

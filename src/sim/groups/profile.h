@@ -29,22 +29,33 @@ struct AdminMix {
   int transfer = 25;
 };
 
+// A fault that lasts to the end and leaves a quorum that sees each other: the group must go on under it (scenario 24).
+enum class Lasting : uint8_t {
+  kNone,
+  kPartialPair,  // the leader and another one do not see each other, everybody else sees both
+  kDeafLeader,   // the leader is heard and hears nobody
+};
+
 struct Profile {
   std::string_view name;
   std::string_view text;
-  std::vector<FaultKind> only;     // empty: all that a group is asked to survive
-  std::vector<FaultKind> always;   // in every seed, not in half of them
+  std::vector<FaultKind> only;    // empty: all that a group is asked to survive
+  std::vector<FaultKind> always;  // in every seed, not in half of them
   double intensity = 1.0;
-  size_t nodes = 0;                // 0: 3 to 7, by seed
-  int64_t seconds = 20;            // of the phase with faults
-  std::optional<size_t> voters;    // default: by seed
+  size_t nodes = 0;              // 0: 3 to 7, by seed
+  int64_t seconds = 20;          // of the phase with faults
+  std::optional<size_t> voters;  // default: by seed
   std::optional<bool> witness;
   std::optional<bool> leases;
-  int64_t drift_ppm = 0;           // clocks run wrong by up to so much, within what the options allow
+  int64_t drift_ppm = 0;  // clocks run wrong by up to so much, within what the options allow
   std::optional<uint64_t> snapshot_every_bytes;
   Mix mix;
   AdminMix admin;
-  int leader_bias = 0;             // of a hundred faults of one node, how many hit the leader of the moment
+  Lasting lasting = Lasting::kNone;
+  std::optional<size_t> keys;
+  std::optional<bool> sessions;
+  std::optional<int64_t> session_idle_ns;
+  double load = 1.0;  // of the operations a second that are asked for
 };
 std::span<const Profile> profiles();  // the first is the default
 Result<const Profile*> profile_named(std::string_view name);
@@ -56,11 +67,11 @@ struct Shape {
   bool witness = false;
   size_t learners = 0;
   size_t clients = 8;
-  size_t keys = 4;  // of each workload
+  size_t keys = 4;          // of each workload
   int64_t patience_ns = 0;  // until a client asks another node the same
   bool sessions = true;
-  consensus::raft::Options raft;       // but for self and founding
-  consensus::ReplicaOptions replica;   // but for self and directory
+  consensus::raft::Options raft;      // but for self and founding
+  consensus::ReplicaOptions replica;  // but for self and directory
   int64_t drift_ppm = 0;
   bool loses_appends = false;  // ledger.h
 };

@@ -1,6 +1,7 @@
 // What only Raft owes, judged from outside of its cores: from the records that they write, the frames that leave and
 // what they know as committed. The image of a member is what its durable records say: the last thing that a crash
 // leaves.
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <optional>
@@ -38,7 +39,7 @@ struct Written {
   NodeId vote = consensus::kNobody;
   bool base = false;
   bool truncates = false;
-  Position first = 0;   // of the entries; of a base its position
+  Position first = 0;  // of the entries; of a base its position
   Epoch base_epoch = 0;
   std::vector<EntryId> entries;
 };
@@ -84,10 +85,16 @@ struct Claim {
   Position match;
 };
 
+struct Span {
+  Position first;
+  bool base;
+};
+
 struct Node {
   Image image;
-  std::deque<Written> written;  // not known to be durable
-  std::vector<Claim> claims;    // of this event
+  std::map<LogSeq, Span> spans;  // what the records hold that hold entries or a snapshot
+  std::deque<Written> written;   // not known to be durable
+  std::vector<Claim> claims;     // of this event
   LogSeq durable = 0;
   bool leading = false;
   Epoch term = 0;
@@ -150,7 +157,9 @@ Status RaftJudge::started(NodeId id, const Protocol& protocol, bool damaged) {
       if (!found || found->epoch != entry.epoch) return lost("lost the entry at " + std::to_string(position));
     }
   }
+  std::map<LogSeq, Span> spans = std::move(node.spans);
   node = Node();
+  node.spans = std::move(spans);
   node.image.term = state.term;
   node.image.vote = state.vote;
   node.image.base = report.snapshot.position;
@@ -181,6 +190,9 @@ void RaftJudge::on_record(NodeId id, LogSeq seq, std::string_view record) {
       if (parsed->metadata_only && entry.kind == consensus::EntryKind::kCommand) identity.hash = kNoCommand;
       written.entries.push_back(identity);
     }
+  }
+  if (written.base || !written.entries.empty() || written.truncates) {
+    nodes_[id].spans[seq] = {written.first, written.base};
   }
   nodes_[id].written.push_back(std::move(written));
 }
@@ -271,14 +283,21 @@ void RaftJudge::stopped(NodeId id, const Protocol& core) {
   group_.crashed(id);
 }
 
-Scope RaftJudge::cost_of(NodeId, const Protocol& protocol, const std::vector<LogSeq>& lost) const {
-  // Records above the newest durable one may be gone for good with a power cut: then nothing tells that there was more.
+Scope RaftJudge::cost_of(NodeId id, const Protocol& protocol, const std::vector<LogSeq>& lost) const {
   const Raft& core = raft_of(protocol);
-  if (lost.empty()) return {.kind = Scope::Kind::kNothing, .items = {}};
+  const Scope nothing{.kind = Scope::Kind::kNothing, .items = {}};
+  if (lost.empty()) return nothing;
+  // Without an intact and durable record behind it a gap looks like the end of the log.
   if (lost.back() >= core.state().durable_seq) return {};
-  // Which of the log's entries they hold is not kept: any may be gone.
-  const consensus::Report report = core.report();
-  return {.kind = Scope::Kind::kItems, .items = {1, report.last}};
+  const auto found = nodes_.find(id);
+  Position first = UINT64_MAX;
+  for (const LogSeq seq : lost) {
+    const auto span = found->second.spans.find(seq);
+    if (span == found->second.spans.end()) continue;
+    first = std::min(first, span->second.base ? 1 : span->second.first);
+  }
+  // What stands behind may have been cut off within the gap, as far as its owner can tell: it counts as lost, too.
+  return first == UINT64_MAX ? nothing : Scope{.kind = Scope::Kind::kItems, .items = {first, core.report().last}};
 }
 
 }  // namespace
