@@ -368,7 +368,8 @@ TEST(ReplicaPeers, aPeerWithAnotherDirectoryIsRefusedAlsoAfterARestart) {
   Life life(disk, solo_options(), 2);
   EXPECT_FALSE(life.transport.handler.admits(NodeId{2}, Instance{6}));
   EXPECT_TRUE(life.transport.handler.admits(NodeId{2}, Instance{5}));
-  EXPECT_TRUE(life.transport.handler.admits(NodeId{3}, Instance{6}));
+  EXPECT_TRUE(life.transport.handler.admits(NodeId{3}, Instance{6}));  // no member: nothing is remembered
+  EXPECT_TRUE(life.transport.handler.admits(NodeId{3}, Instance{7}));
   life.transport.handler.on_frame(NodeId{2}, Instance{6}, protocol_frame("wiped"));
   life.transport.handler.on_frame(NodeId{2}, Instance{5}, protocol_frame("itself"));
   life.settle();
