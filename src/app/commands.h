@@ -20,6 +20,7 @@ void add_bench(CLI::App& program, int& exit_code);
 void add_config(CLI::App& program, int& exit_code);
 void add_verify(CLI::App& program, int& exit_code);
 void add_check_history(CLI::App& program, int& exit_code);
+void add_sim(CLI::App& program, int& exit_code);
 
 // --server, --token, --ca and --tenant of the subcommands that talk to a node.
 struct ClientFlags {

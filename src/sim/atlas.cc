@@ -74,11 +74,19 @@ bool FaultAtlas::can_lose(NodeIndex node, ItemRange items) const {
                      [&](uint64_t place) { return intact_elsewhere(node, place) >= keep_; });
 }
 
+// Whether `node` would be one damaged node more than the group can bear.
+bool FaultAtlas::too_many(NodeIndex node) const {
+  if (!bound_damaged_ || damaged_partly(node)) return false;
+  const auto damaged =
+      std::count_if(nodes_.begin(), nodes_.end(), [](const Node& n) { return n.whole || !n.damaged.empty(); });
+  return static_cast<size_t>(damaged) >= max_whole_;
+}
+
 bool FaultAtlas::take(NodeIndex node, const Scope& scope) {
   Node& victim = nodes_[at(node)];
   bool allowed = true;
   if (scope.kind == Scope::Kind::kItems && !victim.whole) {
-    allowed = can_lose(node, scope.items);
+    allowed = can_lose(node, scope.items) && !too_many(node);
     if (allowed) {
       std::vector<ItemRange> damaged = without(victim.damaged, scope.items);
       const ItemRange lost{std::max(scope.items.first, victim.held.first),
@@ -90,7 +98,7 @@ bool FaultAtlas::take(NodeIndex node, const Scope& scope) {
     }
   } else if (scope.kind == Scope::Kind::kNode && !victim.whole) {
     // The others must be able to go on without it: a quorum of whole nodes is left, and every item that it holds.
-    allowed = damaged_nodes() < max_whole_ && can_lose(node, victim.held);
+    allowed = damaged_nodes() < max_whole_ && can_lose(node, victim.held) && !too_many(node);
     if (allowed) victim.whole = true;
   }
   ++(allowed ? taken_ : refused_);
@@ -107,6 +115,10 @@ void FaultAtlas::restored(NodeIndex node) {
 }
 
 bool FaultAtlas::damaged(NodeIndex node) const { return nodes_[at(node)].whole; }
+
+bool FaultAtlas::damaged_partly(NodeIndex node) const {
+  return nodes_[at(node)].whole || !nodes_[at(node)].damaged.empty();
+}
 
 size_t FaultAtlas::damaged_nodes() const {
   return static_cast<size_t>(std::count_if(nodes_.begin(), nodes_.end(), [](const Node& node) { return node.whole; }));

@@ -46,6 +46,11 @@ class FaultAtlas {
   // `keep`: intact copies of an item that must remain on other nodes, n/2+1 by default (0).
   explicit FaultAtlas(size_t nodes, size_t keep = 0);
 
+  // How many nodes may be lost wholly at a time, (n-1)/2 unless said: for a group in which not every node votes.
+  void tolerate(size_t whole_nodes) { max_whole_ = whole_nodes; }
+  // A node with any damage counts among those, until it is repaired: for protocols in which a node that lacks entries
+  // cannot lead before a leader has given them back.
+  void bound_damaged_nodes() { bound_damaged_ = true; }
   // The node holds exactly these items durably, from now on (a snapshot counts as holding what it covers).
   void holds(NodeIndex node, ItemRange items);
   // Books the damage and returns true if the promise above is kept with it.
@@ -55,6 +60,7 @@ class FaultAtlas {
 
   size_t intact_copies(uint64_t item) const;
   bool damaged(NodeIndex node) const;  // wholly
+  bool damaged_partly(NodeIndex node) const;
   size_t damaged_nodes() const;
   uint64_t refused() const { return refused_; }
   uint64_t taken() const { return taken_; }
@@ -67,10 +73,12 @@ class FaultAtlas {
   };
   size_t intact_elsewhere(NodeIndex node, uint64_t item) const;
   bool can_lose(NodeIndex node, ItemRange items) const;
+  bool too_many(NodeIndex node) const;
 
   std::vector<Node> nodes_;
   size_t keep_;
   size_t max_whole_;
+  bool bound_damaged_ = false;
   uint64_t refused_ = 0;
   uint64_t taken_ = 0;
 };

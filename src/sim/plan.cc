@@ -40,8 +40,11 @@ class Drawer {
       const auto kind = static_cast<FaultKind>(k);
       // Drawn for every kind, wanted or not: leaving one out does not change what the others do.
       random_ = Generator(mix64(seed, k + 1));
-      const bool enabled = random_.one_in(2) && options_.intensity > 0 &&
-                           std::find(options_.without.begin(), options_.without.end(), kind) == options_.without.end();
+      const auto lists = [&](const std::vector<FaultKind>& kinds) {
+        return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+      };
+      const bool drawn = random_.one_in(2);
+      const bool enabled = (drawn || lists(options_.always)) && options_.intensity > 0 && !lists(options_.without);
       if (enabled) draw_kind(kind, plan.items);
     }
     random_ = Generator(mix64(seed, 0));

@@ -79,7 +79,8 @@ struct PlanOptions {
   double operations_per_second = 50;
   // Kinds that this system is not asked to survive, or that a test wants alone.
   std::vector<FaultKind> without;
-  double intensity = 1.0;  // scales how often timed faults happen; 0: none, and no weather either
+  std::vector<FaultKind> always;  // in every plan, not in half of them
+  double intensity = 1.0;         // scales how often timed faults happen; 0: none, and no weather either
 };
 
 // Whether the amount is a number of operations until it strikes: shrinking tries smaller ones.

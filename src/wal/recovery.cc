@@ -231,6 +231,21 @@ Result<std::vector<FileIndex>> open_files(env::Disk& disk, const std::string& di
   return files;
 }
 
+// The last group may stand in the page cache only: the process was killed before its sync, or the sync failed, after
+// which the kernel holds the pages for clean and the next sync says nothing about them (Rebello et al., "Can
+// applications recover from fsync failures?", ATC 2020). What is replayed counts as durable from now on, so it is
+// written anew and synced. Groups before it were synced before it was written.
+Status write_again(FileIndex& file) {
+  const GroupHeader& last = file.groups.back();
+  const uint64_t bytes = std::min(last.bytes_on_disk(), file.size - last.offset);
+  std::string copy(bytes, '\0');
+  const auto got = file.file->read_at(last.offset, copy.data(), copy.size());
+  if (!got.ok()) return {};  // reported as damage
+  copy.resize(*got);
+  CLEW_TRY(file.file->write_at(last.offset, copy));
+  return file.file->sync();
+}
+
 }  // namespace
 
 Result<Recovered> recover(env::Disk& disk, const Options& options, ReplayFn& replay, ReplayReport& report) {
@@ -293,6 +308,7 @@ Result<Recovered> recover(env::Disk& disk, const Options& options, ReplayFn& rep
     files.pop_back();
   }
   if (removed) CLEW_TRY(disk.sync_dir(options.directory));
+  if (!files.empty()) CLEW_TRY(write_again(files.back()));
 
   uint64_t last_record = 0;
   for (const FileIndex& file : files) {

@@ -87,7 +87,8 @@ struct Operation {
   Outcome outcome = Outcome::kUnknown;
   Output output;  // only of kOk
   // Of a write: the place in the log where it took effect. Of a read: the log was applied up to and with this place.
-  // At most kMaxPosition.
+  // At most kMaxPosition. Of an unknown write: who records the history learnt from the log itself that it changed
+  // something there; without one it may have taken effect anywhere, or never.
   std::optional<uint64_t> position;
 
   uint64_t invoked = 0;  // numbers of the two events

@@ -94,7 +94,9 @@ class ByPosition {
       const OpIndex i = part.operations[k];
       Entry entry;
       entry.op = i;
-      entry.required = held_to_it(op(i));
+      // Of unknown outcome, and yet the log says where it took effect.
+      const bool known = op(i).outcome == Outcome::kUnknown && op(i).position.has_value();
+      entry.required = held_to_it(op(i)) || known;
       entry.pure = changes_nothing(op(i));
       if (!entry.required && (entry.pure || evidence[k].irrelevant)) continue;
       if (entry.required) {

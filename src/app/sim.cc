@@ -1,0 +1,182 @@
+// clew sim: puts consensus groups through simulated worlds full of faults, one world a seed, and judges them.
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "app/client_output.h"
+#include "app/commands.h"
+#include "app/progress.h"
+#include "base/random.h"
+#include "os/clock.h"
+#include "otlp/encode.h"
+#include "sim/groups/group_hunt.h"
+
+namespace clew::app {
+namespace {
+
+namespace groups = sim::groups;
+
+struct Flags {
+  uint64_t seed = 0;
+  bool seed_given = false;
+  uint64_t seeds = 0;
+  uint64_t first = 0;
+  std::string only;
+  std::string protocol = "raft";
+  std::string profile = "swarm";
+  size_t nodes = 0;
+  bool play = false;
+  bool canary = false;
+  bool bench = false;
+  bool json = false;
+  bool keep_going = false;
+};
+
+// A broken CHECK ends the program: its seed must not be lost with it.
+char crash_note[256];
+void on_abort(int) {
+  const ssize_t ignored = write(STDERR_FILENO, crash_note, __builtin_strlen(crash_note));
+  (void)ignored;
+}
+
+void note_seed(const groups::GroupHunt& hunt, uint64_t seed) {
+  std::snprintf(crash_note, sizeof crash_note,
+                "clew: the program itself gave up in seed %llu\n  replay: %s --seed %llu\n",
+                static_cast<unsigned long long>(seed), hunt.command().c_str(), static_cast<unsigned long long>(seed));
+}
+
+std::string deeds_text(const groups::Deeds& deeds) {
+  return counted(deeds.answered, "operation") + " answered, " + grouped(deeds.failed) + " refused, " +
+         grouped(deeds.unknown) + " of unknown outcome, " + grouped(deeds.busy) + " not asked; " +
+         grouped(deeds.entries) + " entries, " + grouped(deeds.elections) + " elections, " + grouped(deeds.leaders) +
+         " leaders, " + grouped(deeds.memberships) + " memberships, " + grouped(deeds.snapshots_saved) + "+" +
+         grouped(deeds.snapshots_installed) + " snapshots saved and installed, " + grouped(deeds.restarts) +
+         " restarts, " + grouped(deeds.replaced) + " disks replaced, " + grouped(deeds.holes) + " holes, " +
+         grouped(deeds.truncations) + " truncations";
+}
+
+// One seed, with what happened in it when that is asked for.
+int replay(const groups::GroupHunt& hunt, const Flags& flags) {
+  note_seed(hunt, flags.seed);
+  sim::Plan plan = hunt.plan(flags.seed);
+  if (!flags.only.empty()) {
+    auto choices = sim::parse_choices(flags.only, static_cast<uint32_t>(plan.drawn));
+    if (!choices.ok()) return fail(choices.status(), 2);
+    plan = sim::reduce(plan, *choices);
+  } else if (!flags.play) {
+    auto finding = hunt.hunt(flags.seed);
+    if (finding) std::fputs(to_string(*finding).c_str(), stdout);
+    std::printf("seed %llu: %s\n", static_cast<unsigned long long>(flags.seed), finding ? "FAILED" : "fine");
+    return finding ? 1 : 0;
+  }
+  std::string play;
+  const sim::RunResult result = run_plan(plan, hunt.make(), flags.play ? &play : nullptr);
+  std::fputs(play.c_str(), stdout);
+  if (result.ok) {
+    std::printf("seed %llu: fine, %llu events, trace hash %llu\n", static_cast<unsigned long long>(flags.seed),
+                static_cast<unsigned long long>(result.events), static_cast<unsigned long long>(result.trace_hash));
+    return 0;
+  }
+  std::printf("seed %llu: FAILED at %s s: %s\n", static_cast<unsigned long long>(flags.seed),
+              sim::seconds(result.failed_at_ns).c_str(), result.failure.c_str());
+  return 1;
+}
+
+int run_seeds(const groups::GroupHunt& hunt, const Flags& flags, const groups::Deeds& deeds) {
+  const os::OsClock clock;
+  ProgressBar bar("seeds", flags.seeds, clock);
+  const int64_t started_ns = clock.mono_ns();
+  int64_t virtual_ns = 0;
+  uint64_t events = 0, failed = 0, done = 0;
+  for (uint64_t seed = flags.first; seed < flags.first + flags.seeds; ++seed) {
+    note_seed(hunt, seed);
+    sim::RunResult result;
+    const auto finding = hunt.hunt(seed, &result);
+    ++done;
+    virtual_ns += result.virtual_ns;
+    events += result.events;
+    if (finding) {
+      ++failed;
+      bar.finish();
+      std::fputs((to_string(*finding) + "\n").c_str(), stdout);
+      std::fflush(stdout);
+      if (!flags.keep_going) break;
+    }
+    bar.update(done, std::to_string(failed) + " failed");
+  }
+  bar.finish();
+  const double seconds = static_cast<double>(clock.mono_ns() - started_ns) / 1e9;
+  const double virtual_seconds = static_cast<double>(virtual_ns) / 1e9;
+  if (flags.json) {
+    std::printf(
+        "{\"seeds\":%llu,\"failed\":%llu,\"first\":%llu,\"virtual_seconds\":%.1f,\"seconds\":%.2f,\"events\":%llu}\n",
+        static_cast<unsigned long long>(done), static_cast<unsigned long long>(failed),
+        static_cast<unsigned long long>(flags.first), virtual_seconds, seconds,
+        static_cast<unsigned long long>(events));
+    return failed == 0 ? 0 : 1;
+  }
+  std::printf("%s, %s failed; %.0f virtual seconds in %.1f s: %.0f a second, %s events\n%s\n",
+              counted(done, "seed").c_str(), grouped(failed).c_str(), virtual_seconds, seconds,
+              virtual_seconds / seconds, grouped(events).c_str(), deeds_text(deeds).c_str());
+  return failed == 0 ? 0 : 1;
+}
+
+int run(Flags flags) {
+  groups::Deeds deeds;
+  groups::GroupHunt hunt;
+  hunt.family = groups::family_named(flags.protocol);
+  if (hunt.family == nullptr) {
+    std::string names;
+    for (const groups::Family& family : groups::families()) names += " " + std::string(family.name);
+    return fail(Status(Code::kInvalidArgument, "no protocol is called " + flags.protocol + "; there are:" + names), 2);
+  }
+  auto profile = groups::profile_named(flags.profile);
+  if (!profile.ok()) return fail(profile.status(), 2);
+  hunt.profile = *profile;
+  if (flags.nodes != 0) hunt.nodes = flags.nodes;
+  hunt.loses_appends = flags.canary;
+  hunt.deeds = &deeds;
+  std::signal(SIGABRT, on_abort);
+  if (flags.bench) {
+    flags.seeds = flags.seeds == 0 ? 20 : flags.seeds;
+    if (flags.nodes == 0) hunt.nodes = 5;
+    hunt.rerun_one_in = 0;
+    return run_seeds(hunt, flags, deeds);
+  }
+  if (flags.seeds != 0) return run_seeds(hunt, flags, deeds);
+  const int code = replay(hunt, flags);
+  return code;
+}
+
+}  // namespace
+
+void add_sim(CLI::App& program, int& exit_code) {
+  auto flags = std::make_shared<Flags>();
+  auto* command = program.add_subcommand(
+      "sim",
+      "put consensus groups through simulated worlds full of faults; exit code 0: nothing was found, 1: a seed "
+      "failed, 2: wrong arguments");
+  auto* seed = command->add_option("--seed", flags->seed, "one world; a failing one is shrunk, and its replay printed");
+  command->add_option("--only", flags->only, "of that world's plan only these items, as a replay names them")
+      ->needs(seed);
+  command->add_flag("--play", flags->play, "tell what happens")->needs(seed);
+  command->add_option("--seeds", flags->seeds, "so many worlds, each of another seed")->excludes(seed);
+  command->add_option("--first", flags->first, "the first of --seeds")->capture_default_str();
+  command->add_option("--protocol", flags->protocol)->capture_default_str();
+  std::string names;
+  for (const auto& profile : groups::profiles()) {
+    names += "\n" + std::string(profile.name) + ": " + std::string(profile.text);
+  }
+  command->add_option("--profile", flags->profile, "which faults and loads:" + names)->capture_default_str();
+  command->add_option("--nodes", flags->nodes, "machines; default: by seed, 3 to 7")->check(CLI::Range(1, 9));
+  command->add_flag("--keep-going", flags->keep_going, "do not stop at the first seed that fails");
+  command->add_flag("--canary", flags->canary, "a state machine that loses what it acknowledged: must be found");
+  command->add_flag("--bench", flags->bench, "how many virtual seconds pass in one of CPU, with 5 nodes");
+  command->add_flag("--json", flags->json, "the summary as one JSON object");
+  command->callback([flags, &exit_code] { exit_code = run(*flags); });
+}
+
+}  // namespace clew::app

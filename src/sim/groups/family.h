@@ -1,0 +1,49 @@
+// Family: what the simulator must know of one protocol to put its groups through worlds, and to judge them: how a core
+// is made, and the invariants that only this protocol has. Every protocol of consensus/ has one; the scenario knows
+// nothing else of them.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "consensus/protocol.h"
+#include "consensus/types.h"
+#include "sim/atlas.h"
+#include "sim/groups/profile.h"
+
+namespace clew::sim::groups {
+
+// Watches all members of one world. Incremental: O(what changed) an event.
+class Judge {
+ public:
+  virtual ~Judge() = default;
+  // A life of this member begins: `core` has recovered; `damaged`: the log on disk was found damaged.
+  virtual Status started(consensus::NodeId id, const consensus::Protocol& core, bool damaged) = 0;
+  virtual void on_record(consensus::NodeId id, consensus::LogSeq seq, std::string_view record) = 0;
+  virtual void on_sent(consensus::NodeId id, consensus::NodeId to, std::string_view frame) = 0;
+  virtual Status after_event(consensus::NodeId id, const consensus::Protocol& core) = 0;
+  // Before the process dies. What it had made durable stays.
+  virtual void stopped(consensus::NodeId id, const consensus::Protocol& core) = 0;
+  // What the loss of these records of its log would cost a member: see sim/atlas.h.
+  virtual Scope cost_of(consensus::NodeId id, const consensus::Protocol& core,
+                        const std::vector<consensus::LogSeq>& lost) const = 0;
+};
+
+struct Family {
+  std::string_view name;
+  // `founding` is empty for a member that joins a group which exists.
+  std::function<std::unique_ptr<consensus::Protocol>(const Shape& shape, consensus::NodeId self,
+                                                     const consensus::Membership& founding, uint64_t seed)>
+      make;
+  std::function<std::unique_ptr<Judge>()> judge;
+};
+std::span<const Family> families();  // the first is the default
+const Family* family_named(std::string_view name);
+
+std::unique_ptr<Judge> make_raft_judge();
+
+}  // namespace clew::sim::groups

@@ -1,0 +1,36 @@
+#include "sim/groups/group_hunt.h"
+
+namespace clew::sim::groups {
+
+Plan GroupHunt::plan(uint64_t seed) const {
+  const Shape shape = draw_shape(seed, *profile, nodes);
+  return draw_plan(seed, plan_options(seed, *profile, shape.nodes, operations_per_second));
+}
+
+MakeScenario GroupHunt::make() const {
+  return [this](uint64_t seed) {
+    Shape shape = draw_shape(seed, *profile, nodes);
+    shape.loses_appends = loses_appends;
+    return std::make_unique<GroupScenario>(*family, *profile, std::move(shape), seed, deeds);
+  };
+}
+
+std::string GroupHunt::command() const {
+  std::string text = program;
+  if (family != &families().front()) text += " --protocol " + std::string(family->name);
+  if (profile != &profiles().front()) text += " --profile " + std::string(profile->name);
+  if (nodes) text += " --nodes " + std::to_string(*nodes);
+  if (loses_appends) text += " --canary";
+  return text;
+}
+
+std::optional<Finding> GroupHunt::hunt(uint64_t seed, RunResult* result) const {
+  HuntOptions options;
+  options.plan = plan_options(seed, *profile, draw_shape(seed, *profile, nodes).nodes, operations_per_second);
+  options.command = command();
+  options.rerun_one_in = rerun_one_in;
+  options.max_shrink_tries = max_shrink_tries;
+  return sim::hunt(seed, make(), options, result);
+}
+
+}  // namespace clew::sim::groups

@@ -1,0 +1,208 @@
+// The operator of a simulated group: see group_scenario.h.
+#include <algorithm>
+#include <utility>
+
+#include "sim/groups/group_scenario.h"
+
+namespace clew::sim::groups {
+
+using consensus::Member;
+using consensus::Membership;
+using consensus::Role;
+
+namespace {
+
+constexpr int64_t kChangeTakesNs = 2'000'000'000;
+
+// How many whole nodes may be lost while this membership decides.
+size_t tolerance(const Membership& membership) {
+  size_t outgoing = 0, incoming = 0;
+  for (const Member& member : membership.members()) {
+    outgoing += member.outgoing;
+    incoming += member.incoming;
+  }
+  const size_t smaller = membership.joint() ? std::min(outgoing, incoming) : incoming;
+  return smaller == 0 ? 0 : (smaller - 1) / 2;
+}
+
+Member voter(consensus::NodeId id) { return {.id = id, .address = name(machine_of(id))}; }
+Member learner(consensus::NodeId id) {
+  return {.id = id, .role = Role::kLearner, .incoming = false, .address = name(machine_of(id))};
+}
+
+}  // namespace
+
+// The newest reign that somebody who is up believes to have.
+std::optional<NodeIndex> GroupScenario::leader() const {
+  std::optional<NodeIndex> best;
+  consensus::Epoch newest = 0;
+  for (uint32_t i = 0; i < hosts_.size(); ++i) {
+    const NodeIndex node{i};
+    if (!world_->up(node) || world_->paused(node)) continue;
+    const consensus::Report report = process(node)->replica().report();
+    if (report.standing != consensus::Standing::kLeader || report.epoch < newest) continue;
+    newest = report.epoch;
+    best = node;
+  }
+  return best;
+}
+
+void GroupScenario::update_tolerance() {
+  const Membership& committed = canon_.membership();
+  std::erase_if(open_targets_,
+                [&](const Membership& target) { return committed == target && open_targets_.back() == target; });
+  if (!committed.joint() && (open_targets_.empty() || committed == open_targets_.back())) open_targets_.clear();
+  size_t least = tolerance(committed);
+  for (const Membership& target : open_targets_) least = std::min(least, tolerance(target));
+  world_->atlas().tolerate(least);
+  // A replaced machine is a full copy again when nobody counts on its old self any more, and it has what was committed.
+  for (uint32_t i = 0; i < hosts_.size(); ++i) {
+    const NodeIndex node{i};
+    if (!world_->atlas().damaged_partly(node) || !world_->up(node)) continue;
+    const GroupProcess& member = *process(node);
+    if (!world_->atlas().damaged(node)) {  // damage shows at a start only, and is gone when all is there again
+      const consensus::Report report = member.replica().report();
+      const bool whole = report.standing != consensus::Standing::kRecovering &&
+                         report.durable_position == report.last && report.last >= canon_.last();
+      if (whole && hosts_[i].starts > hosts_[i].damaged_in) world_->atlas().repaired(node, {1, UINT64_MAX});
+      continue;
+    }
+    const bool stale = std::any_of(committed.members().begin(), committed.members().end(), [&](const Member& other) {
+      return groups::machine_of(other.id) == node && other.id != hosts_[i].id;
+    });
+    if (stale || committed.joint() || hosts_[i].id == member_id(node)) continue;
+    const bool caught_up = !committed.contains(hosts_[i].id) || committed.find(hosts_[i].id)->role == Role::kWitness ||
+                           member.replica().applied() >= canon_.membership_at();
+    if (caught_up) world_->atlas().restored(node);
+  }
+}
+
+void GroupScenario::replace_lost(std::vector<Member>& members) const {
+  for (Member& member : members) {
+    const Host& host = hosts_[at(groups::machine_of(member.id))];
+    if (host.id != member.id) member.id = host.id;
+  }
+}
+
+Membership GroupScenario::draw_target(const Membership& now, Generator& random) const {
+  std::vector<Member> members = now.members();
+  replace_lost(members);
+  const auto healthy = [&](NodeIndex node) { return world_->up(node) && !world_->atlas().damaged(node); };
+  std::vector<NodeIndex> outside;
+  for (uint32_t i = 0; i < hosts_.size(); ++i) {
+    const bool inside =
+        std::any_of(members.begin(), members.end(), [&](const Member& m) { return m.id == hosts_[i].id; });
+    if (!inside && healthy(NodeIndex{i})) outside.push_back(NodeIndex{i});
+  }
+  const auto count = [&](Role role) {
+    return static_cast<size_t>(
+        std::count_if(members.begin(), members.end(), [&](const Member& m) { return m.role == role; }));
+  };
+  const size_t voters = count(Role::kVoter) + count(Role::kWitness);
+  const size_t least = random.one_in(4) ? 2 : 3;
+  Member* const any = members.empty() ? nullptr : &members[random.below(members.size())];
+  switch (random.below(6)) {
+    case 0:
+      if (!outside.empty()) members.push_back(learner(hosts_[at(outside[random.below(outside.size())])].id));
+      break;
+    case 1:
+      if (!outside.empty()) members.push_back(voter(hosts_[at(outside[random.below(outside.size())])].id));
+      break;
+    case 2:  // all learners
+      for (Member& member : members) {
+        if (member.role == Role::kLearner) member = voter(member.id);
+      }
+      break;
+    case 3:
+      if (any->role == Role::kVoter && voters > least && count(Role::kVoter) > 1) *any = learner(any->id);
+      break;
+    case 4:
+      if (any->role == Role::kLearner || (voters > least && (any->role == Role::kWitness || count(Role::kVoter) > 1))) {
+        members.erase(members.begin() + (any - members.data()));
+      }
+      break;
+    default: {  // the electorate anew
+      members.clear();
+      for (uint32_t i = 0; i < hosts_.size(); ++i) {
+        const Member* const before = now.find(hosts_[i].id);
+        if (before != nullptr && before->role == Role::kWitness) {
+          members.push_back(*before);
+        } else if (healthy(NodeIndex{i}) && !random.one_in(3)) {
+          members.push_back(random.one_in(4) ? learner(hosts_[i].id) : voter(hosts_[i].id));
+        }
+      }
+      const auto chosen = count(Role::kVoter) + count(Role::kWitness);
+      if (chosen < least) return now;
+    }
+  }
+  auto target = Membership::make(std::move(members));
+  return target.ok() && now.can_become(*target).ok() ? std::move(target).value() : now;
+}
+
+void GroupScenario::reconfigure(NodeIndex leader, const Membership& target) {
+  open_targets_.push_back(target);
+  change_until_ns_ = world_->now_ns() + kChangeTakesNs;
+  update_tolerance();
+  if (world_->journal().on()) world_->journal().say(leader, "is asked for the membership " + target.to_string());
+  post(leader, [target](consensus::Replica& replica) {
+    replica.reconfigure(target, [](std::variant<consensus::Position, consensus::RequestError>) {});
+  });
+}
+
+void GroupScenario::change_membership(Generator& random) {
+  const auto at_leader = leader();
+  if (!at_leader || world_->now_ns() < change_until_ns_) return;
+  const Membership now = process(*at_leader)->replica().protocol().membership();
+  if (now.joint() || now.empty()) return;
+  const Membership target = draw_target(now, random);
+  if (!(target == now)) reconfigure(*at_leader, target);
+}
+
+void GroupScenario::act(Generator random) {
+  if (world_->healing()) return;
+  // What halted is started again by and by; who lost his disk comes back so as another member.
+  const NodeIndex some{static_cast<uint32_t>(random.below(hosts_.size()))};
+  if (world_->halted(some)) {
+    world_->start(some);
+    return;
+  }
+  const auto dice = static_cast<int>(random.below(100));
+  if (dice < profile_.admin.membership) return change_membership(random);
+  if (dice < profile_.admin.membership + profile_.admin.transfer) {
+    const auto at_leader = leader();
+    if (!at_leader) return;
+    const consensus::NodeId to = random.one_in(3) ? consensus::kNobody : hosts_[at(some)].id;
+    return post(*at_leader, [to](consensus::Replica& replica) { replica.transfer(to); });
+  }
+  post(some, [](consensus::Replica& replica) { replica.take_snapshot(); });
+}
+
+bool GroupScenario::repair() {
+  for (uint32_t i = 0; i < hosts_.size(); ++i) {
+    if (!world_->up(NodeIndex{i})) world_->start(NodeIndex{i});
+  }
+  const auto at_leader = leader();
+  if (!at_leader) return false;
+  const Membership now = process(*at_leader)->replica().protocol().membership();
+  if (now.joint() || !(now == canon_.membership())) return false;
+  std::vector<Member> members = now.members();
+  replace_lost(members);
+  auto target = Membership::make(std::move(members));
+  if (target.ok() && *target == now) return true;
+  if (target.ok() && world_->now_ns() >= change_until_ns_) reconfigure(*at_leader, *target);
+  return false;
+}
+
+bool GroupScenario::converged() const {
+  for (const Member& member : canon_.membership().members()) {
+    const NodeIndex node = groups::machine_of(member.id);
+    if (!world_->up(node) || hosts_[at(node)].id != member.id) return false;
+    if (member.role == Role::kWitness) continue;
+    const consensus::Replica& replica = process(node)->replica();
+    if (replica.applied() != canon_.last()) return false;
+    if (!canon_.compare(member.id, replica.applied(), replica.digest()).ok()) return false;
+  }
+  return true;
+}
+
+}  // namespace clew::sim::groups

@@ -1,0 +1,101 @@
+#include "sim/groups/group_process.h"
+
+#include <algorithm>
+#include <iterator>
+#include <set>
+#include <utility>
+
+#include "base/check.h"
+#include "consensus/planted.h"
+#include "wal/recovery.h"
+
+namespace clew::sim::groups {
+
+GroupProcess::GroupProcess(Machine& machine, Watcher& watcher, consensus::NodeId self, bool loses_appends)
+    : machine_(machine),
+      retrying_(machine.disk),
+      watcher_(watcher),
+      self_(self),
+      ledger_(loses_appends),
+      transport_(machine, self,
+                 [this](consensus::NodeId to, std::string_view frame) { watcher_.on_sent(machine_.node, to, frame); }) {
+}
+
+Status GroupProcess::open(consensus::ReplicaOptions options, consensus::ProtocolFactory factory) {
+  options.self = self_;
+  options.directory = kDirectory;
+  const bool retries = consensus::planted(consensus::Bug::kSyncErrorRetried);
+  CLEW_ASSIGN(replica_, consensus::Replica::open({.loop = machine_.loop,
+                                                  .disk = retries ? static_cast<env::Disk&>(retrying_) : machine_.disk,
+                                                  .random = machine_.random,
+                                                  .transport = transport_,
+                                                  .machine = ledger_,
+                                                  .observer = this},
+                                                 std::move(options), std::move(factory),
+                                                 [this](Status status) { machine_.halt(std::move(status)); }));
+  transport_.set_instance(replica_->instance());
+  seen_ = replica_->applied();
+  return {};
+}
+
+void GroupProcess::on_message(NodeIndex, std::string_view bytes) { transport_.on_message(bytes); }
+void GroupProcess::on_connection(NodeIndex peer, bool up) { transport_.on_connection(peer, up); }
+
+void GroupProcess::on_fact(const consensus::Fact& fact) { watcher_.on_fact(machine_.node, fact); }
+
+void GroupProcess::on_record(consensus::LogSeq seq, std::string_view record) {
+  watcher_.on_record(machine_.node, seq, record);
+}
+
+void GroupProcess::on_applied(consensus::Position position, const consensus::Entry& entry, std::string_view result) {
+  const bool executed = ledger_.executed() == position;
+  watcher_.on_applied(machine_.node, position, seen_, entry, executed, executed && changed_something(result),
+                      replica_->digest());
+  seen_ = position;
+}
+
+Scope GroupProcess::scope_of(const std::string& path, uint64_t offset, uint64_t size) const {
+  watcher_.on_damage(machine_.node);
+  const std::string directory = kDirectory;
+  if (path.starts_with(directory + "/log/")) {
+    if (path.ends_with(".spare")) return {.kind = Scope::Kind::kNothing, .items = {}};
+    return watcher_.cost_of(machine_.node, lost_with(path, offset, size));
+  }
+  // A snapshot stands for everything up to its position; one that is being made, for everything so far.
+  if (path.starts_with(directory + "/snapshots/")) {
+    return {.kind = Scope::Kind::kItems, .items = {1, replica_->report().last}};
+  }
+  return {};  // who it is, and whom it knows
+}
+
+std::vector<consensus::LogSeq> GroupProcess::lost_with(const std::string& path, uint64_t offset, uint64_t size) const {
+  const std::string directory = std::string(kDirectory) + "/log";
+  const auto replayed = [&](bool damaged) {
+    std::set<consensus::LogSeq> records;
+    SimDisk copy;
+    bool made = copy.make_dirs(directory).ok();
+    for (const SimDisk::FileInfo& info : machine_.power->files()) {
+      if (!info.path.starts_with(directory + "/")) continue;
+      auto file = copy.open(info.path, {.create = true, .writable = true});
+      made = made && file.ok() && (*file)->write_at(0, machine_.power->content(info.path)).ok();
+    }
+    CHECK(made);
+    if (damaged) copy.damage(path, offset, size);
+    wal::Options options;
+    options.directory = directory;
+    wal::ReplayReport report;
+    wal::ReplayFn note = [&](uint64_t record, uint64_t, std::string_view) -> Status {
+      records.insert(record);
+      return {};
+    };
+    const Status status = wal::recover(copy, options, note, report).status();
+    if (!status.ok()) records.clear();  // it cannot even be opened
+    return records;
+  };
+  const std::set<consensus::LogSeq> before = replayed(false), after = replayed(true);
+  std::vector<consensus::LogSeq> lost;
+  std::set_difference(before.begin(), before.end(), after.begin(), after.end(), std::back_inserter(lost));
+  return lost;
+}
+
+}  // namespace clew::sim::groups

@@ -1,0 +1,187 @@
+#include "sim/groups/profile.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/hash.h"
+#include "base/random.h"
+
+namespace clew::sim::groups {
+namespace {
+
+using enum FaultKind;
+
+// A write that lands elsewhere may be the newest of the log, and then nothing can tell that it is missing.
+constexpr FaultKind kNotSurvived[] = {kMisdirected};
+
+std::vector<Profile> make_profiles() {
+  std::vector<Profile> all;
+  all.push_back({.name = "swarm", .text = "a random subset of all faults; groups of every shape"});
+  all.push_back({.name = "calm", .text = "no faults: what clients and the operator alone bring about", .intensity = 0});
+  all.push_back({.name = "elections",
+                 .text = "leaders come and go: power cuts, partitions, transfers",
+                 .only = {kLoss, kDuplicates, kStragglers, kDelay, kKill, kPowerCut, kPowerCutInIo, kPartition, kOneWay,
+                          kSlowDisk, kBreakLinks},
+                 .always = {kPowerCut, kPartition, kDelay},
+                 .intensity = 2,
+                 .mix = {.reads = 20, .admin = 6},
+                 .admin = {.membership = 0, .transfer = 90}});
+  all.push_back({.name = "replication",
+                 .text = "logs diverge: partitions and slow disks under load, small messages and windows",
+                 .only = {kLoss, kDuplicates, kStragglers, kDelay, kPartition, kOneWay, kClog, kSlowLink, kKill,
+                          kPowerCut, kSlowDisk, kPause},
+                 .always = {kPartition, kStragglers, kSlowDisk, kDuplicates},
+                 .intensity = 2,
+                 .mix = {.reads = 20, .admin = 3},
+                 .admin = {.membership = 0, .transfer = 80},
+                 .load = 3});
+  all.push_back({.name = "membership",
+                 .text = "the membership changes all the time, under partitions",
+                 .only = {kLoss, kStragglers, kDelay, kPartition, kOneWay, kSlowDisk, kKill, kPowerCut, kPause, kWipe},
+                 .always = {kPartition, kDelay},
+                 .nodes = 5,
+                 .mix = {.reads = 20, .admin = 12},
+                 .admin = {.membership = 80, .transfer = 15}});
+  all.push_back({.name = "reads",
+                 .text = "reads of every level of deposed and new leaders",
+                 .only = {kLoss, kDuplicates, kStragglers, kDelay, kPartition, kOneWay, kClog, kSlowLink, kPause,
+                          kSlowDisk, kPowerCut},
+                 .always = {kPartition, kStragglers, kPause, kDelay},
+                 .intensity = 2,
+                 .mix = {.reads = 65, .admin = 3},
+                 .admin = {.membership = 0, .transfer = 95},
+                 .keys = 1,
+                 .load = 4});
+  all.push_back({.name = "leases",
+                 .text = "leases across pauses, clocks at the limit of what is allowed, transfers and restarts",
+                 .only = {kDelay, kStragglers, kPartition, kOneWay, kClog, kSlowLink, kPause, kKill, kPowerCut},
+                 .always = {kPause, kPartition, kClog, kDelay, kKill},
+                 .intensity = 2,
+                 .leases = true,
+                 .drift_ppm = 9'900,
+                 .mix = {.reads = 60, .admin = 4},
+                 .admin = {.membership = 0, .transfer = 95},
+                 .keys = 1,
+                 .load = 6});
+  all.push_back({.name = "snapshots",
+                 .text = "a snapshot every few commands, members that lag behind",
+                 .only = {kLoss, kDuplicates, kStragglers, kDelay, kPartition, kKill, kPowerCut, kPowerCutInIo,
+                          kSlowDisk, kPause, kClog},
+                 .always = {kPartition, kPowerCut, kSlowDisk, kPowerCutInIo},
+                 .snapshot_every_bytes = 1 << 10,
+                 .mix = {.reads = 20, .admin = 4},
+                 .admin = {.membership = 40, .transfer = 30},
+                 .load = 3});
+  all.push_back({.name = "disks",
+                 .text = "what disks do: errors, rot, full, slow, wiped",
+                 .only = {kKill, kPowerCut, kPowerCutInIo, kWipe, kSlowDisk, kFullDisk, kWriteError, kSyncError,
+                          kReadError, kBitRot},
+                 .always = {kPowerCut, kSyncError, kBitRot, kKill},
+                 .mix = {.reads = 20, .admin = 8},
+                 .admin = {.membership = 20, .transfer = 20}});
+  all.push_back(
+      {.name = "sessions",
+       .text = "impatient clients that ask again, sessions that end",
+       .only = {kLoss, kStragglers, kDelay, kPartition, kClog, kSlowLink, kPause, kKill, kSkew, kWallJump, kSlowDisk},
+       .always = {kStragglers, kClog, kSkew, kDelay},
+       .snapshot_every_bytes = 4 << 10,
+       .mix = {.reads = 15, .admin = 3},
+       .admin = {.membership = 10, .transfer = 50},
+       .sessions = true,
+       .session_idle_ns = 3'000'000'000,
+       .load = 2});
+  all.push_back({.name = "partial",
+                 .text = "the leader and another one do not see each other for good: the group must go on",
+                 .intensity = 0,
+                 .voters = 5,
+                 .mix = {.reads = 40, .admin = 0},
+                 .lasting = Lasting::kPartialPair});
+  all.push_back({.name = "deaf-leader",
+                 .text = "the leader is heard and hears nobody, for good: the group must go on",
+                 .intensity = 0,
+                 .voters = 5,
+                 .mix = {.reads = 40, .admin = 0},
+                 .lasting = Lasting::kDeafLeader});
+  return all;
+}
+
+}  // namespace
+
+std::span<const Profile> profiles() {
+  static const std::vector<Profile> all = make_profiles();
+  return all;
+}
+
+Result<const Profile*> profile_named(std::string_view name) {
+  std::string names;
+  for (const Profile& profile : profiles()) {
+    if (profile.name == name) return &profile;
+    names += " " + std::string(profile.name);
+  }
+  return Error{Code::kInvalidArgument, "no profile is called '" + std::string(name) + "'; there are:" + names};
+}
+
+Shape draw_shape(uint64_t seed, const Profile& profile, std::optional<size_t> nodes) {
+  Generator random(mix64(seed, 0x5ba9e));
+  const auto one_of = [&](std::initializer_list<uint64_t> values) {
+    return values.begin()[random.below(values.size())];
+  };
+  Shape shape;
+  shape.nodes = nodes.value_or(profile.nodes != 0 ? profile.nodes : one_of({3, 3, 4, 5, 5, 5, 6, 7}));
+  const bool all_vote = random.one_in(2);
+  const size_t fewer = 3 + random.below(std::max<size_t>(shape.nodes, 4) - 3);
+  shape.voters = std::min(shape.nodes, profile.voters.value_or(all_vote ? shape.nodes : fewer));
+  shape.witness = profile.witness.value_or(random.one_in(4)) && shape.voters >= 3;
+  shape.learners = shape.voters < shape.nodes ? random.below(shape.nodes - shape.voters + 1) : 0;
+  shape.clients = one_of({3, 8, 16});
+  shape.keys = profile.keys.value_or(one_of({1, 3, 6}));
+  shape.patience_ns = static_cast<int64_t>(one_of({60, 300, 1'000})) * 1'000'000;
+  shape.sessions = profile.sessions.value_or(!random.one_in(4));
+
+  consensus::raft::Options& raft = shape.raft;
+  raft.leases = profile.leases.value_or(random.one_in(2));
+  raft.clock_error_ppm = 10'000;
+  raft.max_message_bytes = one_of({1, 512, 1 << 20});
+  raft.window = {.messages = one_of({1, 4, 256}), .bytes = one_of({256, 4ull << 20})};
+  raft.max_uncommitted_bytes = one_of({4 << 10, 64 << 20});
+  raft.keep_tail_bytes = one_of({0, 1 << 10, 8 << 20});
+  raft.max_delivery_bytes = one_of({64, 4 << 20});
+  raft.witness_log_entries = one_of({8, 64});
+  shape.drift_ppm = profile.drift_ppm;
+
+  consensus::ReplicaOptions& replica = shape.replica;
+  replica.cluster = 7;
+  replica.snapshot_every_bytes = profile.snapshot_every_bytes.value_or(one_of({1 << 10, 4 << 10, 32 << 10, 64 << 20}));
+  replica.snapshot_chunk_bytes = one_of({64, 512, 256 << 10});
+  replica.log_file_bytes = one_of({64 << 10, 1 << 20});
+  replica.max_pending = 256;
+  replica.max_command_bytes = 64 << 10;
+  replica.request_timeout_ns = 2'000'000'000;
+  replica.sessions = {
+      .max_sessions = random.one_in(4) ? 6u : 64u,
+      .max_kept_results = 16,
+      .max_kept_bytes = one_of({2 << 10, 1 << 20}),
+      .idle_ns = profile.session_idle_ns.value_or(static_cast<int64_t>(one_of({3, 3600})) * 1'000'000'000)};
+  return shape;
+}
+
+PlanOptions plan_options(uint64_t seed, const Profile& profile, size_t nodes, double operations_per_second) {
+  PlanOptions options;
+  options.nodes = nodes;
+  options.duration_ns = profile.seconds * 1'000'000'000;
+  options.operations_per_second = operations_per_second * profile.load;
+  constexpr double kShares[] = {0.1, 0.2, 0.5, 1.0};
+  options.intensity = profile.intensity * kShares[Generator(mix64(seed, 0x17e)).below(std::size(kShares))];
+  options.always = profile.always;
+  for (size_t k = 0; k < static_cast<size_t>(kOperation); ++k) {
+    const auto kind = static_cast<FaultKind>(k);
+    const auto lists = [&](const auto& kinds) { return std::find(kinds.begin(), kinds.end(), kind) != kinds.end(); };
+    if (std::find(std::begin(kNotSurvived), std::end(kNotSurvived), kind) != std::end(kNotSurvived) ||
+        (!profile.only.empty() && !lists(profile.only))) {
+      options.without.push_back(kind);
+    }
+  }
+  return options;
+}
+
+}  // namespace clew::sim::groups

@@ -1,0 +1,82 @@
+// Profile: which world a consensus group is put into, as data: the faults and their rates, the shape of the group, what
+// its clients and its operator do. A seed draws the rest. The clean build survives every seed of every profile; a
+// planted bug names the profile in which few seeds find it (docs/mutants.md).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "consensus/raft/options.h"
+#include "consensus/replica.h"
+#include "sim/plan.h"
+
+namespace clew::sim::groups {
+
+// Of a hundred operations of the plan, how many are of each kind; the rest are writes.
+struct Mix {
+  int reads = 40;
+  int admin = 2;  // operator's: a membership change, a transfer of leadership, a snapshot
+};
+// Of a hundred operator's actions; the rest are snapshots.
+struct AdminMix {
+  int membership = 60;
+  int transfer = 25;
+};
+
+// A fault that lasts to the end and leaves a quorum that sees each other: the group must go on under it (scenario 24).
+enum class Lasting : uint8_t {
+  kNone,
+  kPartialPair,  // the leader and another one do not see each other, everybody else sees both
+  kDeafLeader,   // the leader is heard and hears nobody
+};
+
+struct Profile {
+  std::string_view name;
+  std::string_view text;
+  std::vector<FaultKind> only;    // empty: all that a group is asked to survive
+  std::vector<FaultKind> always;  // in every seed, not in half of them
+  double intensity = 1.0;
+  size_t nodes = 0;              // 0: 3 to 7, by seed
+  int64_t seconds = 20;          // of the phase with faults
+  std::optional<size_t> voters;  // default: by seed
+  std::optional<bool> witness;
+  std::optional<bool> leases;
+  int64_t drift_ppm = 0;  // clocks run wrong by up to so much, within what the options allow
+  std::optional<uint64_t> snapshot_every_bytes;
+  Mix mix;
+  AdminMix admin;
+  Lasting lasting = Lasting::kNone;
+  std::optional<size_t> keys;
+  std::optional<bool> sessions;
+  std::optional<int64_t> session_idle_ns;
+  double load = 1.0;  // of the operations a second that are asked for
+};
+std::span<const Profile> profiles();  // the first is the default
+Result<const Profile*> profile_named(std::string_view name);
+
+// What one seed makes of a profile.
+struct Shape {
+  size_t nodes = 5;
+  size_t voters = 5;  // founding, witness included; the machines behind them are learners, then spares
+  bool witness = false;
+  size_t learners = 0;
+  size_t clients = 8;
+  size_t keys = 4;          // of each workload
+  int64_t patience_ns = 0;  // until a client asks another node the same
+  bool sessions = true;
+  consensus::raft::Options raft;      // but for self and founding
+  consensus::ReplicaOptions replica;  // but for self and directory
+  int64_t drift_ppm = 0;
+  bool loses_appends = false;  // ledger.h
+};
+Shape draw_shape(uint64_t seed, const Profile& profile, std::optional<size_t> nodes);
+// `intensity` of the profile is the most: most seeds have less.
+PlanOptions plan_options(uint64_t seed, const Profile& profile, size_t nodes, double operations_per_second);
+
+}  // namespace clew::sim::groups

@@ -1,0 +1,293 @@
+// clew_mutants: every planted bug against the simulator. Test-only: consensus, its simulator and the log are compiled
+// into it with CLEW_MUTANTS. A mutant runs in a process of its own, as it may end in a failed CHECK or never; the clean
+// build has to survive every seed of every profile that a mutant needed.
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "consensus/planted.h"
+#include "sim/groups/group_hunt.h"
+#include "table.h"
+
+namespace clew::mutants {
+namespace {
+
+namespace groups = sim::groups;
+using consensus::Bug;
+using consensus::BugInfo;
+
+struct Flags {
+  std::vector<std::string> mutants;
+  uint64_t seeds = 200;  // tried at most
+  uint64_t first = 1;
+  int64_t seed_seconds = 60;  // of real time, for one seed: a mutant may loop
+  size_t jobs = 2;
+  bool quick = false;
+  bool clean = true;
+  std::string profile;  // instead of the table's
+  std::string only;
+  std::optional<uint64_t> seed;
+  bool play = false;
+};
+
+// What became of one mutant, or of the clean build in one profile.
+struct Fate {
+  std::string name;
+  int scenario = 0;
+  std::string profile;
+  std::string_view survives;
+  uint64_t seeds = 0;     // tried
+  std::string killed_by;  // empty: it lives
+  double seconds = 0;
+};
+
+struct Job {
+  Fate fate;
+  Bug bug = Bug::kNone;
+  uint64_t seeds = 0;
+  pid_t pid = 0;
+  int pipe = -1;
+  std::string said;
+  std::chrono::steady_clock::time_point started, seed_started;
+};
+
+groups::GroupHunt hunt_in(std::string_view profile) {
+  groups::GroupHunt hunt;
+  auto found = groups::profile_named(profile);
+  if (!found.ok()) {
+    std::fprintf(stderr, "clew_mutants: %s\n", found.error().message.c_str());
+    std::exit(2);
+  }
+  hunt.profile = *found;
+  hunt.rerun_one_in = 0;
+  hunt.max_shrink_tries = 0;
+  return hunt;
+}
+
+// In the child: one line a seed begun, and one when a check found it.
+[[noreturn]] void live(const Job& job, const Flags& flags, int out) {
+  consensus::plant(job.bug);
+  const groups::GroupHunt hunt = hunt_in(job.fate.profile);
+  const auto say = [&](const std::string& line) {
+    const ssize_t ignored = write(out, line.data(), line.size());
+    (void)ignored;
+  };
+  for (uint64_t seed = flags.first; seed < flags.first + job.seeds; ++seed) {
+    say(".\n");
+    const sim::RunResult result = run_plan(hunt.plan(seed), hunt.make());
+    if (!result.ok) {
+      std::string line = "!" + result.failure;
+      std::replace(line.begin(), line.end(), '\n', ' ');
+      say(line + "\n");
+      _exit(0);
+    }
+  }
+  _exit(0);
+}
+
+void start(Job& job, const Flags& flags) {
+  int ends[2];
+  if (pipe(ends) != 0) std::exit(3);
+  std::fflush(nullptr);
+  job.pid = fork();
+  if (job.pid == 0) {
+    close(ends[0]);
+    if (freopen("/dev/null", "w", stderr) == nullptr) _exit(3);  // what a failed CHECK says of itself
+    live(job, flags, ends[1]);
+  }
+  close(ends[1]);
+  job.pipe = ends[0];
+  job.started = job.seed_started = std::chrono::steady_clock::now();
+}
+
+double since(std::chrono::steady_clock::time_point then) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - then).count();
+}
+
+// True when the child is done.
+bool listen(Job& job, const Flags& flags) {
+  pollfd waiting{job.pipe, POLLIN, 0};
+  poll(&waiting, 1, 50);
+  char buffer[4096];
+  ssize_t got = 0;
+  if ((waiting.revents & (POLLIN | POLLHUP)) != 0) {
+    got = read(job.pipe, buffer, sizeof buffer);
+    if (got > 0) {
+      job.said.append(buffer, static_cast<size_t>(got));
+      job.seed_started = std::chrono::steady_clock::now();
+      return false;
+    }
+  } else if (since(job.seed_started) < static_cast<double>(flags.seed_seconds)) {
+    return false;
+  } else {
+    kill(job.pid, SIGKILL);
+  }
+  int status = 0;
+  waitpid(job.pid, &status, 0);
+  close(job.pipe);
+  job.fate.seconds = since(job.started);
+  std::string line;
+  for (const char c : job.said) {
+    if (c != '\n') {
+      line += c;
+      continue;
+    }
+    if (line == ".") ++job.fate.seeds;
+    if (line.starts_with("!")) job.fate.killed_by = line.substr(1);
+    line.clear();
+  }
+  if (job.fate.killed_by.empty() && WIFSIGNALED(status)) {
+    job.fate.killed_by = WTERMSIG(status) == SIGABRT ? "a failed CHECK of the program itself"
+                         : WTERMSIG(status) == SIGKILL
+                             ? "the run did not end within " + std::to_string(flags.seed_seconds) + " s"
+                             : "signal " + std::to_string(WTERMSIG(status));
+  }
+  return true;
+}
+
+void print(const Fate& fate) {
+  const std::string scenario = fate.scenario == 0 ? "-" : std::to_string(fate.scenario);
+  const std::string seeds = fate.killed_by.empty() ? ">" + std::to_string(fate.seeds) : std::to_string(fate.seeds);
+  std::printf("%-32s %3s  %-12s %5s  %6.1f s  %s\n", fate.name.c_str(), scenario.c_str(), fate.profile.c_str(),
+              seeds.c_str(), fate.seconds,
+              fate.killed_by.empty()
+                  ? (fate.survives.empty() ? "SURVIVES" : ("survives: " + std::string(fate.survives)).c_str())
+                  : fate.killed_by.substr(0, 110).c_str());
+  std::fflush(stdout);
+}
+
+std::vector<Fate> run_jobs(std::vector<Job> jobs, const Flags& flags) {
+  std::vector<Fate> fates;
+  size_t next = 0;
+  std::vector<Job*> running;
+  while (next < jobs.size() || !running.empty()) {
+    while (next < jobs.size() && running.size() < flags.jobs) {
+      start(jobs[next], flags);
+      running.push_back(&jobs[next++]);
+    }
+    for (size_t i = 0; i < running.size();) {
+      if (!listen(*running[i], flags)) {
+        ++i;
+        continue;
+      }
+      print(running[i]->fate);
+      fates.push_back(running[i]->fate);
+      running.erase(running.begin() + static_cast<ptrdiff_t>(i));
+    }
+  }
+  return fates;
+}
+
+int replay(const Flags& flags) {
+  const auto bug = consensus::bug_named(flags.mutants.front());
+  if (bug) consensus::plant(*bug);
+  std::string profile = flags.profile;
+  for (const Row& row : rows()) {
+    if (profile.empty() && bug && row.bug == *bug) profile = row.profile;
+  }
+  groups::GroupHunt hunt = hunt_in(profile.empty() ? "swarm" : profile);
+  hunt.max_shrink_tries = 400;
+  hunt.program = "clew_mutants --mutant " + flags.mutants.front();
+  sim::Plan plan = hunt.plan(*flags.seed);
+  if (flags.only.empty() && !flags.play) {
+    const auto finding = hunt.hunt(*flags.seed);
+    std::printf("%s", finding ? to_string(*finding).c_str() : "it lives\n");
+    return 0;
+  }
+  if (!flags.only.empty()) {
+    auto choices = sim::parse_choices(flags.only, static_cast<uint32_t>(plan.drawn));
+    if (!choices.ok()) return 2;
+    plan = sim::reduce(plan, *choices);
+  }
+  std::string play;
+  const sim::RunResult result = run_plan(plan, hunt.make(), &play);
+  std::printf("%s%s\n", play.c_str(), result.ok ? "it lives" : result.failure.c_str());
+  return 0;
+}
+
+int run(const Flags& flags) {
+  if (flags.seed) return replay(flags);
+  std::vector<Job> jobs;
+  for (const Row& row : rows()) {
+    const auto info = std::find_if(consensus::all_bugs().begin(), consensus::all_bugs().end(),
+                                   [&](const BugInfo& bug) { return bug.bug == row.bug; });
+    const bool chosen = flags.mutants.empty()
+                            ? !flags.quick || row.quick
+                            : std::find(flags.mutants.begin(), flags.mutants.end(), info->name) != flags.mutants.end();
+    if (!chosen) continue;
+    Job job;
+    job.bug = row.bug;
+    job.seeds = flags.seeds;
+    job.fate.name = std::string(info->name);
+    job.fate.scenario = info->scenario;
+    job.fate.profile = flags.profile.empty() ? std::string(row.profile) : flags.profile;
+    job.fate.survives = row.survives;
+    jobs.push_back(std::move(job));
+  }
+  std::printf("%-32s %3s  %-12s %5s  %8s  %s\n", "mutant", "no", "profile", "seeds", "time", "killed by");
+  const std::vector<Fate> fates = run_jobs(std::move(jobs), flags);
+  std::map<std::string, uint64_t> needed;
+  size_t dead = 0, excused = 0, alive = 0;
+  for (const Fate& fate : fates) {
+    if (fate.killed_by.empty()) {
+      ++(fate.survives.empty() ? alive : excused);
+      continue;
+    }
+    ++dead;
+    uint64_t& most = needed[fate.profile];
+    most = std::max(most, fate.seeds);
+  }
+  size_t false_alarms = 0;
+  if (flags.clean) {
+    std::vector<Job> clean;
+    for (const auto& [profile, seeds] : needed) {
+      Job job;
+      job.seeds = seeds;
+      job.fate.name = "(clean build)";
+      job.fate.profile = profile;
+      job.fate.survives = "as it must";
+      clean.push_back(std::move(job));
+    }
+    for (const Fate& fate : run_jobs(std::move(clean), flags)) false_alarms += !fate.killed_by.empty();
+  }
+  std::printf("\n%zu mutants: %zu dead, %zu alive and listed with the reason, %zu alive%s\n", fates.size(), dead,
+              excused, alive, false_alarms != 0 ? "; THE CLEAN BUILD FAILED" : "");
+  return alive == 0 && false_alarms == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace clew::mutants
+
+int main(int argc, char** argv) {
+  using namespace clew::mutants;
+  Flags flags;
+  CLI::App program("Planted bugs against the simulator: each has to die, and the clean build has to live");
+  program.add_option("--mutant", flags.mutants, "only this one, may be given several times; with --seed also 'none'");
+  program.add_option("--seeds", flags.seeds, "tried for each at most")->capture_default_str();
+  program.add_option("--first", flags.first, "the first seed")->capture_default_str();
+  program.add_option("--jobs", flags.jobs, "at a time")->capture_default_str();
+  program.add_option("--seed-seconds", flags.seed_seconds, "a seed that takes longer counts as found")
+      ->capture_default_str();
+  program.add_option("--profile", flags.profile, "instead of each one's own");
+  program.add_option("--seed", flags.seed, "replay one seed of one mutant, and shrink it");
+  program.add_option("--only", flags.only, "of that seed's plan only these items");
+  program.add_flag("--play", flags.play, "tell what happens");
+  program.add_flag("--quick", flags.quick, "those that die soon: about a minute");
+  program.add_flag("--clean,!--no-clean", flags.clean, "let the clean build live through the same seeds");
+  CLI11_PARSE(program, argc, argv);
+  if (flags.seed && flags.mutants.size() != 1) {
+    std::fprintf(stderr, "clew_mutants: --seed needs one --mutant\n");
+    return 2;
+  }
+  return run(flags);
+}
