@@ -80,7 +80,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     reader.feed(got);
     std::string_view body;
     CHECK(reader.next(&body) == FrameReader::Step::kFrame);
-    const Hello hello{1, parse_challenge(body).value().nonce, 7, NodeId{3}, NodeId{1}, Instance{3}, "10.0.0.3:1"};
+    const Hello hello{1, parse_challenge(body).value().nonce, 7, NodeId{3}, NodeId{1}, Instance{3}, 0, "10.0.0.3:1"};
     std::string frame;
     append_frame(frame, encode(hello));
     stranger->write(std::move(frame));

@@ -33,8 +33,8 @@ uint32_t version_of(uint64_t number) { return static_cast<uint32_t>(std::min<uin
 
 std::string_view peer_refusal_name(PeerRefusal refusal) {
   static constexpr std::string_view kNames[kPeerRefusals] = {
-      "garbage",    "checksum", "too_long",       "truncated", "slow",     "too_many", "version", "cluster",
-      "wrong_node", "stranger", "stale_instance", "identity",  "replayed", "replaced", "silent"};
+      "garbage",    "checksum", "too_long",       "truncated", "slow",     "too_many", "version",  "cluster",
+      "wrong_node", "stranger", "stale_instance", "identity",  "settings", "replayed", "replaced", "silent"};
   const auto index = static_cast<size_t>(refusal);
   return index < kPeerRefusals ? kNames[index] : "unknown";
 }
@@ -103,6 +103,7 @@ std::string encode(const Hello& hello) {
   append_varint(out, number(hello.from));
   append_varint(out, number(hello.to));
   append_fixed(out, static_cast<uint64_t>(hello.instance));
+  append_fixed(out, hello.settings);
   append_bytes(out, hello.address);
   return out;
 }
@@ -136,6 +137,7 @@ Result<Hello> parse_hello(std::string_view body) {
   hello.from = NodeId{in.varint()};
   hello.to = NodeId{in.varint()};
   hello.instance = Instance{in.fixed<uint64_t>()};
+  hello.settings = in.fixed<uint64_t>();
   const std::string_view address = in.prefixed_bytes();
   if (!in.ok() || address.size() > kMaxAddressBytes || hello.from == kNobody || hello.instance == kUnknownInstance) {
     return malformed("hello");

@@ -36,11 +36,12 @@ enum class PeerRefusal : uint8_t {
   kStranger,       // not a member, and enough strangers are connected
   kStaleInstance,  // its data directory is not what it was
   kIdentity,       // its certificate names somebody else
+  kSettings,       // made with other session limits
   kReplayed,       // answers another connection's challenge
   kReplaced,       // the same member connected anew
   kSilent,         // nothing came for too long, or nothing could be written
 };
-constexpr size_t kPeerRefusals = 15;
+constexpr size_t kPeerRefusals = 16;
 std::string_view peer_refusal_name(PeerRefusal refusal);  // "stale_instance"
 
 // Appends one frame. An empty body is a sign of life.
@@ -86,7 +87,8 @@ struct Hello {
   NodeId from = kNobody;
   NodeId to = kNobody;
   Instance instance = kUnknownInstance;
-  std::string address;  // where `from` listens: for a node whose membership does not name it yet
+  uint64_t settings = 0;  // what has to be the same on all members, as a hash
+  std::string address;    // where `from` listens: for a node whose membership does not name it yet
 };
 struct Welcome {
   bool welcome = false;

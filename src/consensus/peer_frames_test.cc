@@ -70,7 +70,7 @@ TEST(PeerHandshake, messagesComeBackAsTheyWere) {
   EXPECT_EQ(challenge->oldest, 2u);
   EXPECT_EQ(challenge->newest, 7u);
   EXPECT_EQ(challenge->nonce, 99u);
-  const auto hello = parse_hello(encode(Hello{3, 99, 5, NodeId{1}, NodeId{2}, Instance{8}, "host:1"}));
+  const auto hello = parse_hello(encode(Hello{3, 99, 5, NodeId{1}, NodeId{2}, Instance{8}, 77, "host:1"}));
   ASSERT_TRUE(hello.ok());
   EXPECT_EQ(hello->version, 3u);
   EXPECT_EQ(hello->nonce, 99u);
@@ -78,6 +78,7 @@ TEST(PeerHandshake, messagesComeBackAsTheyWere) {
   EXPECT_EQ(hello->from, NodeId{1});
   EXPECT_EQ(hello->to, NodeId{2});
   EXPECT_EQ(hello->instance, Instance{8});
+  EXPECT_EQ(hello->settings, 77u);
   EXPECT_EQ(hello->address, "host:1");
   const auto welcome = parse_welcome(encode(Welcome{true, PeerRefusal::kGarbage, Instance{4}}));
   ASSERT_TRUE(welcome.ok());
@@ -90,13 +91,13 @@ TEST(PeerHandshake, messagesComeBackAsTheyWere) {
 
 TEST(PeerHandshake, fieldsOfALaterVersionArePassedOver) {
   EXPECT_TRUE(parse_challenge(encode(Challenge{}) + "more").ok());
-  EXPECT_TRUE(parse_hello(encode(Hello{1, 1, 1, NodeId{1}, NodeId{2}, Instance{1}, ""}) + "more").ok());
+  EXPECT_TRUE(parse_hello(encode(Hello{1, 1, 1, NodeId{1}, NodeId{2}, Instance{1}, 0, ""}) + "more").ok());
   EXPECT_TRUE(parse_welcome(encode(Welcome{true, PeerRefusal::kGarbage, Instance{1}}) + "more").ok());
 }
 
 TEST(PeerHandshake, whatIsCutOrSaysNothingIsRefused) {
   const std::vector<std::string> messages = {encode(Challenge{}),
-                                             encode(Hello{1, 1, 1, NodeId{1}, NodeId{2}, Instance{1}, "host:1"}),
+                                             encode(Hello{1, 1, 1, NodeId{1}, NodeId{2}, Instance{1}, 0, "host:1"}),
                                              encode(Welcome{true, PeerRefusal::kGarbage, Instance{1}})};
   for (const std::string& message : messages) {
     for (size_t size = 0; size < message.size(); ++size) {
@@ -104,9 +105,9 @@ TEST(PeerHandshake, whatIsCutOrSaysNothingIsRefused) {
       EXPECT_FALSE(parse_challenge(cut).ok() || parse_hello(cut).ok() || parse_welcome(cut).ok()) << size;
     }
   }
-  EXPECT_FALSE(parse_hello(encode(Hello{1, 1, 1, kNobody, NodeId{2}, Instance{1}, ""})).ok());
-  EXPECT_FALSE(parse_hello(encode(Hello{1, 1, 1, NodeId{1}, NodeId{2}, kUnknownInstance, ""})).ok());
-  EXPECT_FALSE(parse_hello(encode(Hello{1, 1, 1, NodeId{1}, NodeId{2}, Instance{1}, std::string(300, 'x')})).ok());
+  EXPECT_FALSE(parse_hello(encode(Hello{1, 1, 1, kNobody, NodeId{2}, Instance{1}, 0, ""})).ok());
+  EXPECT_FALSE(parse_hello(encode(Hello{1, 1, 1, NodeId{1}, NodeId{2}, kUnknownInstance, 0, ""})).ok());
+  EXPECT_FALSE(parse_hello(encode(Hello{1, 1, 1, NodeId{1}, NodeId{2}, Instance{1}, 0, std::string(300, 'x')})).ok());
   EXPECT_FALSE(parse_challenge(encode(Challenge{3, 2, 1})).ok());
 }
 

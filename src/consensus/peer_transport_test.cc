@@ -239,7 +239,7 @@ TEST_F(PeerTransportTest, theSameMemberAgainReplacesItsOlderConnection) {
   Peer& one = add(1);
   one.transport->set_peers({});
   const auto first = connect(1);
-  const Hello hello{1, challenge_of(*first).nonce, 7, NodeId{2}, NodeId{1}, Instance{5}, "10.0.0.5:1"};
+  const Hello hello{1, challenge_of(*first).nonce, 7, NodeId{2}, NodeId{1}, Instance{5}, 0, "10.0.0.5:1"};
   first->stream->write(hello_frame(hello));
   run(20 * kMillisecond);
   const auto second = connect(1);
@@ -257,7 +257,7 @@ TEST_F(PeerTransportTest, aRecordedHandshakeIsOfNoUse) {
   one.transport->set_peers({});
   const auto first = connect(1);
   const std::string recorded =
-      hello_frame({1, challenge_of(*first).nonce, 7, NodeId{2}, NodeId{1}, Instance{5}, "10.0.0.5:1"});
+      hello_frame({1, challenge_of(*first).nonce, 7, NodeId{2}, NodeId{1}, Instance{5}, 0, "10.0.0.5:1"});
   first->stream->write(recorded);
   run(20 * kMillisecond);
   const auto second = connect(1);
@@ -296,7 +296,7 @@ TEST_F(PeerTransportTest, badInputIsRefusedByReasonAndHarmsNobody) {
   EXPECT_EQ(one.refused(PeerRefusal::kTooLong), 1u);
   {
     const auto raw = connect(1);
-    raw->stream->write(hello_frame({9, challenge_of(*raw).nonce, 7, NodeId{3}, NodeId{1}, Instance{5}, "x:1"}));
+    raw->stream->write(hello_frame({9, challenge_of(*raw).nonce, 7, NodeId{3}, NodeId{1}, Instance{5}, 0, "x:1"}));
     run(20 * kMillisecond);
     EXPECT_TRUE(raw->closed);
   }
