@@ -3,12 +3,21 @@
 // as JSON lines on stdout; bench/raft.py and tests/ drive it. Not for users: `clew serve` hosts the real control plane.
 //
 //   raft_node --id 1 --members 1=127.0.0.1:7001,2=127.0.0.1:7002 --dir DIR [--bootstrap] [--cluster N]
-//             [--tls CERT,KEY,CA] [--heartbeat-ms N] [--election-ms MIN,MAX] [--snapshot-mb N]
+//             [--tls CERT,KEY,CA] [--heartbeat-ms N] [--election-ms MIN,MAX] [--snapshot-mb N] [--log-mb N]
+//             [--listen HOST:PORT] [--joins] [--leases] [--lists]
+//
+//   --listen: where to listen, when the address in --members is that of a proxy; --joins: not a founding member;
+//   --lists: the machine is that of list_machine.h, and says which commands of sessions it executed
 //
 //   load OUTSTANDING COMMANDS BYTES   COMMANDS commands of BYTES, OUTSTANDING of them under way at a time
 //   read OUTSTANDING READS LEVEL      the same with reads; LEVEL: quorum, lease, local
 //   status                            who leads, how far, what was counted
 //   transfer ID | snapshot | quit
+//   open TAG                          a session
+//   append TAG SESSION SEQ KEY VALUE  with --lists; SESSION 0: none. One command at a time in a session.
+//   get TAG LEVEL AT_LEAST KEY        with --lists; AT_LEAST: a position, for level local
+//   reconfigure TAG ID=HOST:PORT,...  voters
+//   Their answers: {"event":"answer","tag":TAG,"outcome":"ok"|"fail"|"unknown",...}; fail: this try had no effect.
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -18,7 +27,6 @@
 #include <cstdlib>
 #include <future>
 #include <iostream>
-#include <map>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -28,6 +36,8 @@
 #include "consensus/peer_transport.h"
 #include "consensus/raft/raft.h"
 #include "consensus/replica.h"
+#include "consensus/replica_command.h"
+#include "list_machine.h"
 #include "os/disk.h"
 #include "os/loop.h"
 #include "os/network.h"
@@ -116,7 +126,28 @@ double cpu_seconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+  }
+  return out + '"';
+}
+
+void answer(uint64_t tag, const std::string& fields) {
+  say(R"({"event":"answer","tag":)" + std::to_string(tag) + "," + fields + "}");
+}
+void answer(uint64_t tag, const RequestError& error) {
+  const bool certain = error.code == Code::kUnavailable || error.code == Code::kResourceExhausted ||
+                       error.code == Code::kInvalidArgument || error.code == Code::kFailedPrecondition;
+  answer(tag, std::string(R"("outcome":")") + (certain ? "fail" : "unknown") + R"(","code":)" +
+                  quoted(code_name(error.code)) + R"(,"error":)" + quoted(error.message) + R"(,"leader":)" +
+                  std::to_string(number(error.leader)));
+}
+
 struct Settings {
+  bool lists = false;
   ReplicaOptions replica;
   PeerTransportOptions transport;
   raft::Options raft;
@@ -181,6 +212,31 @@ class Load : public std::enable_shared_from_this<Load> {
   Histogram latency_;
 };
 
+std::vector<std::string> split(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  std::istringstream in(text);
+  for (std::string part; std::getline(in, part, separator);) parts.push_back(part);
+  return parts;
+}
+
+// "ID=HOST:PORT,...": voters.
+Result<Membership> parse_members(const std::string& text) {
+  std::vector<Member> members;
+  for (const std::string& item : split(text, ',')) {
+    const size_t equals = item.find('=');
+    uint64_t id = 0;
+    std::istringstream(item.substr(0, equals)) >> id;
+    if (equals == std::string::npos || id == 0) {
+      return Error{Code::kInvalidArgument, "members are ID=HOST:PORT,..., not \"" + text + "\""};
+    }
+    Member member;
+    member.id = NodeId{id};
+    member.address = item.substr(equals + 1);
+    members.push_back(std::move(member));
+  }
+  return Membership::make(std::move(members));
+}
+
 class Node : public Observer {
  public:
   explicit Node(Settings settings) : settings_(std::move(settings)) {
@@ -191,14 +247,23 @@ class Node : public Observer {
     if (settings_.tls.cert_file.empty()) {
       network_ = std::make_unique<os::OsNetwork>();
     } else {
-      CLEW_ASSIGN(network_, os::TlsNetwork::make(settings_.tls));
+      CLEW_ASSIGN(auto tls, os::TlsNetwork::make(settings_.tls));
+      tls_ = tls.get();
+      network_ = std::move(tls);
       settings_.transport.require_identity = true;
+    }
+    if (settings_.lists) {
+      auto lists = std::make_unique<ListMachine>();
+      lists_ = lists.get();
+      machine_ = std::move(lists);
+    } else {
+      machine_ = std::make_unique<CountingMachine>();
     }
     return on_loop([this]() -> Status {
       CLEW_ASSIGN(transport_, PeerTransport::open(loop_, *network_, random_, settings_.transport));
       CLEW_ASSIGN(replica_,
                   Replica::open(
-                      {loop_, disk_, random_, *transport_, machine_, this}, settings_.replica,
+                      {loop_, disk_, random_, *transport_, *machine_, this}, settings_.replica,
                       [this](uint64_t seed) { return std::make_unique<Raft>(settings_.raft, seed); },
                       [](Status why) { say(R"({"event":"halted","why":")" + std::string(why.message()) + "\"}"); }));
       return {};
@@ -227,9 +292,59 @@ class Node : public Observer {
         replica_->transfer(NodeId{to});
       } else if (verb == "snapshot") {
         replica_->take_snapshot();
+      } else {
+        client_command(verb, in);
       }
     });
     return true;
+  }
+
+  // What tests ask of the group as its clients.
+  void client_command(const std::string& verb, std::istringstream& in) {
+    uint64_t tag = 0;
+    in >> tag;
+    const auto position = [](Position at) { return R"("outcome":"ok","position":)" + std::to_string(at); };
+    if (verb == "open") {
+      replica_->open_session([tag](std::variant<SessionId, RequestError> got) {
+        if (const auto* error = std::get_if<RequestError>(&got)) return answer(tag, *error);
+        answer(tag, R"("outcome":"ok","session":)" + std::to_string(static_cast<uint64_t>(std::get<SessionId>(got))));
+      });
+    } else if (verb == "append" && lists_ != nullptr) {
+      uint64_t session = 0;
+      Command command;
+      std::string key, value;
+      in >> session >> command.sequence >> key >> value;
+      command.session = SessionId{session};
+      command.acknowledged_below = command.sequence;
+      command.body = key + " " + value;
+      replica_->submit(std::move(command), [tag](std::variant<Reply, RequestError> got) {
+        if (const auto* error = std::get_if<RequestError>(&got)) return answer(tag, *error);
+        answer(tag, R"("outcome":"ok","position":)" + std::get<Reply>(got).result);
+      });
+    } else if (verb == "get" && lists_ != nullptr) {
+      Query query;
+      std::string level;
+      in >> level >> query.at_least >> query.body;
+      query.level = level == "local"   ? ReadLevel::kLocal
+                    : level == "lease" ? ReadLevel::kLease
+                                       : ReadLevel::kLinearizable;
+      replica_->query(std::move(query), [tag, position](std::variant<Reply, RequestError> got) {
+        if (const auto* error = std::get_if<RequestError>(&got)) return answer(tag, *error);
+        const Reply& reply = std::get<Reply>(got);
+        answer(tag, position(reply.position) + R"(,"values":)" + reply.result);
+      });
+    } else if (verb == "reconfigure") {
+      std::string list;
+      in >> list;
+      auto target = parse_members(list);
+      if (!target.ok()) return answer(tag, RequestError{target.error().code, target.error().message, kNobody});
+      replica_->reconfigure(*target, [tag, position](std::variant<Position, RequestError> got) {
+        if (const auto* error = std::get_if<RequestError>(&got)) return answer(tag, *error);
+        answer(tag, position(std::get<Position>(got)));
+      });
+    } else {
+      say(R"({"event":"refused","verb":)" + quoted(verb) + "}");
+    }
   }
 
   void close() {
@@ -251,6 +366,17 @@ class Node : public Observer {
       say(R"({"event":"commit","epoch":)" + std::to_string(std::exchange(reign_, 0)) + R"(,"at_ns":)" +
           std::to_string(now_ns()) + "}");
     }
+  }
+
+  void on_applied(Position at, const Entry& entry, std::string_view) override {
+    if (lists_ == nullptr || lists_->executed_at() != at || entry.kind != EntryKind::kCommand) return;
+    const auto command = decode_command(entry.payload.view());
+    if (!command.ok() || command->header.session == kNoSession) return;  // `load` would flood the reader
+    std::ostringstream line;
+    line << R"({"event":"applied","position":)" << at << R"(,"session":)"
+         << static_cast<uint64_t>(command->header.session) << R"(,"sequence":)" << command->header.sequence
+         << R"(,"digest":")" << std::hex << lists_->digest().lo << "\"}";
+    say(line.str());
   }
 
  private:
@@ -278,6 +404,11 @@ class Node : public Observer {
       out << comma << '"' << peer_refusal_name(static_cast<PeerRefusal>(i)) << "\":" << peers.refused[i];
       comma = ",";
     }
+    if (tls_ != nullptr) {
+      const os::TlsNetworkStats tls = tls_->stats();
+      out << comma << R"("tls_no_certificate":)" << tls.no_certificate << R"(,"tls_foreign_certificate":)"
+          << tls.foreign_certificate << R"(,"tls_garbage":)" << tls.garbage;
+    }
     out << "}}";
     return out.str();
   }
@@ -299,8 +430,10 @@ class Node : public Observer {
   Settings settings_;
   os::Workers workers_;
   os::OsRandom random_;
-  CountingMachine machine_;
+  std::unique_ptr<StateMachine> machine_;
+  ListMachine* lists_ = nullptr;  // machine_, with --lists
   std::unique_ptr<env::Network> network_;
+  os::TlsNetwork* tls_ = nullptr;  // network_, with --tls
   os::OsLoop loop_{"raft", workers_};
   os::OsDisk disk_;  // dies before the loop, which its writes report to
   std::unique_ptr<PeerTransport> transport_;
@@ -309,23 +442,19 @@ class Node : public Observer {
   Position first_ = 0;
 };
 
-std::vector<std::string> split(const std::string& text, char separator) {
-  std::vector<std::string> parts;
-  std::istringstream in(text);
-  for (std::string part; std::getline(in, part, separator);) parts.push_back(part);
-  return parts;
-}
-
 Result<Settings> parse(int argc, char** argv) {
   Settings settings;
   settings.replica.cluster = settings.transport.cluster = 0xbe7c;
-  std::map<uint64_t, std::string> addresses;
-  std::vector<Member> members;
+  Membership members;
+  bool joins = false;
   uint64_t id = 0;
   for (int i = 1; i < argc; ++i) {
     const std::string flag = argv[i];
-    if (flag == "--bootstrap") {
-      settings.replica.bootstrap = true;
+    if (flag == "--bootstrap" || flag == "--joins" || flag == "--leases" || flag == "--lists") {
+      (flag == "--bootstrap" ? settings.replica.bootstrap
+       : flag == "--joins"   ? joins
+       : flag == "--leases"  ? settings.raft.leases
+                             : settings.lists) = true;
       continue;
     }
     if (i + 1 == argc) return Error{Code::kInvalidArgument, flag + " needs a value"};
@@ -334,15 +463,11 @@ Result<Settings> parse(int argc, char** argv) {
     if (flag == "--id") {
       id = std::stoull(value);
     } else if (flag == "--members") {
-      for (const std::string& item : list) {
-        const size_t equals = item.find('=');
-        if (equals == std::string::npos) return Error{Code::kInvalidArgument, "--members: ID=HOST:PORT,..."};
-        Member member;
-        member.id = NodeId{std::stoull(item.substr(0, equals))};
-        member.address = item.substr(equals + 1);
-        addresses[number(member.id)] = member.address;
-        members.push_back(std::move(member));
-      }
+      CLEW_ASSIGN(members, parse_members(value));
+    } else if (flag == "--listen") {
+      settings.transport.listen = value;
+    } else if (flag == "--log-mb") {
+      settings.replica.log_file_bytes = std::stoull(value) << 20;
     } else if (flag == "--dir") {
       settings.replica.directory = value;
     } else if (flag == "--cluster") {
@@ -360,13 +485,15 @@ Result<Settings> parse(int argc, char** argv) {
       return Error{Code::kInvalidArgument, "unknown flag " + flag};
     }
   }
-  if (addresses.count(id) == 0 || settings.replica.directory.empty()) {
+  const Member* const self = members.find(NodeId{id});
+  if (self == nullptr || settings.replica.directory.empty()) {
     return Error{Code::kInvalidArgument, "--id (one of --members), --members and --dir are needed"};
   }
-  settings.raft.self = NodeId{id};
-  CLEW_ASSIGN(settings.raft.founding, Membership::make(std::move(members)));
+  settings.raft.self = self->id;
+  settings.transport.advertised = self->address;
+  if (settings.transport.listen.empty()) settings.transport.listen = self->address;
+  if (!joins) settings.raft.founding = std::move(members);
   CLEW_TRY(settings.raft.check());
-  settings.transport.listen = addresses[id];
   return settings;
 }
 

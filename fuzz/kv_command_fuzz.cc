@@ -1,5 +1,6 @@
 // Any bytes as a command, a query, a response and a snapshot: read or refused, and what is read comes back the same.
-// Commands and queries are carried out on a small store, so that whatever a stranger may send is applied, not only read.
+// Commands and queries are carried out on a small store, so that whatever a stranger may send is applied, not only
+// read.
 #include <cstddef>
 #include <cstdint>
 #include <string>

@@ -31,7 +31,7 @@ def install():
     with open(os.path.join(folder, "package.json"), "w") as file:
         file.write('{"private": true}')
     done = subprocess.run(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--save-exact"] + PACKAGES, cwd=folder,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240)
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=540)
     if done.returncode != 0:
         skip("npm install failed:\n" + done.stdout.decode(errors="replace")[-1500:])
     with open(stamp, "w") as file:

@@ -20,12 +20,13 @@ class Member:
         self.process = None
         self.events = queue.Queue()
         self.started_before = False
+        self.environment = {}  # of its process, besides this one's own
 
     def start(self, bootstrap=None):
         bootstrap = not self.started_before if bootstrap is None else bootstrap
         command = [self.program, "--id", str(self.id), "--members", self.members, "--dir", self.directory] + self.flags
         self.process = subprocess.Popen(command + (["--bootstrap"] if bootstrap else []), stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True, bufsize=1)
+                                        stdout=subprocess.PIPE, text=True, bufsize=1, env={**os.environ, **self.environment})
         threading.Thread(target=self.read, args=(self.process,), daemon=True).start()
         self.wait("started")
         self.started_before = True

@@ -33,30 +33,43 @@ uint32_t version_of(uint64_t number) { return static_cast<uint32_t>(std::min<uin
 
 std::string_view peer_refusal_name(PeerRefusal refusal) {
   static constexpr std::string_view kNames[kPeerRefusals] = {
-      "garbage",    "checksum", "too_long",       "truncated", "slow",     "too_many", "version", "cluster",
-      "wrong_node", "stranger", "stale_instance", "identity",  "replayed", "replaced", "silent"};
+      "garbage",    "checksum", "too_long",       "truncated", "slow",     "too_many", "version",  "cluster",
+      "wrong_node", "stranger", "stale_instance", "identity",  "settings", "replayed", "replaced", "silent"};
   const auto index = static_cast<size_t>(refusal);
   return index < kPeerRefusals ? kNames[index] : "unknown";
 }
 
 void append_frame(std::string& out, std::string_view body) {
-  append_fixed(out, static_cast<uint32_t>(body.size()));
-  append_fixed(out, checksum32(body));
+  char header[kFrameHeaderBytes];
+  const auto size = static_cast<uint32_t>(body.size());
+  const uint32_t checksum = checksum32(body);
+  std::memcpy(header, &size, sizeof size);
+  std::memcpy(header + 4, &checksum, sizeof checksum);
+  const uint32_t header_checksum = checksum32({header, 8});
+  std::memcpy(header + 8, &header_checksum, sizeof header_checksum);
+  out.append(header, sizeof header);
   out.append(body);
 }
 
 void FrameReader::feed(std::string_view bytes) { incoming_ = bytes; }
 
+FrameReader::Step FrameReader::look(std::string_view header, Header* out) const {
+  uint32_t header_checksum;
+  std::memcpy(&out->size, header.data(), sizeof out->size);
+  std::memcpy(&out->checksum, header.data() + 4, sizeof out->checksum);
+  std::memcpy(&header_checksum, header.data() + 8, sizeof header_checksum);
+  if (checksum32(header.substr(0, 8)) != header_checksum) return Step::kChecksum;
+  return out->size > max_bytes_ ? Step::kTooLong : Step::kFrame;
+}
+
 FrameReader::Step FrameReader::next(std::string_view* body) {
+  Header header;
   if (kept_.empty() && incoming_.size() >= kFrameHeaderBytes) {  // the usual case: straight out of the buffer
-    uint32_t size, checksum;
-    std::memcpy(&size, incoming_.data(), sizeof size);
-    std::memcpy(&checksum, incoming_.data() + sizeof size, sizeof checksum);
-    if (size > max_bytes_) return Step::kTooLong;
-    if (incoming_.size() - kFrameHeaderBytes >= size) {
-      *body = incoming_.substr(kFrameHeaderBytes, size);
-      incoming_.remove_prefix(kFrameHeaderBytes + size);
-      return checksum32(*body) == checksum ? Step::kFrame : Step::kChecksum;
+    if (const Step step = look(incoming_, &header); step != Step::kFrame) return step;
+    if (incoming_.size() - kFrameHeaderBytes >= header.size) {
+      *body = incoming_.substr(kFrameHeaderBytes, header.size);
+      incoming_.remove_prefix(kFrameHeaderBytes + header.size);
+      return checksum32(*body) == header.checksum ? Step::kFrame : Step::kChecksum;
     }
   }
   const auto take = [&](size_t wanted) {  // as far as it goes
@@ -66,15 +79,12 @@ FrameReader::Step FrameReader::next(std::string_view* body) {
     return kept_.size() >= wanted;
   };
   if (!take(kFrameHeaderBytes)) return Step::kMore;
-  uint32_t size, checksum;
-  std::memcpy(&size, kept_.data(), sizeof size);
-  std::memcpy(&checksum, kept_.data() + sizeof size, sizeof checksum);
-  if (size > max_bytes_) return Step::kTooLong;
-  if (!take(kFrameHeaderBytes + size)) return Step::kMore;
+  if (const Step step = look(kept_, &header); step != Step::kFrame) return step;
+  if (!take(kFrameHeaderBytes + header.size)) return Step::kMore;
   whole_.swap(kept_);
   kept_.clear();
   *body = std::string_view(whole_).substr(kFrameHeaderBytes);
-  return checksum32(*body) == checksum ? Step::kFrame : Step::kChecksum;
+  return checksum32(*body) == header.checksum ? Step::kFrame : Step::kChecksum;
 }
 
 std::string encode(const Challenge& challenge) {
@@ -93,6 +103,7 @@ std::string encode(const Hello& hello) {
   append_varint(out, number(hello.from));
   append_varint(out, number(hello.to));
   append_fixed(out, static_cast<uint64_t>(hello.instance));
+  append_fixed(out, hello.settings);
   append_bytes(out, hello.address);
   return out;
 }
@@ -126,6 +137,7 @@ Result<Hello> parse_hello(std::string_view body) {
   hello.from = NodeId{in.varint()};
   hello.to = NodeId{in.varint()};
   hello.instance = Instance{in.fixed<uint64_t>()};
+  hello.settings = in.fixed<uint64_t>();
   const std::string_view address = in.prefixed_bytes();
   if (!in.ok() || address.size() > kMaxAddressBytes || hello.from == kNobody || hello.instance == kUnknownInstance) {
     return malformed("hello");

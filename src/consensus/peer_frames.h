@@ -19,7 +19,7 @@ namespace clew::consensus {
 constexpr uint32_t kPeerVersion = 1;
 constexpr uint32_t kOldestPeerVersion = 1;
 
-constexpr size_t kFrameHeaderBytes = 8;
+constexpr size_t kFrameHeaderBytes = 12;
 constexpr uint32_t kMaxHandshakeBytes = 4 << 10;
 
 // Why a connection was refused or given up.
@@ -36,17 +36,19 @@ enum class PeerRefusal : uint8_t {
   kStranger,       // not a member, and enough strangers are connected
   kStaleInstance,  // its data directory is not what it was
   kIdentity,       // its certificate names somebody else
+  kSettings,       // made with other session limits
   kReplayed,       // answers another connection's challenge
   kReplaced,       // the same member connected anew
   kSilent,         // nothing came for too long, or nothing could be written
 };
-constexpr size_t kPeerRefusals = 15;
+constexpr size_t kPeerRefusals = 16;
 std::string_view peer_refusal_name(PeerRefusal refusal);  // "stale_instance"
 
 // Appends one frame. An empty body is a sign of life.
 void append_frame(std::string& out, std::string_view body);
 
-// Takes frames off a stream of bytes.
+// Takes frames off a stream of bytes. The header has a checksum of its own: a damaged length would else swallow the
+// frames behind it until as many bytes have come.
 class FrameReader {
  public:
   explicit FrameReader(uint32_t max_bytes) : max_bytes_(max_bytes) {}
@@ -60,6 +62,12 @@ class FrameReader {
   bool in_frame() const { return !kept_.empty(); }  // after kMore: a frame has begun
 
  private:
+  struct Header {
+    uint32_t size;
+    uint32_t checksum;
+  };
+  Step look(std::string_view header, Header* out) const;
+
   uint32_t max_bytes_;
   std::string kept_;           // the beginning of a frame
   std::string whole_;          // a frame that came in pieces, while its user looks at it
@@ -79,7 +87,8 @@ struct Hello {
   NodeId from = kNobody;
   NodeId to = kNobody;
   Instance instance = kUnknownInstance;
-  std::string address;  // where `from` listens: for a node whose membership does not name it yet
+  uint64_t settings = 0;  // what has to be the same on all members, as a hash
+  std::string address;    // where `from` listens: for a node whose membership does not name it yet
 };
 struct Welcome {
   bool welcome = false;

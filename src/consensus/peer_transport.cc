@@ -232,6 +232,7 @@ void PeerTransport::on_link_frame(Link& link, std::string_view body) {
     hello.from = options_.self;
     hello.to = link.peer;
     hello.instance = handler_.instance;
+    hello.settings = handler_.settings;
     hello.address = advertised_;
     std::string frame;
     append_frame(frame, encode(hello));
@@ -322,7 +323,7 @@ void PeerTransport::on_incoming_bytes(Incoming& incoming, std::string_view bytes
       case FrameReader::Step::kTooLong:
         return refuse(incoming, PeerRefusal::kTooLong);
       case FrameReader::Step::kChecksum:
-        return refuse(incoming, PeerRefusal::kChecksum);
+        return refuse(incoming, incoming.ready ? PeerRefusal::kChecksum : PeerRefusal::kGarbage);
       case FrameReader::Step::kFrame:
         if (!incoming.ready) {
           on_hello(incoming, body);
@@ -346,6 +347,7 @@ void PeerTransport::on_hello(Incoming& incoming, std::string_view body) {
   if (hello->cluster != options_.cluster) return refuse(incoming, PeerRefusal::kCluster);
   if (hello->to != options_.self || hello->from == options_.self) return refuse(incoming, PeerRefusal::kWrongNode);
   if (!identity_is(*incoming.stream, hello->from)) return refuse(incoming, PeerRefusal::kIdentity);
+  if (hello->settings != handler_.settings) return refuse(incoming, PeerRefusal::kSettings);
   if (!handler_.admits(hello->from, hello->instance)) return refuse(incoming, PeerRefusal::kStaleInstance);
   const auto link = links_.find(hello->from);
   if (link == links_.end()) {

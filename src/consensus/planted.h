@@ -41,7 +41,6 @@ std::optional<Bug> bug_named(std::string_view name);
   X(kHeartbeatClearsVote, "heartbeat-clears-vote", 0, "a message of the same term clears the vote")                   \
   X(kVoteTwice, "vote-twice", 0, "a second candidate of the same term gets a vote as well")                           \
   X(kTimeoutNotRedrawn, "timeout-not-redrawn", 0, "the election timeout is the same for all and never drawn anew")    \
-  X(kCandidateIgnoresLeader, "candidate-ignores-leader", 0, "a candidate does not yield to the leader of its term")   \
   X(kNoVoteWithholding, "no-vote-withholding", 24, "votes and pre-votes are granted while a leader lives")            \
   X(kNoCheckQuorum, "no-check-quorum", 24, "a leader that hears no quorum goes on leading")                           \
   X(kStaleTermAccepted, "stale-term-accepted", 0, "entries of a leader of an older term are taken")                   \

@@ -51,6 +51,7 @@ ReplicaImpl::ReplicaImpl(Ports ports, ReplicaOptions options, ReplicaDirectory d
 ReplicaImpl::~ReplicaImpl() {
   if (tick_timer_ != 0) ports_.loop.cancel(tick_timer_);
   if (request_timer_ != 0) ports_.loop.cancel(request_timer_);
+  if (idle_timer_ != 0) ports_.loop.cancel(idle_timer_);
 }
 
 Status ReplicaImpl::recover() {
@@ -128,6 +129,7 @@ void ReplicaImpl::begin() {
   started_ = true;
   ports_.transport.start(
       {.instance = instance(),
+       .settings = directory_.identity().settings(),
        .on_frame = [this](NodeId from, Instance instance, std::string_view frame) { on_frame(from, instance, frame); },
        .on_connection =
            [this](NodeId peer, bool up) {
@@ -136,11 +138,7 @@ void ReplicaImpl::begin() {
              if (up) exchange_.connected(peer);
              turn_soon();
            },
-       .admits =
-           [this](NodeId peer, Instance instance) {
-             const auto known = directory_.peers.find(peer);
-             return known == directory_.peers.end() || known->second == instance;
-           }});
+       .admits = [this](NodeId peer, Instance instance) { return admits(peer, instance); }});
   core_->start(now(), wal_->last_record() + 1, have_snapshot_);
   turn();
 }

@@ -100,6 +100,12 @@ Status same(const std::string& path, const Identity& found, const Identity& want
 
 }  // namespace
 
+uint64_t Identity::settings() const {
+  const uint64_t counts = mix64(sessions.max_sessions, sessions.max_kept_results);
+  const uint64_t limits = mix64(counts, mix64(sessions.max_kept_bytes, static_cast<uint64_t>(sessions.idle_ns)));
+  return mix64(stable_hash64(protocol), limits);
+}
+
 std::string Identity::encode() const {
   std::string text(kIdentityTitle);
   text += "\ncluster " + hex(cluster);

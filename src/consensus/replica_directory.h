@@ -25,6 +25,7 @@ struct Identity {
   // Written before the log is made; the log is expected to be there only afterwards.
   bool complete = false;
 
+  uint64_t settings() const;   // what all members have in common beside the cluster, as a hash
   std::string encode() const;  // text, for people too
   static Result<Identity> parse(std::string_view text, const std::string& path);
 };

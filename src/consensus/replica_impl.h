@@ -77,6 +77,7 @@ class ReplicaImpl final : public Replica {
 
   // --- Frames (replica_turn.cc) ---
   void on_frame(NodeId from, Instance instance, std::string_view frame);
+  bool admits(NodeId peer, Instance instance);
   bool known(NodeId from, Instance instance, std::string_view frame);
   void remember_peers();
   void handle_frame(NodeId from, std::string_view frame);
@@ -88,6 +89,7 @@ class ReplicaImpl final : public Replica {
   void turn_soon();
   void turn();
   void append_records();
+  void arm_idle_timer(Time delay);
   void send(Send& send);
   void on_durable();
   void deliver();
@@ -136,6 +138,8 @@ class ReplicaImpl final : public Replica {
   };
   std::deque<Held> held_;  // by `after`
   std::vector<Member> peers_;
+  Time appended_at_ = 0;
+  env::TimerId idle_timer_ = 0;
   env::TimerId tick_timer_ = 0;
   Time tick_at_ = kNever;                                     // when tick_timer_ fires
   std::map<NodeId, std::vector<std::string>> unsaved_peers_;  // met first just now: frames wait for the file

@@ -18,6 +18,7 @@ constexpr size_t kMaxFramesOfUnsavedPeer = 64;
 constexpr size_t kMaxKnownPeers = 4 * kMaxMembers;
 constexpr uint64_t kApplied = 64;  // bytes that an entry is counted with, beside its payload
 constexpr Time kRetryTick = 100 * kMillisecond;
+constexpr Time kIdle = 5 * kSecond;
 
 }  // namespace
 
@@ -36,6 +37,19 @@ void ReplicaImpl::note(FactKind kind, NodeId peer, std::string_view reason) {
 void ReplicaImpl::on_frame(NodeId from, Instance instance, std::string_view frame) {
   if (!running() || !known(from, instance, frame)) return;
   handle_frame(from, frame);
+}
+
+// Members are remembered when they are met, not only when they speak to this one: two followers may never have had
+// anything to say to each other when one of them loses its disk.
+bool ReplicaImpl::admits(NodeId peer, Instance instance) {
+  if (const auto known = directory_.peers.find(peer); known != directory_.peers.end()) {
+    return known->second == instance || planted(Bug::kWipedDiskVotes);
+  }
+  if (!running() || instance == kUnknownInstance || !core_->membership().contains(peer)) return true;
+  directory_.peers[peer] = instance;
+  unsaved_peers_[peer];
+  if (!saving_peers_) remember_peers();
+  return true;
 }
 
 // A peer is remembered durably before anything that it says counts: a vote of one data directory must never stand
@@ -195,7 +209,22 @@ void ReplicaImpl::append_records() {
     stats_.record_bytes += record.size();
     if (ports_.observer != nullptr) ports_.observer->on_record(seq, record);
   }
-  if (count > 0 && wal_->wants_rotation()) wal_->rotate();
+  if (count == 0) return;
+  appended_at_ = now();
+  if (idle_timer_ == 0) arm_idle_timer(kIdle);
+  if (wal_->wants_rotation()) wal_->rotate();
+}
+
+// A log at rest gives back what it does not need, and gets a mark behind its last record, which then cannot be taken
+// for a torn tail any more (docs/format/wal.md).
+void ReplicaImpl::arm_idle_timer(Time delay) {
+  idle_timer_ = ports_.loop.after(delay, [this] {
+    idle_timer_ = 0;
+    if (!running()) return;
+    const Time rested = now() - appended_at_;
+    if (rested < kIdle) return arm_idle_timer(kIdle - rested);
+    wal_->trim();
+  });
 }
 
 void ReplicaImpl::send(Send& message) {

@@ -26,12 +26,15 @@ class Transport {
 
   struct Handler {
     Instance instance = kUnknownInstance;  // of this node's own data directory
+    // What has to be the same on all members beside the cluster (session limits), as a hash: others are refused.
+    uint64_t settings = 0;
     // Borrowed for the call. `instance`: of the sender's data directory, as its handshake said.
     UniqueFunction<void(NodeId from, Instance instance, std::string_view frame)> on_frame;
     // A connection to or from the peer came (true) or went. A hint, which may be repeated. No callback may call
     // set_peers() from within.
     UniqueFunction<void(NodeId peer, bool up)> on_connection;
-    // False: this peer is known with another instance, its data directory is not what it was. Changes nothing.
+    // At each handshake, in either direction. False: this peer is known with another instance, its data directory is
+    // not what it was. A member that is met first is remembered.
     UniqueFunction<bool(NodeId peer, Instance instance)> admits;
   };
   virtual void start(Handler handler) = 0;

@@ -13,7 +13,6 @@ namespace {
 
 constexpr int64_t kMillisecond = 1'000'000;
 constexpr int64_t kSecond = 1'000'000'000;
-constexpr int64_t kMillion = 1'000'000;
 
 constexpr std::string_view kNames[kFaultKinds] = {
     "loss",       "duplicates", "damage",    "stragglers",  "delay",           "drift",     "skew",

@@ -11,7 +11,6 @@ const std::vector<Row>& rows() {
       {kHeartbeatClearsVote, "elections"},
       {kVoteTwice, "elections", true},
       {kTimeoutNotRedrawn, "elections"},
-      {kCandidateIgnoresLeader, "elections"},
       {kNoVoteWithholding, "partial", true},
       {kNoCheckQuorum, "deaf-leader", true},
       {kStaleTermAccepted, "replication"},

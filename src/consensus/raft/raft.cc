@@ -100,7 +100,6 @@ void Raft::dispatch(NodeId from, Message& message) {
            std::to_string(number(from)) + "; election safety is broken, compare the logs of both");
       return;
     }
-    if (planted(Bug::kCandidateIgnoresLeader) && phase_ != Phase::kFollower) return;
     follow(from);
   }
   std::visit([&](auto& m) { handle(from, m); }, message);

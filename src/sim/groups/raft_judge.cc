@@ -165,7 +165,12 @@ Status RaftJudge::started(NodeId id, const Protocol& protocol, bool damaged) {
   node.image.base = report.snapshot.position;
   const Position last = core.log().true_last();
   for (Position p = report.snapshot.position + 1; p <= last; ++p) {
-    if (const auto entry = core.entry_at(p)) node.image.entries[p] = *entry;
+    auto entry = core.entry_at(p);
+    if (!entry) continue;
+    // What a witness recovers has no command in it.
+    if (entry->hash == consensus::identity({entry->epoch, consensus::EntryKind::kCommand, {}}).hash)
+      entry->hash = kNoCommand;
+    node.image.entries[p] = *entry;
   }
   node.durable = state.durable_seq;
   return {};

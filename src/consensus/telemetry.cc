@@ -1,0 +1,330 @@
+#include "consensus/telemetry.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+namespace clew::consensus {
+namespace {
+
+constexpr size_t kMaxTimedAppends = 4'096;
+constexpr size_t kMaxReasons = 64;
+
+std::string label(std::string_view key, std::string_view value) {
+  std::string text = std::string(key) + "=\"";
+  for (const char c : value) {
+    if (c == '"' || c == '\\') text.push_back('\\');
+    text.push_back(c == '\n' ? ' ' : c);
+  }
+  return text + "\"";
+}
+
+// Values of one metric after another.
+class Lines {
+ public:
+  explicit Lines(std::vector<MetricValue>& out) : out_(out) {}
+  void counter(std::string_view name, std::string_view help, uint64_t value, std::string labels = {}) {
+    out_.push_back({name, help, MetricType::kCounter, std::move(labels), static_cast<double>(value)});
+  }
+  void gauge(std::string_view name, std::string_view help, uint64_t value, std::string labels = {}) {
+    out_.push_back({name, help, MetricType::kGauge, std::move(labels), static_cast<double>(value)});
+  }
+  void histogram(std::string_view name, std::string_view help, const DurationCounts& durations) {
+    uint64_t below = 0;
+    for (size_t i = 0; i <= DurationCounts::kBuckets; ++i) {
+      below += durations.counts[i];
+      char bound[32] = "+Inf";
+      if (i < DurationCounts::kBuckets) std::snprintf(bound, sizeof bound, "%g", DurationCounts::bound_seconds(i));
+      out_.push_back({name, help, MetricType::kHistogramBucket, label("le", bound), static_cast<double>(below)});
+    }
+    out_.push_back({name, help, MetricType::kHistogramSum, {}, durations.sum_seconds});
+    out_.push_back({name, help, MetricType::kHistogramCount, {}, static_cast<double>(below)});
+  }
+
+ private:
+  std::vector<MetricValue>& out_;
+};
+
+}  // namespace
+
+double DurationCounts::bound_seconds(size_t bucket) { return 1e-4 * static_cast<double>(uint64_t{1} << bucket); }
+
+void DurationCounts::add(int64_t ns) {
+  const double seconds = static_cast<double>(std::max<int64_t>(ns, 0)) / 1e9;
+  size_t bucket = 0;
+  while (bucket < kBuckets && seconds > bound_seconds(bucket)) ++bucket;
+  ++counts[bucket];
+  sum_seconds += seconds;
+}
+
+Telemetry::Telemetry(const env::Clock& clock, TelemetryOptions options, Emit emit)
+    : clock_(clock), options_(options), emit_(std::move(emit)) {}
+
+// Facts carry monotonic times; spans are for people and other machines.
+int64_t Telemetry::wall(Time at) const { return clock_.wall_ns() - (clock_.mono_ns() - at); }
+
+SpanValue Telemetry::begin(std::string_view name, const Fact& fact, uint64_t trace_of) const {
+  SpanValue span;
+  span.name = std::string(name);
+  span.trace_id = {mix64(options_.cluster, trace_of), mix64(trace_of, ~options_.cluster)};
+  span.start_ns = wall(fact.at);
+  span.term = fact.epoch;
+  span.index = fact.position;
+  span.peer = fact.peer;
+  span.count = fact.value;
+  return span;
+}
+
+void Telemetry::finish(SpanValue span, Time at, std::string_view result, bool failed, std::string_view reason) {
+  if (!emit_) return;
+  span.span_id = mix64(mix64(number(options_.self), ++spans_), static_cast<uint64_t>(span.start_ns)) | 1;
+  span.end_ns = std::max(span.start_ns, wall(at));
+  span.result = result;
+  span.failed = failed;
+  if (!reason.empty()) span.reason = reason;
+  emit_(std::move(span));
+}
+
+void Telemetry::point(std::string_view name, const Fact& fact, std::string_view result, bool failed) {
+  SpanValue span = begin(std::string(options_.protocol) + std::string(name), fact, fact.epoch);
+  finish(std::move(span), fact.at, result, failed, fact.reason);
+}
+
+void Telemetry::end_election(const Fact& fact, std::string_view result, bool failed) {
+  if (!election_) return;
+  election_seconds_.add(fact.at - election_->since);
+  finish(std::move(election_->span), fact.at, result, failed, fact.reason);
+  election_.reset();
+}
+
+void Telemetry::on_fact(const Fact& fact) {
+  ++facts_[static_cast<size_t>(fact.kind)];
+  const std::string prefix(options_.protocol);
+  switch (fact.kind) {
+    case FactKind::kElectionStarted:
+      end_election(fact, "gone on", false);  // a pre-vote that was won, or a try that got no answer
+      election_ = Open{begin(prefix + (fact.value == 1 ? "_pre_vote" : "_election"), fact, fact.epoch), 0, fact.at};
+      election_->span.count = 0;
+      break;
+    case FactKind::kElectionLost:
+    case FactKind::kBecameFollower:
+      end_election(fact, "lost", true);
+      break;
+    case FactKind::kBecameLeader:
+      end_election(fact, "won", false);
+      reign_ = Open{begin("become_leader", fact, fact.epoch), fact.position + 1, fact.at};
+      break;
+    case FactKind::kSteppedDown:
+      end_election(fact, "lost", true);
+      if (reign_) finish(std::move(reign_->span), fact.at, "given up", true, fact.reason);
+      reign_.reset();
+      point("_step_down", fact, "done", false);
+      break;
+    case FactKind::kAppended:
+      appended(fact);
+      break;
+    case FactKind::kCommitted:
+      committed(fact);
+      break;
+    case FactKind::kTruncated:
+      overwritten(fact);
+      break;
+    case FactKind::kMembershipProposed:
+      if (!change_) change_ = Open{begin(prefix + "_membership_change", fact, fact.epoch), 0, fact.at};
+      change_->until = fact.position;
+      break;
+    case FactKind::kMembershipUndone:
+      if (change_) finish(std::move(change_->span), fact.at, "overwritten", true);
+      change_.reset();
+      break;
+    case FactKind::kLeadershipMoved:
+      point("_transfer", fact, fact.reason.empty() ? "done" : "refused", !fact.reason.empty());
+      break;
+    case FactKind::kSnapshotSaved:
+      point("_snapshot_saved", fact, "done", false);
+      break;
+    case FactKind::kSnapshotOffered:
+      point("_snapshot_offered", fact, "done", false);
+      break;
+    case FactKind::kSnapshotInstalled:
+      point("_snapshot_installed", fact, "done", false);
+      break;
+    case FactKind::kHoleFound:
+      point("_hole_found", fact, "done", true);
+      break;
+    case FactKind::kHoleFilled:
+      point("_hole_filled", fact, "done", false);
+      break;
+    case FactKind::kMessageRefused:
+      if (messages_refused_.contains(fact.reason) || messages_refused_.size() < kMaxReasons) {
+        ++messages_refused_[fact.reason];
+      }
+      break;
+    case FactKind::kHalted:
+      point("_halted", fact, "done", true);
+      break;
+    default:
+      break;
+  }
+}
+
+void Telemetry::on_applied(Position, const Entry&, std::string_view) { ++entries_applied_; }
+
+void Telemetry::appended(const Fact& fact) {
+  entries_appended_ += fact.value;
+  if (waiting_.size() < kMaxTimedAppends) waiting_.push_back({fact.position, fact.at});
+  if (!emit_ || options_.append_one_in == 0 || mix64(fact.position, 0) % options_.append_one_in != 0) return;
+  if (appends_.size() >= options_.max_open) {
+    ++spans_dropped_;
+    return;
+  }
+  Open open{begin(std::string(options_.protocol) + "_append", fact, mix64(fact.position, ~uint64_t{0})), fact.position,
+            fact.at};
+  appends_.push_back(std::move(open));
+}
+
+void Telemetry::committed(const Fact& fact) {
+  entries_committed_ += fact.value;
+  while (!waiting_.empty() && waiting_.front().until <= fact.position) {
+    commit_seconds_.add(fact.at - waiting_.front().since);
+    waiting_.pop_front();
+  }
+  while (!appends_.empty() && appends_.front().until <= fact.position) {
+    finish(std::move(appends_.front().span), fact.at, "committed", false);
+    appends_.pop_front();
+  }
+  if (reign_ && fact.position >= reign_->until) {
+    finish(std::move(reign_->span), fact.at, "done", false);
+    reign_.reset();
+  }
+  if (change_ && fact.position >= change_->until) {
+    finish(std::move(change_->span), fact.at, "committed", false);
+    change_.reset();
+  }
+}
+
+void Telemetry::overwritten(const Fact& fact) {
+  while (!waiting_.empty() && waiting_.back().until >= fact.position) waiting_.pop_back();
+  while (!appends_.empty() && appends_.back().until >= fact.position) {
+    finish(std::move(appends_.back().span), fact.at, "overwritten", true);
+    appends_.pop_back();
+  }
+}
+
+std::vector<MetricValue> Telemetry::metrics(const Replica* replica, const PeerTransportStats* transport) const {
+  std::vector<MetricValue> out;
+  Lines lines(out);
+  lines.counter("clew_consensus_elections_total", "Elections that this member began, pre-votes included.",
+                count(FactKind::kElectionStarted));
+  lines.counter("clew_consensus_elections_lost_total", "Of them, lost by refusal or silence.",
+                count(FactKind::kElectionLost));
+  lines.counter("clew_consensus_reigns_total", "Times that this member became leader.", count(FactKind::kBecameLeader));
+  lines.counter("clew_consensus_votes_total", "Votes that this member gave or refused.", count(FactKind::kVoteGranted),
+                label("answer", "granted"));
+  lines.counter("clew_consensus_votes_total", "Votes that this member gave or refused.", count(FactKind::kVoteRefused),
+                label("answer", "refused"));
+  lines.counter("clew_consensus_entries_appended_total", "Entries appended to the log.", entries_appended_);
+  lines.counter("clew_consensus_entries_committed_total", "Entries known to be committed.", entries_committed_);
+  lines.counter("clew_consensus_entries_applied_total", "Entries applied to the state.", entries_applied_);
+  lines.counter("clew_consensus_truncations_total", "Times that a suffix of the log was overwritten.",
+                count(FactKind::kTruncated));
+  lines.counter("clew_consensus_membership_changes_total", "Memberships that took effect.",
+                count(FactKind::kMembershipTaken));
+  lines.counter("clew_consensus_reads_refused_total", "Read barriers refused.", count(FactKind::kReadRefused));
+  lines.counter("clew_consensus_holes_total", "Times that damaged records left a hole in the log.",
+                count(FactKind::kHoleFound));
+  for (const auto& [reason, times] : messages_refused_) {
+    lines.counter("clew_consensus_messages_refused_total", "Messages of peers that were refused.", times,
+                  label("reason", reason));
+  }
+  lines.counter("clew_consensus_spans_dropped_total", "Spans not made because too many were open.", spans_dropped_);
+  lines.histogram("clew_consensus_election_seconds", "From the beginning of an election to its end.",
+                  election_seconds_);
+  lines.histogram("clew_consensus_commit_seconds", "From an append here to the knowledge that it is committed.",
+                  commit_seconds_);
+  if (replica != nullptr) {
+    const Report report = replica->report();
+    const ReplicaStats stats = replica->stats();
+    for (uint8_t i = 0; i <= static_cast<uint8_t>(Standing::kRecovering); ++i) {
+      const auto standing = static_cast<Standing>(i);
+      lines.gauge("clew_consensus_standing", "1 for what this member is now.", report.standing == standing ? 1 : 0,
+                  label("standing", standing_name(standing)));
+    }
+    lines.gauge("clew_consensus_leader", "Id of the leader that this member knows; 0: none.", number(report.leader));
+    lines.gauge("clew_consensus_epoch", "Term, ballot round, epoch or view.", report.epoch);
+    lines.gauge("clew_consensus_position", "Positions in the log.", report.last, label("of", "last"));
+    lines.gauge("clew_consensus_position", "Positions in the log.", report.committed, label("of", "committed"));
+    lines.gauge("clew_consensus_position", "Positions in the log.", replica->applied(), label("of", "applied"));
+    lines.gauge("clew_consensus_position", "Positions in the log.", report.durable_position, label("of", "durable"));
+    lines.gauge("clew_consensus_position", "Positions in the log.", report.snapshot.position, label("of", "snapshot"));
+    lines.gauge("clew_consensus_log_bytes", "Memory that the log holds.", report.log_bytes);
+    for (const Report::Peer& peer : report.peers) {
+      lines.gauge("clew_consensus_peer_lag", "Entries that a peer has not acknowledged; on the leader.",
+                  report.last - std::min(report.last, peer.acknowledged),
+                  label("peer", std::to_string(number(peer.id))));
+    }
+    lines.gauge("clew_consensus_halted", "1 when this member has stopped for good.", replica->halted() ? 1 : 0);
+    lines.gauge("clew_consensus_pending", "Requests of local clients without an answer.", stats.pending);
+    lines.counter("clew_consensus_turns_total", "Times that the core was asked what it wants done.", stats.turns);
+    lines.counter("clew_consensus_commands_total", "Commands applied.", stats.commands);
+    lines.counter("clew_consensus_records_total", "Records appended to the log on disk.", stats.records);
+    lines.counter("clew_consensus_record_bytes_total", "Their bytes.", stats.record_bytes);
+    lines.counter("clew_consensus_syncs_total", "Writes of the log that were synced.", stats.syncs);
+    lines.counter("clew_consensus_frames_without_room_total", "Frames dropped because the disk is full or behind.",
+                  stats.frames_without_room);
+    lines.counter("clew_consensus_stale_instances_total", "Frames of peers whose data directory is not what it was.",
+                  stats.stale_instances);
+    lines.counter("clew_consensus_snapshots_total", "Snapshots.", stats.snapshots_saved, label("outcome", "saved"));
+    lines.counter("clew_consensus_snapshots_total", "Snapshots.", stats.snapshots_installed,
+                  label("outcome", "installed"));
+    lines.counter("clew_consensus_snapshots_total", "Snapshots.", stats.snapshots_failed, label("outcome", "failed"));
+  }
+  if (transport != nullptr) {
+    lines.counter("clew_peer_frames_total", "Frames between members.", transport->frames_sent,
+                  label("direction", "sent"));
+    lines.counter("clew_peer_frames_total", "Frames between members.", transport->frames_received,
+                  label("direction", "received"));
+    lines.counter("clew_peer_bytes_total", "Bytes between members, with headers.", transport->bytes_sent,
+                  label("direction", "sent"));
+    lines.counter("clew_peer_bytes_total", "Bytes between members, with headers.", transport->bytes_received,
+                  label("direction", "received"));
+    lines.counter("clew_peer_connects_total", "Connections made to members.", transport->connects);
+    lines.counter("clew_peer_connect_failures_total", "Attempts that failed.", transport->connect_failures);
+    lines.counter("clew_peer_frames_dropped_total", "Frames that did not leave.", transport->dropped_unconnected,
+                  label("why", "unconnected"));
+    lines.counter("clew_peer_frames_dropped_total", "Frames that did not leave.", transport->dropped_full,
+                  label("why", "queue_full"));
+    lines.counter("clew_peer_frames_dropped_total", "Frames that did not leave.", transport->dropped_too_long,
+                  label("why", "too_long"));
+    for (size_t i = 0; i < kPeerRefusals; ++i) {
+      lines.counter("clew_peer_refused_total", "Connections refused or given up by this member.", transport->refused[i],
+                    label("reason", peer_refusal_name(static_cast<PeerRefusal>(i))));
+    }
+  }
+  return out;
+}
+
+std::string to_prometheus(const std::vector<MetricValue>& metrics) {
+  std::string text;
+  std::string_view last;
+  for (const MetricValue& metric : metrics) {
+    const bool histogram = metric.type != MetricType::kCounter && metric.type != MetricType::kGauge;
+    if (metric.name != last) {
+      last = metric.name;
+      const char* const type = histogram ? "histogram" : metric.type == MetricType::kCounter ? "counter" : "gauge";
+      text += "# HELP " + std::string(metric.name) + " " + std::string(metric.help) + "\n# TYPE " +
+              std::string(metric.name) + " " + type + "\n";
+    }
+    text += metric.name;
+    if (metric.type == MetricType::kHistogramBucket) text += "_bucket";
+    if (metric.type == MetricType::kHistogramSum) text += "_sum";
+    if (metric.type == MetricType::kHistogramCount) text += "_count";
+    if (!metric.labels.empty()) text += "{" + metric.labels + "}";
+    char value[40];
+    std::snprintf(value, sizeof value, " %.17g\n", metric.value);
+    text += value;
+  }
+  return text;
+}
+
+}  // namespace clew::consensus

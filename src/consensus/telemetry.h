@@ -1,0 +1,128 @@
+// Telemetry: what a replica's facts amount to, as metrics and as spans. An Observer; nothing happens unless somebody
+// makes one and asks it, and nothing is traced by itself.
+//
+// Spans are values: whoever wants them in a trace store encodes them (otlp) and decides about sampling further on. The
+// trace of a reign (election, become_leader and what concerns leadership) has an id made of cluster and epoch, that of
+// an append of cluster and position: so the spans of all members that took part meet in one trace although nothing is
+// propagated. Names of spans and metrics: docs/consensus-metrics.md.
+//
+// On the replica's loop. O(1) a fact; memory: the counters, and at most `max_open` spans that have not ended.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/function.h"
+#include "base/hash.h"
+#include "consensus/fact.h"
+#include "consensus/peer_transport.h"
+#include "consensus/replica.h"
+
+namespace clew::consensus {
+
+// One operation of the protocol, from when to when.
+struct SpanValue {
+  std::string name;  // "raft_election"
+  Hash128 trace_id;
+  uint64_t span_id = 0;
+  int64_t start_ns = 0;  // Unix time
+  int64_t end_ns = 0;
+  Epoch term = 0;
+  Position index = 0;
+  NodeId peer = kNobody;
+  uint64_t count = 0;       // entries of an append, votes of an election
+  std::string_view result;  // "won", "lost", "committed", "overwritten", "done", "refused", "given up"
+  std::string_view reason;  // static storage; empty: none
+  bool failed = false;
+};
+
+enum class MetricType : uint8_t { kCounter, kGauge, kHistogramSum, kHistogramCount, kHistogramBucket };
+struct MetricValue {
+  std::string_view name;  // "clew_consensus_elections_total"; a histogram's without suffix
+  std::string_view help;
+  MetricType type = MetricType::kCounter;
+  std::string labels;  // result="won"; escaped, empty: none
+  double value = 0;
+};
+
+// Durations in buckets that double, from 100 µs to 100 s.
+struct DurationCounts {
+  static constexpr size_t kBuckets = 21;
+  std::array<uint64_t, kBuckets + 1> counts{};
+  double sum_seconds = 0;
+  void add(int64_t ns);
+  static double bound_seconds(size_t bucket);
+};
+
+struct TelemetryOptions {
+  std::string_view protocol = "raft";  // in front of the names of spans; static storage
+  uint64_t cluster = 0;
+  NodeId self = kNobody;
+  // Of the appends, one in so many becomes a span, chosen by position so that members choose the same; 0: none.
+  uint64_t append_one_in = 0;
+  size_t max_open = 256;
+};
+
+class Telemetry final : public Observer {
+ public:
+  using Emit = UniqueFunction<void(SpanValue)>;
+  // `emit` gets each span when it ends; empty: no spans.
+  Telemetry(const env::Clock& clock, TelemetryOptions options, Emit emit);
+
+  void on_fact(const Fact& fact) override;
+  void on_applied(Position position, const Entry& entry, std::string_view result) override;
+
+  // Everything, together with what replica and transport counted themselves.
+  std::vector<MetricValue> metrics(const Replica* replica, const PeerTransportStats* transport) const;
+
+ private:
+  struct Open {
+    SpanValue span;
+    Position until = 0;  // of an append: committed when the commit reaches it
+    Time since = 0;
+  };
+  int64_t wall(Time at) const;
+  SpanValue begin(std::string_view name, const Fact& fact, uint64_t trace_of) const;
+  void finish(SpanValue span, Time at, std::string_view result, bool failed, std::string_view reason = {});
+  void point(std::string_view name, const Fact& fact, std::string_view result, bool failed);
+  void end_election(const Fact& fact, std::string_view result, bool failed);
+  void appended(const Fact& fact);
+  void committed(const Fact& fact);
+  void overwritten(const Fact& fact);
+  uint64_t count(FactKind kind) const { return facts_[static_cast<size_t>(kind)]; }
+
+  const env::Clock& clock_;
+  const TelemetryOptions options_;
+  Emit emit_;
+  uint64_t spans_ = 0;
+
+  std::array<uint64_t, kMaxFactKind + 1> facts_{};
+  std::map<std::string_view, uint64_t> messages_refused_;  // by reason
+  uint64_t entries_appended_ = 0;
+  uint64_t entries_committed_ = 0;
+  uint64_t entries_applied_ = 0;
+  uint64_t spans_dropped_ = 0;
+  DurationCounts election_seconds_;
+  DurationCounts commit_seconds_;
+
+  std::optional<Open> election_;
+  std::optional<Open> reign_;  // until the first commit
+  std::deque<Open> appends_;   // by position
+  std::optional<Open> change_;
+  struct Waiting {
+    Position until;
+    Time since;
+  };
+  std::deque<Waiting> waiting_;  // appends whose commit is timed
+};
+
+// The exposition format of Prometheus, for one scrape. Values of one name stand together.
+std::string to_prometheus(const std::vector<MetricValue>& metrics);
+
+}  // namespace clew::consensus
