@@ -65,7 +65,7 @@ class Judge {
                                               [&](OpIndex i) { return held_to_it(history_.operations[i], kNever); }));
       if (held == 0) continue;
       result.looked_at += held;
-      const std::unique_ptr<Model> model = make_model(history_, part);
+      const std::unique_ptr<Model> model = make_model(history_, part, true);
       Excerpt all{&part, part.operations, kNever};
       LinearSearch search(entries_of(history_, all), *model, {options_.max_steps, options_.max_bytes});
       const Verdict verdict = search.run();
@@ -75,7 +75,7 @@ class Judge {
                         (search.out_of_memory() ? ": out of memory for remembered configurations" : "") +
                         "; raise the budget, or record fewer concurrent or unknown operations";
       }
-      if (verdict == Verdict::kViolated) add_violation(result, options_, explain(all, *model));
+      if (verdict == Verdict::kViolated) add_violation(result, options_, explain(all, *make_model(history_, part)));
     }
     if (result.looked_at == 0) {
       result.reason = "no answered operation claims to be linearizable";

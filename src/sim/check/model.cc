@@ -131,7 +131,7 @@ class RegisterModel final : public Model {
 // Lists share their beginnings: a state is a node of a tree whose edges are appended elements.
 class ListModel final : public Model {
  public:
-  ListModel(const History& history, const Part& part) : compiled_(part) {
+  ListModel(const History& history, const Part& part, bool foresees) : compiled_(part) {
     nodes_.push_back({0, kAbsent, 0});
     initial_ = chain(initial_of(history, part.key).values);
     for (const OpIndex i : part.operations) {
@@ -143,14 +143,23 @@ class ListModel final : public Model {
         c.element = values_.id(op.input.value);
       } else if (c.known) {
         c.seen = chain(op.output.values);
+        if (foresees && op.level == Level::kLinearizable && nodes_[c.seen].size > nodes_[longest_].size)
+          longest_ = c.seen;
       }
     }
+    for (State at = longest_; nodes_[at].size > 0; at = nodes_[at].parent) foreseen_.push_back(at);
+    std::reverse(foreseen_.begin(), foreseen_.end());
   }
   State initial() const override { return initial_; }
   bool step(State state, OpIndex op, State& next) override {
     const Op& c = compiled_.at(op);
-    next = c.append ? child(state, c.element) : state;
-    return c.append || !c.known || c.seen == state;
+    if (!c.append) {
+      next = state;
+      return !c.known || c.seen == state;
+    }
+    const size_t size = nodes_[state].size;
+    next = child(state, c.element);
+    return size >= foreseen_.size() || next == foreseen_[size];
   }
   std::string describe(State state) const override {
     std::vector<std::string> values(nodes_[state].size);
@@ -189,6 +198,8 @@ class ListModel final : public Model {
   std::vector<Node> nodes_;
   std::map<std::pair<State, uint32_t>, State> children_;
   Compiled<Op> compiled_;
+  State longest_ = 0;            // the longest list that was seen
+  std::vector<State> foreseen_;  // by size - 1: the states on the way to it; empty: not looked at
   State initial_;
 };
 
@@ -379,12 +390,12 @@ std::vector<Part> parts_of(const History& history) {
   return parts;
 }
 
-std::unique_ptr<Model> make_model(const History& history, const Part& part) {
+std::unique_ptr<Model> make_model(const History& history, const Part& part, bool foresees) {
   switch (history.workload) {
     case Workload::kRegister:
       return std::make_unique<RegisterModel>(history, part);
     case Workload::kList:
-      return std::make_unique<ListModel>(history, part);
+      return std::make_unique<ListModel>(history, part, foresees);
     case Workload::kCounter:
       return std::make_unique<CounterModel>(history, part);
     case Workload::kSet:

@@ -39,7 +39,10 @@ struct Part {
 std::vector<Part> parts_of(const History& history);
 
 // `history` and what `part` refers to outlive the model and do not change.
-std::unique_ptr<Model> make_model(const History& history, const Part& part);
+// `foresees`: the model refuses at once what contradicts an answer that comes later: a list that was seen by a read of
+// level linearizable is never anything but a prefix of it before, so that no other order of appends is tried. Right for
+// whole histories only, not for one that is cut.
+std::unique_ptr<Model> make_model(const History& history, const Part& part, bool foresees = false);
 
 // Whether the operation, as answered, cannot have changed anything: a read, a cas that did not find what it expected.
 bool changes_nothing(const Operation& op);

@@ -32,7 +32,7 @@ class ByPosition {
     if (result_.verdict == Verdict::kViolated) return;  // positions that contradict each other order nothing
     size_t undecided = 0;
     for (const Part& part : parts_of(history_)) {
-      const std::unique_ptr<Model> model = make_model(history_, part);
+      const std::unique_ptr<Model> model = make_model(history_, part, true);
       LinearSearch search(entries_of(part), *model, {options_.max_steps, options_.max_bytes});
       const Verdict verdict = search.run();
       result_.steps += search.steps();

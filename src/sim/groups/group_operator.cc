@@ -70,7 +70,7 @@ void GroupScenario::update_tolerance() {
     const bool stale = std::any_of(committed.members().begin(), committed.members().end(), [&](const Member& other) {
       return groups::machine_of(other.id) == node && other.id != hosts_[i].id;
     });
-    if (stale || committed.joint() || hosts_[i].id == member_id(node)) continue;
+    if (stale || committed.joint() || hosts_[i].replaced_in <= hosts_[i].damaged_in) continue;
     const bool caught_up = !committed.contains(hosts_[i].id) || committed.find(hosts_[i].id)->role == Role::kWitness ||
                            member.replica().applied() >= canon_.membership_at();
     if (caught_up) world_->atlas().restored(node);
@@ -136,7 +136,13 @@ Membership GroupScenario::draw_target(const Membership& now, Generator& random) 
     }
   }
   auto target = Membership::make(std::move(members));
-  return target.ok() && now.can_become(*target).ok() ? std::move(target).value() : now;
+  if (!target.ok() || !now.can_become(*target).ok()) return now;
+  // Nobody shrinks a group onto members that may never come back.
+  const auto doubtful = std::count_if(target->members().begin(), target->members().end(), [&](const Member& member) {
+    const NodeIndex node = groups::machine_of(member.id);
+    return target->votes(member.id) && (hosts_[at(node)].id != member.id || world_->atlas().damaged_partly(node));
+  });
+  return static_cast<size_t>(doubtful) <= tolerance(*target) ? std::move(target).value() : now;
 }
 
 void GroupScenario::reconfigure(NodeIndex leader, const Membership& target) {
@@ -177,30 +183,36 @@ void GroupScenario::act(Generator random) {
   post(some, [](consensus::Replica& replica) { replica.take_snapshot(); });
 }
 
+bool GroupScenario::waits(NodeIndex node, const std::string& what) const {
+  if (world_->journal().on()) world_->journal().say(node, "is waited for: " + what);
+  return false;
+}
+
 bool GroupScenario::repair() {
   for (uint32_t i = 0; i < hosts_.size(); ++i) {
     if (!world_->up(NodeIndex{i})) world_->start(NodeIndex{i});
   }
   const auto at_leader = leader();
-  if (!at_leader) return false;
+  if (!at_leader) return waits(kNoNode, "nobody leads");
   const Membership now = process(*at_leader)->replica().protocol().membership();
-  if (now.joint() || !(now == canon_.membership())) return false;
+  if (now.joint() || !(now == canon_.membership())) return waits(*at_leader, "membership " + now.to_string());
   std::vector<Member> members = now.members();
   replace_lost(members);
   auto target = Membership::make(std::move(members));
   if (target.ok() && *target == now) return true;
   if (target.ok() && world_->now_ns() >= change_until_ns_) reconfigure(*at_leader, *target);
-  return false;
+  return waits(*at_leader, "replacing lost members");
 }
 
 bool GroupScenario::converged() const {
   for (const Member& member : canon_.membership().members()) {
     const NodeIndex node = groups::machine_of(member.id);
-    if (!world_->up(node) || hosts_[at(node)].id != member.id) return false;
+    if (!world_->up(node) || hosts_[at(node)].id != member.id) return waits(node, "to be a member");
     if (member.role == Role::kWitness) continue;
     const consensus::Replica& replica = process(node)->replica();
-    if (replica.applied() != canon_.last()) return false;
-    if (!canon_.compare(member.id, replica.applied(), replica.digest()).ok()) return false;
+    if (replica.applied() != canon_.last()) {
+      return waits(node, "has applied " + std::to_string(replica.applied()) + " of " + std::to_string(canon_.last()));
+    }
   }
   return true;
 }

@@ -109,6 +109,7 @@ Result<std::unique_ptr<Process>> GroupScenario::start(World& world, Machine& mac
     host.id = reborn(host.id);
     host.founder = host.initialised = false;
     host.held = 0;
+    host.replaced_in = host.starts + 1;
     ++own_.replaced;
   }
   ++host.starts;
@@ -294,7 +295,8 @@ bool GroupScenario::progressed(World& world) {
       clients_->start_final_reads();
     }
   }
-  return finals_asked_ && clients_->final_reads_done() && converged();
+  if (!finals_asked_ || !clients_->final_reads_done()) return waits(kNoNode, clients_->who_waits());
+  return converged();
 }
 
 void GroupScenario::finish(World& world) {

@@ -56,6 +56,7 @@ class GroupScenario final : public Scenario, private Watcher, private Endpoints 
     bool used = false;         // started at least once
     uint64_t starts = 0;
     uint64_t damaged_in = 0;       // the start in which its disk was damaged last
+    uint64_t replaced_in = 0;      // the start in which it became another member last
     consensus::Position held = 0;  // as the atlas knows
   };
 
@@ -95,6 +96,7 @@ class GroupScenario final : public Scenario, private Watcher, private Endpoints 
   void update_tolerance();
   bool repair();  // true: nothing is left to do
   bool converged() const;
+  bool waits(NodeIndex node, const std::string& what) const;  // false, and says why to the journal
 
   const Family& family_;
   const Profile& profile_;
