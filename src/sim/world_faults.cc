@@ -149,8 +149,10 @@ bool World::damage(const Item& item) {
   const uint64_t size = std::min<uint64_t>(static_cast<uint64_t>(item.amount), file.written - offset);
   const bool passes = item.kind == FaultKind::kReadError && item.extra != 0;
   if (!passes) {
+    // What it costs only a living process can tell; damage shows at its next start anyway.
     const Process* process = this->process(item.node);
-    if (!atlas_.take(item.node, process == nullptr ? Scope{} : process->scope_of(file.path, offset, size))) {
+    if (process == nullptr) return false;
+    if (!atlas_.take(item.node, process->scope_of(file.path, offset, size))) {
       if (journal_.on()) journal_.say(item.node, "is spared: too few other copies are intact");
       return false;
     }

@@ -87,7 +87,13 @@ void GroupScenario::replace_lost(std::vector<Member>& members) const {
 Membership GroupScenario::draw_target(const Membership& now, Generator& random) const {
   std::vector<Member> members = now.members();
   replace_lost(members);
-  const auto healthy = [&](NodeIndex node) { return world_->up(node) && !world_->atlas().damaged(node); };
+  // A witness's directory stays one: it has no commands, and comes back with data only as a new member.
+  const auto was_witness = [&](NodeIndex node) {
+    return shape_.witness && at(node) + 1 == shape_.voters && hosts_[at(node)].id == member_id(node);
+  };
+  const auto healthy = [&](NodeIndex node) {
+    return world_->up(node) && !world_->atlas().damaged(node) && !was_witness(node);
+  };
   std::vector<NodeIndex> outside;
   for (uint32_t i = 0; i < hosts_.size(); ++i) {
     const bool inside =

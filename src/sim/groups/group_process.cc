@@ -49,6 +49,10 @@ void GroupProcess::on_record(consensus::LogSeq seq, std::string_view record) {
 
 void GroupProcess::on_applied(consensus::Position position, const consensus::Entry& entry, std::string_view result) {
   const bool executed = ledger_.executed() == position;
+  if (position != seen_ + 1) {  // a snapshot was installed within this event, and this follows it
+    const uint64_t installs = replica_->stats().snapshots_installed;
+    if (std::exchange(installs_, installs) != installs) seen_ = position - 1;
+  }
   watcher_.on_applied(machine_.node, position, seen_, entry, executed, executed && changed_something(result),
                       replica_->digest());
   seen_ = position;

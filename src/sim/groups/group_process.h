@@ -47,7 +47,10 @@ class GroupProcess final : public Process, private consensus::Observer {
   Machine& machine() { return machine_; }
   // Deliveries so far, or a snapshot that was installed since: where the state stood when it was last looked at.
   consensus::Position seen() const { return seen_; }
-  void see(consensus::Position position) { seen_ = position; }
+  void see_install() {
+    seen_ = replica_->applied();
+    installs_ = replica_->stats().snapshots_installed;
+  }
 
   void on_message(NodeIndex from, std::string_view bytes) override;
   void on_connection(NodeIndex peer, bool up) override;
@@ -69,6 +72,7 @@ class GroupProcess final : public Process, private consensus::Observer {
   MeshTransport transport_;
   std::unique_ptr<consensus::Replica> replica_;
   consensus::Position seen_ = 0;
+  uint64_t installs_ = 0;  // of snapshots, that seen_ knows of
 };
 
 }  // namespace clew::sim::groups

@@ -98,7 +98,7 @@ Result<std::unique_ptr<Process>> GroupScenario::start(World& world, Machine& mac
     };
   };
   // A disk whose damage nobody could tell from a healthy end of the log is replaced when its machine is down.
-  if (host.initialised && world.atlas().damaged(node)) world.disk(node).wipe();
+  if (host.starts > 0 && world.atlas().damaged(node) && host.replaced_in <= host.damaged_in) world.disk(node).wipe();
   if (host.initialised && world.disk(node).files().empty()) {
     GroupProcess old_self(machine, *this, host.id, false);
     if (old_self.open(options, factory(host.founder)).ok()) {
@@ -265,7 +265,7 @@ void GroupScenario::after_event(World& world, NodeIndex node) {
   check(judge_->after_event(host.id, replica.protocol()));
   if (replica.applied() != process.seen()) {  // a snapshot was installed
     check(canon_.compare(host.id, replica.applied(), replica.digest()));
-    process.see(replica.applied());
+    process.see_install();
   }
   const consensus::Report report = replica.report();
   const Position held = report.standing == Standing::kWitness ? 0 : report.durable_position;
