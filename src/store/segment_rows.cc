@@ -186,8 +186,8 @@ Status TraceRows::read(const Segment& segment, uint32_t trace, std::shared_ptr<c
   CLEW_TRY(read_head(segment, trace, false, std::move(names)));
   // Ids first: a span names its parent by its place in the trace, and the parent may stand in a later block.
   ids_.resize(span_count_);
-  std::vector<uint32_t>
-      lost;  // blocks without ids: their rows are not asked for again, though a second read may succeed
+  // Blocks without ids: their rows are not asked for again, though a second read might succeed.
+  std::vector<uint32_t> lost;
   const uint32_t end = first_span_ + span_count_;
   for (uint32_t span = first_span_; span < end;) {
     const uint32_t number = segment.block_of_span(span);

@@ -97,7 +97,7 @@ Status Raft::recover(LogSeq seq, std::string_view bytes) {
     if (any_record_ && generation != log_.generation()) log_.distrust_above(commit_);
     log_.set_generation(generation);
   }
-  const bool after_gap = gap_open_;
+  const bool hole_ignored = planted(Bug::kHoleTakenForEnd) && gap_open_;
   any_record_ = true;
   gap_open_ = false;
   ++records_recovered_;
@@ -105,7 +105,7 @@ Status Raft::recover(LogSeq seq, std::string_view bytes) {
   vote_ = head.vote;
   metadata_only_ |= record.metadata_only;
   if (head.kind == RecordKind::kAppend) {
-    if (planted(Bug::kHoleTakenForEnd) && after_gap && record.first > log_.last() + 1) return {};
+    if (hole_ignored && record.first > log_.last() + 1) return {};
     CLEW_TRY(log_.replay(seq, record.first, record.prev_epoch, std::move(record.entries), record.truncates));
   } else if (head.kind == RecordKind::kBase) {
     log_.install(record.meta.position, record.meta.epoch);
