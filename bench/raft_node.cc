@@ -4,10 +4,11 @@
 //
 //   raft_node --id 1 --members 1=127.0.0.1:7001,2=127.0.0.1:7002 --dir DIR [--bootstrap] [--cluster N]
 //             [--tls CERT,KEY,CA] [--heartbeat-ms N] [--election-ms MIN,MAX] [--snapshot-mb N] [--log-mb N]
-//             [--listen HOST:PORT] [--joins] [--leases] [--lists]
+//             [--listen HOST:PORT] [--joins] [--leases] [--lists] [--facts]
 //
 //   --listen: where to listen, when the address in --members is that of a proxy; --joins: not a founding member;
-//   --lists: the machine is that of list_machine.h, and says which commands of sessions it executed
+//   --lists: the machine is that of list_machine.h, and says which commands of sessions it executed; --facts: what the
+//   core says about itself, on stderr
 //
 //   load OUTSTANDING COMMANDS BYTES   COMMANDS commands of BYTES, OUTSTANDING of them under way at a time
 //   read OUTSTANDING READS LEVEL      the same with reads; LEVEL: quorum, lease, local
@@ -152,6 +153,7 @@ struct Settings {
   PeerTransportOptions transport;
   raft::Options raft;
   os::TlsNetworkOptions tls;
+  bool facts = false;
 };
 
 // A client that keeps a number of requests under way. On the loop.
@@ -163,12 +165,20 @@ class Load : public std::enable_shared_from_this<Load> {
   void start(uint64_t outstanding) {
     outstanding_ = outstanding;
     began_ns_ = loop_.clock().mono_ns();
-    for (uint64_t i = 0; i < outstanding && left_ > 0; ++i) next();
+    ramp_up(std::min(outstanding, left_));
   }
 
  private:
+  // A megabyte at a time, so that the leader's heartbeats go on meanwhile.
+  void ramp_up(uint64_t missing) {
+    const uint64_t now = std::min(missing, std::max<uint64_t>(1, (1 << 20) / (body_.size() + 64)));
+    for (uint64_t i = 0; i < now && left_ > 0; ++i) next();
+    if (missing == now || left_ == 0) return;
+    loop_.post([self = shared_from_this(), rest = missing - now] { self->ramp_up(rest); });
+  }
   void next() {
     --left_;
+    ++in_flight_;
     const int64_t began = loop_.clock().mono_ns();
     auto done = [self = shared_from_this(), began](std::variant<Reply, RequestError> answer) {
       self->answered(began, answer);
@@ -187,8 +197,9 @@ class Load : public std::enable_shared_from_this<Load> {
       ++errors_;
       if (first_error_.empty()) first_error_ = std::get<RequestError>(answer).message;
     }
+    --in_flight_;
     if (left_ > 0) return next();
-    if (++finished_ < std::min(outstanding_, total_)) return;
+    if (in_flight_ > 0) return;
     const double seconds = static_cast<double>(now - began_ns_) / 1e9;
     std::ostringstream line;
     line << R"({"event":"load","outstanding":)" << outstanding_ << R"(,"bytes":)" << body_.size() << R"(,"commands":)"
@@ -205,7 +216,7 @@ class Load : public std::enable_shared_from_this<Load> {
   const int level_;  // -1: commands
   std::string body_;
   uint64_t outstanding_ = 0;
-  uint64_t finished_ = 0;
+  uint64_t in_flight_ = 0;
   uint64_t errors_ = 0;
   std::string first_error_;
   int64_t began_ns_ = 0;
@@ -357,6 +368,10 @@ class Node : public Observer {
 
   // The moment at which a new leader's first entry is committed is what an outage lasts until.
   void on_fact(const Fact& fact) override {
+    if (settings_.facts && fact.kind != FactKind::kAppended && fact.kind != FactKind::kCommitted) {
+      std::fprintf(stderr, "%lld node %llu: %s\n", static_cast<long long>(fact.at / kMicrosecond),
+                   static_cast<unsigned long long>(number(settings_.raft.self)), to_string(fact).c_str());
+    }
     if (fact.kind == FactKind::kBecameLeader) {
       reign_ = fact.epoch;
       first_ = fact.position + 1;
@@ -450,10 +465,11 @@ Result<Settings> parse(int argc, char** argv) {
   uint64_t id = 0;
   for (int i = 1; i < argc; ++i) {
     const std::string flag = argv[i];
-    if (flag == "--bootstrap" || flag == "--joins" || flag == "--leases" || flag == "--lists") {
+    if (flag == "--bootstrap" || flag == "--joins" || flag == "--leases" || flag == "--lists" || flag == "--facts") {
       (flag == "--bootstrap" ? settings.replica.bootstrap
        : flag == "--joins"   ? joins
        : flag == "--leases"  ? settings.raft.leases
+       : flag == "--facts"   ? settings.facts
                              : settings.lists) = true;
       continue;
     }

@@ -52,6 +52,7 @@ ReplicaImpl::~ReplicaImpl() {
   if (tick_timer_ != 0) ports_.loop.cancel(tick_timer_);
   if (request_timer_ != 0) ports_.loop.cancel(request_timer_);
   if (idle_timer_ != 0) ports_.loop.cancel(idle_timer_);
+  if (backlog_timer_ != 0) ports_.loop.cancel(backlog_timer_);
 }
 
 Status ReplicaImpl::recover() {
@@ -159,7 +160,7 @@ void ReplicaImpl::refuse(Answer<T> done, RequestError error) {
 }
 
 template <typename T>
-bool ReplicaImpl::may_ask(Answer<T>& done, uint64_t log_bytes) {
+bool ReplicaImpl::may_ask(Answer<T>& done) {
   if (!running()) {
     refuse(std::move(done),
            {Code::kUnavailable, halted_ ? "this replica has stopped; see why in its log" : "this replica is starting",
@@ -172,11 +173,6 @@ bool ReplicaImpl::may_ask(Answer<T>& done, uint64_t log_bytes) {
             std::to_string(requests_.size()) + " requests wait for an answer; ask again later", kNobody});
     return false;
   }
-  if (log_bytes > 0 && !has_room(log_bytes)) {
-    refuse(std::move(done),
-           {Code::kResourceExhausted, "the log in " + directory_.log() + " has no room now; ask again later", kNobody});
-    return false;
-  }
   return true;
 }
 
@@ -186,7 +182,19 @@ uint64_t ReplicaImpl::remember(Request request) {
   return id;
 }
 
-void ReplicaImpl::propose(CommandHeader header, uint64_t id, std::string_view body) {
+void ReplicaImpl::propose(CommandHeader header, uint64_t id, std::string body) {
+  const Status room = turn_is_full() ? Status(Code::kUnavailable, "the next turn will take it")
+                                     : room_for(body.size() + kMaxCommandHeaderBytes + kRoomForSmallFrames);
+  if (room.ok()) return feed(header, id, body);
+  if (room.code() == Code::kUnavailable && backlog_bytes_ + body.size() <= kMaxBacklogBytes) {
+    return wait_for_room({.header = header, .id = id, .bytes = std::move(body)});
+  }
+  ports_.loop.post([this, alive = Guard(alive_), id, room] {
+    if (!alive.expired()) fail(id, {Code::kResourceExhausted, std::string(room.message()), kNobody});
+  });
+}
+
+void ReplicaImpl::feed(CommandHeader header, uint64_t id, std::string_view body) {
   header.run = run_;
   header.request = id;
   header.proposed_ns = std::max<int64_t>(ports_.loop.clock().wall_ns(), 0);
@@ -205,18 +213,18 @@ void ReplicaImpl::submit(Command command, Answer<Reply> done) {
                                         : "the commands of a session are numbered from 1",
                                     kNobody});
   }
-  if (!may_ask(done, command.body.size() + kMaxCommandHeaderBytes)) return;
+  if (!may_ask(done)) return;
   CommandHeader header;
   header.session = command.session;
   header.sequence = command.sequence;
   header.acknowledged_below = command.acknowledged_below;
   Request request;
   request.answer = std::move(done);
-  propose(header, remember(std::move(request)), command.body);
+  propose(header, remember(std::move(request)), std::move(command.body));
 }
 
 void ReplicaImpl::open_session(Answer<SessionId> done) {
-  if (!may_ask(done, kMaxCommandHeaderBytes)) return;
+  if (!may_ask(done)) return;
   CommandHeader header;
   header.kind = CommandKind::kOpenSession;
   Request request;
@@ -225,7 +233,7 @@ void ReplicaImpl::open_session(Answer<SessionId> done) {
 }
 
 void ReplicaImpl::close_session(SessionId session) {
-  if (!running() || !has_room(kMaxCommandHeaderBytes)) return;  // it ends by idling, too
+  if (!running()) return;  // it ends by idling, too
   CommandHeader header;
   header.kind = CommandKind::kCloseSession;
   header.session = session;
@@ -235,7 +243,10 @@ void ReplicaImpl::close_session(SessionId session) {
 void ReplicaImpl::reconfigure(const Membership& target, Answer<Position> done) {
   std::string encoded;
   target.append_to(encoded);
-  if (!may_ask(done, 2 * encoded.size())) return;
+  if (!may_ask(done)) return;
+  if (const Status room = room_for(2 * encoded.size()); !room.ok()) {
+    return refuse(std::move(done), {Code::kResourceExhausted, std::string(room.message()), kNobody});
+  }
   unflushed_bytes_ += 2 * encoded.size();
   Request request;
   request.answer = std::move(done);
@@ -251,7 +262,7 @@ void ReplicaImpl::transfer(NodeId to) {
 }
 
 void ReplicaImpl::query(Query query, Answer<Reply> done) {
-  if (!may_ask(done, 0)) return;
+  if (!may_ask(done)) return;
   Request request;
   request.answer = std::move(done);
   request.read = true;

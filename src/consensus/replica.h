@@ -13,7 +13,8 @@
 // for nobody and a thousand share one record, one sync and one frame a peer: batching without a timer.
 //
 // A full disk: commands are refused as kResourceExhausted, frames that would need space are dropped, before anything is
-// admitted; both go on by themselves once there is room.
+// admitted; both go on by themselves once there is room. While space is being made, or a slow disk is behind, they
+// wait.
 //
 // When not to use it: for data that may diverge (see the data plane), or more than a few thousand groups in a process.
 //

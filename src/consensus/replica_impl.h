@@ -7,7 +7,8 @@
 //     that the effect names (`after`), or that was the newest when it was asked for.
 //  3. Entries are applied in order; while a snapshot is being installed they wait.
 //  4. Nothing is admitted that the log has no room for: each input that can lead to records reserves first, together
-//     with everything fed since the last collect().
+//     with everything fed since the last collect(). What finds no room waits for it, within bounds, unless the disk is
+//     full.
 #pragma once
 
 #include <cstdint>
@@ -52,6 +53,13 @@ class ReplicaImpl final : public Replica {
 
  private:
   using Guard = std::weak_ptr<char>;
+  // A command or a frame that came while space in the log was being made, or a slow disk was behind.
+  struct Waiting {
+    CommandHeader header;
+    uint64_t id = 0;        // of the command's request
+    NodeId from = kNobody;  // of a frame; nobody: a command
+    std::string bytes;
+  };
   Time now() const { return ports_.loop.clock().mono_ns(); }
   bool running() const { return started_ && !halted_; }
 
@@ -63,11 +71,12 @@ class ReplicaImpl final : public Replica {
   // --- Requests (replica.cc) ---
   // Refuses at once when it cannot be taken: then false, and `done` was told so.
   template <typename T>
-  bool may_ask(Answer<T>& done, uint64_t log_bytes);
+  bool may_ask(Answer<T>& done);
   template <typename T>
   void refuse(Answer<T> done, RequestError error);
   uint64_t remember(Request request);
-  void propose(CommandHeader header, uint64_t id, std::string_view body);
+  void propose(CommandHeader header, uint64_t id, std::string body);
+  void feed(CommandHeader header, uint64_t id, std::string_view body);
   void fail(uint64_t id, RequestError error);
   void fail_refused(uint64_t id, Refusal why, NodeId leader);
   void answer_read(uint64_t id);
@@ -82,7 +91,16 @@ class ReplicaImpl final : public Replica {
   void remember_peers();
   void handle_frame(NodeId from, std::string_view frame);
   void send_snapshot_frame(NodeId to, std::string frame);
-  bool has_room(uint64_t bytes);
+  Status room_for(uint64_t bytes);
+  void wait_for_room(Waiting waiting);
+  void drain_backlog();
+  void wait_or_drop(NodeId from, std::string_view body);
+  // A turn does not grow without bound, or heartbeats would come late; and nobody overtakes who waits.
+  bool turn_is_full() const { return !backlog_.empty() || unflushed_bytes_ >= kMaxTurnBytes; }
+  // Commands and large frames leave that much for ticks, votes, heartbeats and acknowledgements.
+  static constexpr uint64_t kRoomForSmallFrames = 256 << 10;
+  static constexpr uint64_t kMaxTurnBytes = 4ull << 20;
+  static constexpr uint64_t kMaxBacklogBytes = 64ull << 20;  // of what waits for room, or for the next turn
   void note(FactKind kind, NodeId peer, std::string_view reason);
 
   // --- Turns (replica_turn.cc) ---
@@ -131,6 +149,9 @@ class ReplicaImpl final : public Replica {
   bool turn_posted_ = false;
   uint64_t unflushed_bytes_ = 0;  // fed to the core since the last collect(), as far as it can become records
   LogSeq durable_ = 0;
+  std::deque<Waiting> backlog_;
+  uint64_t backlog_bytes_ = 0;
+  env::TimerId backlog_timer_ = 0;
   struct Held {
     LogSeq after;
     NodeId to;

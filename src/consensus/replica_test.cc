@@ -139,6 +139,18 @@ TEST(Replica, aFullDiskRefusesCommandsAndTakesThemAgainWhenThereIsRoom) {
   EXPECT_EQ(life.machine.list.back(), "a");
 }
 
+TEST(Replica, aBurstThatTheLogHasNoRoomForYetWaitsForItInOrder) {
+  sim::SimDisk disk;
+  Life life(disk, solo_options());
+  std::vector<std::shared_ptr<Life::Outcome>> outcomes;
+  for (int i = 0; i < 300; ++i) outcomes.push_back(life.submit(std::string(10'000, 'x')));  // of a log of 256 KiB
+  life.transport.handler.on_frame(NodeId{2}, Instance{5}, protocol_frame("write" + std::string(10'000, 'y')));
+  life.scheduler.run_for(kSecond / 2);
+  for (int i = 0; i < 300; ++i) ASSERT_EQ(outcomes[i]->text, std::to_string(i + 1));
+  EXPECT_EQ(life.protocol->received.size(), 1u);
+  EXPECT_EQ(life.replica->stats().frames_without_room, 0u);
+}
+
 TEST(Replica, aRetriedCommandOfASessionTakesEffectOnceAlsoAcrossARestart) {
   sim::SimDisk disk;
   std::optional<SessionId> session;

@@ -9,9 +9,7 @@
 namespace clew::consensus {
 namespace {
 
-// Frames up to this size (votes, heartbeats, acknowledgements) may use the last room on a disk; larger ones leave it.
 constexpr uint64_t kSmallFrameBytes = 1 << 10;
-constexpr uint64_t kRoomForSmallFrames = 256 << 10;
 constexpr uint64_t kTickBytes = 4 << 10;  // room for what a tick may write
 constexpr size_t kMaxHeldFrames = 65'536;
 constexpr size_t kMaxFramesOfUnsavedPeer = 64;
@@ -19,6 +17,7 @@ constexpr size_t kMaxKnownPeers = 4 * kMaxMembers;
 constexpr uint64_t kApplied = 64;  // bytes that an entry is counted with, beside its payload
 constexpr Time kRetryTick = 100 * kMillisecond;
 constexpr Time kIdle = 5 * kSecond;
+constexpr Time kRoomEvery = 1 * kMillisecond;
 
 }  // namespace
 
@@ -111,14 +110,25 @@ void ReplicaImpl::handle_frame(NodeId from, std::string_view frame) {
   if (kind == kSnapshotFrame) return exchange_.receive(from, frame.substr(0, frame.size() - 1));
   if (kind != kProtocolFrame) return note(FactKind::kMessageRefused, from, "unknown kind of frame");
   const std::string_view body = frame.substr(0, frame.size() - 1);
-  const uint64_t left_for_small = body.size() <= kSmallFrameBytes ? 0 : kRoomForSmallFrames;
-  if (!has_room(body.size() + left_for_small)) {
+  const bool small = body.size() <= kSmallFrameBytes;
+  if (!small && turn_is_full()) return wait_or_drop(from, body);
+  if (const Status room = room_for(body.size() + (small ? 0 : kRoomForSmallFrames)); !room.ok()) {
+    if (!small && room.code() == Code::kUnavailable) return wait_or_drop(from, body);
     ++stats_.frames_without_room;
     return;
   }
   unflushed_bytes_ += body.size();
   core_->receive(now(), from, body);
   turn_soon();
+}
+
+// Small frames pass by: nothing may depend on the order of frames.
+void ReplicaImpl::wait_or_drop(NodeId from, std::string_view body) {
+  if (backlog_bytes_ + body.size() > kMaxBacklogBytes) {
+    ++stats_.frames_without_room;
+    return;
+  }
+  wait_for_room({.from = from, .bytes = std::string(body)});
 }
 
 void ReplicaImpl::send_snapshot_frame(NodeId to, std::string frame) {
@@ -129,7 +139,47 @@ void ReplicaImpl::send_snapshot_frame(NodeId to, std::string frame) {
   ports_.transport.flush();
 }
 
-bool ReplicaImpl::has_room(uint64_t bytes) { return wal_->reserve(unflushed_bytes_ + bytes).ok(); }
+// --- Room ---
+
+Status ReplicaImpl::room_for(uint64_t bytes) { return wal_->reserve(unflushed_bytes_ + bytes); }
+
+void ReplicaImpl::wait_for_room(Waiting waiting) {
+  backlog_bytes_ += waiting.bytes.size();
+  backlog_.push_back(std::move(waiting));
+  if (backlog_timer_ != 0) return;
+  backlog_timer_ = ports_.loop.after(kRoomEvery, [this] {
+    backlog_timer_ = 0;
+    drain_backlog();
+  });
+}
+
+void ReplicaImpl::drain_backlog() {
+  while (running() && !backlog_.empty() && unflushed_bytes_ < kMaxTurnBytes) {
+    const Status room = room_for(backlog_.front().bytes.size() + kRoomForSmallFrames);
+    if (room.code() == Code::kUnavailable) break;
+    Waiting waiting = std::move(backlog_.front());
+    backlog_.pop_front();
+    backlog_bytes_ -= waiting.bytes.size();
+    if (waiting.from != kNobody) {
+      if (room.ok()) {
+        unflushed_bytes_ += waiting.bytes.size();
+        core_->receive(now(), waiting.from, waiting.bytes);
+        turn_soon();
+      } else {
+        ++stats_.frames_without_room;
+      }
+    } else if (!room.ok()) {
+      fail(waiting.id, {Code::kResourceExhausted, std::string(room.message()), kNobody});
+    } else if (requests_.find(waiting.id) != nullptr || waiting.header.kind == CommandKind::kCloseSession) {
+      feed(waiting.header, waiting.id, waiting.bytes);
+    }
+  }
+  if (!running() || backlog_.empty() || backlog_timer_ != 0) return;
+  backlog_timer_ = ports_.loop.after(kRoomEvery, [this] {
+    backlog_timer_ = 0;
+    drain_backlog();
+  });
+}
 
 // --- Turns ---
 
@@ -194,6 +244,7 @@ void ReplicaImpl::turn() {
   if (effects_.fetch) exchange_.fetch(*effects_.fetch);
   if (effects_.release_below != 0) release_soon(effects_.release_below);
   if (bytes_since_snapshot_ >= options_.snapshot_every_bytes) take_snapshot();
+  if (!backlog_.empty()) drain_backlog();
   arm_tick();
 }
 
@@ -353,14 +404,16 @@ void ReplicaImpl::arm_tick() {
     if (!running()) return;
     const Time at = now();
     if (core_->deadline() > at) return arm_tick();
-    if (has_room(kTickBytes)) {
+    const Status room = room_for(kTickBytes);
+    if (room.ok()) {
       unflushed_bytes_ += kTickBytes;
       core_->tick(at);
       return turn_soon();
     }
     // Mute until there is room: an election would need a record.
-    tick_at_ = at + kRetryTick;
-    tick_timer_ = ports_.loop.after(kRetryTick, [this] {
+    const Time delay = room.code() == Code::kUnavailable ? kRoomEvery : kRetryTick;
+    tick_at_ = at + delay;
+    tick_timer_ = ports_.loop.after(delay, [this] {
       tick_timer_ = 0;
       tick_at_ = kNever;
       if (running()) arm_tick();
@@ -372,6 +425,7 @@ void ReplicaImpl::halt(Status why, std::string_view reason) {
   if (std::exchange(halted_, true)) return;
   note(FactKind::kHalted, kNobody, reason);
   held_.clear();
+  backlog_.clear();
   exchange_.cancel();
   ports_.loop.post([this, alive = Guard(alive_), why = std::move(why)]() mutable {
     if (alive.expired()) return;
