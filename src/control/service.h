@@ -148,14 +148,15 @@ class Service {
   // no such lease.
   virtual void keep_alive(kv::LeaseId lease, CallOptions options, Done<int64_t> done) = 0;
 
-  virtual void open_session(Done<consensus::SessionId> done) = 0;
-  virtual void close_session(consensus::SessionId session) = 0;
+  // Of the options of what follows only timeout_ns and forward count.
+  virtual void open_session(CallOptions options, Done<consensus::SessionId> done) = 0;
+  virtual void close_session(consensus::SessionId session, CallOptions options) = 0;  // it ends by idling, too
 
   // kUnavailable through next() on a witness, which keeps no state.
   virtual std::unique_ptr<WatchStream> watch(kv::Space space) = 0;
 
   // Never forwarded but for the leader's view of the members; answers without a quorum, too.
-  virtual void status(Done<GroupStatus> done) = 0;
+  virtual void status(CallOptions options, Done<GroupStatus> done) = 0;
 
   // --- Membership. Answered when the new membership is committed. ---
   struct NewMember {
@@ -166,15 +167,16 @@ class Service {
     bool catch_up_first = true;
   };
   // The new member's id: never used before in this cluster.
-  virtual void add_member(NewMember member, Done<consensus::NodeId> done) = 0;
-  virtual void remove_member(consensus::NodeId id, Done<consensus::Position> done) = 0;
+  virtual void add_member(NewMember member, CallOptions options, Done<consensus::NodeId> done) = 0;
+  virtual void remove_member(consensus::NodeId id, CallOptions options, Done<consensus::Position> done) = 0;
   // Of a learner; kFailedPrecondition while it is too far behind.
-  virtual void promote_member(consensus::NodeId id, Done<consensus::Position> done) = 0;
-  virtual void update_member(consensus::NodeId id, std::string peer_address, Done<consensus::Position> done) = 0;
+  virtual void promote_member(consensus::NodeId id, CallOptions options, Done<consensus::Position> done) = 0;
+  virtual void update_member(consensus::NodeId id, std::string peer_address, CallOptions options,
+                             Done<consensus::Position> done) = 0;
   // kNobody: to the fittest. Answered when another leader is known.
-  virtual void transfer_leadership(consensus::NodeId to, Done<consensus::NodeId> done) = 0;
+  virtual void transfer_leadership(consensus::NodeId to, CallOptions options, Done<consensus::NodeId> done) = 0;
 
-  virtual void set_alarm(Alarm alarm, bool on, Done<consensus::Position> done) = 0;
+  virtual void set_alarm(Alarm alarm, bool on, CallOptions options, Done<consensus::Position> done) = 0;
 
   // The newest state as a stream of our snapshot format, pulled like watches are: empty bytes end it.
   class SnapshotStream {

@@ -44,8 +44,14 @@ class Spaces final : public consensus::StateMachine {
   // Of an empty request: nothing. A host in the same process asks for a barrier by that and then reads machine().
   std::string query(std::string_view request) const override;
   UniqueFunction<Status(consensus::SnapshotSink&)> freeze() override;
+  // As freeze(), for whoever wants the state and is not the replica: freeze() also says that a snapshot is being made,
+  // and with it which results need not be kept any more.
+  UniqueFunction<Status(consensus::SnapshotSink&)> copy() const;
   Status restore(consensus::SnapshotSource& source) override;
+  consensus::Position ahead() const override;
   Hash128 digest() const override;
+
+  uint64_t bytes() const;  // Store::bytes() of all spaces
 
   KvStateMachine& machine(Space space) { return *machines_[static_cast<size_t>(space)]; }
   const KvStateMachine& machine(Space space) const { return *machines_[static_cast<size_t>(space)]; }
