@@ -22,6 +22,11 @@ class PeerTap final : public consensus::Transport {
       heard(from);
       on_frame_(from, instance, frame);
     };
+    on_connection_ = std::move(handler.on_connection);
+    handler.on_connection = [this](consensus::NodeId peer, bool up) {
+      note(peer).connected = up;
+      on_connection_(peer, up);
+    };
     behind_.start(std::move(handler));
   }
   void set_peers(const std::vector<consensus::Member>& peers) override {
@@ -33,32 +38,32 @@ class PeerTap final : public consensus::Transport {
   void send(consensus::NodeId to, std::string frame) override { behind_.send(to, std::move(frame)); }
   void flush() override { behind_.flush(); }
 
-  // Whether anything came from it since `since`, on the monotonic clock.
+  // Whether anything came from it since `since`, on the monotonic clock, or it is connected.
   bool heard_since(consensus::NodeId peer, consensus::Time since) const {
     return std::any_of(heard_.begin(), heard_.end(),
-                       [&](const Heard& one) { return one.peer == peer && one.at >= since; });
+                       [&](const Heard& one) { return one.peer == peer && (one.connected || one.at >= since); });
   }
 
  private:
   struct Heard {
     consensus::NodeId peer;
     consensus::Time at;
+    bool connected;
   };
   // Strangers are remembered as well, so the list is bounded by what a membership may hold.
-  void heard(consensus::NodeId from) {
-    const consensus::Time now = clock_.mono_ns();
+  Heard& note(consensus::NodeId peer) {
     for (Heard& one : heard_) {
-      if (one.peer == from) {
-        one.at = now;
-        return;
-      }
+      if (one.peer == peer) return one;
     }
-    if (heard_.size() < consensus::kMaxMembers) heard_.push_back({from, now});
+    if (heard_.size() >= consensus::kMaxMembers) heard_.erase(heard_.begin());
+    return heard_.emplace_back(Heard{peer, INT64_MIN, false});
   }
+  void heard(consensus::NodeId from) { note(from).at = clock_.mono_ns(); }
 
   consensus::Transport& behind_;
   const env::Clock& clock_;
   decltype(Handler::on_frame) on_frame_;
+  decltype(Handler::on_connection) on_connection_;
   std::vector<Heard> heard_;
 };
 
