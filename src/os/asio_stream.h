@@ -119,9 +119,9 @@ struct Connection : std::enable_shared_from_this<Connection<Socket>> {
   std::string queued;   // waits for `sending`
   std::string sending;  // handed to the system
   uint64_t pending = 0;
-  size_t held = 0;     // bytes of `buffer` that the handler has not been given: reading was paused meanwhile
+  size_t held = 0;  // bytes of `buffer` that the handler has not been given: reading was paused meanwhile
   bool paused = false;
-  bool idle = false;   // paused, and no read is under way
+  bool idle = false;  // paused, and no read is under way
   bool closed = false;
 };
 

@@ -63,7 +63,7 @@ struct Side {  // one end of a connection
   bool started = false;
   bool closed = false;  // on_closed was called or is not wanted
   env::Stream::Handler handler;
-  std::string early;            // arrived before start(), or on its way to the process when it paused
+  std::string early;  // arrived before start(), or on its way to the process when it paused
   bool paused = false;
   std::optional<Status> ended;  // before start(), too
   // What it writes:
@@ -76,7 +76,7 @@ struct Side {  // one end of a connection
   };
   std::deque<Piece> stalled;
   std::deque<Piece> unread;  // came to this side while it paused: still pending with the one who wrote it
-  uint64_t stalls = 0;  // number of times that it was released
+  uint64_t stalls = 0;       // number of times that it was released
 };
 
 struct Connection : std::enable_shared_from_this<Connection> {
