@@ -180,11 +180,17 @@ Status SnapshotReader::verify() {
   return {};
 }
 
+namespace {
+
+std::string file_in(const std::string& directory, const std::string& name) { return directory + "/" + name; }
+
+}  // namespace
+
 Result<std::vector<Position>> find_snapshots(env::Disk& disk, const std::string& directory) {
   CLEW_ASSIGN(const auto names, disk.list(directory));
   std::vector<Position> positions;
   for (const std::string& name : names) {
-    if (name.ends_with(kTemporary)) CLEW_TRY(disk.remove(directory + "/" + name));
+    if (name.ends_with(kTemporary)) CLEW_TRY(disk.remove(file_in(directory, name)));
     if (const auto position = position_of(name)) positions.push_back(*position);
   }
   return positions;
@@ -196,7 +202,7 @@ Status keep_snapshots(env::Disk& disk, const std::string& directory, Position fi
   for (const std::string& name : names) {
     const auto position = position_of(name);
     if (!position || (*position >= first && *position <= last)) continue;
-    CLEW_TRY(disk.remove(directory + "/" + name));
+    CLEW_TRY(disk.remove(file_in(directory, name)));
     removed = true;
   }
   return removed ? disk.sync_dir(directory) : Status();

@@ -6,7 +6,10 @@
 
 namespace clew::consensus {
 
-using namespace raft;
+using raft::AppendReply;
+using raft::AppendRequest;
+using raft::Heartbeat;
+using raft::HeartbeatReply;
 
 bool Raft::takes(bool without_commands) const {
   // Entries without commands are for witnesses, and for a newcomer that has yet to learn that it is one.

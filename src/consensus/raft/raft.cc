@@ -9,7 +9,22 @@
 
 namespace clew::consensus {
 
-using namespace raft;
+using raft::AppendReply;
+using raft::AppendRequest;
+using raft::decode;
+using raft::encode;
+using raft::Heartbeat;
+using raft::HeartbeatReply;
+using raft::Message;
+using raft::Options;
+using raft::PeerState;
+using raft::Progress;
+using raft::ReadReply;
+using raft::SnapshotOffer;
+using raft::State;
+using raft::term_of;
+using raft::VoteReply;
+using raft::VoteRequest;
 
 Raft::Raft(Options options, uint64_t seed)
     : options_(std::move(options)), random_(seed), gate_(options_.max_waiting_reads) {

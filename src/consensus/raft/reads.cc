@@ -9,7 +9,9 @@
 
 namespace clew::consensus {
 
-using namespace raft;
+using raft::Progress;
+using raft::ReadReply;
+using raft::ReadRequest;
 
 // Before that a new leader does not know what its predecessors committed (thesis §6.4; scenario 8).
 bool Raft::own_term_committed() const { return leading() && commit_ >= reign_start_; }

@@ -8,7 +8,15 @@
 
 namespace clew::consensus {
 
-using namespace raft;
+using raft::append_base;
+using raft::append_entries_head;
+using raft::append_entry;
+using raft::append_header;
+using raft::encoded_bound;
+using raft::parse_record;
+using raft::Record;
+using raft::RecordHeader;
+using raft::RecordKind;
 
 // --- Out ---
 

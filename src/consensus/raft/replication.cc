@@ -8,7 +8,16 @@
 
 namespace clew::consensus {
 
-using namespace raft;
+using raft::append_entry;
+using raft::append_message_head;
+using raft::AppendReply;
+using raft::AppendRequest;
+using raft::encoded_bound;
+using raft::Heartbeat;
+using raft::HeartbeatReply;
+using raft::kMaxNumber;
+using raft::PeerState;
+using raft::Progress;
 
 Progress* Raft::progress(NodeId id) {
   for (Progress& peer : peers_) {
