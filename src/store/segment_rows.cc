@@ -186,6 +186,8 @@ Status TraceRows::read(const Segment& segment, uint32_t trace, std::shared_ptr<c
   CLEW_TRY(read_head(segment, trace, false, std::move(names)));
   // Ids first: a span names its parent by its place in the trace, and the parent may stand in a later block.
   ids_.resize(span_count_);
+  std::vector<uint32_t>
+      lost;  // blocks without ids: their rows are not asked for again, though a second read may succeed
   const uint32_t end = first_span_ + span_count_;
   for (uint32_t span = first_span_; span < end;) {
     const uint32_t number = segment.block_of_span(span);
@@ -195,6 +197,8 @@ Status TraceRows::read(const Segment& segment, uint32_t trace, std::shared_ptr<c
       for (uint32_t s = span; s < to; ++s) ids_[s - first_span_] = (*block)->view.id(s - entry.first_span);
     } else if (block.error().code != Code::kDataLoss) {
       return block.error();
+    } else {
+      lost.push_back(number);
     }
     span = to;
   }
@@ -203,8 +207,9 @@ Status TraceRows::read(const Segment& segment, uint32_t trace, std::shared_ptr<c
     const BlockEntry& entry = segment.blocks()[number];
     const uint32_t to = std::min(end, entry.first_span + entry.spans);
     const size_t rows = rows_.size();
-    Status status = append_block(number, span - entry.first_span, to - entry.first_span);
-    if (!status.ok()) {
+    if (std::find(lost.begin(), lost.end(), number) != lost.end()) {
+      damaged_ = true;
+    } else if (Status status = append_block(number, span - entry.first_span, to - entry.first_span); !status.ok()) {
       if (status.code() != Code::kDataLoss) return status;
       rows_.resize(rows);
       damaged_ = true;
