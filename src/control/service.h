@@ -58,11 +58,11 @@ struct CallError {
   std::string message;  // etcd's words where etcd has some
   // The request may have taken effect, or may yet: it was sent and no answer came. False: it certainly has not.
   bool uncertain = false;
+  consensus::NodeId leader = consensus::kNobody;  // as far as this node knows
+  std::string leader_address;                     // of its client port; empty when not known
   // Of a command with a session: that is no more, or needs this answer no more. This try had no effect; an earlier one
   // may have had (`uncertain`). Open another session.
   bool session_ended = false;
-  consensus::NodeId leader = consensus::kNobody;  // as far as this node knows
-  std::string leader_address;                     // of its client port; empty when not known
 };
 
 template <typename T>
