@@ -23,17 +23,6 @@ wait_ready() {
   die "the node was not ready after 60 s"
 }
 
-# Four ports that nobody listens on.
-free_ports() {
-  local port free=()
-  while [ ${#free[@]} -lt 4 ]; do
-    port=$((20000 + RANDOM % 12000))
-    (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null && continue
-    [[ " ${free[*]} " == *" $port "* ]] || free+=("$port")
-  done
-  echo "${free[@]}"
-}
-
 import_samples() {  # OTLP-ADDRESS
   local file
   for file in examples/traces/*.jsonl; do
