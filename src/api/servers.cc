@@ -117,4 +117,11 @@ Status Servers::reload_tls() {
   return first;
 }
 
+void Servers::replace_tokens(const ServerOptions& options) {
+  otlp_service_.replace_tokens(options.otlp_http.auth);
+  http_service_->replace_tokens(options.http.auth);
+  tempo_service_->replace_tokens(options.tempo.auth);
+  if (grpc_ != nullptr) grpc_->replace_tokens(options.otlp_grpc.auth);
+}
+
 }  // namespace clew::api

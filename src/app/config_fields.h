@@ -144,7 +144,7 @@ void describe(Config& config, Visitor& visit) {
 
   visit.begin("auth", "for receivers and queries");
   visit.tokens("bearer_tokens", servers.otlp_http.auth.bearer_tokens,
-               "list of {token, tenant}; none: everybody may, tenants by X-Scope-OrgID");
+               "list of {token, tenant}; none: everybody may, tenants by X-Scope-OrgID; read again on SIGHUP");
   visit.end();
 
   visit.field("loops", config.loops, Unit::kPlain,

@@ -1,5 +1,5 @@
 // clew serve: one node. Start: configuration → loops → data directory (lock, replay) → listeners → ready. Stop
-// (SIGTERM, SIGINT): not ready → listeners drain → node drains → loops end. SIGHUP reads TLS files again.
+// (SIGTERM, SIGINT): not ready → listeners drain → node drains → loops end. SIGHUP reads TLS files and tokens again.
 #include <malloc.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -162,7 +162,10 @@ Result<std::unique_ptr<store::SpanStore>> open_embedded(env::Disk& disk, const c
 // A node with its threads, in the order in which they must come and go.
 class Process {
  public:
-  explicit Process(Config config) : config_(std::move(config)) {}
+  Process(Config config, std::string config_file)
+      : config_(std::move(config)),
+        config_file_(std::move(config_file)),
+        has_tokens_(!config_.servers.otlp_http.auth.bearer_tokens.empty()) {}
 
   Status start(Events& events) {
     const uint32_t count = config_.loops != 0 ? config_.loops : default_loops(config_.node);
@@ -214,12 +217,10 @@ class Process {
     line("tempo", config_.servers.tempo.endpoint, ports.tempo);
   }
 
+  // What can change while a node runs; says what did. All else of the configuration waits for a restart.
   void reload() {
-    if (const Status status = servers_->reload_tls(); !status.ok()) {
-      spdlog::error("msg=\"TLS files not reloaded, the former ones stay\" error=\"{}\"", status.message());
-    } else {
-      spdlog::info("msg=\"TLS files reloaded\"");
-    }
+    reload_tls();
+    reload_tokens();
   }
 
   // Everything that was admitted is durable afterwards. False when it took too long (it is in the log then).
@@ -242,7 +243,45 @@ class Process {
   }
 
  private:
+  void reload_tls() {
+    const api::ServerOptions& servers = config_.servers;
+    if (!servers.otlp_grpc.tls.enabled() && !servers.otlp_http.tls.enabled() && !servers.http.tls.enabled() &&
+        !servers.tempo.tls.enabled()) {
+      return;
+    }
+    if (const Status status = servers_->reload_tls(); !status.ok()) {
+      spdlog::error("msg=\"TLS files not reloaded, the former ones stay\" error=\"{}\"", status.message());
+    } else {
+      spdlog::info("msg=\"TLS files reloaded\"");
+    }
+  }
+
+  void reload_tokens() {
+    if (config_file_.empty()) {
+      spdlog::info("msg=\"no tokens to reload: the node runs without a configuration file\"");
+      return;
+    }
+    auto fresh = load_config(config_file_);
+    Status status = fresh.ok() ? check_config(*fresh) : fresh.status();
+    const size_t count = fresh.ok() ? fresh->servers.otlp_http.auth.bearer_tokens.size() : 0;
+    if (status.ok() && count == 0 && has_tokens_) {
+      // More likely a file caught half written than a wish to let everybody in.
+      status = {Code::kFailedPrecondition,
+                config_file_ + " names no auth.bearer_tokens any more; to let everybody in, restart the node"};
+    }
+    if (!status.ok()) {
+      spdlog::error("msg=\"bearer tokens not reloaded, the former ones stay\" error=\"{}\"", status.message());
+      return;
+    }
+    servers_->replace_tokens(fresh->servers);
+    has_tokens_ = count != 0;
+    spdlog::info("msg=\"bearer tokens reloaded; other settings need a restart\" tokens={} file={}", count,
+                 config_file_);
+  }
+
   const Config config_;
+  const std::string config_file_;  // "": none
+  bool has_tokens_;                // now
   os::OsClock clock_;
   os::OsRandom random_;
   std::unique_ptr<os::Workers> workers_;
@@ -263,7 +302,7 @@ int serve(const ServeFlags& flags) {
                : config->node.durability == wal::Durability::kOs ? "os"
                                                                  : "memory");
   Events events;
-  Process process(std::move(*config));
+  Process process(std::move(*config), flags.config_file);
   if (const Status status = process.start(events); !status.ok()) {
     spdlog::critical("msg=\"cannot start\" error=\"{}\"", status.message());
     return 1;

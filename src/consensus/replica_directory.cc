@@ -154,8 +154,8 @@ Result<Identity> Identity::parse(std::string_view text, const std::string& path)
   return identity;
 }
 
-Result<ReplicaDirectory> ReplicaDirectory::open(env::Disk& disk, std::string path, Identity wanted, bool bootstrap,
-                                                env::Random& random) {
+Result<ReplicaDirectory> ReplicaDirectory::open(env::Disk& disk, const std::string& path, Identity wanted,
+                                                bool bootstrap, env::Random& random) {
   CLEW_TRY(disk.make_dirs(path));
   CLEW_ASSIGN(auto lock, disk.lock_dir(path));
   ReplicaDirectory directory(disk, path, std::move(lock));

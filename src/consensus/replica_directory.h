@@ -35,7 +35,7 @@ class ReplicaDirectory {
   // Blocking. Takes the directory, makes its folders, and checks or (with `bootstrap`, in an empty one) makes the
   // identity: `wanted.instance` is drawn from `random` then. kFailedPrecondition: another process has it, it belongs to
   // somebody else, or it is empty and should not be. kDataLoss: it once held more than it does now.
-  static Result<ReplicaDirectory> open(env::Disk& disk, std::string path, Identity wanted, bool bootstrap,
+  static Result<ReplicaDirectory> open(env::Disk& disk, const std::string& path, Identity wanted, bool bootstrap,
                                        env::Random& random);
 
   const Identity& identity() const { return identity_; }

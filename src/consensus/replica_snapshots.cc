@@ -69,7 +69,7 @@ void ReplicaImpl::report_saved() {
   turn_soon();
 }
 
-void ReplicaImpl::on_fetched(const SnapshotMeta& meta, Status status) {
+void ReplicaImpl::on_fetched(const SnapshotMeta& meta, const Status& status) {
   if (!running()) return;
   if (!status.ok()) ++stats_.snapshots_failed;
   core_->snapshot_fetched(now(), meta, status.ok());

@@ -25,7 +25,8 @@ struct Call {
   bool duty = false;       // this node's own, as a leader
   bool under_way = false;  // somebody has it who may yet carry it out
   bool maybe = false;      // somebody had it, and may have
-  std::string waits_for;   // why it could not be sent on so far
+  bool session_ended = false;
+  std::string waits_for;  // why it could not be sent on so far
 };
 
 class CallTable {

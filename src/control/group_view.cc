@@ -128,8 +128,8 @@ class Description {
     const Votes& votes =
         outgoing.reachable + incoming.needed() < incoming.reachable + outgoing.needed() ? outgoing : incoming;
     const std::string reach = std::to_string(votes.reachable) + " of " + std::to_string(votes.all) +
-                              (votes.all == 1 ? " voter is" : " voters are") + " reachable from here, " +
-                              std::to_string(votes.needed()) + " needed";
+                              (votes.all == 1 ? " voter" : " voters") + (votes.reachable == 1 ? " is " : " are ") +
+                              "reachable from here, " + std::to_string(votes.needed()) + " needed";
     if (view_.membership.empty()) {
       problem("this member has not heard of its group yet; is its peer port reachable, and was it added?");
     } else if (!view_.membership.contains(view_.self)) {

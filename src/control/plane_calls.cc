@@ -199,6 +199,7 @@ void Plane::submitted(uint64_t id, std::variant<consensus::Reply, RequestError> 
       break;
     case Code::kFailedPrecondition:  // an earlier try of the client's may have had an effect
       call->maybe = true;
+      call->session_ended = true;
       break;
     default:
       break;
@@ -349,6 +350,7 @@ void Plane::fail(uint64_t id, Code code, std::string message) {
   if (call == nullptr) return;
   CallError answer = error(code, std::move(message), !call->reads && (call->maybe || call->under_way));
   answer.leader_address = leader_address();
+  answer.session_ended = call->session_ended;
   finish(id, std::move(answer));
 }
 

@@ -39,7 +39,7 @@ class FileSink final : public consensus::SnapshotSink {
 
 // Its work runs on workers and its file outlives the plane, if need be, until that has ended.
 struct SnapshotExports::Export {
-  Export(env::Disk& on, std::string at) : disk(on), path(std::move(at)) {}
+  Export(env::Disk& on, std::string file_path) : disk(on), path(std::move(file_path)) {}
   ~Export() {
     if (!file) return;
     file.reset();

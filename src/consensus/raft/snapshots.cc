@@ -7,7 +7,9 @@
 
 namespace clew::consensus {
 
-using namespace raft;
+using raft::PeerState;
+using raft::Progress;
+using raft::SnapshotOffer;
 
 void Raft::snapshot_saved(Time now, const SnapshotMeta& meta) {
   advance_clock(now);
