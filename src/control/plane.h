@@ -110,6 +110,7 @@ class Plane final : public Service, private consensus::Observer {
   const consensus::Replica& replica() const { return *replica_; }
   const kv::Spaces& spaces() const { return *spaces_; }
   bool leading() const { return leading_; }
+  uint64_t quota_bytes() const { return options_.quota_bytes; }
   PlaneStats stats() const;
   // Addresses that were not known at open(), because their ports were free ones.
   void set_record(MemberRecord record);
