@@ -12,6 +12,8 @@
 //     if (auto* reply = std::get_if<control::CallReply>(&result)) { ... } else { ... std::get<1>(result).message ... }
 //   });
 //
+// With certificates (os::TlsNetwork) the other side's must be a member's, and the leader's the leader's.
+//
 // One connection, to the leader where that is known: requests are pipelined, and all of one turn of the loop leave in
 // one write. A member that is not the leader names it, and the client goes there; where the leader cannot be reached
 // from here, members forward. Connections that break, or say nothing for `silence_limit_ns` while an answer is due,

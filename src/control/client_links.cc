@@ -79,6 +79,12 @@ void ClientCore::connect_to(const std::string& address, consensus::NodeId expect
 
 void ClientCore::connected(Link& link, Result<std::unique_ptr<env::Stream>> stream) {
   if (!stream.ok()) return attempt_failed(link, stream.error().message);
+  const std::string identity = (*stream)->peer_identity();
+  // Users have certificates of the same authority: theirs must not pass for a member's.
+  const bool member = link.expected == consensus::kNobody
+                          ? identity.starts_with("node-")
+                          : identity == "node-" + std::to_string(consensus::number(link.expected));
+  if (!identity.empty() && !member) return attempt_failed(link, "its certificate is of \"" + identity + "\"");
   link.stream = std::move(stream).value();
   link.state = Link::State::kGreeting;
   const auto guarded = [weak = weak_from_this(), number = link.number](auto then) {
