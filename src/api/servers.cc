@@ -52,7 +52,11 @@ void Servers::add_admin_routes(HttpRouter& router) {
       HttpResponse response;
       response.content_type = kMetricsContentType;
       response.body = render_metrics(input);
-      answer(std::move(response));
+      if (!node_.more_metrics) return answer(std::move(response));
+      node_.more_metrics([response = std::move(response), answer = std::move(answer)](std::string more) mutable {
+        response.body += more;
+        answer(std::move(response));
+      });
     });
   });
 }

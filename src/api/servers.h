@@ -39,6 +39,8 @@ class Servers {
     std::string version;
     // Adds the query APIs' routes to the router of the `http` port and of the `tempo` port (query_router.h).
     std::function<void(HttpRouter& http, HttpRouter& tempo)> add_query_routes;
+    // Further metrics in Prometheus' text format, behind this server's; may be empty. Calls back once, on any thread.
+    std::function<void(UniqueFunction<void(std::string)>)> more_metrics;
   };
   struct Ports {
     uint16_t otlp_http = 0, otlp_grpc = 0, http = 0, tempo = 0;  // 0: that server is off

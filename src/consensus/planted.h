@@ -54,7 +54,7 @@ std::optional<Bug> bug_named(std::string_view name);
   X(kAckBeforeDurable, "ack-before-durable", 0, "a follower acknowledges entries before they are durable")            \
   X(kNonContiguousAppend, "non-contiguous-append", 16, "entries that do not follow `prev` are packed into an append") \
   X(kSingleNodeEarlyAck, "single-node-early-ack", 17, "the leader counts itself before its own disk has the entry")   \
-  X(kCommitToLast, "commit-to-last", 0, "a follower commits to its last entry, not to the last verified one")         \
+  X(kCommitToLast, "commit-to-last", 0, "a heartbeat commits what a follower has, not what was verified")         \
   X(kAppendWithoutTruncation, "append-without-truncation", 0, "a conflicting suffix stays")                           \
   X(kAppendTruncatesAlways, "append-truncates-always", 0, "a late append cuts off what was acknowledged behind it")   \
   X(kPrevNotChecked, "prev-not-checked", 0, "entries are appended without looking at the entry before them")          \

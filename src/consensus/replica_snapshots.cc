@@ -21,6 +21,7 @@ class StringSource final : public SnapshotSource {
 
 void ReplicaImpl::take_snapshot() {
   if (!running() || saving_ || saved_ || install_ || applied() <= base_) return;
+  if (applied() < ports_.machine.ahead()) return;  // the state is newer than the position that would stand beside it
   saving_ = true;
   bytes_since_snapshot_ = 0;
   auto outcome = std::make_shared<Result<SnapshotMeta>>(Error{});  // shared by the work and its completion

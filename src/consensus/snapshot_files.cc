@@ -41,9 +41,15 @@ uint32_t footer_checksum(std::string_view meta) {
   return checksum32(covered);
 }
 
+// A read that fails may succeed when it is tried again (unlike a sync, whose second answer tells nothing), and the only
+// copy of the state may hang on it.
+constexpr int kReadTries = 8;
+
 Status read_exactly(const env::File& file, const std::string& path, uint64_t offset, char* out, size_t size) {
-  CLEW_ASSIGN(const size_t got, file.read_at(offset, out, size));
-  if (got != size) return broken(path, "ends early");
+  Result<size_t> got = file.read_at(offset, out, size);
+  for (int tries = 1; !got.ok() && tries < kReadTries; ++tries) got = file.read_at(offset, out, size);
+  if (!got.ok()) return got.error();
+  if (*got != size) return broken(path, "ends early");
   return {};
 }
 

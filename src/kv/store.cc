@@ -91,6 +91,7 @@ Status Store::open(const Position& at) {
   uncommitted_.clear();
   live_keys_ = 0;
   records_ = 0;
+  bytes_ = 0;
   changes_ = 0;
   Status bad;
   CLEW_TRY(entries_.engine().scan(kStateBegin, {}, [&](std::string_view key, std::string_view value) {
@@ -126,6 +127,7 @@ Status Store::index_record(RecordId id, const Record& record) {
   history.version = record.version;
   history.lease = record.lease;
   records_++;
+  bytes_ += kRecordBytes + record.key.size() + record.value.size();
   return {};
 }
 
@@ -253,6 +255,7 @@ void Store::put(std::string_view key, std::string_view value, LeaseId lease) {
   history.lease = lease;
   history.changes.emplace_back(id, false, value.size());
   records_++;
+  bytes_ += kRecordBytes + key.size() + value.size();
   entries_.add(DigestTree::bucket_of(key), record_key(id),
                encode_record({.tombstone = false,
                               .key = key,
@@ -287,6 +290,7 @@ void Store::erase_one(std::string_view key, History& history) {
   history.changes.emplace_back(id, true, 0);
   live_keys_--;
   records_++;
+  bytes_ += kRecordBytes + key.size();
   entries_.add(DigestTree::bucket_of(key), record_key(id), encode_record({.tombstone = true, .key = key, .value = {}}));
 }
 
@@ -359,6 +363,7 @@ void Store::forget(RecordId id, std::string_view key, History& history) {
   CHECK(first.main == id.main && first.sub == id.sub);
   history.forgotten++;
   records_--;
+  bytes_ -= kRecordBytes + key.size() + first.value_bytes;
   if (history.forgotten == history.changes.size()) {
     index_.erase(key);
   } else if (history.forgotten * 2 >= history.changes.size()) {

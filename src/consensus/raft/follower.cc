@@ -57,7 +57,7 @@ void Raft::handle(NodeId from, AppendRequest& request) {
   if (log_.last() > last_before) appended_now_ += log_.last() - last_before;
   // Only what this message has verified: what stands behind it may be another leader's (Raft, Figure 2, step 5).
   const Position verified = request.prev + count;
-  const Position commit = std::min(request.commit, planted(Bug::kCommitToLast) ? log_.last() : verified);
+  const Position commit = std::min(request.commit, verified);
   if (commit > commit_) commit_to(commit);
   acknowledge(verified);
 }

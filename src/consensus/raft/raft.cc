@@ -348,6 +348,7 @@ State Raft::state() const {
   state.delivered = delivered_;
   state.snapshot = snapshot_.position;
   state.reign_start = reign_start_;
+  state.lease_until = leading() ? lease_until() : 0;
   state.membership_position = configs_.newest().position;
   state.next_seq = next_seq_;
   state.durable_seq = durable_seq_;

@@ -108,6 +108,8 @@ Status Raft::recover(LogSeq seq, std::string_view bytes) {
     if (hole_ignored && record.first > log_.last() + 1) return {};
     CLEW_TRY(log_.replay(seq, record.first, record.prev_epoch, std::move(record.entries), record.truncates));
   } else if (head.kind == RecordKind::kBase) {
+    // The base before it was found to be lost: see start().
+    if (record.meta.position < log_.base()) log_.forget_base();
     log_.install(record.meta.position, record.meta.epoch);
     snapshot_ = std::move(record.meta);
     snapshot_metadata_only_ = record.metadata_only;
@@ -147,9 +149,10 @@ void Raft::start(Time now, LogSeq next, bool have_snapshot) {
          "member");
     return;
   }
+  const bool lost_base = !have_snapshot && snapshot_.position > 0 && !snapshot_metadata_only_;
   Position configs_from = snapshot_.position;
   configs_.reset(snapshot_.position, snapshot_.membership);
-  if (!have_snapshot && snapshot_.position > 0 && !snapshot_metadata_only_) {
+  if (lost_base) {
     // The members stay known; the state has to come again.
     log_.forget_base();
     configs_from = 0;
@@ -170,6 +173,9 @@ void Raft::start(Time now, LogSeq next, bool have_snapshot) {
     configs_.reset(0, options_.founding);
     state_seq_ = record_base(snapshot_);
   }
+  // What comes in its place, entries or an older snapshot, must not be taken for void by the next start because of the
+  // record of a base that is not there.
+  if (lost_base) state_seq_ = record_base(snapshot_);
   // A leader's lease may rest on what this node promised before it restarted (thesis §6.4.1).
   if (any_record_ && !planted(Bug::kVoteRightAfterStart)) leased_until_ = now_ + options_.election_min;
   reset_election_timer();
