@@ -15,11 +15,13 @@
 
 #include "api/query_router.h"
 #include "api/servers.h"
+#include "api/ui.h"
 #include "app/client_output.h"
 #include "app/commands.h"
 #include "app/config.h"
 #include "app/notify.h"
 #include "app/process_stats.h"
+#include "app/ui_files.h"
 #include "app/units.h"
 #include "app/version.h"
 #include "cluster/node.h"
@@ -188,11 +190,12 @@ class Process {
 
     std::vector<boost::asio::io_context*> contexts;
     for (const auto& loop : loops_) contexts.push_back(&loop->context());
-    const api::QueryDeps deps{*node_, clock_, kVersion};
+    const api::QueryDeps deps{*node_, clock_, kVersion, print_config(config_)};
     servers_ = std::make_unique<api::Servers>(
         config_.servers,
         api::Servers::Node{*node_, *node_, std::move(contexts), read_process_stats, kVersion,
                            [deps](api::HttpRouter& http, api::HttpRouter& tempo) {
+                             api::add_ui_routes(http, ui_files());
                              api::add_query_routes(http, deps, api::QueryPort::kJaeger);
                              api::add_query_routes(tempo, deps, api::QueryPort::kTempo);
                            }},
@@ -306,7 +309,7 @@ void add_serve(CLI::App& program, int& exit_code) {
   command->add_option("--data-dir", flags->data_directory, "where everything is kept (default ./clew-data)");
   command->add_option("--otlp-grpc", flags->otlp_grpc, "OTLP over gRPC (default 127.0.0.1:4317; \"\" switches it off)");
   command->add_option("--otlp-http", flags->otlp_http, "OTLP over HTTP (default 127.0.0.1:4318)");
-  command->add_option("--http", flags->http, "Jaeger and own API, /metrics (default 127.0.0.1:16686)");
+  command->add_option("--http", flags->http, "the page, Jaeger and own API, /metrics (default 127.0.0.1:16686)");
   command->add_option("--tempo", flags->tempo, "Tempo API (default 127.0.0.1:3200)");
   command->add_option("--log-level", flags->log_level, "trace, debug, info, warn, error");
   command->callback([flags, &exit_code] { exit_code = serve(*flags); });
