@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Faults around a real node: full disk, damaged files, wrong directories, taken ports, ends under load, new certificates."""
+"""Faults around a real node: full disk, damaged files, wrong directories, taken ports, ends under load, new certificates and tokens."""
 import glob
 import http.client
 import os
@@ -142,7 +142,7 @@ def start_up(*arguments, config=""):
         with open(path, "w") as file:
             file.write(config)
         addresses = []
-        for name in ("--otlp-grpc", "--otlp-http", "--http", "--tempo"):
+        for name in ("--otlp-grpc", "--otlp-http", "--http", "--tempo", "--peer", "--client"):
             if name not in arguments:
                 addresses += [name, "127.0.0.1:0"]
         try:
@@ -383,8 +383,44 @@ def certificates():
     shutil.rmtree(directory)
 
 
+def tokens():
+    """SIGHUP reads new bearer tokens; a broken file and one without tokens leave the former in use."""
+    def write(auth):
+        with open(node.config, "w") as file:
+            file.write(FAST + auth)
+
+    def told(text, times=1):
+        node.process.send_signal(signal.SIGHUP)
+        until(lambda: node.output().count(text) == times)
+
+    def answers():
+        """What each token gets: of the receiver, of a query."""
+        got = {}
+        for token in ("first", "second"):
+            headers = {"Authorization": "Bearer " + token}
+            got[token] = (node.post_traces(b"", PROTO, headers)[0], node.get("/api/services", headers)[0])
+        return got
+
+    good, bad = (200, 200), (401, 401)
+    node = Node(FAST + "auth: {bearer_tokens: [{token: first}]}\n")
+    with node:
+        expect("the token of the start", answers(), {"first": good, "second": bad})
+        write("auth: {bearer_tokens: [{token: second, tenant: acme}, {token: third}]}\n")
+        told("bearer tokens reloaded")
+        expect("the reply says how many and from where", "tokens=2 file=" + node.config in node.output(), True)
+        expect("the tokens of the file after SIGHUP", answers(), {"first": bad, "second": good})
+        write("auth: {bearer_tokens: [{token: first\n")
+        told("bearer tokens not reloaded")
+        write("")
+        told("bearer tokens not reloaded", 2)
+        expect("neither a broken file nor one without tokens changes anything", answers(), {"first": bad, "second": good})
+        expect("no token is ever logged", any(token in node.output() for token in ("first", "second", "third")), False)
+        expect("without TLS nothing is said of it", "TLS" in node.output(), False)
+        expect("SIGTERM ends it", node.stop(), 0)
+
+
 def main():
-    parts = [full_disk, wrong_starts, damaged_files, ends_under_load, certificates]
+    parts = [full_disk, wrong_starts, damaged_files, ends_under_load, certificates, tokens]
     for part in [part for part in parts if part.__name__ in sys.argv[1:]] or parts:
         begin = time.monotonic()
         part()

@@ -48,7 +48,9 @@ Status ServerProcess::start() {
                                      "--otlp-grpc", address(ports_.otlp_grpc),
                                      "--otlp-http", address(ports_.otlp_http),
                                      "--http",      address(ports_.http),
-                                     "--tempo",     address(ports_.tempo)};
+                                     "--tempo",     address(ports_.tempo),
+                                     "--peer",      address(0),
+                                     "--client",    address(0)};
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);

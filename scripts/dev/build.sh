@@ -35,3 +35,14 @@ dev_build() {
     build_preset "$preset"
   fi
 }
+
+# Four ports that nobody listens on.
+free_ports() {
+  local port free=()
+  while [ ${#free[@]} -lt 4 ]; do
+    port=$((20000 + RANDOM % 12000))
+    (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null && continue
+    [[ " ${free[*]} " == *" $port "* ]] || free+=("$port")
+  done
+  echo "${free[@]}"
+}

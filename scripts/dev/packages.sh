@@ -3,10 +3,11 @@
 packages_build=(g++ cmake ninja-build pkg-config ccache mold libboost-dev libssl-dev zlib1g-dev libzstd-dev libxxhash-dev
   libroaring-dev libsimdjson-dev libspdlog-dev libyaml-cpp-dev libcli11-dev prometheus-cpp-dev libprotobuf-dev
   protobuf-compiler libgrpc++-dev protobuf-compiler-grpc libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev
-  libprotozero-dev libre2-dev librocksdb-dev)
+  libprotozero-dev libre2-dev librocksdb-dev libnghttp2-dev)
 packages_clang=(clang libclang-rt-14-dev)
 packages_test=("${packages_clang[@]}" clang-format git python3 curl openssl)
 packages_js=(nodejs npm)
+packages_test_etcd=(etcd-server etcd-client)
 packages_browser=(chromium fonts-dejavu-core)
 packages_lint=("${packages_clang[@]}" clang-tidy clang-format shellcheck git)
 

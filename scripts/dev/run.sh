@@ -23,17 +23,6 @@ wait_ready() {
   die "the node was not ready after 60 s"
 }
 
-# Four ports that nobody listens on.
-free_ports() {
-  local port free=()
-  while [ ${#free[@]} -lt 4 ]; do
-    port=$((20000 + RANDOM % 12000))
-    (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null && continue
-    [[ " ${free[*]} " == *" $port "* ]] || free+=("$port")
-  done
-  echo "${free[@]}"
-}
-
 import_samples() {  # OTLP-ADDRESS
   local file
   for file in examples/traces/*.jsonl; do
@@ -67,7 +56,7 @@ check_samples() {  # HTTP-ADDRESS
 }
 
 dev_run() {
-  local check='' ports=(4317 4318 16686 3200) data=build/run-data
+  local check='' ports=(4317 4318 16686 3200) control=(4330 4331) data=build/run-data
   case ${1:-} in
     --check) check=1 ;;
     '') ;;
@@ -77,6 +66,7 @@ dev_run() {
   trap run_cleanup EXIT
   if [ -n "$check" ]; then
     read -ra ports < <(free_ports)
+    control=(0 0)
     run_scratch=$(mktemp -d)
     data=$run_scratch/data
   else
@@ -85,7 +75,7 @@ dev_run() {
   local otlp=127.0.0.1:${ports[1]} http=127.0.0.1:${ports[2]}
   say "starting build/release/clew serve (data in $data)"
   build/release/clew serve --data-dir "$data" --otlp-grpc "127.0.0.1:${ports[0]}" --otlp-http "$otlp" --http "$http" \
-    --tempo "127.0.0.1:${ports[3]}" &
+    --tempo "127.0.0.1:${ports[3]}" --peer "127.0.0.1:${control[0]}" --client "127.0.0.1:${control[1]}" &
   run_pid=$!
   wait_ready "$http" "$run_pid"
   say "loading the sample traces, shifted to now"

@@ -14,13 +14,30 @@ Authenticator::Digest Authenticator::digest_of(std::string_view token) {
   return digest;
 }
 
-Authenticator::Authenticator(const AuthOptions& options) {
-  for (const BearerToken& token : options.bearer_tokens) tokens_.push_back({digest_of(token.token), token.tenant});
+std::shared_ptr<const Authenticator::Entries> Authenticator::entries_of(const AuthOptions& options) {
+  auto entries = std::make_shared<Entries>();
+  entries->reserve(options.bearer_tokens.size());
+  for (const BearerToken& token : options.bearer_tokens) entries->push_back({digest_of(token.token), token.tenant});
+  return entries;
+}
+
+Authenticator::Authenticator(const AuthOptions& options) : tokens_(entries_of(options)) {}
+
+void Authenticator::replace(const AuthOptions& options) {
+  auto entries = entries_of(options);
+  const MutexLock lock(mutex_);
+  tokens_ = std::move(entries);
+}
+
+std::shared_ptr<const Authenticator::Entries> Authenticator::tokens() const {
+  const MutexLock lock(mutex_);
+  return tokens_;
 }
 
 Result<std::string> Authenticator::tenant(std::string_view authorization, std::string_view tenant_header) const {
+  const auto known = tokens();
   const Entry* found = nullptr;
-  if (!tokens_.empty()) {
+  if (!known->empty()) {
     constexpr std::string_view kScheme = "Bearer ";
     authorization = trim(authorization);
     if (authorization.size() <= kScheme.size() ||
@@ -28,7 +45,7 @@ Result<std::string> Authenticator::tenant(std::string_view authorization, std::s
       return Error{Code::kUnauthenticated, "no bearer token; send the header 'Authorization: Bearer <token>'"};
     }
     const Digest digest = digest_of(trim(authorization.substr(kScheme.size())));
-    for (const Entry& entry : tokens_) {  // no early end: every request costs the same
+    for (const Entry& entry : *known) {  // no early end: every request costs the same
       if (CRYPTO_memcmp(digest.data(), entry.digest.data(), digest.size()) == 0) found = &entry;
     }
     if (found == nullptr)

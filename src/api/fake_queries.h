@@ -151,12 +151,21 @@ inline std::unique_ptr<model::TraceData> small_trace() {
   return trace;
 }
 
+// The small one with its span `spans` times, under the id a11.
+inline std::unique_ptr<model::TraceData> large_trace(uint64_t spans) {
+  auto trace = small_trace();
+  trace->key = model::trace_key(model::tenant_id("default"), {0, 0xa11});
+  trace->spans.assign(spans, model::Span(trace->spans.front()));
+  return trace;
+}
+
 class FakeQueries final : public cluster::QueryService {
  public:
   using Made = std::unique_ptr<model::TraceData> (*)();
 
   void trace(model::TenantId tenant, model::TraceId id, Done<std::unique_ptr<model::TraceData>> done) override {
     if (failing) return done(*failing);
+    if (large_spans != 0 && id == model::TraceId{0, 0xa11}) return done(large_trace(large_spans));
     for (Made make : kTraces) {
       auto trace = make();
       if (trace->key == model::trace_key(tenant, id)) return done(std::move(trace));
@@ -226,6 +235,7 @@ class FakeQueries final : public cluster::QueryService {
 
   std::optional<Error> failing;  // what every query answers, when set
   bool bounded = false;          // searches for whole traces end at their bounds after one
+  uint64_t large_spans = 0;      // trace a11 has as many; 0: there is none
   store::TraceQuery last;
 
  private:

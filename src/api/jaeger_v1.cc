@@ -137,12 +137,14 @@ void find_traces(const QueryDeps& deps, const RequestPtr& request, HttpDone done
         return done(failure({Code::kInvalidArgument, "cannot parse traceID \"" + text.substr(0, 64) + "\""}));
       if (std::find(ids.begin(), ids.end(), *id) == ids.end()) ids.push_back(*id);
     }
-    fetch_traces(deps.queries, model::tenant_id(request->tenant), std::move(ids),
+    fetch_traces(deps.queries, model::tenant_id(request->tenant), std::move(ids), {},
                  [done = std::move(done)](Result<TracesById> result) mutable {
                    if (!result.ok()) return done(failure(result.error()));
                    if (result->found.empty()) return done(failure(not_found()));
                    std::vector<JaegerError> errors;
+                   errors.reserve(result->missing.size() + 1);
                    for (model::TraceId id : result->missing) errors.push_back({404, "trace not found", id.hex()});
+                   if (!result->left_out.empty()) errors.push_back({206, bounded_note(*result), ""});
                    done(traces_reply(result->found, result->found.size(), errors));
                  });
     return;

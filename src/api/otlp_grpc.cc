@@ -86,7 +86,7 @@ struct OtlpGrpcServer::Impl {
 
   OtlpReceiver& receiver;
   const GrpcEndpoint options;
-  const Authenticator auth;
+  Authenticator auth;
   TlsCheckedFiles tls_files;
   grpc::AsyncGenericService service;
   std::vector<std::unique_ptr<grpc::ServerCompletionQueue>> queues;
@@ -262,6 +262,8 @@ Status OtlpGrpcServer::reload_tls() {
   if (!impl_->options.tls.enabled()) return {};
   return impl_->tls_files.load(impl_->options.tls);
 }
+
+void OtlpGrpcServer::replace_tokens(const AuthOptions& auth) { impl_->auth.replace(auth); }
 
 Status OtlpGrpcServer::start() {
   const GrpcEndpoint& options = impl_->options;

@@ -6,7 +6,7 @@
 // not retry · UNAVAILABLE with RetryInfo in grpc-status-details-bin: try again · UNIMPLEMENTED any other method. Runs
 // `threads` completion-queue threads of its own beside gRPC's; the one place where api/ starts threads. TLS files that
 // reload_tls() found good serve new connections a second later. reload_tls: one thread at a time. start, drain,
-// set_serving, stats: any thread, start first. The receiver outlives this. Destruction stops hard.
+// set_serving, replace_tokens, stats: any thread, start first. The receiver outlives this. Destruction stops hard.
 #pragma once
 
 #include <cstdint>
@@ -38,6 +38,7 @@ class OtlpGrpcServer {
   // Refuses new calls, lets open ones finish (at most `grace_ms`), then calls `done` on a thread of its own.
   void drain(uint32_t grace_ms, Task done);
   Status reload_tls();  // reads the files again; on an error the former ones stay
+  void replace_tokens(const AuthOptions& auth);
   GrpcServerStats stats() const;
 
  private:

@@ -223,6 +223,9 @@ TEST_F(OtlpGrpc, TokensAndTenantsAreCheckedBeforeTheMessageIsRead) {
   EXPECT_EQ(ingest_.requests().back().tenant, "acme");
   EXPECT_TRUE(send_with({{"authorization", "Bearer secret"}, {"x-scope-orgid", "other"}}).ok());
   EXPECT_EQ(ingest_.requests().back().tenant, "other");
+  server_->replace_tokens({{{"fresh", ""}}});
+  EXPECT_EQ(send_with({{"authorization", "Bearer secret"}}).error_code(), grpc::UNAUTHENTICATED);
+  EXPECT_TRUE(send_with({{"authorization", "Bearer fresh"}}).ok());
 }
 
 TEST_F(OtlpGrpc, OtherMethodsAreUnimplemented) {

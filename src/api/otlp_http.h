@@ -3,7 +3,7 @@
 // (google.rpc.Status) have the request's type. The specification: opentelemetry.io/docs/specs/otlp, "OTLP/HTTP".
 //
 // 400 bad data · 401 · 403 · 404 · 405 · 413 too large before or after inflating · 415 · 429, 503 with Retry-After: try
-// again. Immutable after construction; called on the loops of its HttpServer.
+// again. Called on the loops of its HttpServer.
 #pragma once
 
 #include "api/auth.h"
@@ -19,10 +19,11 @@ class OtlpHttpService final : public HttpService {
       : receiver_(receiver), auth_(endpoint.auth), max_body_bytes_(endpoint.limits.max_request_body_size) {}
 
   Decision on_head(const HttpHead& head) override;
+  void replace_tokens(const AuthOptions& auth) { auth_.replace(auth); }  // any thread
 
  private:
   OtlpReceiver& receiver_;
-  const Authenticator auth_;
+  Authenticator auth_;
   const uint64_t max_body_bytes_;
 };
 

@@ -117,6 +117,39 @@ TEST_F(QueryApi, JaegerTracesBySeveralIdsReportTheMissingOnes) {
   EXPECT_NE(response.body.find(R"("total":2)"), std::string::npos);
 }
 
+TEST_F(QueryApi, JaegerTracesBySeveralIdsEndBeforeTheOneThatPassesTheBounds) {
+  queries_.large_spans = cluster::TraceBounds().spans;  // with any other trace it is too much
+  const std::string ids = std::string("/api/traces?traceID=abc&traceID=77&traceID=a11&traceID=") + kShop;
+  const HttpResponse response = jaeger(ids);
+  EXPECT_EQ(response.status, 200);
+  EXPECT_NE(response.body.find(R"("total":1)"), std::string::npos);
+  EXPECT_NE(response.body.find(R"({"code":206,"msg":"the last 2 of the traces asked for are left out: )"),
+            std::string::npos)
+      << response.body.substr(response.body.size() - 400);
+  EXPECT_NE(response.body.find(R"("msg":"trace not found","traceID":"00000000000000000000000000000077")"),
+            std::string::npos);
+  EXPECT_EQ(response.body.find(kShop), std::string::npos) << "nothing after it was looked for";
+}
+
+TEST_F(QueryApi, SeveralTracesAreReadOneByOneAndTheFirstIsAlwaysGiven) {
+  const std::vector<model::TraceId> ids = {small_trace()->key.trace, shop_trace()->key.trace};
+  const auto fetched = [&](cluster::TraceBounds bounds) {
+    std::optional<TracesById> answer;
+    fetch_traces(queries_, model::tenant_id("default"), ids, bounds, [&](Result<TracesById> result) {
+      ASSERT_TRUE(result.ok());
+      answer = std::move(*result);
+    });
+    return std::pair(answer->found.size(), answer->left_out);
+  };
+  using Left = std::vector<model::TraceId>;
+  const uint64_t spans = 1 + shop_trace()->spans.size();
+  EXPECT_EQ(fetched({}), std::pair(size_t{2}, Left{}));
+  EXPECT_EQ(fetched({.spans = spans}), std::pair(size_t{2}, Left{}));
+  EXPECT_EQ(fetched({.spans = spans - 1}), std::pair(size_t{1}, Left{ids[1]}));
+  EXPECT_EQ(fetched({.spans = 0}), std::pair(size_t{1}, Left{ids[1]}));
+  EXPECT_EQ(fetched({.bytes = 1}), std::pair(size_t{1}, Left{ids[1]}));
+}
+
 TEST_F(QueryApi, JaegerSearchParametersReachTheStore) {
   EXPECT_EQ(
       jaeger("/api/traces?service=web&operation=GET%20/cart&tags=%7B%22http.method%22%3A%22GET%22%7D&tag=cache.hit:true"

@@ -5,7 +5,6 @@
 #include <cstdio>
 
 #include "api/duration.h"
-#include "base/mutex.h"
 
 namespace clew::api {
 
@@ -194,64 +193,69 @@ std::string rfc3339_of_ns(int64_t ns) {
 
 namespace {
 
-// Completions of several lookups meet here, from several workers: each writes its own slot, the last one answers.
-struct Gathering {
-  Mutex mutex;
-  std::vector<model::TraceId> ids;
-  std::vector<std::unique_ptr<model::TraceData>> slots;
-  std::optional<Error> error;
-  size_t waiting = 0;
-  UniqueFunction<void(Result<TracesById>)> done;
+// One lookup after the other; each completion, on whatever worker it runs, begins the next.
+struct Gathering : std::enable_shared_from_this<Gathering> {
+  Gathering(cluster::QueryService& service, model::TenantId of, std::vector<model::TraceId> wanted,
+            cluster::TraceBounds most, UniqueFunction<void(Result<TracesById>)> answer)
+      : queries(service), tenant(of), ids(std::move(wanted)), bounds(most), done(std::move(answer)) {}
 
-  void finish() {
-    if (error) {
-      done(*error);
-      return;
-    }
-    TracesById result;
-    for (size_t i = 0; i < ids.size(); ++i) {
-      if (slots[i]) {
-        result.found.push_back(std::move(slots[i]));
-      } else {
-        result.missing.push_back(ids[i]);
+  cluster::QueryService& queries;
+  const model::TenantId tenant;
+  const std::vector<model::TraceId> ids;
+  const cluster::TraceBounds bounds;
+  UniqueFunction<void(Result<TracesById>)> done;
+  TracesById result;
+  size_t next = 0;
+  uint64_t spans = 0, bytes = 0;
+
+  void step() {
+    if (next == ids.size()) return done(std::move(result));
+    queries.trace(tenant, ids[next], [self = shared_from_this()](Result<std::unique_ptr<model::TraceData>> trace) {
+      self->take(std::move(trace));
+    });
+  }
+
+ private:
+  void take(Result<std::unique_ptr<model::TraceData>> trace) {
+    if (trace.ok()) {
+      spans += (*trace)->spans.size();
+      bytes += cluster::memory_bytes_of(**trace);
+      if (!result.found.empty() && (spans > bounds.spans || bytes > bounds.bytes)) {
+        result.left_out.assign(ids.begin() + static_cast<std::ptrdiff_t>(next), ids.end());
+        return done(std::move(result));
       }
+      result.found.push_back(std::move(*trace));
+    } else if (trace.error().code == Code::kNotFound) {
+      result.missing.push_back(ids[next]);
+    } else {
+      return done(trace.error());
     }
-    done(std::move(result));
+    ++next;
+    step();
   }
 };
+
+std::string bounds_text() {
+  const cluster::TraceBounds bounds;
+  return "an answer holds at most " + std::to_string(bounds.spans) + " spans or " + std::to_string(bounds.bytes >> 20) +
+         " MiB; ask for fewer traces";
+}
 
 }  // namespace
 
 void fetch_traces(cluster::QueryService& queries, model::TenantId tenant, std::vector<model::TraceId> ids,
-                  UniqueFunction<void(Result<TracesById>)> done) {
-  auto gathering = std::make_shared<Gathering>();
-  gathering->ids = std::move(ids);
-  gathering->slots.resize(gathering->ids.size());
-  gathering->waiting = gathering->ids.size();
-  gathering->done = std::move(done);
-  if (gathering->ids.empty()) return gathering->finish();
-  for (size_t i = 0; i < gathering->ids.size(); ++i) {
-    queries.trace(tenant, gathering->ids[i], [gathering, i](Result<std::unique_ptr<model::TraceData>> trace) {
-      bool last = false;
-      {
-        const MutexLock lock(gathering->mutex);
-        if (trace.ok()) {
-          gathering->slots[i] = std::move(*trace);
-        } else if (trace.error().code != Code::kNotFound && !gathering->error) {
-          gathering->error = trace.error();
-        }
-        last = --gathering->waiting == 0;
-      }
-      if (last) gathering->finish();
-    });
-  }
+                  cluster::TraceBounds bounds, UniqueFunction<void(Result<TracesById>)> done) {
+  std::make_shared<Gathering>(queries, tenant, std::move(ids), bounds, std::move(done))->step();
 }
 
 std::string bounded_note(const cluster::FoundTraces& found) {
-  const cluster::TraceBounds bounds;
   return "the newest " + std::to_string(found.traces.size()) + " of " + std::to_string(found.found) +
-         " traces: an answer holds at most " + std::to_string(bounds.spans) + " spans or " +
-         std::to_string(bounds.bytes >> 20) + " MiB; ask for fewer traces or a shorter time";
+         " traces: " + bounds_text() + " or a shorter time";
+}
+
+std::string bounded_note(const TracesById& answer) {
+  return "the last " + std::to_string(answer.left_out.size()) +
+         " of the traces asked for are left out: " + bounds_text() + " at once";
 }
 
 const model::Verdict* newest_verdict(const model::TraceData& trace) {

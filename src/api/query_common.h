@@ -44,16 +44,19 @@ Result<uint32_t> limit_param(const HttpRequest& request, std::string_view name, 
 std::optional<int64_t> parse_rfc3339_ns(std::string_view text);
 std::string rfc3339_of_ns(int64_t ns);  // UTC, nine digits
 
-// Whole traces of several ids: found ones in the order asked, ids not found apart; the first other error ends it.
+// Whole traces of several ids: found ones in the order asked, ids not found apart; the first other error ends it. They
+// are read one by one, so that no more than the bounds and one trace are ever in memory.
 struct TracesById {
   std::vector<std::unique_ptr<model::TraceData>> found;
   std::vector<model::TraceId> missing;
+  std::vector<model::TraceId> left_out;  // from the first one on that would pass the bounds: not looked for further
 };
 void fetch_traces(cluster::QueryService& queries, model::TenantId tenant, std::vector<model::TraceId> ids,
-                  UniqueFunction<void(Result<TracesById>)> done);
+                  cluster::TraceBounds bounds, UniqueFunction<void(Result<TracesById>)> done);
 
 // Of an answer that ended at its bounds: how much of it is there, and what to do.
 std::string bounded_note(const cluster::FoundTraces& found);
+std::string bounded_note(const TracesById& answer);
 
 // The newest verdict, or null when the history is empty.
 const model::Verdict* newest_verdict(const model::TraceData& trace);

@@ -23,11 +23,12 @@ class RouterService final : public HttpService {
         gzip_from_bytes_(gzip_from_bytes) {}
 
   Decision on_head(const HttpHead& head) override;
+  void replace_tokens(const AuthOptions& auth) { auth_.replace(auth); }  // any thread
 
  private:
   const HttpRouter& router_;
   AdmissionGate& gate_;
-  const Authenticator auth_;
+  Authenticator auth_;
   const uint64_t max_body_bytes_;
   const uint32_t gzip_from_bytes_;
 };

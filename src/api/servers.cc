@@ -57,7 +57,11 @@ void Servers::add_admin_routes(HttpRouter& router) {
       HttpResponse response;
       response.content_type = kMetricsContentType;
       response.body = render_metrics(input);
-      answer(std::move(response));
+      if (!node_.more_metrics) return answer(std::move(response));
+      node_.more_metrics([response = std::move(response), answer = std::move(answer)](std::string more) mutable {
+        response.body += more;
+        answer(std::move(response));
+      });
     });
   });
 }
@@ -120,6 +124,13 @@ Status Servers::reload_tls() {
     if (Status status = server->reload_tls(); !status.ok() && first.ok()) first = std::move(status);
   }
   return first;
+}
+
+void Servers::replace_tokens(const ServerOptions& options) {
+  otlp_service_.replace_tokens(options.otlp_http.auth);
+  http_service_->replace_tokens(options.http.auth);
+  tempo_service_->replace_tokens(options.tempo.auth);
+  if (grpc_ != nullptr) grpc_->replace_tokens(options.otlp_grpc.auth);
 }
 
 }  // namespace clew::api

@@ -4,8 +4,8 @@
 //
 // Life: construct → start (all ports or none) → set_ready(true) → drain → destroy. While not ready, receivers answer
 // "try again" and /ready says 503. Loops and services outlive it. Its destruction closes what is still open; requests
-// whose completion the node still holds are then answered to nobody. start, set_ready, drain, reload_tls, ports: one
-// thread at a time, not a loop's own.
+// whose completion the node still holds are then answered to nobody. start, set_ready, drain, reload_tls,
+// replace_tokens, ports: one thread at a time, not a loop's own.
 #pragma once
 
 #include <atomic>
@@ -39,6 +39,8 @@ class Servers {
     std::string version;
     // Adds the query APIs' routes to the router of the `http` port and of the `tempo` port (query_router.h).
     std::function<void(HttpRouter& http, HttpRouter& tempo)> add_query_routes;
+    // Further metrics in Prometheus' text format, behind this server's; may be empty. Calls back once, on any thread.
+    std::function<void(UniqueFunction<void(std::string)>)> more_metrics;
   };
   struct Ports {
     uint16_t otlp_http = 0, otlp_grpc = 0, http = 0, tempo = 0;  // 0: that server is off
@@ -55,6 +57,8 @@ class Servers {
   void drain(uint32_t grace_ms, Task done);
   // Reads the TLS files again for new connections (SIGHUP). The first error; servers without one have reloaded.
   Status reload_tls();
+  // Every endpoint takes its tokens from `options`, and nothing else of it; requests from now on are judged by them.
+  void replace_tokens(const ServerOptions& options);
 
  private:
   void add_admin_routes(HttpRouter& router);

@@ -117,6 +117,38 @@ TEST_F(ServersTest, TheQueryPortAsksForItsTokenExceptForProbes) {
   EXPECT_EQ(get(port, "/ready").status, 200);
 }
 
+TEST_F(ServersTest, ReplacedTokensJudgeTheNextRequestAlsoOnAnOpenConnection) {
+  ServerOptions options = on_free_ports();
+  options.otlp_http.auth.bearer_tokens = options.http.auth.bearer_tokens = {{"old", "acme"}};
+  auto servers = make(options);
+  ASSERT_TRUE(servers->start().ok());
+  servers->set_ready(true);
+  const auto ports = servers->ports();
+  const auto ask = [](Client& client, const std::string& token) {
+    return client.exchange("GET /api/services HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token + "\r\n\r\n")
+        .status;
+  };
+  const auto send = [](Client& client, const std::string& token) {
+    return client
+        .exchange(
+            post("/v1/traces", "Content-Type: application/x-protobuf\r\nAuthorization: Bearer " + token + "\r\n", ""))
+        .status;
+  };
+  Client reader(ports.http), sender(ports.otlp_http), tempo(ports.tempo);
+  EXPECT_EQ(ask(reader, "old"), 200);
+  EXPECT_EQ(send(sender, "old"), 200);
+  EXPECT_EQ(ask(tempo, "none"), 200) << "this endpoint has no tokens";
+  options.otlp_http.auth.bearer_tokens = options.http.auth.bearer_tokens = {{"new", "umbrella"}, {"newer", ""}};
+  options.tempo.auth.bearer_tokens = {{"new", ""}};
+  servers->replace_tokens(options);
+  EXPECT_EQ(ask(reader, "old"), 401);
+  EXPECT_EQ(ask(reader, "new"), 200);
+  EXPECT_EQ(queries_.asked, model::tenant_id("umbrella"));
+  EXPECT_EQ(send(sender, "old"), 401);
+  EXPECT_EQ(send(sender, "newer"), 200);
+  EXPECT_EQ(ask(tempo, "none"), 401);
+}
+
 TEST_F(ServersTest, MetricsShowTheNodeTheServersAndTheProcess) {
   queries_.node.accepted_spans = 90;
   queries_.node.rejected[static_cast<size_t>(otlp::Reject::kTraceId)] = 10;

@@ -138,6 +138,7 @@ void add_bench(CLI::App& program, int& exit_code) {
   query->add_option("--repeat", get->repeat, "")->capture_default_str()->check(CLI::Range(1, 1'000'000));
   query->add_flag("--json", get->json, "one line of JSON");
   query->callback([get, &exit_code] { exit_code = bench_get(*get); });
+  add_bench_kv(*command, exit_code);
 }
 
 }  // namespace clew::app

@@ -17,10 +17,15 @@ void add_import(CLI::App& program, int& exit_code);
 void add_trace(CLI::App& program, int& exit_code);
 void add_search(CLI::App& program, int& exit_code);
 void add_bench(CLI::App& program, int& exit_code);
+void add_bench_kv(CLI::App& bench, int& exit_code);  // a subcommand of add_bench's
 void add_config(CLI::App& program, int& exit_code);
 void add_verify(CLI::App& program, int& exit_code);
 void add_check_history(CLI::App& program, int& exit_code);
 void add_sim(CLI::App& program, int& exit_code);
+void add_kv(CLI::App& program, int& exit_code);
+void add_member(CLI::App& program, int& exit_code);
+void add_status(CLI::App& program, int& exit_code);
+void add_keys(CLI::App& program, int& exit_code);
 
 // --server, --token, --ca and --tenant of the subcommands that talk to a node.
 struct ClientFlags {

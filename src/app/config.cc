@@ -18,12 +18,14 @@
 #include "api/tls.h"
 #include "app/config_fields.h"
 #include "app/units.h"
+#include "control/bootstrap.h"
 
 namespace clew::app {
 namespace {
 
 using wal::Durability;
 constexpr std::array<std::string_view, 3> kDurabilities{"disk", "os", "memory"};  // by number
+constexpr std::array<std::string_view, 2> kEngines{"memory", "rocksdb"};          // by number
 constexpr std::array<std::string_view, 5> kLogLevels{"trace", "debug", "info", "warn", "error"};
 
 constexpr int64_t unit_factor_ns(Unit unit) {
@@ -187,6 +189,19 @@ class Reader {
     }
     fail(node, name, "'" + text + "' is none of disk, os, memory");
   }
+  void parse(const YAML::Node& node, const char* name, const std::string& text, Unit, EngineKind& value) {
+    for (size_t i = 0; i < kEngines.size(); ++i) {
+      if (text == kEngines[i]) {
+        value = static_cast<EngineKind>(i);
+        return;
+      }
+    }
+    fail(node, name, "'" + text + "' is none of memory, rocksdb");
+  }
+  void parse(const YAML::Node& node, const char* name, const std::string& text, Unit, bool& value) {
+    value = text == "true";
+    if (text != "true" && text != "false") fail(node, name, "'" + text + "' is neither true nor false");
+  }
   void parse(const YAML::Node& node, const char* name, const std::string& text, Unit, double& value) {
     char* end = nullptr;
     value = std::strtod(text.c_str(), &end);
@@ -237,6 +252,8 @@ std::string value_text(const std::string& value, Unit) {
   return out.c_str();
 }
 std::string value_text(Durability value, Unit) { return std::string(kDurabilities[static_cast<size_t>(value)]); }
+std::string value_text(EngineKind value, Unit) { return std::string(kEngines[static_cast<size_t>(value)]); }
+std::string value_text(bool value, Unit) { return value ? "true" : "false"; }
 std::string value_text(double value, Unit) {
   std::array<char, 32> text{};
   return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr};
@@ -336,7 +353,62 @@ Status check_endpoint(const Config& config, const std::string& section, const st
   return {};
 }
 
+Status check_control(const Config& config) {
+  const auto& control = config.control;
+  const auto fail = [&](const char* setting, const std::string& what, const char* other = "") {
+    return wrong(config, setting, what, other);
+  };
+  CLEW_TRY(check_endpoint(config, "control.peer", control.peer.endpoint, control.peer.tls));
+  CLEW_TRY(check_endpoint(config, "control.client", control.client.endpoint, control.client.tls));
+  if (control.peer.endpoint.empty()) return fail("control.peer.endpoint", " is empty; a member listens for the others");
+  for (const auto& [section, port] :
+       {std::pair{"control.peer.tls", &control.peer}, {"control.client.tls", &control.client}}) {
+    if (port->tls.enabled() && port->tls.client_ca_file.empty()) {
+      return fail(section, " wants client_ca_file, too: certificates are shown on both sides");
+    }
+  }
+  if (!control.initial_cluster.empty()) {
+    if (!control.join.empty()) {
+      return fail("control.join", " and control.initial_cluster: a node founds a group or joins one",
+                  "control.initial_cluster");
+    }
+    const auto founders = control::parse_founders(control.initial_cluster);
+    if (!founders.ok()) return fail("control.initial_cluster", ": " + founders.error().message);
+    if (control.node_id == 0) {
+      return fail("control.node_id", " (--node-id) is not said; which of control.initial_cluster is this?",
+                  "control.initial_cluster");
+    }
+  }
+  if (control.role != "voter" && control.role != "witness" && control.role != "learner") {
+    return fail("control.role", " '" + control.role + "' is none of voter, witness, learner");
+  }
+  if (control.heartbeat_ns < 1'000'000) return fail("control.heartbeat", " must be at least 1ms");
+  if (control.election_timeout_ns < 2 * control.heartbeat_ns) {
+    return fail("control.election_timeout", " must be at least twice control.heartbeat", "control.heartbeat");
+  }
+  if (control.log_file_bytes < (8u << 20)) return fail("control.log_file_size", " must be at least 8MiB");
+  if (control.snapshot_every_bytes < (1u << 20)) return fail("control.snapshot_every", " must be at least 1MiB");
+  if (control.quota_bytes < (1u << 20)) return fail("control.quota", " must be at least 1MiB");
+  const auto& tokens = config.servers.otlp_http.auth.bearer_tokens;
+  const bool for_nobody = !tokens.empty() && control_tokens(config).empty();
+  if (for_nobody && !control.client.endpoint.empty() && !control.client.tls.enabled()) {
+    return fail(
+        "auth.bearer_tokens",
+        " are tenants' only: the control plane's clients and members need one without a tenant, or certificates "
+        "(control.client.tls)");
+  }
+  return {};
+}
+
 }  // namespace
+
+std::vector<std::string> control_tokens(const Config& config) {
+  std::vector<std::string> tokens;
+  for (const auto& token : config.servers.otlp_http.auth.bearer_tokens) {
+    if (token.tenant.empty()) tokens.push_back(token.token);
+  }
+  return tokens;
+}
 
 Config default_config() {
   Config config;
@@ -445,7 +517,7 @@ Status check_config(const Config& config) {
                     "max_recv_msg_size");
   }
   if (node.max_tenants == 0) return fail("limits.max_tenants", " must be above 0");
-  return {};
+  return check_control(config);
 }
 
 Status check_files(const Config& config) {
@@ -458,6 +530,8 @@ Status check_files(const Config& config) {
   CLEW_TRY(check("receivers.otlp.protocols.grpc", servers.otlp_grpc.tls));
   CLEW_TRY(check("receivers.otlp.protocols.http", servers.otlp_http.tls));
   CLEW_TRY(check("query.http", servers.http.tls));
+  CLEW_TRY(check("control.peer", config.control.peer.tls));
+  CLEW_TRY(check("control.client", config.control.client.tls));
   return check("query.tempo", servers.tempo.tls);
 }
 

@@ -13,8 +13,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/server_options.h"
+#include "app/control_config.h"
 #include "base/status.h"
 #include "cluster/options.h"
 
@@ -23,6 +25,7 @@ namespace clew::app {
 struct Config {
   api::ServerOptions servers;
   cluster::NodeOptions node;
+  ControlConfig control;
   uint32_t loops = 0;  // 0: one per two cores
   std::string log_level = "info";
   // Where the file sets what, for messages: "traces.quiet_period" → "clew.yaml:12". Nothing of what a flag set.
@@ -42,6 +45,9 @@ Result<Config> load_config(const std::string& path);
 
 // The largest body that a receiver takes.
 uint64_t largest_request(const api::ServerOptions& servers);
+
+// What a client of the control plane must show one of, and members show the first: bearer tokens that are no tenant's.
+std::vector<std::string> control_tokens(const Config& config);
 
 // What no single setting can tell: contradictions between settings, and values that cannot work. The message names the
 // setting and, when a file set it, the line.

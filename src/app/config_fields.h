@@ -64,6 +64,55 @@ void describe_grpc(api::GrpcEndpoint& grpc, Visitor& visit) {
 }
 
 template <typename Visitor>
+void describe_control_endpoint(ControlEndpoint& port, Visitor& visit) {
+  visit.field("endpoint", port.endpoint, Unit::kPlain, "address to listen on");
+  visit.field("advertise", port.advertise, Unit::kPlain, "what others connect to, when that is another address");
+  visit.begin("tls", "certificates on both sides; off while empty");
+  visit.field("cert_file", port.tls.cert_file, Unit::kPlain,
+              "certificate chain, PEM, with the name node-<id>; read again on SIGHUP");
+  visit.field("key_file", port.tls.key_file, Unit::kPlain, "its private key, PEM");
+  visit.field("client_ca_file", port.tls.client_ca_file, Unit::kPlain, "the other side's certificate is signed by it");
+  visit.end();
+}
+
+template <typename Visitor>
+void describe_control(ControlConfig& control, Visitor& visit) {
+  visit.begin("control", "the control plane: one small group by consensus, with the key-value store");
+  visit.field("node_id", control.node_id, Unit::kPlain,
+              "which of initial_cluster this is; afterwards the data directory knows");
+  visit.field("name", control.name, Unit::kPlain, "for people; \"\": node-<id>");
+  visit.begin("peer", "members speak to each other here");
+  describe_control_endpoint(control.peer, visit);
+  visit.end();
+  visit.begin("client",
+              "our own client protocol: `clew kv`, other members that pass requests on; \"\" switches it off");
+  describe_control_endpoint(control.client, visit);
+  visit.end();
+  visit.field("initial_cluster", control.initial_cluster, Unit::kPlain,
+              "founders as ID=HOST:PORT,... of their peer ports, /witness behind those without data; the same on each, "
+              "looked at once; \"\": a group of one");
+  visit.field("initial_cluster_token", control.initial_cluster_token, Unit::kPlain,
+              "makes groups of the same founders different ones");
+  visit.field("join", control.join, Unit::kPlain,
+              "client ports of members of a group that exists: at its first start the node asks to be taken in");
+  visit.field("role", control.role, Unit::kPlain, "of a node that joins: voter, witness, learner");
+  visit.field("engine", control.engine, Unit::kPlain, "where the state stands: memory, rocksdb");
+  visit.field("heartbeat", control.heartbeat_ns, Unit::kNanoseconds, "of the leader; the same on all members");
+  visit.field("election_timeout", control.election_timeout_ns, Unit::kNanoseconds,
+              "without a heartbeat; drawn between once and twice that; the same on all members");
+  visit.field("leases", control.leases, Unit::kPlain,
+              "reads at level `lease` rest on the leader's clock (1% of error); the same on all members");
+  visit.field("quota", control.quota_bytes, Unit::kBytes, "of the state; what grows is refused above it");
+  visit.field("snapshot_every", control.snapshot_every_bytes, Unit::kBytes, "of log since the last snapshot");
+  visit.field("log_file_size", control.log_file_bytes, Unit::kBytes, "preallocation step of the log");
+  visit.begin("traces", "spans about elections, leaders and snapshots, into this node's own store");
+  visit.field("enabled", control.traces, Unit::kPlain, "true, false");
+  visit.field("appends_one_in", control.trace_appends_one_in, Unit::kPlain, "of the appends; 0: none");
+  visit.end();
+  visit.end();
+}
+
+template <typename Visitor>
 void describe(Config& config, Visitor& visit) {
   auto& servers = config.servers;
   auto& node = config.node;
@@ -144,8 +193,10 @@ void describe(Config& config, Visitor& visit) {
 
   visit.begin("auth", "for receivers and queries");
   visit.tokens("bearer_tokens", servers.otlp_http.auth.bearer_tokens,
-               "list of {token, tenant}; none: everybody may, tenants by X-Scope-OrgID");
+               "list of {token, tenant}; none: everybody may, tenants by X-Scope-OrgID; read again on SIGHUP");
   visit.end();
+
+  describe_control(config.control, visit);
 
   visit.field("loops", config.loops, Unit::kPlain,
               "event loops; 0: one per two cores (sealing, queries and the disk have the others)");

@@ -128,6 +128,29 @@ TEST(Config, ContradictionsAreNamed) {
   EXPECT_THAT(check_config(config).to_string(), HasSubstr("could never be admitted"));
 }
 
+TEST(Config, ContradictionsOfTheControlPlaneAreNamed) {
+  const auto check = [](const std::string& yaml) {
+    Config config;
+    EXPECT_TRUE(read(yaml, config).ok()) << read(yaml, config).to_string();
+    return check_config(config).to_string();
+  };
+  EXPECT_EQ(check("control: {node_id: 2, initial_cluster: '1=a:4330,2=b:4330,3=c:4330/witness', engine: rocksdb}"),
+            "OK");
+  EXPECT_THAT(check("control: {initial_cluster: '1=a:4330,2=b:4330'}"), HasSubstr("--node-id"));
+  EXPECT_THAT(check("control: {node_id: 1, initial_cluster: '1=a'}"), HasSubstr("\"1=a\" has no port"));
+  EXPECT_THAT(check("control: {node_id: 1, initial_cluster: '1=a:1', join: ['b:1']}"),
+              HasSubstr("founds a group or joins"));
+  EXPECT_THAT(check("control: {role: king}"), HasSubstr("none of voter, witness, learner"));
+  EXPECT_THAT(check("control: {heartbeat: 1s}"), HasSubstr("control.election_timeout must be at least twice"));
+  EXPECT_THAT(check("control: {peer: {endpoint: ''}}"), HasSubstr("control.peer.endpoint is empty"));
+  EXPECT_THAT(check("control: {peer: {tls: {cert_file: a, key_file: b}}}"), HasSubstr("client_ca_file"));
+  EXPECT_THAT(check("auth: {bearer_tokens: [{token: t, tenant: shop}]}"), HasSubstr("one without a tenant"));
+  EXPECT_EQ(check("auth: {bearer_tokens: [{token: t, tenant: shop}, {token: u}]}"), "OK");
+  Config config;
+  EXPECT_THAT(read("control: {engine: lmdb}", config).to_string(), HasSubstr("none of memory, rocksdb"));
+  EXPECT_THAT(read("control: {leases: yes}", config).to_string(), HasSubstr("neither true nor false"));
+}
+
 TEST(Config, MemoryThatCouldNeverAdmitTheLargestRequestIsRefused) {
   Config config;
   ASSERT_TRUE(read("limits: {memory: 100MiB}", config).ok());

@@ -15,6 +15,10 @@ int main(int argc, char** argv) {
   clew::app::add_trace(program, exit_code);
   clew::app::add_search(program, exit_code);
   clew::app::add_bench(program, exit_code);
+  clew::app::add_status(program, exit_code);
+  clew::app::add_kv(program, exit_code);
+  clew::app::add_member(program, exit_code);
+  clew::app::add_keys(program, exit_code);
   clew::app::add_verify(program, exit_code);
   clew::app::add_check_history(program, exit_code);
   clew::app::add_sim(program, exit_code);

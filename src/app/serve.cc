@@ -1,5 +1,6 @@
-// clew serve: one node. Start: configuration → loops → data directory (lock, replay) → listeners → ready. Stop
-// (SIGTERM, SIGINT): not ready → listeners drain → node drains → loops end. SIGHUP reads TLS files again.
+// clew serve: one node. Start: configuration → loops → data directory (lock, replay) → control plane (its group is
+// found, founded or joined) → listeners → ready. Stop (SIGTERM, SIGINT): not ready → listeners drain → leadership is
+// given away → node drains → loops end. SIGHUP reads TLS files and tokens again.
 #include <malloc.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -13,12 +14,14 @@
 #include <optional>
 #include <thread>
 
+#include "api/cluster_view.h"
 #include "api/query_router.h"
 #include "api/servers.h"
 #include "api/ui.h"
 #include "app/client_output.h"
 #include "app/commands.h"
 #include "app/config.h"
+#include "app/control_host.h"
 #include "app/notify.h"
 #include "app/process_stats.h"
 #include "app/ui_files.h"
@@ -43,6 +46,9 @@ struct ServeFlags {
   std::optional<std::string> data_directory;
   std::optional<std::string> otlp_grpc, otlp_http, http, tempo;
   std::optional<std::string> log_level;
+  std::optional<uint64_t> node_id;
+  std::optional<std::string> name, peer, advertise_peer, client, advertise_client, initial_cluster, engine, role;
+  std::vector<std::string> join;
 };
 
 Result<Config> configuration(const ServeFlags& flags) {
@@ -61,6 +67,27 @@ Result<Config> configuration(const ServeFlags& flags) {
   set(flags.http, "query.http.endpoint", config.servers.http.endpoint);
   set(flags.tempo, "query.tempo.endpoint", config.servers.tempo.endpoint);
   set(flags.log_level, "log.level", config.log_level);
+  set(flags.name, "control.name", config.control.name);
+  set(flags.peer, "control.peer.endpoint", config.control.peer.endpoint);
+  set(flags.advertise_peer, "control.peer.advertise", config.control.peer.advertise);
+  set(flags.client, "control.client.endpoint", config.control.client.endpoint);
+  set(flags.advertise_client, "control.client.advertise", config.control.client.advertise);
+  set(flags.initial_cluster, "control.initial_cluster", config.control.initial_cluster);
+  set(flags.role, "control.role", config.control.role);
+  if (flags.engine) {
+    if (*flags.engine != "memory" && *flags.engine != "rocksdb") {
+      return Error{Code::kInvalidArgument, "--engine '" + *flags.engine + "' is none of memory, rocksdb"};
+    }
+    config.control.engine = *flags.engine == "memory" ? EngineKind::kMemory : EngineKind::kRocks;
+  }
+  if (flags.node_id) {
+    config.control.node_id = *flags.node_id;
+    config.places.erase("control.node_id");
+  }
+  if (!flags.join.empty()) {
+    config.control.join = flags.join;
+    config.places.erase("control.join");
+  }
   CLEW_TRY(check_config(config));
   config.node.largest_request_bytes = largest_request(config.servers);
   return config;
@@ -164,7 +191,10 @@ Result<std::unique_ptr<store::SpanStore>> open_embedded(env::Disk& disk, const c
 // A node with its threads, in the order in which they must come and go.
 class Process {
  public:
-  explicit Process(Config config) : config_(std::move(config)) {}
+  Process(Config config, std::string config_file)
+      : config_(std::move(config)),
+        config_file_(std::move(config_file)),
+        has_tokens_(!config_.servers.otlp_http.auth.bearer_tokens.empty()) {}
 
   Status start(Events& events) {
     const uint32_t count = config_.loops != 0 ? config_.loops : default_loops(config_.node);
@@ -188,19 +218,30 @@ class Process {
                 }));
     log_replay(replay, clock_.mono_ns() - begin);
 
+    notify_supervisor("STATUS=looking for its group");
+    control_ =
+        std::make_unique<ControlHost>(ControlHost::Ports{*workers_, random_, node_.get(), kVersion}, config_.control,
+                                      config_.node.data_directory + "/control", control_tokens(config_));
+    CLEW_TRY(control_->start([&events](Status status) { events.push({Events::Kind::kHalt, std::move(status)}); }));
+    spdlog::info("msg=\"member of the control group\" cluster={:016x} node={}", control_->cluster(),
+                 number(control_->node()));
+
     std::vector<boost::asio::io_context*> contexts;
     for (const auto& loop : loops_) contexts.push_back(&loop->context());
     const api::QueryDeps deps{*node_, clock_, kVersion, print_config(config_)};
     servers_ = std::make_unique<api::Servers>(
         config_.servers,
         api::Servers::Node{*node_, *node_, std::move(contexts), read_process_stats, kVersion,
-                           [deps](api::HttpRouter& http, api::HttpRouter& tempo) {
+                           [this, deps](api::HttpRouter& http, api::HttpRouter& tempo) {
                              api::add_ui_routes(http, ui_files());
                              api::add_query_routes(http, deps, api::QueryPort::kJaeger);
                              api::add_query_routes(tempo, deps, api::QueryPort::kTempo);
-                           }},
+                             api::add_cluster_routes(http, control_->service());
+                           },
+                           [this](UniqueFunction<void(std::string)> done) { control_->metrics(std::move(done)); }},
         config_.node.limits);
     CLEW_TRY(servers_->start());
+    publish_addresses();
     servers_->set_ready(true);
     return {};
   }
@@ -215,20 +256,22 @@ class Process {
     line("otlp-http", config_.servers.otlp_http.endpoint, ports.otlp_http);
     line("http", config_.servers.http.endpoint, ports.http);
     line("tempo", config_.servers.tempo.endpoint, ports.tempo);
+    line("peer", config_.control.peer.endpoint, control_->peer_port());
+    line("client", config_.control.client.endpoint, control_->client_port());
   }
 
+  // What can change while a node runs; says what did. All else of the configuration waits for a restart.
   void reload() {
-    if (const Status status = servers_->reload_tls(); !status.ok()) {
-      spdlog::error("msg=\"TLS files not reloaded, the former ones stay\" error=\"{}\"", status.message());
-    } else {
-      spdlog::info("msg=\"TLS files reloaded\"");
-    }
+    reload_tls();
+    reload_tokens();
   }
 
   // Everything that was admitted is durable afterwards. False when it took too long (it is in the log then).
   bool drain() {
     const bool quiet = wait_for(std::chrono::milliseconds(2 * kDrainGraceMs),
                                 [&](Task done) { servers_->drain(kDrainGraceMs, std::move(done)); });
+    const bool given = control_->drain();
+    if (!given) spdlog::warn("msg=\"leadership was not given away in time; the others will elect\"");
     const bool still = wait_for(std::chrono::seconds(60), [&](Task done) { node_->drain(std::move(done)); });
     return quiet && still;
   }
@@ -237,21 +280,71 @@ class Process {
 
   ~Process() {
     servers_.reset();
+    if (control_) control_->stop();
     for (const auto& loop : loops_) loop->stop();
     if (workers_) workers_->stop();
+    control_.reset();
     node_.reset();
     disk_.reset();
     loops_.clear();
   }
 
  private:
+  // Where the node's other servers are found, for its record in the group.
+  void publish_addresses() {
+    const auto ports = servers_->ports();
+    const std::string& http = config_.servers.http.endpoint;
+    control_->publish({}, ports.http == 0 ? "" : http.substr(0, http.rfind(':')) + ":" + std::to_string(ports.http));
+  }
+
+  void reload_tls() {
+    const api::ServerOptions& servers = config_.servers;
+    if (!servers.otlp_grpc.tls.enabled() && !servers.otlp_http.tls.enabled() && !servers.http.tls.enabled() &&
+        !servers.tempo.tls.enabled() && !config_.control.peer.tls.enabled() && !config_.control.client.tls.enabled()) {
+      return;
+    }
+    Status status = servers_->reload_tls();
+    if (Status control = control_->reload_tls(); status.ok()) status = std::move(control);
+    if (!status.ok()) {
+      spdlog::error("msg=\"TLS files not reloaded, the former ones stay\" error=\"{}\"", status.message());
+    } else {
+      spdlog::info("msg=\"TLS files reloaded\"");
+    }
+  }
+
+  void reload_tokens() {
+    if (config_file_.empty()) {
+      spdlog::info("msg=\"no tokens to reload: the node runs without a configuration file\"");
+      return;
+    }
+    auto fresh = load_config(config_file_);
+    Status status = fresh.ok() ? check_config(*fresh) : fresh.status();
+    const size_t count = fresh.ok() ? fresh->servers.otlp_http.auth.bearer_tokens.size() : 0;
+    if (status.ok() && count == 0 && has_tokens_) {
+      // More likely a file caught half written than a wish to let everybody in.
+      status = {Code::kFailedPrecondition,
+                config_file_ + " names no auth.bearer_tokens any more; to let everybody in, restart the node"};
+    }
+    if (!status.ok()) {
+      spdlog::error("msg=\"bearer tokens not reloaded, the former ones stay\" error=\"{}\"", status.message());
+      return;
+    }
+    servers_->replace_tokens(fresh->servers);
+    has_tokens_ = count != 0;
+    spdlog::info("msg=\"bearer tokens reloaded; other settings need a restart\" tokens={} file={}", count,
+                 config_file_);
+  }
+
   const Config config_;
+  const std::string config_file_;  // "": none
+  bool has_tokens_;                // now
   os::OsClock clock_;
   os::OsRandom random_;
   std::unique_ptr<os::Workers> workers_;
   std::vector<std::unique_ptr<os::OsLoop>> loops_;
   std::unique_ptr<os::OsDisk> disk_;
   std::unique_ptr<cluster::Node> node_;
+  std::unique_ptr<ControlHost> control_;
   std::unique_ptr<api::Servers> servers_;
 };
 
@@ -266,7 +359,7 @@ int serve(const ServeFlags& flags) {
                : config->node.durability == wal::Durability::kOs ? "os"
                                                                  : "memory");
   Events events;
-  Process process(std::move(*config));
+  Process process(std::move(*config), flags.config_file);
   if (const Status status = process.start(events); !status.ok()) {
     spdlog::critical("msg=\"cannot start\" error=\"{}\"", status.message());
     return 1;
@@ -311,6 +404,20 @@ void add_serve(CLI::App& program, int& exit_code) {
   command->add_option("--otlp-http", flags->otlp_http, "OTLP over HTTP (default 127.0.0.1:4318)");
   command->add_option("--http", flags->http, "the page, Jaeger and own API, /metrics (default 127.0.0.1:16686)");
   command->add_option("--tempo", flags->tempo, "Tempo API (default 127.0.0.1:3200)");
+  command->add_option("--node-id", flags->node_id, "which of --initial-cluster this is");
+  command->add_option("--name", flags->name, "for people (default node-<id>)");
+  command->add_option("--peer", flags->peer,
+                      "members of the control group speak to each other here (default "
+                      "127.0.0.1:4330)");
+  command->add_option("--advertise-peer", flags->advertise_peer, "what they connect to, when that is another address");
+  command->add_option("--client", flags->client, "our own client protocol (default 127.0.0.1:4331)");
+  command->add_option("--advertise-client", flags->advertise_client,
+                      "what clients connect to, when that is another address");
+  command->add_option("--initial-cluster", flags->initial_cluster,
+                      "founders of the group, ID=HOST:PORT,... of their peer ports; the same on each of them");
+  command->add_option("--join", flags->join, "client ports of members of the group to join")->delimiter(',');
+  command->add_option("--role", flags->role, "of a node that joins: voter, witness, learner");
+  command->add_option("--engine", flags->engine, "where the key-value store's state stands: memory, rocksdb");
   command->add_option("--log-level", flags->log_level, "trace, debug, info, warn, error");
   command->callback([flags, &exit_code] { exit_code = serve(*flags); });
 }

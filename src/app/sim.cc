@@ -1,13 +1,16 @@
 // clew sim: puts consensus groups through simulated worlds full of faults, one world a seed, and judges them.
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <cstdio>
 #include <memory>
+#include <numeric>
 #include <string>
 
 #include "app/client_output.h"
 #include "app/commands.h"
+#include "app/process_stats.h"
 #include "app/progress.h"
 #include "base/random.h"
 #include "os/clock.h"
@@ -55,7 +58,39 @@ std::string deeds_text(const groups::Deeds& deeds) {
          " leaders, " + grouped(deeds.memberships) + " memberships, " + grouped(deeds.snapshots_saved) + "+" +
          grouped(deeds.snapshots_installed) + " snapshots saved and installed, " + grouped(deeds.restarts) +
          " restarts, " + grouped(deeds.replaced) + " disks replaced, " + grouped(deeds.holes) + " holes, " +
-         grouped(deeds.truncations) + " truncations";
+         grouped(deeds.truncations) + " truncations; " + grouped(deeds.judged) + " judgements of checkers, " +
+         grouped(deeds.undecided) + " of histories not decided";
+}
+
+constexpr int kFoundCode = 1, kUndecidedCode = 3;
+
+// One line about one seed; the exit code.
+int tell(uint64_t seed, const sim::RunResult& result) {
+  const auto number = static_cast<unsigned long long>(seed);
+  if (!result.ok) {
+    std::printf("seed %llu: FAILED at %s s: %s\n", number, sim::seconds(result.failed_at_ns).c_str(),
+                result.failure.c_str());
+    return kFoundCode;
+  }
+  if (!result.clean()) {
+    std::printf("seed %llu: NOT DECIDED: %s\n", number, result.undecided.c_str());
+    return kUndecidedCode;
+  }
+  std::printf("seed %llu: fine, %llu events, trace hash %llu\n", number, static_cast<unsigned long long>(result.events),
+              static_cast<unsigned long long>(result.trace_hash));
+  return 0;
+}
+
+// "3 partition, 12 power-cut": what happened, weather included.
+std::string faults_text(const std::array<uint64_t, sim::kFaultKinds>& faults) {
+  uint64_t sum = 0;
+  std::string kinds;
+  for (size_t k = 0; k < faults.size(); ++k) {
+    if (faults[k] == 0) continue;
+    sum += faults[k];
+    kinds += (kinds.empty() ? "" : ", ") + grouped(faults[k]) + " " + std::string(name(static_cast<sim::FaultKind>(k)));
+  }
+  return counted(sum, "fault") + (kinds.empty() ? "" : ": " + kinds);
 }
 
 // One seed, with what happened in it when that is asked for.
@@ -67,30 +102,24 @@ int replay(const groups::GroupHunt& hunt, const Flags& flags) {
     if (!choices.ok()) return fail(choices.status(), 2);
     plan = sim::reduce(plan, *choices);
   } else if (!flags.play) {
-    auto finding = hunt.hunt(flags.seed);
+    sim::RunResult result;
+    auto finding = hunt.hunt(flags.seed, &result);
     if (finding) std::fputs(to_string(*finding).c_str(), stdout);
-    std::printf("seed %llu: %s\n", static_cast<unsigned long long>(flags.seed), finding ? "FAILED" : "fine");
-    return finding ? 1 : 0;
+    return finding ? tell(flags.seed, finding->first) : tell(flags.seed, result);
   }
   std::string play;
   const sim::RunResult result = run_plan(plan, hunt.make(), flags.play ? &play : nullptr);
   std::fputs(play.c_str(), stdout);
-  if (result.ok) {
-    std::printf("seed %llu: fine, %llu events, trace hash %llu\n", static_cast<unsigned long long>(flags.seed),
-                static_cast<unsigned long long>(result.events), static_cast<unsigned long long>(result.trace_hash));
-    return 0;
-  }
-  std::printf("seed %llu: FAILED at %s s: %s\n", static_cast<unsigned long long>(flags.seed),
-              sim::seconds(result.failed_at_ns).c_str(), result.failure.c_str());
-  return 1;
+  return tell(flags.seed, result);
 }
 
 int run_seeds(const groups::GroupHunt& hunt, const Flags& flags, const groups::Deeds& deeds) {
   const os::OsClock clock;
   ProgressBar bar("seeds", flags.seeds, clock);
-  const int64_t started_ns = clock.mono_ns();
+  const double started = read_process_stats().cpu_seconds;
   int64_t virtual_ns = 0;
-  uint64_t events = 0, failed = 0, done = 0;
+  uint64_t events = 0, failed = 0, undecided = 0, done = 0;
+  std::array<uint64_t, sim::kFaultKinds> faults{};
   for (uint64_t seed = flags.first; seed < flags.first + flags.seeds; ++seed) {
     note_seed(hunt, seed);
     sim::RunResult result;
@@ -98,6 +127,12 @@ int run_seeds(const groups::GroupHunt& hunt, const Flags& flags, const groups::D
     ++done;
     virtual_ns += result.virtual_ns;
     events += result.events;
+    for (size_t k = 0; k < faults.size(); ++k) faults[k] += result.faults[k];
+    if (!finding && !result.clean()) {
+      ++undecided;
+      bar.finish();
+      tell(seed, result);
+    }
     if (finding) {
       ++failed;
       bar.finish();
@@ -108,20 +143,24 @@ int run_seeds(const groups::GroupHunt& hunt, const Flags& flags, const groups::D
     bar.update(done, std::to_string(failed) + " failed");
   }
   bar.finish();
-  const double seconds = static_cast<double>(clock.mono_ns() - started_ns) / 1e9;
+  const double seconds = read_process_stats().cpu_seconds - started;
   const double virtual_seconds = static_cast<double>(virtual_ns) / 1e9;
   if (flags.json) {
     std::printf(
-        "{\"seeds\":%llu,\"failed\":%llu,\"first\":%llu,\"virtual_seconds\":%.1f,\"seconds\":%.2f,\"events\":%llu}\n",
+        "{\"seeds\":%llu,\"failed\":%llu,\"undecided\":%llu,\"first\":%llu,\"virtual_seconds\":%.1f,"
+        "\"seconds\":%.2f,\"events\":%llu,\"faults\":%llu,\"answered\":%llu,\"judged\":%llu}\n",
         static_cast<unsigned long long>(done), static_cast<unsigned long long>(failed),
-        static_cast<unsigned long long>(flags.first), virtual_seconds, seconds,
-        static_cast<unsigned long long>(events));
-    return failed == 0 ? 0 : 1;
+        static_cast<unsigned long long>(undecided), static_cast<unsigned long long>(flags.first), virtual_seconds,
+        seconds, static_cast<unsigned long long>(events),
+        static_cast<unsigned long long>(std::accumulate(faults.begin(), faults.end(), uint64_t{0})),
+        static_cast<unsigned long long>(deeds.answered), static_cast<unsigned long long>(deeds.judged));
+  } else {
+    std::printf(
+        "%s, %s failed, %s not decided; %.0f virtual seconds in %.1f s of CPU: %.0f a second, %s events\n%s\n%s\n",
+        counted(done, "seed").c_str(), grouped(failed).c_str(), grouped(undecided).c_str(), virtual_seconds, seconds,
+        virtual_seconds / seconds, grouped(events).c_str(), faults_text(faults).c_str(), deeds_text(deeds).c_str());
   }
-  std::printf("%s, %s failed; %.0f virtual seconds in %.1f s: %.0f a second, %s events\n%s\n",
-              counted(done, "seed").c_str(), grouped(failed).c_str(), virtual_seconds, seconds,
-              virtual_seconds / seconds, grouped(events).c_str(), deeds_text(deeds).c_str());
-  return failed == 0 ? 0 : 1;
+  return failed != 0 ? kFoundCode : undecided != 0 ? kUndecidedCode : 0;
 }
 
 int run(Flags flags) {
@@ -158,7 +197,7 @@ void add_sim(CLI::App& program, int& exit_code) {
   auto* command = program.add_subcommand(
       "sim",
       "put consensus groups through simulated worlds full of faults; exit code 0: nothing was found, 1: a seed "
-      "failed, 2: wrong arguments");
+      "failed, 2: wrong arguments, 3: nothing was found, but a checker's budget did not suffice for a seed");
   auto* seed = command->add_option("--seed", flags->seed, "one world; a failing one is shrunk, and its replay printed");
   command->add_option("--only", flags->only, "of that world's plan only these items, as a replay names them")
       ->needs(seed);

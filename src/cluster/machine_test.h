@@ -51,7 +51,7 @@ class Machine {
     return ports;
   }
   void start() {
-    auto node = Node::open(ports(), options_, &replay_, [this](Status status) { halted_ = status; });
+    auto node = Node::open(ports(), options_, &replay_, [this](Status status) { halted_ = std::move(status); });
     ASSERT_TRUE(node.ok()) << node.status().to_string();
     node_ = std::move(node).value();
   }

@@ -220,7 +220,7 @@ void Node::ingest(IngestRequest request, UniqueFunction<void(IngestReply)> done)
     if (!owns[i]) continue;
     Shard& shard = *shards_[i];
     auto run = [&shard, parsed, part_done]() mutable {
-      shard.ingest(std::move(parsed), [part_done](PartReply part) { part_done(&part); });
+      shard.ingest(std::move(parsed), [part_done](const PartReply& part) { part_done(&part); });
     };
     if (shard.loop().on_this_thread()) {
       run();
@@ -239,19 +239,6 @@ void Node::drain(Task done) {
     Shard* each = shard.get();
     each->loop().post([each, left, finished] {
       each->drain([left, finished] {
-        if (left->fetch_sub(1) == 1) (*finished)();
-      });
-    });
-  }
-}
-
-void Node::seal_all(Task done) {
-  auto left = std::make_shared<std::atomic<size_t>>(shards_.size());  // shared by the shards' completions
-  auto finished = std::make_shared<Task>(std::move(done));
-  for (auto& shard : shards_) {
-    Shard* each = shard.get();
-    each->loop().post([each, left, finished] {
-      each->seal_all([left, finished] {
         if (left->fetch_sub(1) == 1) (*finished)();
       });
     });

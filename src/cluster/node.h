@@ -59,8 +59,6 @@ class Node final : public IngestService, public QueryService {
   // Refuses new requests, waits until admitted ones are durable and background work stands still, then calls `done`
   // once, on a loop. The node must not be destroyed within `done`; queries may still run and end with the workers.
   void drain(Task done);
-  // Seals everything that is open now, whole or not, as if its timeout had passed; for backup and tests.
-  void seal_all(Task done);
 
  private:
   Node(Ports ports, NodeOptions options);

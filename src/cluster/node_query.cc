@@ -82,7 +82,7 @@ store::Vocabulary merge(std::vector<store::Vocabulary> parts) {
 
 // What answers when all shards have said their words.
 auto join_vocabularies(QueryService::Done<store::Vocabulary> done) {
-  return [done = std::move(done)](std::vector<store::Vocabulary> parts, Status status) mutable {
+  return [done = std::move(done)](std::vector<store::Vocabulary> parts, const Status& status) mutable {
     if (!status.ok()) return done(status.error());
     done(merge(std::move(parts)));
   };
@@ -168,7 +168,7 @@ void Node::search(store::TraceQuery query, Done<SearchPage> done) {
   using Hits = std::vector<store::TraceHit>;
   on_all<Hits>(
       shards_, [this, shared](Shard& shard, auto part_done) { search_shard(shard, options_, shared, part_done); },
-      [limit, answer](std::vector<Hits> parts, Status status) {
+      [limit, answer](std::vector<Hits> parts, const Status& status) {
         if (!status.ok()) return (*answer)(status.error());
         SearchPage page;
         for (Hits& part : parts) {
@@ -300,7 +300,7 @@ void Node::operations(model::TenantId tenant, std::string service, Done<std::vec
             });
         return names;
       },
-      [answer](std::vector<Names> parts, Status status) {
+      [answer](std::vector<Names> parts, const Status& status) {
         if (!status.ok()) return (*answer)(status.error());
         Names all;
         for (Names& part : parts) all.merge(part);
@@ -359,7 +359,7 @@ void Node::stats(Done<NodeStats> done) {
       [](Shard& shard, auto part_done) {
         shard.loop().post([&shard, part_done]() mutable { part_done(shard.stats()); });
       },
-      [this, answer](std::vector<NodeStats> parts, Status status) {
+      [this, answer](const std::vector<NodeStats>& parts, const Status& status) {
         if (!status.ok()) return (*answer)(status.error());
         NodeStats all;
         for (const NodeStats& part : parts) {  // what a shard counts
@@ -395,7 +395,7 @@ void Node::stats(Done<NodeStats> done) {
         all.refused_requests = refused_requests_;
         all.memory_limit_bytes = options_.memory_limit_bytes;
         all.ready = !draining_ && !halted_;
-        (*answer)(std::move(all));
+        (*answer)(all);
       });
 }
 

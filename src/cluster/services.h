@@ -54,6 +54,10 @@ struct TraceBounds {
   uint64_t spans = 200'000;
   uint64_t bytes = 256ull << 20;  // of texts and spans in memory; about those of the reply
 };
+// What counts against TraceBounds::bytes.
+inline uint64_t memory_bytes_of(const model::TraceData& trace) {
+  return trace.arena.memory_bytes() + trace.spans.size() * sizeof(model::Span);
+}
 struct FoundTraces {
   std::vector<std::unique_ptr<model::TraceData>> traces;  // newest first
   uint64_t found = 0;                                     // hits within the query's limit

@@ -338,7 +338,6 @@ void Shard::tick() {
   collect_due(now);
   if (under_pressure() && !sealing_ && pending_.empty()) relieve_memory();
   start_seal_if_due(now);
-  finish_seal_all();
   settle(now);
   maintain(now);
 }
@@ -378,7 +377,7 @@ void Shard::start_seal_if_due(int64_t now) {
   if (sealing_ || pending_.empty() || now < retry_seal_ns_) return;
   const bool enough = pending_rows_ >= options_.seal_rows;
   const bool old = now - pending_.front().since_ns >= options_.seal_delay_ns;
-  if (!enough && !old && !under_pressure() && !seal_everything_ && !draining_) return;
+  if (!enough && !old && !under_pressure() && !draining_) return;
   auto job = std::make_shared<SealJob>(make_job());  // shared: by the work and its completion
   if (job->items.empty()) return;
   sealing_ = true;
@@ -389,9 +388,7 @@ void Shard::start_seal_if_due(int64_t now) {
         sealing_ = false;
         apply(*job, std::move(*outcome));
         const int64_t later = ports_.loop->clock().mono_ns();
-        if (seal_everything_) collect_due(INT64_MAX);
         start_seal_if_due(later);
-        finish_seal_all();
         if (draining_) finish_drain();
       });
 }
@@ -593,20 +590,6 @@ void Shard::drain(Task done) {
 void Shard::finish_drain() {
   if (in_flight_ != 0 || !waiting_.empty() || sealing_ || maintaining_) return;
   for (Task& task : std::exchange(on_drained_, {})) task();
-}
-
-void Shard::seal_all(Task done) {
-  on_sealed_all_.push_back(std::move(done));
-  seal_everything_ = true;
-  collect_due(INT64_MAX);
-  start_seal_if_due(ports_.loop->clock().mono_ns());
-  finish_seal_all();
-}
-
-void Shard::finish_seal_all() {
-  if (!seal_everything_ || sealing_ || !pending_.empty()) return;
-  seal_everything_ = false;
-  for (Task& task : std::exchange(on_sealed_all_, {})) task();
 }
 
 OpenSnapshot Shard::snapshot() const { return {chunks_, store_->view()}; }

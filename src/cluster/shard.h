@@ -71,8 +71,6 @@ class Shard {
   void ingest(std::shared_ptr<const ParsedRequest> request, UniqueFunction<void(PartReply)> done);
   // Calls `done` on the loop once no admitted request and no background work is left. No more ingest after it.
   void drain(Task done);
-  // Decides and seals everything that is open, as if every timeout had passed.
-  void seal_all(Task done);
 
   OpenSnapshot snapshot() const;
   // All of one moment.
@@ -118,7 +116,6 @@ class Shard {
   void settle(int64_t now);
   void maintain(int64_t now);
   void finish_drain();
-  void finish_seal_all();
 
   // Constant after open.
   Ports ports_;
@@ -165,7 +162,6 @@ class Shard {
   uint64_t pending_rows_ = 0;
   bool sealing_ = false;  // a job is on the background lane
   bool maintaining_ = false;
-  bool seal_everything_ = false;
   bool draining_ = false;
   env::TimerId tick_timer_ = 0;
   bool store_full_ = false;  // the last seal met a full disk
@@ -174,7 +170,6 @@ class Shard {
   int64_t last_ingest_ns_ = 0;
   uint64_t in_flight_ = 0;
   std::vector<Task> on_drained_;
-  std::vector<Task> on_sealed_all_;
 
   Sealer sealer_;  // background lane only, while sealing_
   SharedPeerHistory peers_;

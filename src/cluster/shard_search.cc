@@ -264,10 +264,6 @@ Result<std::unique_ptr<model::TraceData>> materialise(const OpenPart& part, cons
   return data;
 }
 
-uint64_t memory_bytes_of(const model::TraceData& trace) {
-  return trace.arena.memory_bytes() + trace.spans.size() * sizeof(model::Span);
-}
-
 void read_traces(Shard& shard, const NodeOptions& options, std::vector<model::TraceKey> keys, uint64_t max_bytes,
                  UniqueFunction<void(Result<std::vector<std::unique_ptr<model::TraceData>>>)> done) {
   shard.loop().post([&shard, &options, keys = std::move(keys), max_bytes, done = std::move(done)]() mutable {

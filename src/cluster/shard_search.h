@@ -27,9 +27,6 @@ void search_shard(Shard& shard, const NodeOptions& options, std::shared_ptr<cons
 void read_traces(Shard& shard, const NodeOptions& options, std::vector<model::TraceKey> keys, uint64_t max_bytes,
                  UniqueFunction<void(Result<std::vector<std::unique_ptr<model::TraceData>>>)> done);
 
-// Of its texts and spans: what a bound on answers counts.
-uint64_t memory_bytes_of(const model::TraceData& trace);
-
 // The readable trace of a part: stored and open spans, the history, and for open rows the verdict as of now.
 // Null when nothing of it is known. Query lane.
 Result<std::unique_ptr<model::TraceData>> materialise(const OpenPart& part, const NodeOptions& options,

@@ -35,6 +35,7 @@ std::string_view role_name(Role role) {
 
 Membership Membership::of_voters(const std::vector<NodeId>& ids) {
   std::vector<Member> members;
+  members.reserve(ids.size());
   for (NodeId id : ids) members.push_back({.id = id});
   auto made = make(std::move(members));
   CHECK(made.ok());

@@ -40,15 +40,21 @@ std::string_view peer_refusal_name(PeerRefusal refusal) {
 }
 
 void append_frame(std::string& out, std::string_view body) {
-  char header[kFrameHeaderBytes];
+  const size_t begin = out.size();
+  out.append(kFrameHeaderBytes, '\0');
+  out.append(body);
+  seal_frame(out, begin);
+}
+
+void seal_frame(std::string& out, size_t begin) {
+  char* const header = out.data() + begin;
+  const std::string_view body = std::string_view(out).substr(begin + kFrameHeaderBytes);
   const auto size = static_cast<uint32_t>(body.size());
   const uint32_t checksum = checksum32(body);
   std::memcpy(header, &size, sizeof size);
   std::memcpy(header + 4, &checksum, sizeof checksum);
   const uint32_t header_checksum = checksum32({header, 8});
   std::memcpy(header + 8, &header_checksum, sizeof header_checksum);
-  out.append(header, sizeof header);
-  out.append(body);
 }
 
 void FrameReader::feed(std::string_view bytes) { incoming_ = bytes; }

@@ -47,6 +47,9 @@ std::string_view peer_refusal_name(PeerRefusal refusal);  // "stale_instance"
 // Appends one frame. An empty body is a sign of life.
 void append_frame(std::string& out, std::string_view body);
 
+// Makes a frame of what was written in place: `out` has kFrameHeaderBytes of room at `begin`, and the body behind them.
+void seal_frame(std::string& out, size_t begin);
+
 // Takes frames off a stream of bytes. The header has a checksum of its own: a damaged length would else swallow the
 // frames behind it until as many bytes have come.
 class FrameReader {

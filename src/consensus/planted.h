@@ -54,7 +54,7 @@ std::optional<Bug> bug_named(std::string_view name);
   X(kAckBeforeDurable, "ack-before-durable", 0, "a follower acknowledges entries before they are durable")            \
   X(kNonContiguousAppend, "non-contiguous-append", 16, "entries that do not follow `prev` are packed into an append") \
   X(kSingleNodeEarlyAck, "single-node-early-ack", 17, "the leader counts itself before its own disk has the entry")   \
-  X(kCommitToLast, "commit-to-last", 0, "a follower commits to its last entry, not to the last verified one")         \
+  X(kCommitToLast, "commit-to-last", 0, "a heartbeat commits what a follower has, not what was verified")         \
   X(kAppendWithoutTruncation, "append-without-truncation", 0, "a conflicting suffix stays")                           \
   X(kAppendTruncatesAlways, "append-truncates-always", 0, "a late append cuts off what was acknowledged behind it")   \
   X(kPrevNotChecked, "prev-not-checked", 0, "entries are appended without looking at the entry before them")          \
@@ -92,7 +92,7 @@ std::optional<Bug> bug_named(std::string_view name);
   X(kCorruptMiddleCut, "corrupt-middle-cut", 19, "a corrupt middle of the log is cut off like a torn tail")           \
   X(kTornTailRefused, "torn-tail-refused", 19, "a torn tail is taken for a corrupt middle")                           \
   X(kSnapshotBeforeDurable, "snapshot-before-durable", 14, "a snapshot is reported before its file is durable")       \
-  X(kSnapshotAheadOfLog, "snapshot-ahead-of-log", 14, "a snapshot holds entries that are not durable here")           \
+  X(kSnapshotOfMovingState, "snapshot-of-moving-state", 0, "a snapshot holds a later state than its position says")   \
   X(kReleaseBeforeBase, "release-before-base", 14, "old log and snapshots go before the new base is durable")         \
   X(kSnapshotChunkUnchecked, "snapshot-chunk-unchecked", 15, "chunks of two snapshots are put together")              \
   X(kAppliedTwice, "applied-twice", 22, "a repeated command of a session is applied again")                           \

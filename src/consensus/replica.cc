@@ -45,7 +45,7 @@ ReplicaImpl::ReplicaImpl(Ports ports, ReplicaOptions options, ReplicaDirectory d
       exchange_(ports.loop, ports.disk,
                 {.directory = directory_.snapshots(), .chunk_bytes = options_.snapshot_chunk_bytes},
                 {.send = [this](NodeId to, std::string frame) { send_snapshot_frame(to, std::move(frame)); },
-                 .fetched = [this](const SnapshotMeta& meta, Status status) { on_fetched(meta, std::move(status)); },
+                 .fetched = [this](const SnapshotMeta& meta, const Status& status) { on_fetched(meta, status); },
                  .damaged = [this](Position) { take_snapshot(); }}) {}
 
 ReplicaImpl::~ReplicaImpl() {

@@ -154,8 +154,8 @@ Result<Identity> Identity::parse(std::string_view text, const std::string& path)
   return identity;
 }
 
-Result<ReplicaDirectory> ReplicaDirectory::open(env::Disk& disk, std::string path, Identity wanted, bool bootstrap,
-                                                env::Random& random) {
+Result<ReplicaDirectory> ReplicaDirectory::open(env::Disk& disk, const std::string& path, Identity wanted,
+                                                bool bootstrap, env::Random& random) {
   CLEW_TRY(disk.make_dirs(path));
   CLEW_ASSIGN(auto lock, disk.lock_dir(path));
   ReplicaDirectory directory(disk, path, std::move(lock));
@@ -184,15 +184,10 @@ Result<ReplicaDirectory> ReplicaDirectory::open(env::Disk& disk, std::string pat
     } while (directory.identity_.instance == kUnknownInstance);
     CLEW_TRY(env::write_file_atomically(disk, path, std::string(kIdentityFile), directory.identity_.encode()));
   }
-  if (directory.identity_.complete) {
-    const auto logs = disk.list(directory.log());
-    const bool there = logs.ok() && std::any_of(logs->begin(), logs->end(),
-                                                [](const std::string& name) { return name.ends_with(".wal"); });
-    if (!there) {
-      return Error{Code::kDataLoss, directory.log() +
-                                        " holds no log any more, and with it the promises that this "
-                                        "member gave; replace it by a new one"};
-    }
+  if (directory.identity_.complete && !directory.has_log()) {
+    return Error{Code::kDataLoss, directory.log() +
+                                      " holds no log any more, and with it the promises that this "
+                                      "member gave; replace it by a new one"};
   }
   CLEW_TRY(disk.make_dirs(directory.log()));
   CLEW_TRY(disk.make_dirs(directory.snapshots()));
@@ -200,8 +195,16 @@ Result<ReplicaDirectory> ReplicaDirectory::open(env::Disk& disk, std::string pat
   return directory;
 }
 
+bool ReplicaDirectory::has_log() const {
+  const auto names = disk_->list(log());
+  return names.ok() &&
+         std::any_of(names->begin(), names->end(), [](const std::string& name) { return name.ends_with(".wal"); });
+}
+
 Status ReplicaDirectory::complete() {
   if (identity_.complete) return {};
+  // A log that waits for room would be taken for a lost one by the next start.
+  if (!has_log()) return Error{Code::kResourceExhausted, log() + ": no room for a log; make some and start again"};
   identity_.complete = true;
   return env::write_file_atomically(*disk_, path_, std::string(kIdentityFile), identity_.encode());
 }

@@ -35,13 +35,13 @@ class ReplicaDirectory {
   // Blocking. Takes the directory, makes its folders, and checks or (with `bootstrap`, in an empty one) makes the
   // identity: `wanted.instance` is drawn from `random` then. kFailedPrecondition: another process has it, it belongs to
   // somebody else, or it is empty and should not be. kDataLoss: it once held more than it does now.
-  static Result<ReplicaDirectory> open(env::Disk& disk, std::string path, Identity wanted, bool bootstrap,
+  static Result<ReplicaDirectory> open(env::Disk& disk, const std::string& path, Identity wanted, bool bootstrap,
                                        env::Random& random);
 
   const Identity& identity() const { return identity_; }
   std::string log() const { return path_ + "/log"; }
   std::string snapshots() const { return path_ + "/snapshots"; }
-  // The log was made: from now on it must be there. Blocking.
+  // The log was made: from now on it must be there. kResourceExhausted when it is not, for want of room. Blocking.
   Status complete();
 
   // Peers by first contact; `save_peers` is for offloaded work.
@@ -54,6 +54,7 @@ class ReplicaDirectory {
   ReplicaDirectory(env::Disk& disk, std::string path, std::unique_ptr<env::File> lock)
       : disk_(&disk), path_(std::move(path)), lock_(std::move(lock)) {}
   Status load_peers();
+  bool has_log() const;
 
   env::Disk* disk_;  // not owned
   std::string path_;

@@ -122,7 +122,7 @@ class ReplicaImpl final : public Replica {
   // --- Snapshots (replica_snapshots.cc) ---
   void snapshot_written(Result<SnapshotMeta> meta);
   void report_saved();
-  void on_fetched(const SnapshotMeta& meta, Status status);
+  void on_fetched(const SnapshotMeta& meta, const Status& status);
   void start_install(const InstallSnapshot& install);
   void try_install();
   void installed(const SnapshotMeta& meta, Result<std::string> state);

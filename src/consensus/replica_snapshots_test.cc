@@ -73,6 +73,23 @@ TEST(ReplicaSnapshots, theProtocolLearnsThatItsSnapshotIsDamaged) {
   EXPECT_EQ(life.replica->applied(), 0u);
 }
 
+TEST(ReplicaSnapshots, aSnapshotThatCannotBeReadAtOnceIsTriedAgain) {
+  sim::SimDisk disk;
+  {
+    Life life(disk, solo_options());
+    life.submit("x");
+    life.settle();
+    life.replica->take_snapshot();
+    life.settle();
+  }
+  disk.kill_and_restart();
+  disk.fail_reads("/data/snapshots/" + snapshot_file_name(1), 12, 1, 2);
+  Life life(disk, solo_options(), 2);
+  ASSERT_TRUE(life.open_status.ok());
+  EXPECT_TRUE(life.protocol->had_snapshot);
+  EXPECT_EQ(life.replica->applied(), 1u);
+}
+
 TEST(ReplicaSnapshots, aDiskThatIsFullForASnapshotHarmsNothing) {
   sim::SimDisk disk;
   Life life(disk, solo_options());

@@ -351,6 +351,19 @@ TEST(ReplicaDirectory, aFirstStartThatIsCutShortAnywhereIsFinishedByTheNext) {
 
 // --- Peers ---
 
+TEST(ReplicaDirectory, aFirstStartWithoutRoomForALogIsRefusedAndNoLossToTheNext) {
+  sim::SimDisk disk;
+  disk.set_capacity(16 << 10);
+  {
+    Life life(disk, solo_options());
+    EXPECT_EQ(life.open_status.code(), Code::kResourceExhausted) << life.open_status.to_string();
+  }
+  disk.kill_and_restart();
+  disk.set_capacity(UINT64_MAX);
+  Life life(disk, solo_options(), 2);
+  EXPECT_TRUE(life.open_status.ok()) << life.open_status.to_string();
+}
+
 TEST(ReplicaPeers, aPeerIsHeardOnceItsInstanceIsRememberedDurably) {
   sim::SimDisk disk;
   Life life(disk, solo_options());

@@ -15,8 +15,6 @@
 namespace clew::consensus {
 namespace {
 
-using ::testing::ElementsAre;
-
 Membership voters(std::initializer_list<uint64_t> ids) {
   std::vector<NodeId> nodes;
   for (uint64_t id : ids) nodes.push_back(NodeId{id});
@@ -64,7 +62,8 @@ TEST(Membership, addingALearnerNeedsNoJointElectorate) {
   EXPECT_FALSE(voters({1, 2, 3}).enter_joint(target).joint());
 }
 
-RC_GTEST_PROP(MembershipProperty, bytesAreCanonicalAndComeBack, (std::set<uint8_t> ids, std::set<uint8_t> other)) {
+RC_GTEST_PROP(MembershipProperty, bytesAreCanonicalAndComeBack,
+              (const std::set<uint8_t>& ids, const std::set<uint8_t>& other)) {
   const auto make = [](const std::set<uint8_t>& from) {
     std::vector<NodeId> nodes{NodeId{1000}};
     for (uint8_t id : from) {

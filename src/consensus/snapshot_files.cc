@@ -41,9 +41,15 @@ uint32_t footer_checksum(std::string_view meta) {
   return checksum32(covered);
 }
 
+// A read that fails may succeed when it is tried again (unlike a sync, whose second answer tells nothing), and the only
+// copy of the state may hang on it.
+constexpr int kReadTries = 8;
+
 Status read_exactly(const env::File& file, const std::string& path, uint64_t offset, char* out, size_t size) {
-  CLEW_ASSIGN(const size_t got, file.read_at(offset, out, size));
-  if (got != size) return broken(path, "ends early");
+  Result<size_t> got = file.read_at(offset, out, size);
+  for (int tries = 1; !got.ok() && tries < kReadTries; ++tries) got = file.read_at(offset, out, size);
+  if (!got.ok()) return got.error();
+  if (*got != size) return broken(path, "ends early");
   return {};
 }
 
@@ -180,11 +186,17 @@ Status SnapshotReader::verify() {
   return {};
 }
 
+namespace {
+
+std::string file_in(const std::string& directory, const std::string& name) { return directory + "/" + name; }
+
+}  // namespace
+
 Result<std::vector<Position>> find_snapshots(env::Disk& disk, const std::string& directory) {
   CLEW_ASSIGN(const auto names, disk.list(directory));
   std::vector<Position> positions;
   for (const std::string& name : names) {
-    if (name.ends_with(kTemporary)) CLEW_TRY(disk.remove(directory + "/" + name));
+    if (name.ends_with(kTemporary)) CLEW_TRY(disk.remove(file_in(directory, name)));
     if (const auto position = position_of(name)) positions.push_back(*position);
   }
   return positions;
@@ -196,7 +208,7 @@ Status keep_snapshots(env::Disk& disk, const std::string& directory, Position fi
   for (const std::string& name : names) {
     const auto position = position_of(name);
     if (!position || (*position >= first && *position <= last)) continue;
-    CLEW_TRY(disk.remove(directory + "/" + name));
+    CLEW_TRY(disk.remove(file_in(directory, name)));
     removed = true;
   }
   return removed ? disk.sync_dir(directory) : Status();

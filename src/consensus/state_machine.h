@@ -48,6 +48,9 @@ class StateMachine {
   virtual UniqueFunction<Status(SnapshotSink&)> freeze() = 0;
   // Replaces the state. kDataLoss: the bytes make no sense; the state is then undefined and the node stops.
   virtual Status restore(SnapshotSource& source) = 0;
+  // A state that outlives the process by itself may hold more, after a restart, than this run has applied yet: up to
+  // this position. No snapshot is taken and no digest compared before apply() has come there.
+  virtual Position ahead() const { return 0; }
   // Of the present state: equal states have equal digests. O(1) or incremental: checkers ask after each batch.
   virtual Hash128 digest() const = 0;
 };

@@ -13,7 +13,6 @@ namespace clew::consensus {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 
 class TelemetryTest : public testing::Test {
  protected:

@@ -27,6 +27,9 @@ class Stream {
   virtual void start(Handler handler) = 0;
   virtual void write(std::string bytes) = 0;  // queued without limit: watch pending_bytes()
   virtual uint64_t pending_bytes() const = 0;
+  // Back-pressure: while paused no on_bytes comes, and what the peer writes stays pending with it once the system's
+  // buffers are full. That the peer is gone may be noticed only after reading goes on.
+  virtual void pause_reading(bool paused) = 0;
   virtual std::string peer() const = 0;  // "10.0.0.2:4330"
   // The name that the peer's certificate proves; empty where there are no certificates.
   virtual std::string peer_identity() const { return {}; }

@@ -136,9 +136,13 @@ std::string encode(const Request& request) {
   if (const auto* put = std::get_if<PutRequest>(&request)) {
     out.reserve(put->key.size() + put->value.size() + 3 * kMaxVarintBytes + 3);
   }
+  append_encoded(out, request);
+  return out;
+}
+
+void append_encoded(std::string& out, const Request& request) {
   out.push_back(static_cast<char>(kRequestFormat));
   Writer(out).one_of(request);
-  return out;
 }
 
 Result<Request> decode_request(std::string_view bytes) {
@@ -155,15 +159,21 @@ Result<Request> decode_request(std::string_view bytes) {
 }
 
 std::string encode(const Result<Response>& response) {
-  std::string out(1, static_cast<char>(kResponseFormat));
+  std::string out;
   if (response.ok()) {
-    out.push_back(0);
-    Writer(out).one_of(*response);
+    append_encoded(out, *response);
   } else {
+    out.push_back(static_cast<char>(kResponseFormat));
     out.push_back(static_cast<char>(response.error().code));
     append_bytes(out, response.error().message);
   }
   return out;
+}
+
+void append_encoded(std::string& out, const Response& response) {
+  out.push_back(static_cast<char>(kResponseFormat));
+  out.push_back(0);
+  Writer(out).one_of(response);
 }
 
 Result<Response> decode_response(std::string_view bytes) {

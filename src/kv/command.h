@@ -270,8 +270,10 @@ constexpr size_t kMaxDecodedOps = 65'536;
 constexpr int kMaxTxnDepth = 128;
 
 std::string encode(const Request& request);
+void append_encoded(std::string& out, const Request& request);
 Result<Request> decode_request(std::string_view bytes);  // kInvalidArgument; untrusted
 std::string encode(const Result<Response>& response);
+void append_encoded(std::string& out, const Response& response);  // what encode() makes of a response that is no error
 // The error that encode() was given, or kDataLoss when the bytes are no response.
 Result<Response> decode_response(std::string_view bytes);
 

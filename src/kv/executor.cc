@@ -1,6 +1,7 @@
 #include "kv/executor.h"
 
 #include <algorithm>
+#include <compare>
 #include <map>
 #include <optional>
 #include <string>
@@ -76,13 +77,13 @@ bool holds(const Compare& compare, const KeyValue& kv) {
   }();
   switch (compare.result) {
     case Compare::Result::kEqual:
-      return order == 0;
+      return std::is_eq(order);
     case Compare::Result::kGreater:
-      return order > 0;
+      return std::is_gt(order);
     case Compare::Result::kLess:
-      return order < 0;
+      return std::is_lt(order);
     case Compare::Result::kNotEqual:
-      return order != 0;
+      return std::is_neq(order);
   }
   return false;
 }

@@ -42,7 +42,8 @@ bool within(const RangeRequest& request, const KeyValue& kv) {
          inside(kv.create_revision, request.min_create_revision, request.max_create_revision);
 }
 
-// By the target; equal ones stay in the order of their keys (etcd leaves that open), which descending reverses.
+// By the target; equal ones stay in the order of their keys, descending or not, as in etcd's short answers (it leaves
+// the order of equal ones in long answers open).
 void sort_by(SortTarget target, bool descending, std::vector<KeyValue>& kvs) {
   const auto less = [target](const KeyValue& a, const KeyValue& b) {
     switch (target) {
@@ -59,8 +60,11 @@ void sort_by(SortTarget target, bool descending, std::vector<KeyValue>& kvs) {
     }
     return false;
   };
-  std::stable_sort(kvs.begin(), kvs.end(), less);
-  if (descending) std::reverse(kvs.begin(), kvs.end());
+  if (descending) {
+    std::stable_sort(kvs.begin(), kvs.end(), [&](const KeyValue& a, const KeyValue& b) { return less(b, a); });
+  } else {
+    std::stable_sort(kvs.begin(), kvs.end(), less);
+  }
 }
 
 // Keys that a range must load before it can apply its limit; one more than the limit says whether there is more.
@@ -91,6 +95,7 @@ Status Store::open(const Position& at) {
   uncommitted_.clear();
   live_keys_ = 0;
   records_ = 0;
+  bytes_ = 0;
   changes_ = 0;
   Status bad;
   CLEW_TRY(entries_.engine().scan(kStateBegin, {}, [&](std::string_view key, std::string_view value) {
@@ -126,6 +131,7 @@ Status Store::index_record(RecordId id, const Record& record) {
   history.version = record.version;
   history.lease = record.lease;
   records_++;
+  bytes_ += kRecordBytes + record.key.size() + record.value.size();
   return {};
 }
 
@@ -253,6 +259,7 @@ void Store::put(std::string_view key, std::string_view value, LeaseId lease) {
   history.lease = lease;
   history.changes.emplace_back(id, false, value.size());
   records_++;
+  bytes_ += kRecordBytes + key.size() + value.size();
   entries_.add(DigestTree::bucket_of(key), record_key(id),
                encode_record({.tombstone = false,
                               .key = key,
@@ -287,6 +294,7 @@ void Store::erase_one(std::string_view key, History& history) {
   history.changes.emplace_back(id, true, 0);
   live_keys_--;
   records_++;
+  bytes_ += kRecordBytes + key.size();
   entries_.add(DigestTree::bucket_of(key), record_key(id), encode_record({.tombstone = true, .key = key, .value = {}}));
 }
 
@@ -359,6 +367,7 @@ void Store::forget(RecordId id, std::string_view key, History& history) {
   CHECK(first.main == id.main && first.sub == id.sub);
   history.forgotten++;
   records_--;
+  bytes_ -= kRecordBytes + key.size() + first.value_bytes;
   if (history.forgotten == history.changes.size()) {
     index_.erase(key);
   } else if (history.forgotten * 2 >= history.changes.size()) {

@@ -56,6 +56,8 @@ class Store {
   Revision compact_revision() const { return at_.compact_revision; }
   size_t live_keys() const { return live_keys_; }
   size_t records() const { return records_; }
+  // Of keys and values in all versions that are kept, with what the index costs: what a quota is about.
+  uint64_t bytes() const { return bytes_; }
 
   // A revision other than 0 must have been found good by check_revision().
   RangeResponse range(const RangeRequest& request) const;
@@ -92,6 +94,7 @@ class Store {
   Hash128 hash_at(Revision revision) const;
 
  private:
+  static constexpr uint64_t kRecordBytes = 128;  // that a version costs beside key and value
   struct Change {
     Revision main;
     uint32_t sub;
@@ -124,6 +127,7 @@ class Store {
   Position at_;
   size_t live_keys_ = 0;
   size_t records_ = 0;
+  uint64_t bytes_ = 0;
   uint32_t changes_ = 0;  // of the transaction under way
   Revision committed_revision_ = kFirstRevision;
   std::vector<size_t> uncommitted_;  // where in the batch each revision above committed_revision_ begins

@@ -148,7 +148,7 @@ void WatchHub::create(StreamId id, const WatchRequest& request) {
                                         .id = chosen,
                                         .key = key,
                                         .range_end = request.range_end,
-                                        .start = request.start_revision,
+                                        .start = request.start_revision - (request.resumes ? 1 : 0),
                                         .next = request.start_revision == 0 ? seen_ + 1 : request.start_revision,
                                         .turn = 0,
                                         .no_put = request.no_put,

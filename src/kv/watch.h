@@ -44,6 +44,8 @@ struct WatchRequest {
   bool prev_kv = false;
   bool progress_notify = false;
   bool fragment = false;
+  // Not etcd's: this goes on where an earlier watch was given everything before start_revision; progress may say so.
+  bool resumes = false;
 };
 
 struct WatchResponse {

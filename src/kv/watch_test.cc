@@ -87,6 +87,15 @@ TEST_F(Watch, fromAFutureRevision) {
   EXPECT_THAT(told(), ElementsAre("0:created", "0:+a=4@4", "-1:progress 4", "0:+a=5@5"));
 }
 
+TEST_F(Watch, thatGoesOnWhereAnotherEnded_isToldOfProgressAtOnce) {
+  for (int i = 2; i < 4; i++) machine.put("a", std::to_string(i));
+  hub.create(stream, {.key = "a", .start_revision = 4, .resumes = true});
+  hub.request_progress(stream);
+  EXPECT_THAT(told(), ElementsAre("0:created", "-1:progress 3"));
+  machine.put("a", "4");
+  EXPECT_THAT(told(), ElementsAre("0:+a=4@4"));
+}
+
 TEST_F(Watch, filtersAndPreviousValues) {
   hub.create(stream, {.key = "a", .no_put = true, .prev_kv = true});
   hub.create(stream, {.key = "a", .no_delete = true, .prev_kv = true});

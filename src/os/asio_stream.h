@@ -3,6 +3,7 @@
 
 #include <array>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <memory>
 #include <string>
@@ -51,9 +52,27 @@ struct Connection : std::enable_shared_from_this<Connection<Socket>> {
             return self->fail(error == boost::asio::error::eof ? Status()
                                                                : Status(network_error("read from", self->peer, error)));
           }
-          if (self->handler.on_bytes) self->handler.on_bytes({self->buffer.data(), bytes});
-          if (!self->closed) self->read();
+          self->held = bytes;
+          self->deliver();
         });
+  }
+
+  // What was read goes to the handler, and the next read is asked for; while paused both wait.
+  void deliver() {
+    if (paused || closed || held == 0) return;
+    const size_t bytes = std::exchange(held, 0);
+    if (handler.on_bytes) handler.on_bytes({buffer.data(), bytes});
+    if (closed) return;
+    if (paused) {
+      idle = true;
+    } else {
+      read();
+    }
+  }
+  void pause(bool on) {
+    if (std::exchange(paused, on) == on || on || closed) return;
+    if (std::exchange(idle, false)) return read();
+    if (held > 0) boost::asio::post(socket.get_executor(), [self = this->shared_from_this()] { self->deliver(); });
   }
 
   void write(std::string bytes) {
@@ -100,6 +119,9 @@ struct Connection : std::enable_shared_from_this<Connection<Socket>> {
   std::string queued;   // waits for `sending`
   std::string sending;  // handed to the system
   uint64_t pending = 0;
+  size_t held = 0;  // bytes of `buffer` that the handler has not been given: reading was paused meanwhile
+  bool paused = false;
+  bool idle = false;  // paused, and no read is under way
   bool closed = false;
 };
 
@@ -115,6 +137,7 @@ class AsioStream final : public env::Stream {
   }
   void write(std::string bytes) override { connection_->write(std::move(bytes)); }
   uint64_t pending_bytes() const override { return connection_->pending; }
+  void pause_reading(bool paused) override { connection_->pause(paused); }
   std::string peer() const override { return connection_->peer; }
   std::string peer_identity() const override { return connection_->identity; }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/hash.h"
 
 namespace clew::sim {
 
@@ -131,7 +132,13 @@ void SimLoop::pause() { paused_ = alive_; }
 void SimLoop::resume() {
   if (!paused_) return;
   paused_ = false;
-  for (Held& held : std::exchange(held_, {})) {
+  std::vector<Held> went_by = std::exchange(held_, {});
+  // A loop that goes on may look at its timers first or last: nothing may rest on either.
+  if (mix64(static_cast<uint64_t>(scheduler_.now_ns()), asked_) % 2 == 0) {
+    std::stable_partition(went_by.begin(), went_by.end(),
+                          [](const Held& held) { return held.kind != EventKind::kTimer; });
+  }
+  for (Held& held : went_by) {
     if (!held.task) continue;  // a timer that was cancelled while it waited
     if (held.kind == EventKind::kTimer) {
       move_timer(held.id, 0, held.argument, std::move(held.task));

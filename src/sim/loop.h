@@ -59,7 +59,7 @@ class SimLoop final : public env::Loop, private EventTarget {
   SimLoop(Scheduler& scheduler, SimClock& clock, NodeIndex node);
   SimLoop(const SimLoop&) = delete;
   SimLoop& operator=(const SimLoop&) = delete;
-  ~SimLoop();
+  ~SimLoop() override;
 
   void post(Task task) override;
   env::TimerId after(int64_t delay_ns, Task task) override;

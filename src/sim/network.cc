@@ -63,7 +63,8 @@ struct Side {  // one end of a connection
   bool started = false;
   bool closed = false;  // on_closed was called or is not wanted
   env::Stream::Handler handler;
-  std::string early;            // arrived before start()
+  std::string early;  // arrived before start(), or on its way to the process when it paused
+  bool paused = false;
   std::optional<Status> ended;  // before start(), too
   // What it writes:
   uint64_t pending_bytes = 0;  // and has not arrived
@@ -74,7 +75,8 @@ struct Side {  // one end of a connection
     bool fin = false;
   };
   std::deque<Piece> stalled;
-  uint64_t stalls = 0;  // number of times that it was released
+  std::deque<Piece> unread;  // came to this side while it paused: still pending with the one who wrote it
+  uint64_t stalls = 0;       // number of times that it was released
 };
 
 struct Connection : std::enable_shared_from_this<Connection> {
@@ -169,6 +171,14 @@ class SimStream final : public env::Stream {
     }
   }
   uint64_t pending_bytes() const override { return connection_->sides[side_].pending_bytes; }
+  void pause_reading(bool paused) override {
+    Side& side = mine();
+    if (std::exchange(side.paused, paused) == paused || paused || side.loop == nullptr) return;
+    if (!side.early.empty()) world_->hand_over(connection_, side_, {std::exchange(side.early, {}), false});
+    for (Side::Piece& piece : std::exchange(side.unread, {})) {
+      world_->arrive(connection_, 1 - side_, std::move(piece));
+    }
+  }
   std::string peer() const override { return connection_->sides[1 - side_].address; }
 
  private:
@@ -359,6 +369,10 @@ void World::arrive(const ConnectionPtr& connection, size_t from, Side::Piece pie
     if (hosts[at(receiver.node)].up && !piece.fin) refuse(connection, from);
     return;  // a machine that is down says nothing
   }
+  if (receiver.paused) {
+    receiver.unread.push_back(std::move(piece));
+    return;
+  }
   const uint64_t bytes = piece.bytes.size();
   if (bytes != 0) {
     sender.pending_bytes -= std::min(bytes, sender.pending_bytes);
@@ -386,7 +400,7 @@ void World::hand_over(const ConnectionPtr& connection, size_t to, Side::Piece pi
   loop->device(0, EventKind::kStream, connection->id, [connection, to, bytes = std::move(piece.bytes)] {
     Side& side = connection->sides[to];
     if (side.closed) return;
-    if (!side.started) {
+    if (!side.started || side.paused) {
       side.early += bytes;
       return;
     }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "sim/journal.h"
 
 namespace clew::sim {
@@ -83,7 +84,14 @@ class Drawer {
     if (options_.nodes == 1 && kind >= FaultKind::kPartition && kind <= FaultKind::kBreakLinks) return;
     const int64_t mean = static_cast<int64_t>(static_cast<double>(between(kSecond / 2, 8 * kSecond)) /
                                               std::max(options_.intensity, 1e-6));
-    for (int64_t at = step(mean); at < options_.duration_ns; at += step(mean)) items.push_back(timed(kind, at));
+    const bool aims = options_.at_leader_percent > 0 &&
+                      (options_.at_leader.empty() || std::find(options_.at_leader.begin(), options_.at_leader.end(),
+                                                               kind) != options_.at_leader.end());
+    for (int64_t at = step(mean); at < options_.duration_ns; at += step(mean)) {
+      Item& item = items.emplace_back(timed(kind, at));
+      // Not drawn: those of other nodes stay what they are.
+      item.at_leader = aims && mix64(item.seed, 0x1ead) % 100 < static_cast<uint64_t>(options_.at_leader_percent);
+    }
   }
   int64_t step(int64_t mean) { return 1 + static_cast<int64_t>(random_.below(static_cast<uint64_t>(2 * mean))); }
 
@@ -101,7 +109,7 @@ class Drawer {
         break;
       case FaultKind::kStragglers:
         item.amount = between(1'000, 100'000);
-        item.extra = between(kMillisecond, 200 * kMillisecond);
+        item.extra = between(kMillisecond, options_.longest_straggler_ns);
         break;
       default:
         item.amount = between(10'000, 20 * kMillisecond);
@@ -141,10 +149,10 @@ class Drawer {
       case FaultKind::kKill:
       case FaultKind::kPowerCut:
       case FaultKind::kWipe:
-        item.duration_ns = between(10 * kMillisecond, 4 * kSecond);
+        item.duration_ns = between(10 * kMillisecond, options_.longest_down_ns);
         break;
       case FaultKind::kPowerCutInIo:
-        item.duration_ns = between(10 * kMillisecond, 4 * kSecond);
+        item.duration_ns = between(10 * kMillisecond, options_.longest_down_ns);
         item.amount = between(1, 64);
         break;
       case FaultKind::kPartition:
@@ -157,6 +165,7 @@ class Drawer {
         draw_sets(item);
         item.duration_ns = between(20 * kMillisecond, 5 * kSecond);
         item.amount = between(kMillisecond, 300 * kMillisecond);
+        item.extra = static_cast<int64_t>(random_.below(2));
         break;
       case FaultKind::kBreakLinks:
         draw_sets(item);
@@ -220,7 +229,9 @@ bool strikes_at_nth(FaultKind kind) {
 
 std::string_view name(FaultKind kind) { return kNames[static_cast<size_t>(kind)]; }
 
-std::string to_string(const Item& item) {
+namespace {
+
+std::string text_of(const Item& item) {
   std::string text = seconds(item.at_ns) + " s  " + std::string(name(item.kind));
   const std::string node = " " + name(item.node);
   const std::string sets = " " + names(item.from) + " | " + names(item.to);
@@ -253,7 +264,8 @@ std::string to_string(const Item& item) {
     case FaultKind::kOneWay:
       return text + " " + names(item.from) + " -> " + names(item.to) + span;
     case FaultKind::kSlowLink:
-      return text + sets + " by " + seconds(item.amount) + " s" + span;
+      return text + (item.extra != 0 ? " " + names(item.from) + " -> " + names(item.to) : sets) + " by " +
+             seconds(item.amount) + " s" + span;
     case FaultKind::kBreakLinks:
       return text + sets;
     case FaultKind::kSlowDisk:
@@ -273,6 +285,10 @@ std::string to_string(const Item& item) {
   }
   return text;
 }
+
+}  // namespace
+
+std::string to_string(const Item& item) { return text_of(item) + (item.at_leader ? ", at the leader" : ""); }
 
 Plan draw_plan(uint64_t seed, const PlanOptions& options) { return Drawer(seed, options).draw(seed); }
 

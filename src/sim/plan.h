@@ -43,7 +43,7 @@ enum class FaultKind : uint8_t {
   kPartition,  // both ways
   kOneWay,
   kClog,
-  kSlowLink,    // `amount` ns more
+  kSlowLink,    // `amount` ns more; with `extra` != 0 one way only
   kBreakLinks,  // connections between the sets are reset, at `at_ns`
   // Disks. `node`.
   kSlowDisk,     // operations take up to `amount` ns, for `duration_ns`
@@ -69,6 +69,8 @@ struct Item {
   int64_t amount = 0;
   int64_t extra = 0;
   uint64_t seed = 0;  // what happens within it
+  // Not that machine but whoever leads when it happens (Scenario::aim): the two change places in `from` and `to`.
+  bool at_leader = false;
 };
 std::string to_string(const Item& item);  // "3.204 s  partition {0,1} | {2,3,4} for 1.400 s"
 
@@ -80,7 +82,12 @@ struct PlanOptions {
   // Kinds that this system is not asked to survive, or that a test wants alone.
   std::vector<FaultKind> without;
   std::vector<FaultKind> always;  // in every plan, not in half of them
-  double intensity = 1.0;         // scales how often timed faults happen; 0: none, and no weather either
+  int64_t longest_straggler_ns = 200'000'000;
+  int64_t longest_down_ns = 4'000'000'000;  // of machines that come back
+  // So many of a hundred faults of those kinds (none named: of all that have a node or two sets) befall whoever leads.
+  int at_leader_percent = 0;
+  std::vector<FaultKind> at_leader;
+  double intensity = 1.0;  // scales how often timed faults happen; 0: none, and no weather either
 };
 
 // Whether the amount is a number of operations until it strikes: shrinking tries smaller ones.

@@ -68,6 +68,11 @@ void World::fail(std::string why) {
   result_.failure = std::move(why);
 }
 
+void World::leave_undecided(std::string why) {
+  if (journal_.on()) journal_.say(kNoNode, "NOT DECIDED: " + why);
+  if (result_.undecided.empty()) result_.undecided = std::move(why);
+}
+
 void World::start(NodeIndex node) {
   Node& starting = *machines_[at(node)];
   if (starting.process != nullptr) return;
@@ -204,16 +209,19 @@ void World::on_event(EventKind, uint64_t argument, Task) {
   switch (static_cast<Own>(argument >> 32)) {
     case Own::kBegin: {
       schedule_next();
-      const Item& item = plan_.items[index];
+      Item& item = plan_.items[index];
       if (item.kind == FaultKind::kOperation) {
         scenario_.operation(*this, item);
         return;
       }
       if (healing_) return;
+      if (item.at_leader) item = aimed(item);
       lives_[index] = life(item.node);
       if (journal_.on())
         journal_.say(kNoNode, "fault " + std::to_string(plan_.kept[index].number) + ": " + to_string(item));
-      if (!begin(item) || item.kind <= FaultKind::kSkew) return;
+      if (!begin(item)) return;
+      ++result_.faults[static_cast<size_t>(item.kind)];
+      if (item.kind <= FaultKind::kSkew) return;
       const bool armed = item.kind == FaultKind::kPowerCutInIo;
       const int64_t lasts = armed ? kArmedNs : item.duration_ns;
       if (lasts != 0) {

@@ -9,9 +9,11 @@
 // One thread; a world is used for one run.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,6 +41,8 @@ class Scenario {
   // A process starts on what its disk holds. An error is a process that refuses to start: it counts as halted.
   virtual Result<std::unique_ptr<Process>> start(World& world, Machine& machine) = 0;
   virtual void operation(World& world, const Item& item) = 0;  // a client does something
+  // Whom a fault strikes that is aimed at the leader; nothing: the machine that was drawn.
+  virtual std::optional<NodeIndex> aim(World& /*world*/) { return std::nullopt; }
   // After every event that concerned `node` (kNoNode: the world). Calls world.fail() when something is wrong.
   virtual void after_event(World& world, NodeIndex node) = 0;
   virtual void stopped(World& /*world*/, NodeIndex /*node*/) {}  // a process died; its object still exists
@@ -49,12 +53,16 @@ class Scenario {
 
 struct RunResult {
   bool ok = true;
-  std::string failure;  // why it is not
+  std::string failure;    // why it is not
+  std::string undecided;  // a check that ran out of its budget: such a run is neither a failure nor clean
   int64_t failed_at_ns = 0;
   int64_t virtual_ns = 0;
   int64_t recovery_ns = 0;  // from the heal to progress
   uint64_t events = 0;
   uint64_t trace_hash = 0;
+  std::array<uint64_t, kFaultKinds> faults{};  // that happened, by kind
+
+  bool clean() const { return ok && undecided.empty(); }
 };
 
 class World final : private EventTarget {
@@ -69,6 +77,7 @@ class World final : private EventTarget {
   // For scenarios.
   void fail(std::string why);  // the first one counts
   bool failed() const { return failed_; }
+  void leave_undecided(std::string why);  // the first one counts
   size_t nodes() const { return machines_.size(); }
   bool up(NodeIndex node) const;
   bool paused(NodeIndex node) const;
@@ -126,7 +135,8 @@ class World final : private EventTarget {
   };
 
   void on_event(EventKind kind, uint64_t argument, Task task) override;
-  void schedule_next();          // the next item of the plan
+  void schedule_next();  // the next item of the plan
+  Item aimed(const Item& item);
   bool begin(const Item& item);  // false: it did not happen, and needs no end
   void begin_network(const Item& item);
   bool begin_disk(const Item& item);

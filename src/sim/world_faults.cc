@@ -1,5 +1,6 @@
 // What each item of a plan does to a world, and how it ends.
 #include <algorithm>
+#include <bit>
 #include <limits>
 #include <string>
 
@@ -8,6 +9,23 @@
 #include "sim/world.h"
 
 namespace clew::sim {
+
+// The leader takes the place of the machine that was drawn, which stands alone on its side if there is such a one.
+Item World::aimed(const Item& item) {
+  const auto leader = scenario_.aim(*this);
+  if (!leader) return item;
+  const auto alone = [](NodeMask mask) { return std::has_single_bit(mask); };
+  const NodeMask drawn = alone(item.from) ? item.from : alone(item.to) ? item.to : mask_of(item.node);
+  const auto exchanged = [&](NodeMask mask) {
+    const NodeMask both = drawn | mask_of(*leader);
+    return (mask & both) == 0 || (mask & both) == both ? mask : mask ^ both;
+  };
+  Item aimed = item;
+  aimed.node = *leader;
+  aimed.from = exchanged(item.from);
+  aimed.to = exchanged(item.to);
+  return aimed;
+}
 
 bool World::begin(const Item& item) {
   Node& node = *machines_[at(item.node)];
@@ -97,7 +115,7 @@ void World::begin_network(const Item& item) {
       break;
     case FaultKind::kSlowLink:
       links_.slow(item.from, item.to, item.amount);
-      links_.slow(item.to, item.from, item.amount);
+      if (item.extra == 0) links_.slow(item.to, item.from, item.amount);
       break;
     default:
       for (uint32_t a = 0; a < plan_.nodes; ++a) {
@@ -199,7 +217,7 @@ void World::end(const Item& item, uint64_t life) {
       break;
     case FaultKind::kSlowLink:
       links_.slow(item.from, item.to, -item.amount);
-      links_.slow(item.to, item.from, -item.amount);
+      if (item.extra == 0) links_.slow(item.to, item.from, -item.amount);
       break;
     case FaultKind::kSlowDisk:
       if (--node.slowed == 0) node.disk.set_latency(kDiskLatencyNs, kDiskJitterNs);
@@ -215,7 +233,7 @@ void World::end(const Item& item, uint64_t life) {
 void World::heal() {
   healing_ = true;
   if (journal_.on()) journal_.say(kNoNode, "all faults end");
-  links_.weather() = Weather();
+  links_.weather() = Weather{.fifo = links_.weather().fifo};
   links_.heal();
   for (uint32_t i = 0; i < machines_.size(); ++i) {
     const NodeIndex index{i};

@@ -171,7 +171,10 @@ Status EmbeddedStore::load() {
     for (const PageEntry& entry : segment->pages()) {
       const auto page = segment->page_of(first);
       first += entry.traces;
-      if (!page.ok()) continue;
+      if (!page.ok()) {
+        if (page.error().code != Code::kDataLoss) return page.error();
+        continue;
+      }
       for (uint32_t i = 0; i < entry.traces; ++i) {
         if (!shared && (*page)->view.at(kTraceVersion, i) <= 1) continue;
         const model::TraceKey key = (*page)->view.key(i);
@@ -379,8 +382,9 @@ Result<bool> EmbeddedStore::expire(int64_t wall_now_ns) {
 Result<bool> EmbeddedStore::start_merge() {
   std::vector<SegmentPtr> segments = snapshot().segments;
   for (;;) {
-    std::erase_if(segments, [&](const SegmentPtr& segment)
-                                REQUIRES(merge_mutex_) { return unmergeable_.contains(segment->number()); });
+    std::erase_if(segments, [&](const SegmentPtr& segment) REQUIRES(merge_mutex_) {
+      return segment->read_failed() || unmergeable_.contains(segment->number());
+    });
     auto inputs = choose_merge(segments, options_.max_segment_spans);
     if (inputs.empty()) return false;
     // One that cannot be read (it was reported) stays as it is and out of the way of the others.
@@ -407,6 +411,14 @@ Result<bool> EmbeddedStore::step_merge() {
   if (!done.ok()) {
     merge_.reset();
     return done.error();
+  }
+  // A merge leaves out what could not be read. Where it is the device that failed, not the bytes, they may come back:
+  // such a segment stays as it is, and the others are merged without it.
+  const auto& inputs = merge_->inputs();
+  if (std::any_of(inputs.begin(), inputs.end(), [](const SegmentPtr& input) { return input->read_failed(); })) {
+    (void)disk_.remove(path_of(merge_->number())).ok();  // it is there only when the merge was finished
+    merge_.reset();
+    return true;
   }
   if (!*done) return true;
   if (unpublished_->load() != 0) return false;  // the next step swaps

@@ -62,6 +62,10 @@ Status Segment::damaged(uint64_t offset, const std::string& what) const {
   return {Code::kDataLoss, path_ + " at byte " + std::to_string(offset) + ": " + what};
 }
 
+Status Segment::unread(uint64_t offset, const Error& error) const {
+  return error.code == Code::kDataLoss ? damaged(offset, error.message) : Status(error);
+}
+
 Result<std::string> Segment::read_bytes(uint64_t offset, uint64_t size) const {
   if (size > file_bytes_ || offset > file_bytes_ - size) {
     return Error{Code::kDataLoss, path_ + ": a piece lies outside of the file"};
@@ -69,8 +73,12 @@ Result<std::string> Segment::read_bytes(uint64_t offset, uint64_t size) const {
   std::string bytes;
   bytes.reserve(size + kPackedSlack);
   bytes.resize(size);
-  CLEW_ASSIGN(const size_t got, file_->read_at(offset, bytes.data(), size));
-  if (got != size) return Error{Code::kDataLoss, path_ + ": the file ends early"};
+  const auto got = file_->read_at(offset, bytes.data(), size);
+  if (!got.ok()) {
+    read_failed_.store(true, std::memory_order_relaxed);
+    return got.error();
+  }
+  if (*got != size) return Error{Code::kDataLoss, path_ + ": the file ends early"};
   return bytes;
 }
 
@@ -164,7 +172,7 @@ Result<std::shared_ptr<const std::string>> Segment::read_piece(const Piece& piec
     if (auto hit = environment_.cache->get(key)) return std::static_pointer_cast<const std::string>(hit);
   }
   auto read = read_bytes(piece.offset, piece.size);
-  if (!read.ok()) return damaged(piece.offset, read.error().message);
+  if (!read.ok()) return unread(piece.offset, read.error());
   if (checksum32(*read) != piece.checksum) return damaged(piece.offset, "a piece fails its checksum");
   auto bytes = std::make_shared<std::string>(std::move(*read));
   if (compressed) {
@@ -188,7 +196,7 @@ Result<std::shared_ptr<const SegmentNames>> Segment::names() const {
   const SectionEntry* entries[3] = {names, schema, postings};
   for (int i = 0; i < 3; ++i) {
     auto bytes = read_section(*entries[i]);
-    if (!bytes.ok()) return damaged(entries[i]->offset, bytes.error().message);
+    if (!bytes.ok()) return unread(entries[i]->offset, bytes.error());
     if (!decompress(*bytes, kMaxPieceBytes * 4, plain[i])) {
       return damaged(entries[i]->offset, "a section cannot be decompressed");
     }
@@ -321,7 +329,7 @@ Status Segment::add_filtered_blocks(uint64_t hash, BlockSet& out) const {
     bytes = std::static_pointer_cast<const std::string>(hit);
   } else {
     auto read = read_bytes(row.offset, row.size);
-    if (!read.ok()) return damaged(row.offset, read.error().message);
+    if (!read.ok()) return unread(row.offset, read.error());
     uint32_t checksum;
     std::memcpy(&checksum, read->data() + row_bytes - 4, 4);
     if (checksum32(std::string_view(*read).substr(0, row_bytes - 4)) != checksum) {

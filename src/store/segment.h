@@ -2,7 +2,8 @@
 // that flipped bytes cost the piece that they hit, never the process. Reads are one pread a piece, no mapping.
 //
 // Kept in memory: directories and key filter (about 2 bytes a span). Blocks, pages and names go through the PieceCache.
-// Damage is told to the DamageLog once per piece and answered with kDataLoss.
+// Damage, which is what the bytes or the device say (kDataLoss), is told to the DamageLog once per piece. Any other
+// failure to read is no damage: it is answered with its own code, and the same read may succeed later.
 #pragma once
 
 #include <atomic>
@@ -104,6 +105,8 @@ class Segment {
   Range tenant_range(model::TenantId tenant) const;
   int tenant_index(model::TenantId tenant) const;  // -1: not here
 
+  // A read failed, for whatever reason: what this holds may still be there, so it must not be merged away. Any thread.
+  bool read_failed() const { return read_failed_.load(std::memory_order_relaxed); }
   // After this the file is deleted when the last holder lets go. Any thread.
   void remove_when_unused() const { doomed_.store(true, std::memory_order_release); }
   ~Segment();
@@ -114,6 +117,7 @@ class Segment {
   Result<std::string> read_bytes(uint64_t offset, uint64_t size) const;
   Result<std::shared_ptr<const std::string>> read_piece(const Piece& piece, bool compressed, bool cached) const;
   Status damaged(uint64_t offset, const std::string& what) const;
+  Status unread(uint64_t offset, const Error& error) const;  // what to answer after a failed read
 
   struct SectionEntry {
     uint16_t id = 0, flags = 0;
@@ -140,6 +144,7 @@ class Segment {
   KeyFilter filter_{0};
 
   mutable std::atomic<bool> doomed_{false};
+  mutable std::atomic<bool> read_failed_{false};
 };
 
 }  // namespace clew::store

@@ -38,6 +38,8 @@ class SegmentPlan {
   // "maybe". False when the block is malformed or its heap, where it is needed, cannot be read.
   bool evaluate(const BlockView& block, uint32_t number, uint32_t low, uint32_t high,
                 const model::TraceSummary* summary, std::vector<uint8_t>& out);
+  // Why a heap could not be read, the last time that one could not.
+  const Status& failure() const { return failure_; }
 
  private:
   static constexpr uint8_t kListOperation = 255;  // in Leaf::by_operation: attributes without a shape
@@ -105,6 +107,7 @@ class SegmentPlan {
   std::vector<uint32_t> operations_;           // of the block
   uint32_t block_ = 0;
   std::shared_ptr<const std::string> heap_;  // of the block, once it was needed
+  Status failure_;
 };
 
 }  // namespace clew::store

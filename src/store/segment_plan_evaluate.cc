@@ -127,7 +127,10 @@ bool SegmentPlan::load_heap() {
   if (heap_ != nullptr) return true;
   if (segment_.blocks()[block_].heap.size == 0) return false;
   auto loaded = segment_.heap(block_);
-  if (!loaded.ok()) return false;
+  if (!loaded.ok()) {
+    failure_ = loaded.status();
+    return false;
+  }
   heap_ = *loaded;
   return true;
 }

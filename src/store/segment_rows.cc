@@ -150,6 +150,12 @@ struct OpenColumn {
   ColumnCursor cursor;
 };
 
+// Stands for the id of a span that was lost with its block, so that its children are orphans of one parent, not roots.
+// All ones in its upper half, which no generator of ids is likely to make and people can recognise.
+uint64_t lost_id(uint64_t segment, uint64_t place) {
+  return uint64_t{0xffffffff} << 32 | static_cast<uint32_t>(mix64(segment, place));
+}
+
 }  // namespace
 
 Status TraceRows::read_head(const Segment& segment, uint32_t trace, bool with_summary,
@@ -180,6 +186,8 @@ Status TraceRows::read(const Segment& segment, uint32_t trace, std::shared_ptr<c
   CLEW_TRY(read_head(segment, trace, false, std::move(names)));
   // Ids first: a span names its parent by its place in the trace, and the parent may stand in a later block.
   ids_.resize(span_count_);
+  // Blocks without ids: their rows are not asked for again, though a second read might succeed.
+  std::vector<uint32_t> lost;
   const uint32_t end = first_span_ + span_count_;
   for (uint32_t span = first_span_; span < end;) {
     const uint32_t number = segment.block_of_span(span);
@@ -187,6 +195,10 @@ Status TraceRows::read(const Segment& segment, uint32_t trace, std::shared_ptr<c
     const uint32_t to = std::min(end, entry.first_span + entry.spans);
     if (const auto block = segment.block(number); block.ok()) {
       for (uint32_t s = span; s < to; ++s) ids_[s - first_span_] = (*block)->view.id(s - entry.first_span);
+    } else if (block.error().code != Code::kDataLoss) {
+      return block.error();
+    } else {
+      lost.push_back(number);
     }
     span = to;
   }
@@ -195,8 +207,9 @@ Status TraceRows::read(const Segment& segment, uint32_t trace, std::shared_ptr<c
     const BlockEntry& entry = segment.blocks()[number];
     const uint32_t to = std::min(end, entry.first_span + entry.spans);
     const size_t rows = rows_.size();
-    Status status = append_block(number, span - entry.first_span, to - entry.first_span);
-    if (!status.ok()) {
+    if (std::find(lost.begin(), lost.end(), number) != lost.end()) {
+      damaged_ = true;
+    } else if (Status status = append_block(number, span - entry.first_span, to - entry.first_span); !status.ok()) {
       if (status.code() != Code::kDataLoss) return status;
       rows_.resize(rows);
       damaged_ = true;
@@ -217,7 +230,9 @@ Status TraceRows::append_block(uint32_t number, uint32_t low, uint32_t high) {
   CLEW_ASSIGN(const auto block, segment_->block(number));
   const BlockView& view = block->view;
   const BlockEntry& entry = segment_->blocks()[number];
+  Status unread;  // why the heap is not there, when it is not
   const auto broken = [&] {
+    if (!unread.ok()) return unread;
     return Status(Code::kDataLoss, segment_->path() + ": block " + std::to_string(number) + " cannot be read");
   };
   std::shared_ptr<const std::string> heap, tails;
@@ -248,7 +263,10 @@ Status TraceRows::append_block(uint32_t number, uint32_t low, uint32_t high) {
     const Column& meaning = names_->columns()[column];
     if (entry.heap.size != 0 && heap == nullptr && column_class(meaning.type) != ColumnClass::kNumber) {
       auto loaded = segment_->heap(number);
-      if (!loaded.ok()) return nullptr;
+      if (!loaded.ok()) {
+        unread = loaded.status();
+        return nullptr;
+      }
       heap = *loaded;
     }
     open.push_back({column, {}});
@@ -317,7 +335,8 @@ Status TraceRows::append_block(uint32_t number, uint32_t low, uint32_t high) {
     } else if (parent >= 2) {
       if (parent - 2 >= ids_.size()) return broken();
       row.parent = static_cast<int32_t>(parent - 2);
-      append_fixed(bytes_, ids_[parent - 2].value);
+      const model::SpanId id = ids_[parent - 2];
+      append_fixed(bytes_, id.valid() ? id.value : lost_id(segment_->number(), first_span_ + parent - 2));
     }
     append_fixed(bytes_, static_cast<int64_t>(static_cast<uint64_t>(start_base) + view.starts.at(i)));
     append_varint(bytes_, zigzag(static_cast<int64_t>(view.durations.at(i))));

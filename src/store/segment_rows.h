@@ -24,8 +24,9 @@ class TraceRows {
     model::SpanId id;
   };
 
-  // Reads the trace. Rows whose block is damaged are left out, and `damaged()` says so; an error when the trace's page
-  // or the names are damaged, or the disk does not answer.
+  // Reads the trace. Rows whose block is damaged are left out, and `damaged()` says so; where a parent's id went with
+  // them, one that nobody has stands for it. An error when the trace's page or the names are damaged, or a read fails
+  // for another reason than damage.
   // `names`: the segment's, when the caller holds them already; who reads many traces for one writer must, since codes
   // are told apart by the address of their dictionary.
   Status read(const Segment& segment, uint32_t trace, std::shared_ptr<const SegmentNames> names = nullptr);

@@ -63,6 +63,13 @@ class Page {
   std::vector<Candidate> heap_;  // the oldest on top
 };
 
+// Whether what was read is there. Damage was reported, and the rest answers; any other failure is kept in `unread`.
+bool usable(Status read, Status& unread) {
+  if (read.ok()) return true;
+  if (read.code() != Code::kDataLoss && unread.ok()) unread = std::move(read);
+  return false;
+}
+
 // Asks the spans of one materialised trace.
 uint32_t match_spans(const Matcher& matcher, const model::TraceData& trace, uint32_t wanted,
                      std::vector<MatchedSpan>& out) {
@@ -85,8 +92,9 @@ uint32_t match_spans(const Matcher& matcher, const model::TraceData& trace, uint
 // One segment's part of the search. One thread.
 class SegmentSearch {
  public:
+  // `unread` becomes the first failure to read that is not damage: the search's answer is then not to be used.
   SegmentSearch(const SegmentView& view, const Segment& segment, std::shared_ptr<const SegmentNames> names,
-                const Matcher& matcher, const TraceQuery& query)
+                const Matcher& matcher, const TraceQuery& query, Status& unread)
       : view_(view),
         segment_(segment),
         names_(names),
@@ -94,7 +102,8 @@ class SegmentSearch {
         query_(query),
         range_(segment.tenant_range(query.tenant)),
         plan_(segment, std::move(names), matcher),
-        blocks_(plan_.blocks()) {
+        blocks_(plan_.blocks()),
+        unread_(unread) {
     blocks_.keep_range(range_.first_block, range_.end_block);
   }
 
@@ -132,7 +141,7 @@ class SegmentSearch {
     const uint32_t page = page_ == nullptr ? 0 : segment_.first_trace_of(*page_);
     if (page_ == nullptr || trace < page || trace >= page + page_->view.size()) {
       auto loaded = segment_.page_of(trace);
-      if (!loaded.ok()) return false;
+      if (!usable(loaded.status(), unread_)) return false;
       page_ = *loaded;
     }
     out.page = page_;
@@ -158,6 +167,12 @@ class SegmentSearch {
     if ((query_.states >> (state & 31) & 1) == 0) return false;
     return query_.findings == 0 || (at.page->view.at(kTraceFindings, at.index) & query_.findings) != 0;
   }
+  bool evaluate(const BlockView& block, uint32_t number, uint32_t low, uint32_t high,
+                const model::TraceSummary* summary, std::vector<uint8_t>& out) {
+    if (plan_.evaluate(block, number, low, high, summary, out)) return true;
+    (void)usable(plan_.failure(), unread_);
+    return false;
+  }
   bool visit(Page& page, uint64_t most);
   void scan(Page& page);
   void scan_block(uint32_t number, Page& page);
@@ -170,6 +185,7 @@ class SegmentSearch {
   const Segment::Range range_;
   SegmentPlan plan_;
   BlockSet blocks_;
+  Status& unread_;
   std::shared_ptr<const Segment::Page> page_;
   std::vector<uint8_t> answers_;
 };
@@ -190,9 +206,9 @@ bool SegmentSearch::ask(uint32_t trace, uint32_t wanted, TraceHit* hit) {
     span = to;
     if (!blocks_.has(number)) continue;
     const auto block = segment_.block(number);
-    if (!block.ok()) continue;
+    if (!usable(block.status(), unread_)) continue;
     const BlockView& view = (*block)->view;
-    if (!plan_.evaluate(view, number, low, high, summary ? &*summary : nullptr, answers_)) continue;
+    if (!evaluate(view, number, low, high, summary ? &*summary : nullptr, answers_)) continue;
     for (uint32_t i = low; i < high; ++i) {
       if (answers_[i - low] == kMaybe) maybe = true;
       if (answers_[i - low] != kYes) continue;
@@ -225,7 +241,7 @@ bool SegmentSearch::ask(uint32_t trace, uint32_t wanted, TraceHit* hit) {
       if (root >= 2 && root - 2 < at.spans) {
         const auto span = static_cast<uint32_t>(at.first_span + root - 2);
         const uint32_t number = segment_.block_of_span(span);
-        if (const auto block = segment_.block(number); block.ok()) {
+        if (const auto block = segment_.block(number); usable(block.status(), unread_)) {
           hit->summary.root = (*block)->view.id(span - segment_.blocks()[number].first_span);
         }
       }
@@ -234,7 +250,7 @@ bool SegmentSearch::ask(uint32_t trace, uint32_t wanted, TraceHit* hit) {
   }
   model::TraceData data;
   TraceRows rows;
-  if (!rows.read(segment_, trace).ok()) return false;
+  if (!usable(rows.read(segment_, trace), unread_)) return false;
   data.summary = rows.summary();
   for (const TraceRows::Row& row : rows.rows()) {
     if (!model::append_span_of_row(rows.dictionary(), rows.bytes(row), row.stamp, data).ok()) return false;
@@ -257,8 +273,9 @@ bool SegmentSearch::visit(Page& page, uint64_t most) {
     if (entry.oldest_ns >= query_.to_ns || entry.oldest_ns > query_.after.start_ns) continue;
     const auto bytes = segment_.order_chunk(entry);
     // Without its order the chunk's traces are still in their blocks.
-    if (bytes.ok() && !order_chunk_may_fit(**bytes, entry.entries, query_.states, plan_.min_bucket())) continue;
-    if (!bytes.ok() || !read_order_chunk(**bytes, entry.entries, traces)) return false;
+    const bool readable = usable(bytes.status(), unread_);
+    if (readable && !order_chunk_may_fit(**bytes, entry.entries, query_.states, plan_.min_bucket())) continue;
+    if (!readable || !read_order_chunk(**bytes, entry.entries, traces)) return false;
     for (const OrderedTrace& trace : traces) {
       if (trace.start_ns < query_.from_ns || !page.open_to(trace.start_ns)) return true;
       if (trace.start_ns >= query_.to_ns || trace.start_ns > query_.after.start_ns) continue;
@@ -284,10 +301,10 @@ void SegmentSearch::scan(Page& page) {
 
 void SegmentSearch::scan_block(uint32_t number, Page& page) {
   const auto block = segment_.block(number);
-  if (!block.ok()) return;
+  if (!usable(block.status(), unread_)) return;
   const BlockEntry& entry = segment_.blocks()[number];
   std::vector<uint8_t> answers;
-  if (!plan_.evaluate((*block)->view, number, 0, entry.spans, nullptr, answers)) return;
+  if (!evaluate((*block)->view, number, 0, entry.spans, nullptr, answers)) return;
   uint32_t trace = entry.first_trace;
   Located at;
   bool located = false;
@@ -319,13 +336,14 @@ Status SegmentView::search(const TraceQuery& query, std::vector<TraceHit>& out) 
   if (query.limit == 0) return {};
   CLEW_ASSIGN(const auto matcher, Matcher::compile(query.where));
   Page page(query);
+  Status unread;
   std::unordered_map<const Segment*, std::unique_ptr<SegmentSearch>> searches;
   const auto search_of = [&](const Segment& segment) -> SegmentSearch* {
     std::unique_ptr<SegmentSearch>& known = searches[&segment];
     if (!known) {
       auto names = segment.names();
-      if (!names.ok()) return nullptr;  // reported; the other segments answer
-      known = std::make_unique<SegmentSearch>(*this, segment, *names, *matcher, query);
+      if (!usable(names.status(), unread)) return nullptr;
+      known = std::make_unique<SegmentSearch>(*this, segment, *names, *matcher, query, unread);
     }
     return known.get();
   };
@@ -344,7 +362,7 @@ Status SegmentView::search(const TraceQuery& query, std::vector<TraceHit>& out) 
     if (trace.key.tenant != query.tenant || !page.wants(trace.start_ns, trace.key.trace)) continue;
     const SplitTrace::Part& newest = trace.parts.front();
     const auto head = newest.segment->page_of(newest.trace);
-    if (!head.ok()) continue;
+    if (!usable(head.status(), unread)) continue;
     const uint32_t index = newest.trace - newest.segment->first_trace_of(**head);
     if ((query.states >> ((*head)->view.at(kTraceState, index) & 3) & 1) == 0) continue;
     if (query.findings != 0 && ((*head)->view.at(kTraceFindings, index) & query.findings) == 0) continue;
@@ -356,14 +374,14 @@ Status SegmentView::search(const TraceQuery& query, std::vector<TraceHit>& out) 
     if (!possible) continue;
     model::TraceData data;
     std::vector<MatchedSpan> spans;
-    if (!read_parts(trace.parts, data).ok() || match_spans(*matcher, data, 0, spans) == 0) continue;
+    if (!usable(read_parts(trace.parts, data), unread) || match_spans(*matcher, data, 0, spans) == 0) continue;
     page.add({trace.start_ns, trace.key, nullptr, 0, &trace});
   }
   for (const Candidate& candidate : page.take()) {
     TraceHit hit;
     if (candidate.split != nullptr) {
       model::TraceData data;
-      if (!read_parts(candidate.split->parts, data).ok()) continue;
+      if (!usable(read_parts(candidate.split->parts, data), unread)) continue;
       hit.key = candidate.key;
       hit.summary = data.summary;
       hit.matched = match_spans(*matcher, data, query.spans_per_trace, hit.spans);
@@ -373,7 +391,7 @@ Status SegmentView::search(const TraceQuery& query, std::vector<TraceHit>& out) 
     }
     out.push_back(std::move(hit));
   }
-  return {};
+  return unread;
 }
 
 }  // namespace clew::store

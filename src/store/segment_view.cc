@@ -40,6 +40,7 @@ Status read_parts(const std::vector<SplitTrace::Part>& parts, model::TraceData& 
   bool have_summary = false;
   for (size_t p = 0; p < parts.size(); ++p) {
     if (Status status = rows[p].read(*parts[p].segment, parts[p].trace); !status.ok()) {
+      if (status.code() != Code::kDataLoss) return status;
       last = std::move(status);
       continue;
     }
@@ -119,6 +120,8 @@ Status SegmentView::read(const model::TraceKey& key, model::TraceData& out) cons
     if (!segment->may_contain(hash)) continue;
     const auto found = segment->find(key);
     if (!found.ok()) {
+      // Damage was reported, and the other parts are worth having; a part that could not be read may be there.
+      if (found.error().code != Code::kDataLoss) return found.error();
       damage = found.status();
     } else if (found->has_value()) {
       parts.push_back({segment, **found});

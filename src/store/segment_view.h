@@ -54,8 +54,8 @@ class SegmentView final : public View {
 // Parts put in order and the start filled in; nothing when fewer than two are left.
 std::optional<SplitTrace> make_split(const model::TraceKey& key, std::vector<SplitTrace::Part> parts);
 
-// Reads the parts into one trace: spans by arrival without duplicates, verdicts by version, the newest summary.
-// kDataLoss when nothing of it can be read.
+// Reads the parts into one trace: spans by arrival without duplicates, verdicts by version, the newest summary. Damaged
+// parts are left out; kDataLoss when nothing of it can be read, another code when a part could not be read just now.
 Status read_parts(const std::vector<SplitTrace::Part>& parts, model::TraceData& out);
 
 }  // namespace clew::store

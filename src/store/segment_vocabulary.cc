@@ -49,23 +49,28 @@ class TenantFilter {
   uint32_t blocks_;
 };
 
-// Calls visit(segment, names, filter) for every readable segment that holds the tenant.
+// Calls visit(segment, names, filter) for every segment that holds the tenant, but for those with damaged names.
 template <typename Visit>
-void each_segment(const std::vector<std::shared_ptr<const Segment>>& segments, model::TenantId tenant, Visit&& visit) {
+Status each_segment(const std::vector<std::shared_ptr<const Segment>>& segments, model::TenantId tenant,
+                    Visit&& visit) {
   for (const auto& segment : segments) {
     if (segment->tenant_index(tenant) < 0) continue;
     const auto names = segment->names();
-    if (!names.ok()) continue;  // reported
+    if (!names.ok()) {
+      if (names.error().code != Code::kDataLoss) return names.error();
+      continue;  // reported
+    }
     const TenantFilter filter(*segment, **names, tenant);
     if (filter.present()) visit(*segment, **names, filter);
   }
+  return {};
 }
 
 }  // namespace
 
 Status SegmentView::services(model::TenantId tenant, int64_t from_ns, int64_t to_ns, Vocabulary& out) const {
   std::vector<std::string> values;
-  each_segment(segments_, tenant, [&](const Segment& segment, const SegmentNames& names, const TenantFilter& filter) {
+  const auto visit = [&](const Segment& segment, const SegmentNames& names, const TenantFilter& filter) {
     if (segment.info().max_start_ns < from_ns || segment.info().min_start_ns >= to_ns) return;
     std::unordered_set<uint32_t> seen;
     for (uint32_t c = 0; c < names.contexts().size(); ++c) {
@@ -74,7 +79,8 @@ Status SegmentView::services(model::TenantId tenant, int64_t from_ns, int64_t to
       seen.insert(service);
       if (!names.string(service).empty()) values.emplace_back(names.string(service));
     }
-  });
+  };
+  CLEW_TRY(each_segment(segments_, tenant, visit));
   finish_vocabulary(values, out);
   return {};
 }
@@ -83,13 +89,14 @@ Status SegmentView::operations(model::TenantId tenant, std::string_view service,
                                std::vector<uint8_t>& kinds) const {
   std::vector<std::pair<std::string, uint8_t>> pairs;
   for (size_t i = 0; i < names.values.size() && i < kinds.size(); ++i) pairs.emplace_back(names.values[i], kinds[i]);
-  each_segment(segments_, tenant, [&](const Segment& segment, const SegmentNames& known, const TenantFilter&) {
+  const auto visit = [&](const Segment& segment, const SegmentNames& known, const TenantFilter&) {
     const auto index = static_cast<uint32_t>(segment.tenant_index(tenant));
     for (const SegmentNames::ServiceOperation& o : known.service_operations()) {
       if (o.tenant != index || (!service.empty() && known.string(o.service) != service)) continue;
       pairs.emplace_back(known.string(o.name), o.kind);
     }
-  });
+  };
+  CLEW_TRY(each_segment(segments_, tenant, visit));
   std::sort(pairs.begin(), pairs.end());
   pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
   if (pairs.size() > kMaxVocabulary) {
@@ -107,7 +114,7 @@ Status SegmentView::operations(model::TenantId tenant, std::string_view service,
 
 Status SegmentView::keys(model::TenantId tenant, Field scope, Vocabulary& out) const {
   std::vector<std::string> values;
-  each_segment(segments_, tenant, [&](const Segment&, const SegmentNames& names, const TenantFilter& filter) {
+  const auto visit = [&](const Segment&, const SegmentNames& names, const TenantFilter& filter) {
     if (scope == Field::kAttribute || scope == Field::kAny) {
       std::unordered_set<uint32_t> seen;
       for (uint32_t o = 0; o < names.operations().size(); ++o) {
@@ -129,7 +136,8 @@ Status SegmentView::keys(model::TenantId tenant, Field scope, Vocabulary& out) c
         if (values.size() > kMaxVocabulary * 4) finish_vocabulary(values, out);
       }
     }
-  });
+  };
+  CLEW_TRY(each_segment(segments_, tenant, visit));
   finish_vocabulary(values, out);
   return {};
 }
@@ -139,7 +147,7 @@ Status SegmentView::values(model::TenantId tenant, Field field, std::string_view
   const bool attributes = field == Field::kAttribute || field == Field::kAny;
   const bool resources =
       field == Field::kResource || field == Field::kAny || field == Field::kService || field == Field::kScopeName;
-  each_segment(segments_, tenant, [&](const Segment&, const SegmentNames& names, const TenantFilter& filter) {
+  const auto visit = [&](const Segment&, const SegmentNames& names, const TenantFilter& filter) {
     const auto add = [&](std::string_view text) {
       if (!text.empty()) values.emplace_back(text);
       if (values.size() > kMaxVocabulary * 4) finish_vocabulary(values, out);
@@ -209,7 +217,8 @@ Status SegmentView::values(model::TenantId tenant, Field field, std::string_view
         }
       }
     }
-  });
+  };
+  CLEW_TRY(each_segment(segments_, tenant, visit));
   finish_vocabulary(values, out);
   return {};
 }

@@ -53,10 +53,11 @@ class View {
   virtual ~View() = default;
   // False: certainly absent (filters in memory; ~10 ns a segment). Any thread.
   virtual bool may_contain(const model::TraceKey& key) const = 0;
-  // Adds every stored span, verdict and the newest summary of the trace to `out`; ok and untouched when absent.
-  // Blocking.
+  // Adds every stored span, verdict and the newest summary of the trace to `out`; ok and untouched when absent. What is
+  // damaged is left out: kDataLoss when nothing else is there. Any other error: not all of it could be read, and it may
+  // be later; `out` is then of no use. Blocking.
   virtual Status read(const model::TraceKey& key, model::TraceData& out) const = 0;
-  // Hits in order, at most query.limit; `out` is appended to. Blocking.
+  // Hits in order, at most query.limit; `out` is appended to. Damaged parts are left out. Blocking.
   virtual Status search(const TraceQuery& query, std::vector<TraceHit>& out) const = 0;
   virtual Status services(model::TenantId tenant, int64_t from_ns, int64_t to_ns, Vocabulary& out) const = 0;
   virtual Status operations(model::TenantId tenant, std::string_view service, Vocabulary& names,

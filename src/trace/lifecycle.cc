@@ -262,7 +262,10 @@ OpenTrace* OpenTraces::due(int64_t mono_ns, Due& why) {
     const int64_t timeout = m.deadline(m.timeout, m.policy.trace_timeout_ns);
     const int64_t spill = m.spill_deadline();
     if (std::min({quiet, timeout, spill}) > m.now) return nullptr;
-    if (spill < quiet && spill < timeout) {
+    // At the end of time an empty list looks as due as the others.
+    const bool none_waits = m.quiet.head == kNil && m.timeout.head == kNil;
+    if (none_waits && m.spill.head == kNil) return nullptr;
+    if (none_waits || (spill < quiet && spill < timeout)) {
       OpenTrace& trace = m.at(m.spill.head);
       m.leave_spill(trace);
       if (trace.sealing) {
@@ -272,7 +275,7 @@ OpenTrace* OpenTraces::due(int64_t mono_ns, Due& why) {
       why = Due::kSpill;
       return &trace;
     }
-    const bool is_quiet = quiet <= timeout;
+    const bool is_quiet = m.timeout.head == kNil || (m.quiet.head != kNil && quiet <= timeout);
     OpenTrace& trace = m.at(is_quiet ? m.quiet.head : m.timeout.head);
     m.leave_wait(trace);
     trace.due_why_ = static_cast<uint8_t>(is_quiet ? Due::kQuiet : Due::kTimeout);

@@ -97,7 +97,8 @@ class OpenTraces {
   OpenTrace* find(model::TenantId tenant, model::TraceId id);
   OpenTrace& at(uint32_t slot);
 
-  // The next trace whose time has come, or null. A returned trace is off that queue until it is answered.
+  // The next trace whose time has come, or null. A returned trace is off that queue until it is answered. INT64_MAX,
+  // the end of time, hands out whatever waits; the table's time stays there.
   OpenTrace* due(int64_t mono_ns, Due& why);
   int64_t next_deadline_ns() const;  // INT64_MAX when nothing waits; may be early, never late
   // Outcome of an assessment: not whole → collecting (waits for spans or the timeout). False, and nothing changes, when

@@ -52,6 +52,36 @@ TEST(OpenTraces, aTraceFallsDueAQuietPeriodAfterItsLastSpanNotItsFirst) {
   EXPECT_EQ(t.due(100 * kSecond), "none") << "handed out twice before it was answered";
 }
 
+TEST(OpenTraces, atTheEndOfTimeWhateverWaitsIsHandedOutAndNothingElse) {
+  constexpr int64_t kEnd = std::numeric_limits<int64_t>::max();
+  Table empty;
+  EXPECT_EQ(empty.due(kEnd), "none");
+  Table t;
+  t.touch(1, 0);
+  t.due(5 * kSecond);
+  t.open.resolve_collecting(t.get(1), 5 * kSecond);
+  t.touch(2, 6 * kSecond);
+  EXPECT_EQ(t.due(kEnd), "2 quiet");
+  EXPECT_EQ(t.due(kEnd), "1 timeout");
+  EXPECT_EQ(t.due(kEnd), "1 spill");
+  EXPECT_EQ(t.due(kEnd), "2 spill");
+  EXPECT_EQ(t.due(kEnd), "none");
+  t.open.check_invariants();
+}
+
+TEST(OpenTraces, deadlinesBeyondTheEndOfTimeComeAtItWhicheverListTheyStandOn) {
+  constexpr int64_t kEnd = std::numeric_limits<int64_t>::max();
+  // All periods saturate: every deadline is the end itself, and one list after the other is empty.
+  Table t({.quiet_period_ns = kEnd, .trace_timeout_ns = kEnd, .max_open_ns = kEnd});
+  t.touch(1, kSecond);
+  EXPECT_EQ(t.due(kEnd - 1), "none");
+  EXPECT_EQ(t.due(kEnd), "1 quiet");
+  t.open.resolve_collecting(t.get(1), kEnd);
+  EXPECT_EQ(t.due(kEnd), "1 timeout");
+  EXPECT_EQ(t.due(kEnd), "1 spill");
+  EXPECT_EQ(t.due(kEnd), "none");
+}
+
 TEST(OpenTraces, aTraceThatIsNotWholeTimesOutSinceItsLastSpan) {
   Table t;
   t.touch(1, 0);

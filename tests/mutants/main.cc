@@ -1,6 +1,9 @@
 // clew_mutants: every planted bug against the simulator. Test-only: consensus, its simulator and the log are compiled
 // into it with CLEW_MUTANTS. A mutant runs in a process of its own, as it may end in a failed CHECK or never; the clean
 // build has to survive every seed of every profile that a mutant needed.
+//
+// Dead is a mutant whose run broke a promise that somebody judges, or a CHECK. A seed that is not decided within a
+// checker's budget, or does not end in time, kills nobody: it is counted apart, and the next one is tried.
 #include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -16,6 +19,7 @@
 #include <vector>
 
 #include "consensus/planted.h"
+#include "report.h"
 #include "sim/groups/group_hunt.h"
 #include "table.h"
 
@@ -35,20 +39,10 @@ struct Flags {
   bool quick = false;
   bool clean = true;
   std::string profile;  // instead of the table's
+  std::string table;
   std::string only;
   std::optional<uint64_t> seed;
   bool play = false;
-};
-
-// What became of one mutant, or of the clean build in one profile.
-struct Fate {
-  std::string name;
-  int scenario = 0;
-  std::string profile;
-  std::string_view survives;
-  uint64_t seeds = 0;     // tried
-  std::string killed_by;  // empty: it lives
-  double seconds = 0;
 };
 
 struct Job {
@@ -56,6 +50,7 @@ struct Job {
   Bug bug = Bug::kNone;
   uint64_t seeds = 0;
   pid_t pid = 0;
+  uint64_t seeds_before = 0;  // of earlier processes of this job
   int pipe = -1;
   std::string said;
   std::chrono::steady_clock::time_point started, seed_started;
@@ -82,7 +77,7 @@ groups::GroupHunt hunt_in(std::string_view profile) {
     const ssize_t ignored = write(out, line.data(), line.size());
     (void)ignored;
   };
-  for (uint64_t seed = flags.first; seed < flags.first + job.seeds; ++seed) {
+  for (uint64_t seed = flags.first + job.seeds_before; seed < flags.first + job.seeds; ++seed) {
     say(".\n");
     const sim::RunResult result = run_plan(hunt.plan(seed), hunt.make());
     if (!result.ok) {
@@ -91,6 +86,7 @@ groups::GroupHunt hunt_in(std::string_view profile) {
       say(line + "\n");
       _exit(0);
     }
+    if (!result.clean()) say("?\n");
   }
   _exit(0);
 }
@@ -107,7 +103,9 @@ void start(Job& job, const Flags& flags) {
   }
   close(ends[1]);
   job.pipe = ends[0];
-  job.started = job.seed_started = std::chrono::steady_clock::now();
+  job.said.clear();
+  job.seed_started = std::chrono::steady_clock::now();
+  if (job.seeds_before == 0) job.started = job.seed_started;
 }
 
 double since(std::chrono::steady_clock::time_point then) {
@@ -120,6 +118,7 @@ bool listen(Job& job, const Flags& flags) {
   poll(&waiting, 1, 50);
   char buffer[4096];
   ssize_t got = 0;
+  bool stuck = false;
   if ((waiting.revents & (POLLIN | POLLHUP)) != 0) {
     got = read(job.pipe, buffer, sizeof buffer);
     if (got > 0) {
@@ -131,6 +130,7 @@ bool listen(Job& job, const Flags& flags) {
     return false;
   } else {
     kill(job.pid, SIGKILL);
+    stuck = true;
   }
   int status = 0;
   waitpid(job.pid, &status, 0);
@@ -143,27 +143,22 @@ bool listen(Job& job, const Flags& flags) {
       continue;
     }
     if (line == ".") ++job.fate.seeds;
+    if (line == "?") ++job.fate.undecided;
     if (line.starts_with("!")) job.fate.killed_by = line.substr(1);
     line.clear();
   }
+  if (stuck) {
+    ++job.fate.stuck;
+    job.seeds_before = job.fate.seeds;
+    if (job.seeds_before == job.seeds) return true;
+    start(job, flags);
+    return false;
+  }
   if (job.fate.killed_by.empty() && WIFSIGNALED(status)) {
     job.fate.killed_by = WTERMSIG(status) == SIGABRT ? "a failed CHECK of the program itself"
-                         : WTERMSIG(status) == SIGKILL
-                             ? "the run did not end within " + std::to_string(flags.seed_seconds) + " s"
-                             : "signal " + std::to_string(WTERMSIG(status));
+                                                     : "signal " + std::to_string(WTERMSIG(status));
   }
   return true;
-}
-
-void print(const Fate& fate) {
-  const std::string scenario = fate.scenario == 0 ? "-" : std::to_string(fate.scenario);
-  const std::string seeds = fate.killed_by.empty() ? ">" + std::to_string(fate.seeds) : std::to_string(fate.seeds);
-  std::printf("%-32s %3s  %-12s %5s  %6.1f s  %s\n", fate.name.c_str(), scenario.c_str(), fate.profile.c_str(),
-              seeds.c_str(), fate.seconds,
-              fate.killed_by.empty()
-                  ? (fate.survives.empty() ? "SURVIVES" : ("survives: " + std::string(fate.survives)).c_str())
-                  : fate.killed_by.substr(0, 110).c_str());
-  std::fflush(stdout);
 }
 
 std::vector<Fate> run_jobs(std::vector<Job> jobs, const Flags& flags) {
@@ -231,18 +226,14 @@ int run(const Flags& flags) {
     job.fate.name = std::string(info->name);
     job.fate.scenario = info->scenario;
     job.fate.profile = flags.profile.empty() ? std::string(row.profile) : flags.profile;
-    job.fate.survives = row.survives;
     jobs.push_back(std::move(job));
   }
   std::printf("%-32s %3s  %-12s %5s  %8s  %s\n", "mutant", "no", "profile", "seeds", "time", "killed by");
   const std::vector<Fate> fates = run_jobs(std::move(jobs), flags);
   std::map<std::string, uint64_t> needed;
-  size_t dead = 0, excused = 0, alive = 0;
+  size_t dead = 0;
   for (const Fate& fate : fates) {
-    if (fate.killed_by.empty()) {
-      ++(fate.survives.empty() ? alive : excused);
-      continue;
-    }
+    if (fate.alive()) continue;
     ++dead;
     uint64_t& most = needed[fate.profile];
     most = std::max(most, fate.seeds);
@@ -255,13 +246,17 @@ int run(const Flags& flags) {
       job.seeds = seeds;
       job.fate.name = "(clean build)";
       job.fate.profile = profile;
-      job.fate.survives = "as it must";
+      job.fate.clean = true;
       clean.push_back(std::move(job));
     }
-    for (const Fate& fate : run_jobs(std::move(clean), flags)) false_alarms += !fate.killed_by.empty();
+    for (const Fate& fate : run_jobs(std::move(clean), flags)) {
+      false_alarms += !fate.alive() || fate.undecided != 0 || fate.stuck != 0;
+    }
   }
-  std::printf("\n%zu mutants: %zu dead, %zu alive and listed with the reason, %zu alive%s\n", fates.size(), dead,
-              excused, alive, false_alarms != 0 ? "; THE CLEAN BUILD FAILED" : "");
+  const size_t alive = fates.size() - dead;
+  std::printf("\n%zu mutants: %zu dead, %zu alive%s\n", fates.size(), dead, alive,
+              false_alarms != 0 ? "; THE CLEAN BUILD FAILED" : "");
+  if (!flags.table.empty() && !write_table(flags.table, fates)) return 2;
   return alive == 0 && false_alarms == 0 ? 0 : 1;
 }
 
@@ -276,7 +271,7 @@ int main(int argc, char** argv) {
   program.add_option("--seeds", flags.seeds, "tried for each at most")->capture_default_str();
   program.add_option("--first", flags.first, "the first seed")->capture_default_str();
   program.add_option("--jobs", flags.jobs, "at a time")->capture_default_str();
-  program.add_option("--seed-seconds", flags.seed_seconds, "a seed that takes longer counts as found")
+  program.add_option("--seed-seconds", flags.seed_seconds, "a seed that takes longer is given up")
       ->capture_default_str();
   program.add_option("--profile", flags.profile, "instead of each one's own");
   program.add_option("--seed", flags.seed, "replay one seed of one mutant, and shrink it");
@@ -284,6 +279,7 @@ int main(int argc, char** argv) {
   program.add_flag("--play", flags.play, "tell what happens");
   program.add_flag("--quick", flags.quick, "those that die soon: about a minute");
   program.add_flag("--clean,!--no-clean", flags.clean, "let the clean build live through the same seeds");
+  program.add_option("--table", flags.table, "the document whose table is written anew: docs/mutants.md");
   CLI11_PARSE(program, argc, argv);
   if (flags.seed && flags.mutants.size() != 1) {
     std::fprintf(stderr, "clew_mutants: --seed needs one --mutant\n");

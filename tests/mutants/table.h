@@ -12,8 +12,7 @@ namespace clew::mutants {
 struct Row {
   consensus::Bug bug;
   std::string_view profile;
-  bool quick = false;           // part of `--quick`: dies within a few seeds
-  std::string_view survives{};  // why it does, when it does
+  bool quick = false;  // part of `--quick`: dies within a few seeds
 };
 const std::vector<Row>& rows();
 

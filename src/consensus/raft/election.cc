@@ -7,7 +7,9 @@
 
 namespace clew::consensus {
 
-using namespace raft;
+using raft::Progress;
+using raft::VoteReply;
+using raft::VoteRequest;
 
 void Raft::reset_election_timer() {
   const Time range = options_.election_max - options_.election_min;

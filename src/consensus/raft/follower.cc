@@ -6,7 +6,10 @@
 
 namespace clew::consensus {
 
-using namespace raft;
+using raft::AppendReply;
+using raft::AppendRequest;
+using raft::Heartbeat;
+using raft::HeartbeatReply;
 
 bool Raft::takes(bool without_commands) const {
   // Entries without commands are for witnesses, and for a newcomer that has yet to learn that it is one.
@@ -54,7 +57,7 @@ void Raft::handle(NodeId from, AppendRequest& request) {
   if (log_.last() > last_before) appended_now_ += log_.last() - last_before;
   // Only what this message has verified: what stands behind it may be another leader's (Raft, Figure 2, step 5).
   const Position verified = request.prev + count;
-  const Position commit = std::min(request.commit, planted(Bug::kCommitToLast) ? log_.last() : verified);
+  const Position commit = std::min(request.commit, verified);
   if (commit > commit_) commit_to(commit);
   acknowledge(verified);
 }

@@ -30,6 +30,7 @@ struct State {
   Position delivered = 0;
   Position snapshot = 0;
   Position reign_start = 0;  // of a leader
+  Time lease_until = 0;      // of a leader: reads are answered without asking before it, on its own clock; 0: no lease
   Position membership_position = 0;
   LogSeq next_seq = 1;
   LogSeq durable_seq = 0;

@@ -11,7 +11,7 @@
 
 namespace clew::consensus {
 
-using namespace raft;
+using raft::TimeoutNow;
 
 bool Raft::change_pending() const {
   return configs_.newest().position > commit_ || configs_.newest().membership.joint();

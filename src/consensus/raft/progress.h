@@ -1,6 +1,6 @@
 // Progress: what a leader knows of one peer, and how it may send to it.
 //
-//   probe      where the logs agree is not known: one message at a time, until one is accepted
+//   probe      where the logs agree is not known, or messages got lost: one at a time, until one is accepted
 //   replicate  messages follow each other without waiting (thesis §10.2.1), as far as the window allows
 //   snapshot   the peer needs entries that are compacted: it was offered a snapshot, and nothing else goes
 //
@@ -27,6 +27,7 @@ struct Progress {
   Position match = 0;
   Position next;            // first position to send; > match
   bool probe_sent = false;  // probe: an answer is awaited
+  Position singly_to = 0;   // up to there one message at a time: see went_back()
   InFlightWindow window;
   Position commit_sent = 0;
   Position match_at_check = 0;  // `match` at `checked`: no progress since means that something was lost
@@ -41,6 +42,10 @@ struct Progress {
     window.clear();
     next = std::max(from, match + 1);
   }
+  // A message of those under way was rejected: one before it was lost, or is late. What followed it is going to be
+  // rejected as well; would each of those rejections send the window again, to be rejected in its turn, there was no
+  // end to it. So what was under way goes again message by message.
+  void went_back() { singly_to = next - 1; }
   // True when it tells something new.
   bool accepted(Position position) {
     const bool news = position > match;
@@ -48,8 +53,9 @@ struct Progress {
     next = std::max(next, match + 1);
     window.acknowledged(position);
     if (state == PeerState::kProbe) {
-      state = PeerState::kReplicate;
       probe_sent = false;
+      if (match < singly_to) return news;
+      state = PeerState::kReplicate;
       window.clear();
       next = match + 1;
     }

@@ -9,7 +9,22 @@
 
 namespace clew::consensus {
 
-using namespace raft;
+using raft::AppendReply;
+using raft::AppendRequest;
+using raft::decode;
+using raft::encode;
+using raft::Heartbeat;
+using raft::HeartbeatReply;
+using raft::Message;
+using raft::Options;
+using raft::PeerState;
+using raft::Progress;
+using raft::ReadReply;
+using raft::SnapshotOffer;
+using raft::State;
+using raft::term_of;
+using raft::VoteReply;
+using raft::VoteRequest;
 
 Raft::Raft(Options options, uint64_t seed)
     : options_(std::move(options)), random_(seed), gate_(options_.max_waiting_reads) {
@@ -333,6 +348,7 @@ State Raft::state() const {
   state.delivered = delivered_;
   state.snapshot = snapshot_.position;
   state.reign_start = reign_start_;
+  state.lease_until = leading() ? lease_until() : 0;
   state.membership_position = configs_.newest().position;
   state.next_seq = next_seq_;
   state.durable_seq = durable_seq_;

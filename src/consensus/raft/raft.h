@@ -30,7 +30,8 @@
 //   differs)                             | and counts as lost too
 //   term or vote                         | nothing is lost: the next record has them
 //   the record of a snapshot             | keeps the base before it; what is missing is a hole
-//   the snapshot's file                  | empty state; everything up to it is a hole
+//   the snapshot's file                  | empty state; everything up to it is a hole, and a record says so: what comes
+//                                        | in its place is not void to the next start
 //   a hole that was being filled         | a hole again
 //   the last records, extent unknown     | refuses to start (halts): a vote or acknowledgement may be gone
 //   records that contradict each other   | refuses to start: kDataLoss
@@ -177,7 +178,7 @@ class Raft final : public Protocol {
     ReadId id;
   };
   bool own_term_committed() const;
-  bool lease_holds(Time now) const;
+  Time lease_until() const;
   void admit_read(ReadGate::Waiting read);
   void release_deferred_reads();
   void confirm_reads();

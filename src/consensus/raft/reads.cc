@@ -9,7 +9,9 @@
 
 namespace clew::consensus {
 
-using namespace raft;
+using raft::Progress;
+using raft::ReadReply;
+using raft::ReadRequest;
 
 // Before that a new leader does not know what its predecessors committed (thesis §6.4; scenario 8).
 bool Raft::own_term_committed() const { return leading() && commit_ >= reign_start_; }
@@ -19,7 +21,7 @@ void Raft::read(Time now, ReadId id, ReadBarrier barrier) {
   if (!started_ || halt_) return refuse_read(id, Refusal::kNotLeader);
   if (leading()) {
     const bool sure = (barrier == ReadBarrier::kLease &&
-                       lease_holds(planted(Bug::kLeaseAcrossPause) ? heartbeat_due_ - options_.heartbeat : now)) ||
+                       (planted(Bug::kLeaseAcrossPause) ? heartbeat_due_ - options_.heartbeat : now) < lease_until()) ||
                       planted(Bug::kReadWithoutQuorum);
     if (sure) {
       reads_.push_back({id, commit_});
@@ -33,20 +35,21 @@ void Raft::read(Time now, ReadId id, ReadBarrier barrier) {
   forwarded_.push_back({++next_context_, id});
 }
 
-bool Raft::lease_holds(Time now) const {
-  if (!options_.leases || lease_forfeited_ || !own_term_committed()) return false;
+// On this clock; 0 when there is none.
+Time Raft::lease_until() const {
+  if (!options_.leases || lease_forfeited_ || !own_term_committed()) return 0;
   // When a quorum last promised patience: counted from the sending, by this clock, and shortened by what this clock may
   // be slow and theirs fast. A pause of this process passes in `now` as well (scenario 10).
   const uint64_t since = quorum_position(electorate(), [&](NodeId id) {
-    if (id == options_.self) return static_cast<uint64_t>(now);
+    if (id == options_.self) return static_cast<uint64_t>(kNever);
     const Progress* const peer = progress(id);
     return peer == nullptr ? 0 : peer->stamp;
   });
-  if (since == 0) return false;
+  if (since == 0 || since >= static_cast<uint64_t>(kNever)) return static_cast<Time>(since);  // kNever: a group of one
   const int64_t million = 1'000'000;
   Time patience = options_.election_min / (million + options_.clock_error_ppm) * (million - options_.clock_error_ppm);
   if (planted(Bug::kLeaseIgnoresDrift)) patience = options_.election_max;
-  return now < static_cast<Time>(since) + patience;
+  return static_cast<Time>(since) + patience;
 }
 
 void Raft::admit_read(ReadGate::Waiting read) {

@@ -8,7 +8,15 @@
 
 namespace clew::consensus {
 
-using namespace raft;
+using raft::append_base;
+using raft::append_entries_head;
+using raft::append_entry;
+using raft::append_header;
+using raft::encoded_bound;
+using raft::parse_record;
+using raft::Record;
+using raft::RecordHeader;
+using raft::RecordKind;
 
 // --- Out ---
 
@@ -59,7 +67,7 @@ LogSeq Raft::record_base(const SnapshotMeta& meta) {
 
 void Raft::update_release() {
   // Only once the record of the snapshot is durable; and never records of entries above it, wherever they stand.
-  if (base_seq_ == 0 || base_seq_ > durable_seq_) return;
+  if (base_seq_ == 0 || (base_seq_ > durable_seq_ && !planted(Bug::kReleaseBeforeBase))) return;
   const LogSeq needed = log_.lowest_record_above(snapshot_.position);
   LogSeq below = needed == 0 ? base_seq_ : std::min(needed, base_seq_);
   if (planted(Bug::kReleaseNeededRecords)) below = base_seq_;
@@ -89,7 +97,7 @@ Status Raft::recover(LogSeq seq, std::string_view bytes) {
     if (any_record_ && generation != log_.generation()) log_.distrust_above(commit_);
     log_.set_generation(generation);
   }
-  const bool after_gap = gap_open_;
+  const bool hole_ignored = planted(Bug::kHoleTakenForEnd) && gap_open_;
   any_record_ = true;
   gap_open_ = false;
   ++records_recovered_;
@@ -97,9 +105,11 @@ Status Raft::recover(LogSeq seq, std::string_view bytes) {
   vote_ = head.vote;
   metadata_only_ |= record.metadata_only;
   if (head.kind == RecordKind::kAppend) {
-    if (planted(Bug::kHoleTakenForEnd) && after_gap && record.first > log_.last() + 1) return {};
+    if (hole_ignored && record.first > log_.last() + 1) return {};
     CLEW_TRY(log_.replay(seq, record.first, record.prev_epoch, std::move(record.entries), record.truncates));
   } else if (head.kind == RecordKind::kBase) {
+    // The base before it was found to be lost: see start().
+    if (record.meta.position < log_.base()) log_.forget_base();
     log_.install(record.meta.position, record.meta.epoch);
     snapshot_ = std::move(record.meta);
     snapshot_metadata_only_ = record.metadata_only;
@@ -139,9 +149,10 @@ void Raft::start(Time now, LogSeq next, bool have_snapshot) {
          "member");
     return;
   }
+  const bool lost_base = !have_snapshot && snapshot_.position > 0 && !snapshot_metadata_only_;
   Position configs_from = snapshot_.position;
   configs_.reset(snapshot_.position, snapshot_.membership);
-  if (!have_snapshot && snapshot_.position > 0 && !snapshot_metadata_only_) {
+  if (lost_base) {
     // The members stay known; the state has to come again.
     log_.forget_base();
     configs_from = 0;
@@ -162,6 +173,9 @@ void Raft::start(Time now, LogSeq next, bool have_snapshot) {
     configs_.reset(0, options_.founding);
     state_seq_ = record_base(snapshot_);
   }
+  // What comes in its place, entries or an older snapshot, must not be taken for void by the next start because of the
+  // record of a base that is not there.
+  if (lost_base) state_seq_ = record_base(snapshot_);
   // A leader's lease may rest on what this node promised before it restarted (thesis §6.4.1).
   if (any_record_ && !planted(Bug::kVoteRightAfterStart)) leased_until_ = now_ + options_.election_min;
   reset_election_timer();

@@ -8,7 +8,16 @@
 
 namespace clew::consensus {
 
-using namespace raft;
+using raft::append_entry;
+using raft::append_message_head;
+using raft::AppendReply;
+using raft::AppendRequest;
+using raft::encoded_bound;
+using raft::Heartbeat;
+using raft::HeartbeatReply;
+using raft::kMaxNumber;
+using raft::PeerState;
+using raft::Progress;
 
 Progress* Raft::progress(NodeId id) {
   for (Progress& peer : peers_) {
@@ -106,8 +115,8 @@ void Raft::send_entries(Progress& peer, Position limit) {
 }
 
 void Raft::send_heartbeat(Progress& peer, bool wants_reply) {
-  Heartbeat beat{term_,      std::min(commit_, peer.match), gate_.newest_round(), static_cast<uint64_t>(now_), 0,
-                 wants_reply};
+  const Position verified = planted(Bug::kCommitToLast) ? commit_ : peer.match;
+  Heartbeat beat{term_, std::min(commit_, verified), gate_.newest_round(), static_cast<uint64_t>(now_), 0, wants_reply};
   if (options_.leases && !lease_forfeited_) beat.lease_ns = static_cast<uint64_t>(options_.election_min);
   peer.commit_sent = std::max(peer.commit_sent, beat.commit);
   send(peer.id, beat);
@@ -180,6 +189,7 @@ void Raft::handle(NodeId from, const AppendReply& reply) {
       if (peer->state == PeerState::kSnapshot) return;
       const Position expected = peer->state == PeerState::kProbe ? peer->next - 1 : reply.match;
       if (reply.match != expected || reply.match <= peer->match) return;  // late
+      if (peer->state == PeerState::kReplicate) peer->went_back();
       // The hint tells where to look next and nothing else (scenario 3).
       Position agree = std::min(reply.hint, reply.match - 1);
       if (agree >= log_.base()) {

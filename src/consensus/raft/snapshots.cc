@@ -7,7 +7,9 @@
 
 namespace clew::consensus {
 
-using namespace raft;
+using raft::PeerState;
+using raft::Progress;
+using raft::SnapshotOffer;
 
 void Raft::snapshot_saved(Time now, const SnapshotMeta& meta) {
   advance_clock(now);
@@ -82,7 +84,9 @@ void Raft::handle(NodeId from, const SnapshotOffer& offer) {
     return;
   }
   if (fetching_ && fetching_->meta.position >= meta.position) return;  // under way; offers are repeated
+  const bool joins = planted(Bug::kSnapshotsMixedUp) && fetching_;
   fetching_ = FetchSnapshot{from, meta};
+  if (joins) return;
   fetch_ = fetching_;
   cancel_fetch_ = false;
 }

@@ -7,7 +7,8 @@
 
 namespace clew::consensus {
 
-using namespace raft;
+using raft::Progress;
+using raft::TimeoutNow;
 
 void Raft::transfer(Time now, NodeId to) {
   advance_clock(now);

@@ -107,7 +107,7 @@ class Judge {
     uint64_t latest_invocation = 0;
     for (const OpIndex i : order) {
       const Operation& op = history_.operations[i];
-      if (op.returned < latest_invocation) return false;
+      if (op.ok() && op.returned < latest_invocation) return false;
       latest_invocation = std::max(latest_invocation, op.invoked);
       State next = 0;
       ++steps;

@@ -186,6 +186,7 @@ void Clients::try_once(size_t index) {
   check::History& history = histories_[client.history];
   if (!client.invoked) {
     client.invoked = true;
+    client.agreed = endpoints_.agreed();
     client.wanted.node = check::NodeId{at(client.asked)};
     client.wanted.final = client.final;
     client.wanted.invoked_ns = scheduler_.now_ns();
@@ -265,6 +266,10 @@ void Clients::on_reply(size_t index, uint64_t, NodeIndex, Answered<consensus::Re
   if (client.level == consensus::ReadLevel::kLocal && client.reading && reply.position < client.at_least) {
     endpoints_.wrong("a read of the state at " + std::to_string(client.at_least) + " or later was answered from " +
                      std::to_string(reply.position));
+  }
+  if (client.level != consensus::ReadLevel::kLocal && client.reading && reply.position < client.agreed) {
+    endpoints_.wrong("stale read: asked when everything up to " + std::to_string(client.agreed) +
+                     " was committed, answered from the state at " + std::to_string(reply.position));
   }
   client.seen = std::max(client.seen, position.value_or(0));
   end(client, Outcome::kOk, decode_answer(reply.result), position);

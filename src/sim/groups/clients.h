@@ -38,6 +38,8 @@ class Endpoints {
   virtual NodeIndex machine_of(consensus::NodeId id) const = 0;
   // Where the command of a session first took effect; nothing when that is not known to anybody.
   virtual std::optional<consensus::Position> applied_at(consensus::SessionId session, uint64_t sequence) const = 0;
+  // Everything up to there is committed, and somebody knows it.
+  virtual consensus::Position agreed() const = 0;
   virtual void proposed(std::string_view command) = 0;
   virtual void wrong(std::string what) = 0;  // a promise of the replica's is broken
 };
@@ -84,6 +86,7 @@ class Clients {
     check::Operation wanted;
     consensus::ReadLevel level = consensus::ReadLevel::kLinearizable;
     consensus::Position at_least = 0;
+    consensus::Position agreed = 0;  // when it was asked first: a linearizable read has to show that
     std::string body;
     NodeIndex asked{0};
     uint64_t tries = 0;

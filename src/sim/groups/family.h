@@ -21,8 +21,10 @@ namespace clew::sim::groups {
 class Judge {
  public:
   virtual ~Judge() = default;
-  // A life of this member begins: `core` has recovered; `damaged`: the log on disk was found damaged.
-  virtual Status started(consensus::NodeId id, const consensus::Protocol& core, bool damaged) = 0;
+  // A life of this member begins: `core` has recovered, and the state stands where its snapshot was taken, or at 0;
+  // `damaged`: the log on disk was found damaged.
+  virtual Status started(consensus::NodeId id, const consensus::Protocol& core, consensus::Position state,
+                         bool damaged) = 0;
   virtual void on_record(consensus::NodeId id, consensus::LogSeq seq, std::string_view record) = 0;
   virtual void on_sent(consensus::NodeId id, consensus::NodeId to, std::string_view frame) = 0;
   virtual Status after_event(consensus::NodeId id, const consensus::Protocol& core) = 0;
@@ -33,17 +35,20 @@ class Judge {
                         const std::vector<consensus::LogSeq>& lost) const = 0;
 };
 
+// What a member's monotonic clock shows now.
+using Clocks = std::function<consensus::Time(consensus::NodeId)>;
+
 struct Family {
   std::string_view name;
   // `founding` is empty for a member that joins a group which exists.
   std::function<std::unique_ptr<consensus::Protocol>(const Shape& shape, consensus::NodeId self,
                                                      const consensus::Membership& founding, uint64_t seed)>
       make;
-  std::function<std::unique_ptr<Judge>()> judge;
+  std::function<std::unique_ptr<Judge>(Clocks)> judge;
 };
 std::span<const Family> families();  // the first is the default
 const Family* family_named(std::string_view name);
 
-std::unique_ptr<Judge> make_raft_judge();
+std::unique_ptr<Judge> make_raft_judge(Clocks clocks);
 
 }  // namespace clew::sim::groups

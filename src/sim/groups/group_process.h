@@ -10,7 +10,6 @@
 #include "consensus/replica.h"
 #include "sim/groups/ledger.h"
 #include "sim/groups/mesh_transport.h"
-#include "sim/groups/retrying_disk.h"
 #include "sim/process.h"
 
 namespace clew::sim::groups {
@@ -65,7 +64,6 @@ class GroupProcess final : public Process, private consensus::Observer {
   std::vector<consensus::LogSeq> lost_with(const std::string& path, uint64_t offset, uint64_t size) const;
 
   Machine& machine_;
-  RetryingDisk retrying_;
   Watcher& watcher_;
   const consensus::NodeId self_;
   Ledger ledger_;

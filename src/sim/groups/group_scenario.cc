@@ -18,9 +18,6 @@ namespace {
 constexpr std::string_view kDiskFailed = "a write or sync of the log failed";
 
 constexpr int64_t kLastingFaultAtNs = 2'000'000'000;
-// A few elections that fail, each of at most 300 ms and what follows.
-constexpr int64_t kMaxStallNs = 3'000'000'000;
-constexpr uint64_t kMaxReigns = 5;
 
 }  // namespace
 
@@ -39,6 +36,8 @@ void Deeds::add(const Deeds& other) {
   holes += other.holes;
   truncations += other.truncations;
   entries += other.entries;
+  judged += other.judged;
+  undecided += other.undecided;
 }
 
 GroupScenario::GroupScenario(const Family& family, const Profile& profile, Shape shape, uint64_t seed, Deeds* deeds)
@@ -47,7 +46,7 @@ GroupScenario::GroupScenario(const Family& family, const Profile& profile, Shape
       shape_(std::move(shape)),
       seed_(seed),
       deeds_(deeds),
-      judge_(family.judge()) {}
+      judge_(family.judge([this](consensus::NodeId id) { return world_->clock(machine_of(id)).mono_ns(); })) {}
 
 GroupScenario::~GroupScenario() = default;
 
@@ -79,6 +78,7 @@ void GroupScenario::begin(World& world) {
   auto founding = consensus::Membership::make(std::move(members));
   CHECK(founding.ok());
   founding_ = std::move(founding).value();
+  world.links().weather().fifo = shape_.ordered;
   canon_.found(founding_);
   clients_ = std::make_unique<Clients>(world.scheduler(), static_cast<Endpoints&>(*this), shape_, seed_);
   world.atlas().bound_damaged_nodes();
@@ -128,7 +128,8 @@ Result<std::unique_ptr<Process>> GroupScenario::start(World& world, Machine& mac
     return opened.error();
   }
   host.initialised = true;
-  check(judge_->started(host.id, process->replica().protocol(), !process->replica().recovery().damage.empty()));
+  check(judge_->started(host.id, process->replica().protocol(), process->replica().applied(),
+                        !process->replica().recovery().damage.empty()));
   check(canon_.compare(host.id, process->seen(), process->replica().digest()));
   return std::unique_ptr<Process>(std::move(process));
 }
@@ -196,9 +197,11 @@ std::optional<Position> GroupScenario::applied_at(consensus::SessionId session, 
 
 void GroupScenario::operation(World& world, const Item& item) {
   update_tolerance();
-  if (profile_.lasting != Lasting::kNone && !world.healing()) {
-    if (!lasting_fault_ && world.now_ns() >= kLastingFaultAtNs) begin_lasting_fault();
-    if (lasting_fault_) check_stall();
+  if (!world.healing()) {
+    if (profile_.lasting != Lasting::kNone && !lasting_fault_ && world.now_ns() >= kLastingFaultAtNs) {
+      begin_lasting_fault();
+    }
+    check_availability();
   }
   Generator random(item.seed);
   const auto dice = static_cast<int>(random.below(100));
@@ -224,17 +227,16 @@ void GroupScenario::begin_lasting_fault() {
   }
   lasting_fault_ = true;
   leaders_before_ = own_.leaders;
-  progressed_at_ns_ = world_->now_ns();
   if (world_->journal().on()) world_->journal().say(*at_leader, "is cut off in part, for good");
 }
 
-void GroupScenario::check_stall() {
-  if (world_->now_ns() - progressed_at_ns_ > kMaxStallNs) {
-    world_->fail("availability: nothing was agreed on for " + seconds(kMaxStallNs) +
-                 " s, though a quorum sees each other");
+void GroupScenario::check_availability() {
+  if (profile_.longest_stall_ns != 0 && world_->now_ns() - progressed_at_ns_ > profile_.longest_stall_ns) {
+    world_->fail("availability: nothing was agreed on for " + seconds(profile_.longest_stall_ns) +
+                 " s, though a quorum lives and sees each other");
   }
-  if (own_.leaders - leaders_before_ > kMaxReigns) {
-    world_->fail("availability: more than " + std::to_string(kMaxReigns) +
+  if (profile_.most_reigns != 0 && lasting_fault_ && own_.leaders - leaders_before_ > profile_.most_reigns) {
+    world_->fail("availability: more than " + std::to_string(profile_.most_reigns) +
                  " changes of leadership, though a quorum sees each other");
   }
 }
@@ -304,11 +306,11 @@ void GroupScenario::finish(World& world) {
   own_.failed = clients_->failed();
   own_.unknown = clients_->unknown();
   own_.busy = clients_->busy();
-  if (deeds_ != nullptr) deeds_->add(own_);
   clients_->resolve([this](uint64_t command) { return canon_.execution_of(command); });
   for (check::History& history : clients_->histories()) {
     history.applied = applied_;
     for (const check::CheckResult& result : check::check_all(history)) {
+      own_.judged += result.looked_at;
       const std::string what =
           std::string(result.checker) + " of the " + std::string(check::name(history.workload)) + "s";
       if (result.verdict == check::Verdict::kViolated) {
@@ -316,10 +318,12 @@ void GroupScenario::finish(World& world) {
         if (world.journal().on()) world.journal().say(kNoNode, violation.play);
         world.fail(what + ": " + violation.summary);
       } else if (result.verdict == check::Verdict::kUnknown) {
-        world.fail(what + " is not decided: " + result.reason);
+        ++own_.undecided;
+        world.leave_undecided(what + ": " + result.reason);
       }
     }
   }
+  if (deeds_ != nullptr) deeds_->add(own_);
 }
 
 }  // namespace clew::sim::groups

@@ -3,7 +3,7 @@
 // Judged after every event, at the node that it concerned: what sim/groups/canon.h and the protocol's Judge say, that
 // nothing is bounded in vain, that nobody halts for another reason than its disk. At the end, after the faults: every
 // member that can live is a member again, serves and agrees with the others; final reads; every checker of sim/check
-// over the histories of all clients, for which "unknown" is a failure, too.
+// over the histories of all clients; one whose budget does not suffice leaves the run undecided.
 //
 // The operator stands for the people who run such a group: he changes the membership, moves leadership, replaces a
 // machine that lost its disk by a new member, starts again what halted. He breaks no rule that docs/consensus would
@@ -32,6 +32,8 @@ struct Deeds {
   uint64_t answered = 0, failed = 0, unknown = 0, busy = 0;
   uint64_t elections = 0, leaders = 0, memberships = 0, snapshots_saved = 0, snapshots_installed = 0;
   uint64_t restarts = 0, replaced = 0, holes = 0, truncations = 0, entries = 0;
+  uint64_t judged = 0;     // by the checkers of histories: operations and reports, by each of them
+  uint64_t undecided = 0;  // histories that a checker's budget did not suffice for
   void add(const Deeds& other);
 };
 
@@ -42,6 +44,7 @@ class GroupScenario final : public Scenario, private Watcher, private Endpoints 
 
   Result<std::unique_ptr<Process>> start(World& world, Machine& machine) override;
   void operation(World& world, const Item& item) override;
+  std::optional<NodeIndex> aim(World&) override { return leader(); }
   void after_event(World& world, NodeIndex node) override;
   void stopped(World& world, NodeIndex node) override;
   void healed(World& world) override;
@@ -74,6 +77,7 @@ class GroupScenario final : public Scenario, private Watcher, private Endpoints 
   bool speaks(NodeIndex node) const override;
   NodeIndex machine_of(consensus::NodeId id) const override;
   std::optional<consensus::Position> applied_at(consensus::SessionId session, uint64_t sequence) const override;
+  consensus::Position agreed() const override { return canon_.last(); }
   void proposed(std::string_view command) override { canon_.proposed(command); }
   void wrong(std::string what) override { world_->fail(std::move(what)); }
 
@@ -83,7 +87,7 @@ class GroupScenario final : public Scenario, private Watcher, private Endpoints 
     if (!status.ok()) world_->fail(std::string(status.message()));
   }
   void begin_lasting_fault();
-  void check_stall();
+  void check_availability();
   void check_bounds(NodeIndex node, const consensus::Report& report);
 
   // --- The operator: group_operator.cc ---

@@ -16,7 +16,8 @@ constexpr FaultKind kNotSurvived[] = {kMisdirected};
 
 std::vector<Profile> make_profiles() {
   std::vector<Profile> all;
-  all.push_back({.name = "swarm", .text = "a random subset of all faults; groups of every shape"});
+  all.push_back(
+      {.name = "swarm", .text = "a random subset of all faults; groups of every shape", .at_leader_percent = 20});
   all.push_back({.name = "calm", .text = "no faults: what clients and the operator alone bring about", .intensity = 0});
   all.push_back({.name = "elections",
                  .text = "leaders come and go: power cuts, partitions, transfers",
@@ -25,7 +26,8 @@ std::vector<Profile> make_profiles() {
                  .always = {kPowerCut, kPartition, kDelay},
                  .intensity = 2,
                  .mix = {.reads = 20, .admin = 6},
-                 .admin = {.membership = 0, .transfer = 90}});
+                 .admin = {.membership = 0, .transfer = 90},
+                 .at_leader_percent = 40});
   all.push_back({.name = "replication",
                  .text = "logs diverge: partitions and slow disks under load, small messages and windows",
                  .only = {kLoss, kDuplicates, kStragglers, kDelay, kPartition, kOneWay, kClog, kSlowLink, kKill,
@@ -34,6 +36,7 @@ std::vector<Profile> make_profiles() {
                  .intensity = 2,
                  .mix = {.reads = 20, .admin = 3},
                  .admin = {.membership = 0, .transfer = 80},
+                 .at_leader_percent = 50,
                  .load = 3});
   all.push_back({.name = "membership",
                  .text = "the membership changes all the time, under partitions",
@@ -41,7 +44,8 @@ std::vector<Profile> make_profiles() {
                  .always = {kPartition, kDelay},
                  .nodes = 5,
                  .mix = {.reads = 20, .admin = 12},
-                 .admin = {.membership = 80, .transfer = 15}});
+                 .admin = {.membership = 80, .transfer = 15},
+                 .at_leader_percent = 30});
   all.push_back({.name = "reads",
                  .text = "reads of every level of deposed and new leaders",
                  .only = {kLoss, kDuplicates, kStragglers, kDelay, kPartition, kOneWay, kClog, kSlowLink, kPause,
@@ -50,19 +54,50 @@ std::vector<Profile> make_profiles() {
                  .intensity = 2,
                  .mix = {.reads = 65, .admin = 3},
                  .admin = {.membership = 0, .transfer = 95},
+                 .at_leader_percent = 50,
                  .keys = 1,
                  .load = 4});
-  all.push_back({.name = "leases",
-                 .text = "leases across pauses, clocks at the limit of what is allowed, transfers and restarts",
-                 .only = {kDelay, kStragglers, kPartition, kOneWay, kClog, kSlowLink, kPause, kKill, kPowerCut},
-                 .always = {kPause, kPartition, kClog, kDelay, kKill},
-                 .intensity = 2,
-                 .leases = true,
-                 .drift_ppm = 9'900,
-                 .mix = {.reads = 60, .admin = 4},
-                 .admin = {.membership = 0, .transfer = 95},
+  all.push_back(
+      {.name = "leases",
+       .text = "leases across pauses, slow answers and transfers, with clocks at the limit of what is allowed",
+       .only = {kDelay, kStragglers, kPartition, kOneWay, kSlowLink, kPause},
+       .always = {kPause, kPartition, kOneWay, kSlowLink},
+       .intensity = 4,
+       .leases = true,
+       .drift_ppm = 9'900,
+       .mix = {.reads = 60, .admin = 3},
+       .admin = {.membership = 0, .transfer = 95},
+       .at_leader_percent = 80,
+       .keys = 1,
+       .load = 4});
+  all.push_back({.name = "reigns",
+                 .text = "leadership goes to and fro while answers to an earlier reign are still under way",
+                 .only = {kStragglers, kOneWay, kSlowLink},
+                 .always = {kStragglers, kOneWay, kSlowLink},
+                 .intensity = 4,
+                 .nodes = 3,
+                 .voters = 3,
+                 .witness = false,
+                 .leases = false,
+                 .mix = {.reads = 75, .admin = 4},
+                 .admin = {.membership = 0, .transfer = 100},
+                 .at_leader_percent = 90,
+                 .longest_straggler_ns = 4'000'000'000,
                  .keys = 1,
-                 .load = 6});
+                 .load = 4});
+  all.push_back({.name = "rivals",
+                 .text = "few writes, so that members whom the leader does not reach may win; the others restart soon",
+                 .only = {kKill, kPartition, kSlowLink},
+                 .always = {kKill, kPartition, kSlowLink},
+                 .intensity = 4,
+                 .nodes = 3,
+                 .voters = 3,
+                 .witness = false,
+                 .leases = true,
+                 .mix = {.reads = 95, .admin = 0},
+                 .at_leader_percent = 100,
+                 .at_leader = {kPartition, kSlowLink},
+                 .longest_down_ns = 60'000'000});
   all.push_back({.name = "snapshots",
                  .text = "a snapshot every few commands, members that lag behind",
                  .only = {kLoss, kDuplicates, kStragglers, kDelay, kPartition, kKill, kPowerCut, kPowerCutInIo,
@@ -71,6 +106,7 @@ std::vector<Profile> make_profiles() {
                  .snapshot_every_bytes = 1 << 10,
                  .mix = {.reads = 20, .admin = 4},
                  .admin = {.membership = 40, .transfer = 30},
+                 .at_leader_percent = 30,
                  .load = 3});
   all.push_back({.name = "disks",
                  .text = "what disks do: errors, rot, full, slow, wiped",
@@ -78,7 +114,8 @@ std::vector<Profile> make_profiles() {
                           kReadError, kBitRot},
                  .always = {kPowerCut, kSyncError, kBitRot, kKill},
                  .mix = {.reads = 20, .admin = 8},
-                 .admin = {.membership = 20, .transfer = 20}});
+                 .admin = {.membership = 20, .transfer = 20},
+                 .at_leader_percent = 20});
   all.push_back(
       {.name = "sessions",
        .text = "impatient clients that ask again, sessions that end",
@@ -87,21 +124,37 @@ std::vector<Profile> make_profiles() {
        .snapshot_every_bytes = 4 << 10,
        .mix = {.reads = 15, .admin = 3},
        .admin = {.membership = 10, .transfer = 50},
+       .at_leader_percent = 20,
        .sessions = true,
        .session_idle_ns = 3'000'000'000,
        .load = 2});
+  all.push_back({.name = "successions",
+                 .text = "the leader dies again and again, on links of one length: there is always another one soon",
+                 .only = {kKill, kDelay},
+                 .always = {kKill, kDelay},
+                 .nodes = 5,
+                 .voters = 5,
+                 .witness = false,
+                 .mix = {.reads = 40, .admin = 0},
+                 .longest_stall_ns = 6'000'000'000,  // some twenty elections that fail
+                 .at_leader_percent = 100,
+                 .longest_down_ns = 1'000'000'000});
   all.push_back({.name = "partial",
                  .text = "the leader and another one do not see each other for good: the group must go on",
                  .intensity = 0,
                  .voters = 5,
                  .mix = {.reads = 40, .admin = 0},
-                 .lasting = Lasting::kPartialPair});
+                 .lasting = Lasting::kPartialPair,
+                 .longest_stall_ns = 3'000'000'000,
+                 .most_reigns = 5});
   all.push_back({.name = "deaf-leader",
                  .text = "the leader is heard and hears nobody, for good: the group must go on",
                  .intensity = 0,
                  .voters = 5,
                  .mix = {.reads = 40, .admin = 0},
-                 .lasting = Lasting::kDeafLeader});
+                 .lasting = Lasting::kDeafLeader,
+                 .longest_stall_ns = 3'000'000'000,
+                 .most_reigns = 5});
   return all;
 }
 
@@ -153,7 +206,7 @@ Shape draw_shape(uint64_t seed, const Profile& profile, std::optional<size_t> no
   replica.cluster = 7;
   replica.snapshot_every_bytes = profile.snapshot_every_bytes.value_or(one_of({1 << 10, 4 << 10, 32 << 10, 64 << 20}));
   replica.snapshot_chunk_bytes = one_of({64, 512, 256 << 10});
-  replica.log_file_bytes = one_of({64 << 10, 1 << 20});
+  replica.log_file_bytes = one_of({16 << 10, 64 << 10, 1 << 20});
   replica.max_pending = 256;
   replica.max_command_bytes = 64 << 10;
   replica.request_timeout_ns = 2'000'000'000;
@@ -162,6 +215,7 @@ Shape draw_shape(uint64_t seed, const Profile& profile, std::optional<size_t> no
       .max_kept_results = 16,
       .max_kept_bytes = one_of({2 << 10, 1 << 20}),
       .idle_ns = profile.session_idle_ns.value_or(static_cast<int64_t>(one_of({3, 3600})) * 1'000'000'000)};
+  shape.ordered = random.one_in(2);
   return shape;
 }
 
@@ -173,6 +227,10 @@ PlanOptions plan_options(uint64_t seed, const Profile& profile, size_t nodes, do
   constexpr double kShares[] = {0.1, 0.2, 0.5, 1.0};
   options.intensity = profile.intensity * kShares[Generator(mix64(seed, 0x17e)).below(std::size(kShares))];
   options.always = profile.always;
+  options.longest_straggler_ns = profile.longest_straggler_ns;
+  options.longest_down_ns = profile.longest_down_ns;
+  options.at_leader_percent = profile.at_leader_percent;
+  options.at_leader = profile.at_leader;
   for (size_t k = 0; k < static_cast<size_t>(kOperation); ++k) {
     const auto kind = static_cast<FaultKind>(k);
     const auto lists = [&](const auto& kinds) { return std::find(kinds.begin(), kinds.end(), kind) != kinds.end(); };

@@ -52,6 +52,14 @@ struct Profile {
   Mix mix;
   AdminMix admin;
   Lasting lasting = Lasting::kNone;
+  // Availability, judged during the faults: for how long at most nothing may be agreed on, and how often a leader may
+  // be elected under a lasting fault. 0: not judged.
+  int64_t longest_stall_ns = 0;
+  uint64_t most_reigns = 0;
+  int at_leader_percent = 0;  // of the faults, or of those kinds: plan.h
+  std::vector<FaultKind> at_leader;
+  int64_t longest_straggler_ns = 200'000'000;
+  int64_t longest_down_ns = 4'000'000'000;
   std::optional<size_t> keys;
   std::optional<bool> sessions;
   std::optional<int64_t> session_idle_ns;
@@ -74,6 +82,7 @@ struct Shape {
   consensus::ReplicaOptions replica;  // but for self and directory
   int64_t drift_ppm = 0;
   bool loses_appends = false;  // ledger.h
+  bool ordered = false;        // packets between two machines keep their order, as in a connection
 };
 Shape draw_shape(uint64_t seed, const Profile& profile, std::optional<size_t> nodes);
 // `intensity` of the profile is the most: most seeds have less.

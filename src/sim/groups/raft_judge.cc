@@ -10,6 +10,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/check.h"
 #include "consensus/quorum.h"
 #include "consensus/raft/invariants.h"
 #include "consensus/raft/messages.h"
@@ -30,7 +31,8 @@ using consensus::Protocol;
 using consensus::Raft;
 namespace raft = consensus::raft;
 
-constexpr uint64_t kNoCommand = 0;  // hash of an entry without its command, as a witness holds it
+constexpr size_t kLongestClaim = 64;  // bytes of a frame that claims something to be stored: some numbers
+constexpr uint64_t kNoCommand = 0;    // hash of an entry without its command, as a witness holds it
 
 // What a record adds.
 struct Written {
@@ -56,12 +58,10 @@ struct Image {
     if (written.base) {
       if (written.first <= base) return;
       const auto at = entries.find(written.first);
-      const bool agrees = at != entries.end() && at->second.epoch == written.base_epoch;
-      if (agrees) {
-        entries.erase(entries.begin(), std::next(at));
-      } else {
-        entries.clear();
-      }
+      if (at != entries.end() && at->second.epoch != written.base_epoch) entries.clear();
+      entries.erase(entries.begin(), entries.upper_bound(written.first));
+      // It was a hole: what stands behind stays, unless its epoch says that it cannot follow.
+      if (!entries.empty() && entries.begin()->second.epoch < written.base_epoch) entries.clear();
       base = written.first;
       return;
     }
@@ -98,6 +98,7 @@ struct Node {
   LogSeq durable = 0;
   bool leading = false;
   Epoch term = 0;
+  consensus::Time lease_until = 0;
   Position commit = 0;
   Membership membership;
 };
@@ -106,7 +107,8 @@ std::string who(NodeId id) { return "node " + std::to_string(number(id)); }
 
 class RaftJudge final : public Judge {
  public:
-  Status started(NodeId id, const Protocol& core, bool damaged) override;
+  explicit RaftJudge(Clocks clocks) : clocks_(std::move(clocks)) {}
+  Status started(NodeId id, const Protocol& core, Position state, bool damaged) override;
   void on_record(NodeId id, LogSeq seq, std::string_view record) override;
   void on_sent(NodeId id, NodeId to, std::string_view frame) override;
   Status after_event(NodeId id, const Protocol& core) override;
@@ -119,6 +121,9 @@ class RaftJudge final : public Judge {
   Status check_claims(NodeId id, Node& node);
   Status check_commit(NodeId id, Node& node, const raft::State& state, const Raft& core);
 
+  Status check_leases(NodeId id, const raft::State& state) const;
+
+  const Clocks clocks_;
   std::map<NodeId, Node> nodes_;
   raft::GroupCheck group_;
 };
@@ -131,7 +136,7 @@ void RaftJudge::become_durable(Node& node, LogSeq durable) {
   }
 }
 
-Status RaftJudge::started(NodeId id, const Protocol& protocol, bool damaged) {
+Status RaftJudge::started(NodeId id, const Protocol& protocol, Position restored, bool damaged) {
   const Raft& core = raft_of(protocol);
   const raft::State state = core.state();
   Node& node = nodes_[id];
@@ -145,8 +150,10 @@ Status RaftJudge::started(NodeId id, const Protocol& protocol, bool damaged) {
   if (state.term == image.term && image.vote != consensus::kNobody && state.vote != image.vote) {
     return lost("forgot whom it had voted for in term " + std::to_string(image.term));
   }
+  // A snapshot whose file is damaged: what it stood for has to come again.
+  const bool lost_snapshot = core.recovered_snapshot().position > restored;
   // Records that were not known to be durable may have survived, and cut the log.
-  bool may_be_cut = damaged;
+  bool may_be_cut = damaged || lost_snapshot;
   for (const Written& written : node.written) may_be_cut = may_be_cut || written.truncates || written.base;
   const consensus::Report report = core.report();
   if (!may_be_cut) {
@@ -162,7 +169,7 @@ Status RaftJudge::started(NodeId id, const Protocol& protocol, bool damaged) {
   node.spans = std::move(spans);
   node.image.term = state.term;
   node.image.vote = state.vote;
-  node.image.base = report.snapshot.position;
+  node.image.base = lost_snapshot ? 0 : report.snapshot.position;
   const Position last = core.log().true_last();
   for (Position p = report.snapshot.position + 1; p <= last; ++p) {
     auto entry = core.entry_at(p);
@@ -203,9 +210,9 @@ void RaftJudge::on_record(NodeId id, LogSeq seq, std::string_view record) {
 }
 
 void RaftJudge::on_sent(NodeId id, NodeId to, std::string_view frame) {
-  // version, type: see raft/messages.cc. Heartbeats and appends, most of all frames, claim nothing that is stored.
+  if (frame.size() > kLongestClaim) return;  // entries, snapshots
   auto message = raft::decode(frame);
-  if (!message.ok()) return;
+  CHECK(message.ok());  // it comes from a core of this very build; otherwise nothing would ever be judged here
   std::vector<Claim>& claims = nodes_[id].claims;
   if (const auto* reply = std::get_if<raft::VoteReply>(&*message)) {
     if (reply->granted && !reply->pre) claims.push_back({Claim::Kind::kVote, to, reply->term, 0});
@@ -263,6 +270,20 @@ Status RaftJudge::check_commit(NodeId id, Node& node, const raft::State& state, 
                                core.membership().to_string() + " hold"};
 }
 
+// Nobody is elected while another leader may answer reads by its lease (thesis §6.4.1): whoever may vote has promised
+// not to, or the lease was given up before.
+Status RaftJudge::check_leases(NodeId id, const raft::State& state) const {
+  for (const auto& [other, node] : nodes_) {
+    if (other == id || !node.leading || node.term >= state.term || node.lease_until == 0) continue;
+    const consensus::Time left = node.lease_until - clocks_(other);
+    if (left <= 0) continue;
+    return {Code::kInternal, "lease: " + who(id) + " was elected in term " + std::to_string(state.term) + " while " +
+                                 who(other) + " of term " + std::to_string(node.term) + " may read by its lease for " +
+                                 std::to_string(left / 1'000) + " us more"};
+  }
+  return {};
+}
+
 Status RaftJudge::after_event(NodeId id, const Protocol& protocol) {
   const Raft& core = raft_of(protocol);
   Node& node = nodes_[id];
@@ -273,8 +294,10 @@ Status RaftJudge::after_event(NodeId id, const Protocol& protocol) {
   if (state.leading && node.leading && state.term == node.term && state.commit > node.commit) {
     CLEW_TRY(check_commit(id, node, state, core));
   }
+  if (state.leading && !(node.leading && node.term == state.term)) CLEW_TRY(check_leases(id, state));
   node.leading = state.leading;
   node.term = state.term;
+  node.lease_until = state.lease_until;
   node.commit = state.commit;
   if (state.leading && !(node.membership == core.membership())) node.membership = core.membership();
   return {};
@@ -307,6 +330,6 @@ Scope RaftJudge::cost_of(NodeId id, const Protocol& protocol, const std::vector<
 
 }  // namespace
 
-std::unique_ptr<Judge> make_raft_judge() { return std::make_unique<RaftJudge>(); }
+std::unique_ptr<Judge> make_raft_judge(Clocks clocks) { return std::make_unique<RaftJudge>(std::move(clocks)); }
 
 }  // namespace clew::sim::groups

@@ -1,0 +1,283 @@
+#include "app/control_host.h"
+
+#include <spdlog/spdlog.h>
+
+#include <type_traits>
+#include <utility>
+
+#include "consensus/raft/raft.h"
+#include "control/plane_metrics.h"
+#include "kv/memory_engine.h"
+#include "os/network.h"
+#include "rocks/engine.h"
+
+namespace clew::app {
+namespace {
+
+constexpr int64_t kJoinTimeout = 30'000'000'000;
+constexpr int64_t kTransferTimeout = 3'000'000'000;
+constexpr int64_t kServerDrain = 3'000'000'000;
+constexpr int64_t kTracesEvery = 1'000'000'000;
+
+std::string host_of(const std::string& address) { return address.substr(0, address.rfind(':')); }
+bool any_host(const std::string& host) { return host.empty() || host == "0.0.0.0" || host == "[::]"; }
+
+// Where others find a port that listens on `endpoint`: on the host that is known of this node when it listens on all.
+std::string reachable(const std::string& endpoint, uint16_t port, const std::string& known) {
+  const std::string host = host_of(endpoint);
+  return (any_host(host) ? host_of(known) : host) + ":" + std::to_string(port);
+}
+
+}  // namespace
+
+ControlHost::ControlHost(Ports ports, ControlConfig config, std::string directory, std::vector<std::string> tokens)
+    : ports_(std::move(ports)),
+      config_(std::move(config)),
+      directory_(std::move(directory)),
+      tokens_(std::move(tokens)),
+      loop_(std::make_unique<os::OsLoop>("control", ports_.workers)) {}
+
+template <typename F>
+auto ControlHost::on_loop(F function) {
+  std::promise<std::invoke_result_t<F>> result;
+  loop_->post([&] { result.set_value(function()); });
+  return result.get_future().get();
+}
+
+Status ControlHost::start(std::function<void(Status)> on_halt) {
+  on_halt_ = std::move(on_halt);
+  CLEW_TRY(open_networks());
+  CLEW_TRY(find_group());
+  CLEW_TRY(on_loop([this] { return open_plane(); }));
+  if (belonging_.is_new) {
+    belonging_.is_new = false;
+    CLEW_TRY(control::remember(disk_, directory_, belonging_));
+  }
+  return on_loop([this] { return open_server(); });
+}
+
+Status ControlHost::open_networks() {
+  const auto open = [](const api::TlsOptions& tls, os::TlsNetwork*& as_tls) -> Result<std::unique_ptr<env::Network>> {
+    if (!tls.enabled()) return std::unique_ptr<env::Network>(std::make_unique<os::OsNetwork>());
+    CLEW_ASSIGN(
+        auto network,
+        os::TlsNetwork::make({.cert_file = tls.cert_file, .key_file = tls.key_file, .ca_file = tls.client_ca_file}));
+    as_tls = network.get();
+    return std::unique_ptr<env::Network>(std::move(network));
+  };
+  CLEW_ASSIGN(peer_network_, open(config_.peer.tls, peer_tls_));
+  CLEW_ASSIGN(client_network_, open(config_.client.tls, client_tls_));
+  return {};
+}
+
+Status ControlHost::find_group() {
+  control::BootstrapOptions options;
+  options.directory = directory_;
+  options.node = consensus::NodeId{config_.node_id};
+  options.token = config_.initial_cluster_token;
+  if (!config_.initial_cluster.empty()) {
+    CLEW_ASSIGN(options.founders, control::parse_founders(config_.initial_cluster));
+  }
+  options.joins = !config_.join.empty();
+  options.own_address = config_.peer.advertise.empty() ? config_.peer.endpoint : config_.peer.advertise;
+  CLEW_ASSIGN(auto found, control::belong(disk_, ports_.random, options));
+  if (!found) return join_group();
+  belonging_ = std::move(*found);
+  return {};
+}
+
+Status ControlHost::join_group() {
+  const std::string address = config_.peer.advertise.empty() ? config_.peer.endpoint : config_.peer.advertise;
+  spdlog::info("msg=\"joining a group\" through={} peer={}", config_.join.front(), address);
+  const consensus::Role role = config_.role == "witness"   ? consensus::Role::kWitness
+                               : config_.role == "learner" ? consensus::Role::kLearner
+                                                           : consensus::Role::kVoter;
+  std::promise<std::variant<control::Belonging, control::CallError>> joined;
+  std::unique_ptr<control::Client> client;
+  loop_->post([&] {
+    client = control::Client::open(*loop_, *client_network_, ports_.random, client_options(config_.join));
+    control::join(
+        *client, address, role, kJoinTimeout,
+        [&](std::variant<control::Belonging, control::CallError> answer) { joined.set_value(std::move(answer)); });
+  });
+  auto answer = joined.get_future().get();
+  on_loop([&] {
+    client.reset();
+    return true;
+  });
+  if (const auto* error = std::get_if<control::CallError>(&answer)) {
+    return Error{error->code, "joining through " + config_.join.front() + ": " + error->message};
+  }
+  belonging_ = std::move(std::get<control::Belonging>(answer));
+  return control::remember(disk_, directory_, belonging_);
+}
+
+control::ClientOptions ControlHost::client_options(std::vector<std::string> addresses) const {
+  control::ClientOptions options;
+  options.addresses = std::move(addresses);
+  if (!tokens_.empty()) options.token = tokens_.front();
+  options.cluster = belonging_.cluster;
+  return options;
+}
+
+Status ControlHost::open_plane() {
+  const consensus::Member* const self = belonging_.founders.find(belonging_.node);
+  name_ = config_.name.empty() ? "node-" + std::to_string(number(belonging_.node)) : config_.name;
+
+  consensus::PeerTransportOptions peers;
+  peers.cluster = belonging_.cluster;
+  peers.self = belonging_.node;
+  peers.listen = config_.peer.endpoint;
+  peers.advertised = !config_.peer.advertise.empty() ? config_.peer.advertise : self != nullptr ? self->address : "";
+  if (peers.advertised.ends_with(":0")) peers.advertised.clear();
+  peers.require_identity = peer_tls_ != nullptr;
+  CLEW_ASSIGN(transport_, consensus::PeerTransport::open(*loop_, *peer_network_, ports_.random, peers));
+  peer_port_ = transport_->port();
+  const std::string peer_address =
+      peers.advertised.empty() ? reachable(config_.peer.endpoint, peer_port_, "127.0.0.1:0") : peers.advertised;
+
+  consensus::raft::Options raft;
+  raft.self = belonging_.node;
+  raft.founding = belonging_.founders;
+  raft.heartbeat = config_.heartbeat_ns;
+  raft.election_min = config_.election_timeout_ns;
+  raft.election_max = 2 * config_.election_timeout_ns;
+  raft.leases = config_.leases;
+  CLEW_TRY(raft.check());
+
+  if (config_.traces && ports_.ingest != nullptr) {
+    traces_ = std::make_unique<OwnTraces>(*ports_.ingest, name_, ports_.version);
+    loop_->after(kTracesEvery, [this] { flush_traces(); });
+  }
+  consensus::TelemetryOptions facts;
+  facts.cluster = belonging_.cluster;
+  facts.self = belonging_.node;
+  facts.append_one_in = traces_ ? config_.trace_appends_one_in : 0;
+  consensus::Telemetry::Emit emit;
+  if (traces_) emit = [this](consensus::SpanValue span) { traces_->add(std::move(span)); };
+  telemetry_ = std::make_unique<consensus::Telemetry>(loop_->clock(), facts, std::move(emit));
+
+  kv::Spaces::Engines engines;
+  for (size_t i = 0; i < kv::kSpaces; ++i) {
+    if (config_.engine == EngineKind::kMemory) {
+      engines[i] = std::make_unique<kv::MemoryEngine>();
+      continue;
+    }
+    rocks::RocksOptions rocks;
+    rocks.directory = directory_ + "/" + std::string(kv::space_name(static_cast<kv::Space>(i)));
+    CLEW_ASSIGN(engines[i], rocks::RocksEngine::open(rocks));
+  }
+
+  control::PlaneOptions options;
+  options.replica.cluster = belonging_.cluster;
+  options.replica.self = belonging_.node;
+  options.replica.directory = directory_ + "/replica";
+  options.replica.bootstrap = belonging_.is_new;
+  options.replica.snapshot_every_bytes = config_.snapshot_every_bytes;
+  options.replica.log_file_bytes = config_.log_file_bytes;
+  options.quota_bytes = config_.quota_bytes;
+  options.heard_within_ns = raft.election_max;
+  options.seeds = config_.join;
+  record_.name = name_;
+  record_.version = ports_.version;
+  record_.peer_urls = {"http://" + peer_address};
+  options.record = record_;
+  CLEW_ASSIGN(plane_, control::Plane::open(
+                          {*loop_, disk_, ports_.random, *transport_, std::move(engines),
+                           [raft](uint64_t seed) { return std::make_unique<consensus::Raft>(raft, seed); }, registry_,
+                           [this](const std::string& address) {
+                             return control::Client::open(*loop_, *client_network_, ports_.random,
+                                                          client_options({address}));
+                           },
+                           telemetry_.get()},
+                          std::move(options), [this](Status why) { on_halt_(std::move(why)); }));
+  return {};
+}
+
+Status ControlHost::open_server() {
+  if (config_.client.endpoint.empty()) return {};
+  control::ServerOptions options;
+  options.listen = config_.client.endpoint;
+  options.cluster = belonging_.cluster;
+  options.node = belonging_.node;
+  options.node_tokens = tokens_;
+  CLEW_ASSIGN(server_, control::Server::open(*loop_, *client_network_, *plane_, options));
+  client_port_ = server_->port();
+  record_.client_address = config_.client.advertise.empty()
+                               ? reachable(config_.client.endpoint, client_port_, record_.peer_urls[0].substr(7))
+                               : config_.client.advertise;
+  plane_->set_record(record_);
+  return {};
+}
+
+void ControlHost::publish(std::vector<std::string> etcd_urls, std::string http_address) {
+  loop_->post([this, etcd_urls = std::move(etcd_urls), http_address = std::move(http_address)]() mutable {
+    record_.etcd_urls = std::move(etcd_urls);
+    record_.http_address = std::move(http_address);
+    plane_->set_record(record_);
+  });
+}
+
+void ControlHost::metrics(UniqueFunction<void(std::string)> done) {
+  loop_->post([this, done = std::move(done)]() mutable {
+    if (plane_ == nullptr) return done("");
+    std::string text = consensus::to_prometheus(telemetry_->metrics(&plane_->replica(), &transport_->stats()));
+    if (server_ != nullptr) {
+      const control::ServerStats stats = server_->stats();
+      text += consensus::to_prometheus(control::plane_metrics(*plane_, &stats));
+    } else {
+      text += consensus::to_prometheus(control::plane_metrics(*plane_, nullptr));
+    }
+    done(std::move(text));
+  });
+}
+
+void ControlHost::flush_traces() {
+  traces_->flush();
+  loop_->after(kTracesEvery, [this] { flush_traces(); });
+}
+
+bool ControlHost::drain() {
+  std::promise<bool> moved;
+  loop_->post([&] {
+    if (!plane_->leading()) return moved.set_value(true);
+    control::CallOptions options;
+    options.timeout_ns = kTransferTimeout;
+    options.forward = false;
+    plane_->transfer_leadership(consensus::kNobody, options,
+                                [&](const std::variant<consensus::NodeId, control::CallError>& answer) {
+                                  const auto* error = std::get_if<control::CallError>(&answer);
+                                  // Of a group of one there is nobody to give it to.
+                                  moved.set_value(error == nullptr || error->code == Code::kFailedPrecondition);
+                                });
+  });
+  const bool given = moved.get_future().get();
+  std::promise<void> quiet;
+  loop_->post([&] {
+    if (server_ == nullptr) return quiet.set_value();
+    server_->drain(kServerDrain, [&] { quiet.set_value(); });
+  });
+  quiet.get_future().get();
+  return given;
+}
+
+Status ControlHost::reload_tls() {
+  if (peer_tls_ != nullptr) CLEW_TRY(peer_tls_->reload());
+  return client_tls_ != nullptr ? client_tls_->reload() : Status();
+}
+
+void ControlHost::stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  on_loop([this] {
+    server_.reset();
+    plane_.reset();
+    transport_.reset();
+    return true;
+  });
+  loop_->stop();
+}
+
+ControlHost::~ControlHost() { stop(); }
+
+}  // namespace clew::app

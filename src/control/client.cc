@@ -1,0 +1,217 @@
+#include "control/client.h"
+
+#include <atomic>
+#include <utility>
+
+#include "control/client_core.h"
+#include "control/client_streams.h"
+
+namespace clew::control {
+namespace {
+
+// What reads the bytes of an answer for `done`.
+template <typename T, typename Body, typename F>
+ClientCore::Answer reads(Done<T> done, F value) {
+  return [done = std::move(done), value](std::variant<std::string_view, CallError> result) mutable {
+    if (auto* error = std::get_if<CallError>(&result)) return done(std::move(*error));
+    auto body = parse<Body>(std::get<0>(result));
+    if (body.ok()) return done(value(std::move(*body)));
+    CallError error;
+    error.code = Code::kDataLoss;
+    error.message = "the member's answer makes no sense: " + body.error().message;
+    error.uncertain = true;
+    done(std::move(error));
+  };
+}
+
+template <typename T>
+ClientCore::Answer reads_number(Done<T> done) {
+  return reads<T, NumberBody>(std::move(done), [](NumberBody body) {
+    if constexpr (std::is_enum_v<T>) {
+      return T{static_cast<std::underlying_type_t<T>>(body.number)};
+    } else {
+      return static_cast<T>(body.number);
+    }
+  });
+}
+
+ClientCore::Ask ask(MessageKind kind, const CallOptions& options) {
+  ClientCore::Ask ask;
+  ask.kind = kind;
+  append_options(ask.body, options);
+  ask.timeout_ns = options.timeout_ns;
+  ask.follow = options.forward;
+  return ask;
+}
+
+ClientCore::Ask ask_member(MessageKind kind, const CallOptions& options, consensus::NodeId id,
+                           std::string address = {}) {
+  ClientCore::Ask result = ask(kind, options);
+  append(result.body, MemberBody{id, std::move(address)});
+  return result;
+}
+
+class WatchHandle final : public WatchStream {
+ public:
+  WatchHandle(std::shared_ptr<ClientCore> core, kv::Space space)
+      : core_(std::move(core)), watches_(std::make_shared<ClientWatches>(*core_, space)) {
+    core_->run([watches = watches_](ClientCore& c) { c.add_stream(watches); });
+  }
+  ~WatchHandle() override {
+    core_->run([watches = watches_](ClientCore& core) { core.remove_stream(watches->id()); });
+  }
+  void create(kv::WatchRequest request) override {
+    core_->run([watches = watches_, request = std::move(request)](ClientCore&) mutable {
+      watches->create(std::move(request));
+    });
+  }
+  void cancel(kv::WatchId id) override {
+    core_->run([watches = watches_, id](ClientCore&) { watches->cancel(id); });
+  }
+  void request_progress() override {
+    core_->run([watches = watches_](ClientCore&) { watches->request_progress(); });
+  }
+  void next(size_t max_bytes, Done<std::vector<kv::WatchResponse>> done) override {
+    core_->run([watches = watches_, max_bytes, done = std::move(done)](ClientCore&) mutable {
+      watches->next(max_bytes, std::move(done));
+    });
+  }
+
+ private:
+  std::shared_ptr<ClientCore> core_;
+  std::shared_ptr<ClientWatches> watches_;
+};
+
+class SnapshotHandle final : public Service::SnapshotStream {
+ public:
+  explicit SnapshotHandle(std::shared_ptr<ClientCore> core)
+      : core_(std::move(core)), snapshot_(std::make_shared<ClientSnapshot>(*core_)) {
+    core_->run([snapshot = snapshot_](ClientCore& c) { c.add_stream(snapshot); });
+  }
+  ~SnapshotHandle() override {
+    core_->run([snapshot = snapshot_](ClientCore& core) { core.remove_stream(snapshot->id()); });
+  }
+  void next(size_t max_bytes, Done<std::string> done) override {
+    core_->run([total = total_, snapshot = snapshot_, max_bytes, done = std::move(done)](ClientCore&) mutable {
+      snapshot->next(max_bytes, [total, snapshot, done = std::move(done)](auto result) mutable {
+        total->store(snapshot->total_bytes);
+        done(std::move(result));
+      });
+    });
+  }
+  uint64_t total_bytes() const override { return total_->load(); }
+
+ private:
+  std::shared_ptr<ClientCore> core_;
+  std::shared_ptr<ClientSnapshot> snapshot_;
+  // Written on the loop, read wherever the user is.
+  std::shared_ptr<std::atomic<uint64_t>> total_ = std::make_shared<std::atomic<uint64_t>>(0);
+};
+
+}  // namespace
+
+std::unique_ptr<Client> Client::open(env::Loop& loop, env::Network& network, env::Random& random,
+                                     ClientOptions options) {
+  return std::unique_ptr<Client>(
+      new Client(std::make_shared<ClientCore>(loop, network, random.next(), std::move(options))));
+}
+
+Client::~Client() { core_->close(); }
+
+void Client::execute(kv::Space space, kv::Request request, CallOptions options, Done<CallReply> done) {
+  ClientCore::Ask asked = ask(MessageKind::kExecute, options);
+  asked.read = kv::read_only(request);
+  asked.leader = !asked.read || options.consistency != Consistency::kSequential;
+  asked.repeatable = asked.read || options.session != consensus::kNoSession ||
+                     std::holds_alternative<kv::LeaseKeepAliveRequest>(request);
+  append_execute(asked.body, space, request);
+  core_->run([asked = std::move(asked), done = std::move(done)](ClientCore& core) mutable {
+    core.call(std::move(asked), reads<CallReply, CallReply>(std::move(done), [](CallReply reply) { return reply; }));
+  });
+}
+
+void Client::keep_alive(kv::LeaseId lease, CallOptions options, Done<int64_t> done) {
+  ClientCore::Ask asked = ask(MessageKind::kKeepAlive, options);
+  asked.repeatable = true;
+  append(asked.body, NumberBody{kv::number(lease)});
+  core_->run([asked = std::move(asked), done = std::move(done)](ClientCore& core) mutable {
+    core.call(std::move(asked), reads_number(std::move(done)));
+  });
+}
+
+void Client::open_session(CallOptions options, Done<consensus::SessionId> done) {
+  ClientCore::Ask asked = ask(MessageKind::kOpenSession, options);
+  asked.repeatable = true;  // one that nobody uses ends by itself
+  core_->run([asked = std::move(asked), done = std::move(done)](ClientCore& core) mutable {
+    core.call(std::move(asked), reads_number(std::move(done)));
+  });
+}
+
+void Client::close_session(consensus::SessionId session, CallOptions options) {
+  std::string body;
+  append_options(body, options);
+  append(body, NumberBody{static_cast<int64_t>(session)});
+  core_->run([body = std::move(body)](ClientCore& core) {
+    core.stream_send(MessageKind::kCloseSession, 0, [&](std::string& out) { out += body; });
+  });
+}
+
+std::unique_ptr<WatchStream> Client::watch(kv::Space space) { return std::make_unique<WatchHandle>(core_, space); }
+
+void Client::status(CallOptions options, Done<GroupStatus> done) {
+  ClientCore::Ask asked = ask(MessageKind::kStatus, options);
+  asked.repeatable = asked.read = true;
+  asked.leader = false;
+  core_->run([asked = std::move(asked), done = std::move(done)](ClientCore& core) mutable {
+    core.call(std::move(asked),
+              reads<GroupStatus, GroupStatus>(std::move(done), [](GroupStatus status) { return status; }));
+  });
+}
+
+void Client::add_member(NewMember member, CallOptions options, Done<consensus::NodeId> done) {
+  ClientCore::Ask asked = ask(MessageKind::kAddMember, options);
+  append(asked.body, member);
+  core_->run([asked = std::move(asked), done = std::move(done)](ClientCore& core) mutable {
+    core.call(std::move(asked), reads_number(std::move(done)));
+  });
+}
+
+void Client::remove_member(consensus::NodeId id, CallOptions options, Done<consensus::Position> done) {
+  core_->run([asked = ask_member(MessageKind::kRemoveMember, options, id), done = std::move(done)](
+                 ClientCore& core) mutable { core.call(std::move(asked), reads_number(std::move(done))); });
+}
+
+void Client::promote_member(consensus::NodeId id, CallOptions options, Done<consensus::Position> done) {
+  core_->run([asked = ask_member(MessageKind::kPromoteMember, options, id), done = std::move(done)](
+                 ClientCore& core) mutable { core.call(std::move(asked), reads_number(std::move(done))); });
+}
+
+void Client::update_member(consensus::NodeId id, std::string peer_address, CallOptions options,
+                           Done<consensus::Position> done) {
+  core_->run([asked = ask_member(MessageKind::kUpdateMember, options, id, std::move(peer_address)),
+              done = std::move(done)](ClientCore& core) mutable {
+    core.call(std::move(asked), reads_number(std::move(done)));
+  });
+}
+
+void Client::transfer_leadership(consensus::NodeId to, CallOptions options, Done<consensus::NodeId> done) {
+  core_->run([asked = ask_member(MessageKind::kTransfer, options, to), done = std::move(done)](
+                 ClientCore& core) mutable { core.call(std::move(asked), reads_number(std::move(done))); });
+}
+
+void Client::set_alarm(Alarm alarm, bool on, CallOptions options, Done<consensus::Position> done) {
+  ClientCore::Ask asked = ask(MessageKind::kAlarm, options);
+  asked.repeatable = true;
+  append(asked.body, AlarmBody{alarm, on});
+  core_->run([asked = std::move(asked), done = std::move(done)](ClientCore& core) mutable {
+    core.call(std::move(asked), reads_number(std::move(done)));
+  });
+}
+
+std::unique_ptr<Service::SnapshotStream> Client::snapshot() { return std::make_unique<SnapshotHandle>(core_); }
+
+ClientStats Client::stats() const { return core_->stats; }
+uint64_t Client::cluster() const { return core_->cluster(); }
+consensus::NodeId Client::connected_to() const { return core_->connected_to(); }
+
+}  // namespace clew::control

@@ -1,0 +1,282 @@
+#include "control/client_streams.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace clew::control {
+namespace {
+
+constexpr int64_t kSnapshotWindow = 1 << 20;
+constexpr size_t kMaxFruitless = 16;
+
+const auto kNothing = [](std::string&) {};
+
+auto number(int64_t value) {
+  return [value](std::string& out) { append(out, NumberBody{value}); };
+}
+
+}  // namespace
+
+// --- Watches ---
+
+void ClientWatches::create(kv::WatchRequest request) {
+  if (error_) return;
+  if (request.id == 0) {
+    while (by_user_id_.contains(next_user_id_)) ++next_user_id_;
+    request.id = next_user_id_++;
+  } else if (by_user_id_.contains(request.id)) {
+    kv::WatchResponse refused;
+    refused.created = refused.cancelled = true;
+    refused.cancel_reason = "mvcc: duplicate watch ID provided on the WatchStream";
+    return push(std::move(refused));
+  }
+  const int64_t wire = ++last_wire_;
+  by_user_id_[request.id] = wire;
+  Watch& watch = watches_[wire];
+  watch.request = std::move(request);
+  creating_.push_back(wire);
+  send_create(wire, watch);
+}
+
+void ClientWatches::send_create(int64_t wire, const Watch& watch) {
+  kv::WatchRequest request = watch.request;
+  request.id = wire;
+  if (watch.announced) {
+    request.start_revision = watch.part_of != 0 ? watch.part_of : watch.next;
+    request.resumes = request.start_revision > watch.request.start_revision;
+  }
+  core_.stream_send(MessageKind::kWatchCreate, id_, [&](std::string& out) { append(out, request); });
+}
+
+void ClientWatches::cancel(kv::WatchId id) {
+  const auto it = by_user_id_.find(id);
+  if (error_ || it == by_user_id_.end()) return;
+  watches_.at(it->second).cancelling = true;
+  core_.stream_send(MessageKind::kWatchCancel, id_, number(it->second));
+}
+
+void ClientWatches::request_progress() {
+  if (error_) return;
+  progress_wanted_ = true;
+  core_.stream_send(MessageKind::kWatchProgress, id_, kNothing);
+}
+
+void ClientWatches::next(size_t max_bytes, Done<std::vector<kv::WatchResponse>> done) {
+  CHECK(!waiting_);
+  waiting_ = std::move(done);
+  max_bytes_ = max_bytes;
+  deliver();
+}
+
+void ClientWatches::open() {
+  if (error_) return;
+  core_.stream_send(MessageKind::kWatchOpen, id_, number(static_cast<int64_t>(space_)));
+  creating_.clear();
+  std::vector<int64_t> over;
+  for (auto& [wire, watch] : watches_) {
+    if (watch.cancelling) {
+      over.push_back(wire);
+      continue;
+    }
+    watch.skip = watch.part_given;
+    creating_.push_back(wire);
+    send_create(wire, watch);
+  }
+  for (const int64_t wire : over) {  // it was on its way to a member that is gone
+    kv::WatchResponse response;
+    response.id = wire;
+    response.cancelled = true;
+    on_response(std::move(response));
+  }
+  if (progress_wanted_) core_.stream_send(MessageKind::kWatchProgress, id_, kNothing);
+  taken_bytes_ = 0;
+  const uint64_t window = core_.options().watch_window_bytes;
+  core_.stream_send(MessageKind::kCredit, id_,
+                    number(static_cast<int64_t>(window - std::min<uint64_t>(window, queued_bytes_))));
+}
+
+void ClientWatches::lost(const std::string&) {}  // open() follows
+
+bool ClientWatches::on_message(MessageKind kind, std::string_view body) {
+  if (kind == MessageKind::kStreamEnded) {
+    auto error = parse<CallError>(body);
+    if (!error.ok()) return false;
+    if (error->code == Code::kUnavailable && core_.options().addresses.size() > 1 && ++fruitless_ < kMaxFruitless) {
+      core_.elsewhere();
+    } else {
+      end(*error);
+    }
+    return true;
+  }
+  if (kind != MessageKind::kWatchResponses) return false;
+  auto responses = parse<WatchResponsesBody>(body);
+  if (!responses.ok()) return false;
+  fruitless_ = 0;
+  for (kv::WatchResponse& response : responses->responses) on_response(std::move(response));
+  grant();
+  return true;
+}
+
+void ClientWatches::on_response(kv::WatchResponse response) {
+  if (response.id == kv::kNoWatch) {
+    if (!response.created) {  // progress: everybody has been given everything
+      progress_wanted_ = false;
+      for (auto& [wire, watch] : watches_) watch.next = std::max(watch.next, response.revision + 1);
+      return push(std::move(response));
+    }
+    if (creating_.empty()) return;
+    response.id = creating_.front();  // a refusal: of the oldest that waits
+  }
+  const auto it = watches_.find(response.id);
+  if (it == watches_.end()) return;
+  Watch& watch = it->second;
+  const kv::WatchId user_id = watch.request.id;
+  if (response.created) {
+    if (!creating_.empty() && creating_.front() == it->first) creating_.pop_front();
+    if (!response.cancelled) {
+      if (watch.announced) return;  // the user knows
+      watch.announced = true;
+      watch.next = watch.request.start_revision == 0 ? response.revision + 1 : watch.request.start_revision;
+      response.id = user_id;
+      return push(std::move(response));
+    }
+    response.id = watch.announced ? user_id : kv::kNoWatch;
+    response.created = !watch.announced;
+  } else {
+    response.id = user_id;
+  }
+  if (response.cancelled) {
+    by_user_id_.erase(user_id);
+    watches_.erase(it);
+    return push(std::move(response));
+  }
+  while (watch.skip > 0 && !response.events.empty() && response.events.front()->kv.mod_revision == watch.part_of) {
+    response.events.erase(response.events.begin());
+    --watch.skip;
+  }
+  if (response.fragment) {
+    if (response.events.empty()) return;
+    const kv::Revision last = response.events.back()->kv.mod_revision;
+    const auto of_last =
+        static_cast<size_t>(std::count_if(response.events.begin(), response.events.end(),
+                                          [&](const auto& event) { return event->kv.mod_revision == last; }));
+    watch.part_given = (last == watch.part_of ? watch.part_given : 0) + of_last;
+    watch.part_of = last;
+    watch.skip = 0;
+  } else {
+    watch.next = std::max(watch.next, response.revision + 1);
+    watch.part_of = 0;
+    watch.part_given = watch.skip = 0;
+  }
+  push(std::move(response));
+}
+
+void ClientWatches::push(kv::WatchResponse response) {
+  queued_bytes_ += weight(response);
+  queue_.push_back(std::move(response));
+  deliver();
+}
+
+void ClientWatches::deliver() {
+  if (!waiting_ || (queue_.empty() && !error_) || std::exchange(delivery_posted_, true)) return;
+  core_.loop().post([self = shared_from_this(), core = core_.shared_from_this()] {
+    self->delivery_posted_ = false;
+    if (!self->waiting_) return;
+    auto done = std::exchange(self->waiting_, nullptr);
+    if (self->queue_.empty()) return done(*self->error_);
+    std::vector<kv::WatchResponse> responses;
+    size_t bytes = 0;
+    while (!self->queue_.empty() && (responses.empty() || bytes < self->max_bytes_)) {
+      bytes += weight(self->queue_.front());
+      responses.push_back(std::move(self->queue_.front()));
+      self->queue_.pop_front();
+    }
+    self->queued_bytes_ -= bytes;
+    self->taken_bytes_ += bytes;
+    if (!self->error_) self->grant();
+    done(std::move(responses));
+  });
+}
+
+// Credit for what the user took, in lumps.
+void ClientWatches::grant() {
+  if (taken_bytes_ * 4 < core_.options().watch_window_bytes) return;
+  core_.stream_send(MessageKind::kCredit, id_, number(static_cast<int64_t>(std::exchange(taken_bytes_, 0))));
+}
+
+void ClientWatches::end(const CallError& error) {
+  if (!error_) error_ = error;
+  deliver();
+}
+
+// --- Snapshots ---
+
+void ClientSnapshot::open() {
+  if (opened_) return lost("the client went to another member");
+  opened_ = true;
+  core_.stream_send(MessageKind::kSnapshotOpen, id_, kNothing);
+  core_.stream_send(MessageKind::kCredit, id_, number(kSnapshotWindow));
+}
+
+void ClientSnapshot::lost(const std::string& why) {
+  if (finished_) return;
+  CallError error;
+  error.code = Code::kUnavailable;
+  error.message = "the snapshot broke off: " + why + "; take it again";
+  end(error);
+}
+
+bool ClientSnapshot::on_message(MessageKind kind, std::string_view body) {
+  if (kind == MessageKind::kStreamEnded) {
+    auto error = parse<CallError>(body);
+    if (error.ok()) end(*error);
+    return error.ok();
+  }
+  if (kind != MessageKind::kSnapshotBytes) return false;
+  auto piece = parse<SnapshotBody>(body);
+  if (!piece.ok()) return false;
+  total_bytes = piece->total;
+  finished_ |= piece->bytes.empty();
+  queue_.push_back(std::move(piece->bytes));
+  deliver();
+  return true;
+}
+
+void ClientSnapshot::next(size_t max_bytes, Done<std::string> done) {
+  CHECK(!waiting_);
+  waiting_ = std::move(done);
+  max_bytes_ = max_bytes;
+  deliver();
+}
+
+void ClientSnapshot::deliver() {
+  if (!waiting_ || (queue_.empty() && !error_) || std::exchange(delivery_posted_, true)) return;
+  core_.loop().post([self = shared_from_this(), core = core_.shared_from_this()] {
+    self->delivery_posted_ = false;
+    if (!self->waiting_) return;
+    auto done = std::exchange(self->waiting_, nullptr);
+    if (self->queue_.empty()) return done(*self->error_);
+    std::string bytes;
+    while (!self->queue_.empty()) {
+      std::string& front = self->queue_.front();
+      if (!bytes.empty() && (front.empty() || bytes.size() + front.size() > self->max_bytes_)) break;
+      bytes += front;
+      const bool last = front.empty();
+      self->queue_.pop_front();
+      if (last) break;
+    }
+    self->taken_bytes_ += bytes.size();
+    if (!self->error_ && !self->finished_ && self->taken_bytes_ * 4 >= static_cast<size_t>(kSnapshotWindow)) {
+      self->core_.stream_send(MessageKind::kCredit, self->id_,
+                              number(static_cast<int64_t>(std::exchange(self->taken_bytes_, 0))));
+    }
+    done(std::move(bytes));
+  });
+}
+
+void ClientSnapshot::end(const CallError& error) {
+  if (!error_) error_ = error;
+  deliver();
+}
+
+}  // namespace clew::control

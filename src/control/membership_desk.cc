@@ -1,0 +1,229 @@
+#include "control/membership_desk.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+#include <vector>
+
+#include "control/group_view.h"
+
+namespace clew::control {
+namespace {
+
+using consensus::Member;
+using consensus::NodeId;
+using consensus::Position;
+using consensus::Role;
+
+CallError refusal(Code code, std::string message) { return {code, std::move(message), false, {}, {}}; }
+CallError not_now(std::string message) { return refusal(Code::kUnavailable, std::move(message)); }
+
+// etcd's words, which its clients compare.
+CallError not_found() { return refusal(Code::kNotFound, "etcdserver: member not found"); }
+CallError address_taken() { return refusal(Code::kFailedPrecondition, "etcdserver: Peer URLs already exists"); }
+CallError not_learner() { return refusal(Code::kFailedPrecondition, "etcdserver: can only promote a learner member"); }
+CallError not_in_sync() {
+  return refusal(Code::kFailedPrecondition,
+                 "etcdserver: can only promote a learner member which is in sync with leader");
+}
+CallError not_enough_started() {
+  return refusal(Code::kFailedPrecondition, "etcdserver: re-configuration failed due to not enough started members");
+}
+
+CallError from(const consensus::RequestError& error) {
+  return {error.code, error.message, error.code == Code::kDeadlineExceeded, error.leader, {}};
+}
+
+}  // namespace
+
+template <typename T>
+bool MembershipDesk::begin(Done<T>& done) {
+  if (busy_ || membership().joint()) {
+    done(not_now("another change of the membership is under way"));
+    return false;
+  }
+  busy_ = true;
+  done = ending<T>(std::move(done));
+  return true;
+}
+
+template <typename T>
+Done<T> MembershipDesk::ending(Done<T> done) {
+  return [this, done = std::move(done)](std::variant<T, CallError> answer) mutable {
+    busy_ = false;
+    done(std::move(answer));
+  };
+}
+
+// --- Adding ---
+
+void MembershipDesk::add(Service::NewMember member, Done<NodeId> done) {
+  if (!begin(done)) return;
+  if (member.peer_address.empty() || member.peer_address.size() > consensus::kMaxAddressBytes) {
+    return done(refusal(Code::kInvalidArgument, "a member needs the address of its peer port, as host:port"));
+  }
+  NodeId next{1};
+  for (const Member& one : membership().members()) {
+    if (one.address == member.peer_address) return done(address_taken());
+    next = std::max(next, NodeId{number(one.id) + 1});
+  }
+  if (membership().members().size() >= consensus::kMaxMembers) {
+    return done(refusal(Code::kFailedPrecondition, "etcdserver: too many members in cluster"));
+  }
+  const std::string& counter = system_.now().next_member;
+  uint64_t stored = 0;
+  std::from_chars(counter.data(), counter.data() + counter.size(), stored);
+  next = std::max(next, NodeId{stored});
+
+  // The id is taken, and the wish stands, before the member is there: a leader that dies in between wastes a number.
+  kv::TxnRequest take;
+  kv::Compare unchanged;
+  unchanged.key = kNextMemberKey;
+  unchanged.target = counter.empty() ? kv::Compare::Target::kVersion : kv::Compare::Target::kValue;
+  unchanged.value = counter;
+  take.compare.push_back(std::move(unchanged));
+  const auto put = [&](std::string key, std::string value) {
+    kv::PutRequest request;
+    request.key = std::move(key);
+    request.value = std::move(value);
+    take.success.push_back({std::move(request)});
+  };
+  put(std::string(kNextMemberKey), std::to_string(number(next) + 1));
+  if (member.role == Role::kVoter && member.catch_up_first) put(promote_key(next), "");
+  propose_(std::move(take), [this, next, member = std::move(member),
+                             done = std::move(done)](std::variant<CallReply, CallError> answer) mutable {
+    if (auto* error = std::get_if<CallError>(&answer)) return done(std::move(*error));
+    if (!std::get<kv::TxnResponse>(std::get<CallReply>(answer).response).succeeded) {
+      return done(not_now("another leader added a member meanwhile; ask again"));
+    }
+    added(next, std::move(member), std::move(done));
+  });
+}
+
+void MembershipDesk::added(NodeId id, Service::NewMember member, Done<NodeId> done) {
+  std::vector<Member> members = membership().members();
+  Member made;
+  made.id = id;
+  made.role = member.role == Role::kVoter && member.catch_up_first ? Role::kLearner : member.role;
+  made.incoming = made.role != Role::kLearner;
+  made.address = std::move(member.peer_address);
+  members.push_back(std::move(made));
+  reconfigure(std::move(members), [id, done = std::move(done)](std::variant<Position, CallError> answer) mutable {
+    if (auto* error = std::get_if<CallError>(&answer)) return done(std::move(*error));
+    done(id);
+  });
+}
+
+// --- Removing ---
+
+// Without those that are gone, the members that answer must still decide, or nobody could undo it.
+bool MembershipDesk::decides(const std::vector<Member>& rest) const {
+  const consensus::Report report = replica_->report();
+  size_t voters = 0, alive = 0;
+  for (const Member& member : rest) {
+    if (member.role == Role::kLearner) continue;
+    ++voters;
+    const bool recent = std::any_of(report.peers.begin(), report.peers.end(),
+                                    [&](const auto& peer) { return peer.id == member.id && peer.recent; });
+    if (recent || member.id == report.leader) ++alive;
+  }
+  return alive >= voters / 2 + 1;
+}
+
+void MembershipDesk::remove(NodeId id, Done<Position> done) {
+  if (!begin(done)) return;
+  if (!membership().contains(id)) return done(not_found());
+  std::vector<Member> rest = membership().members();
+  std::erase_if(rest, [&](const Member& member) { return member.id == id; });
+  if (membership().votes(id) && !decides(rest)) return done(not_enough_started());
+  reconfigure(std::move(rest), [this, id, done = std::move(done)](std::variant<Position, CallError> answer) mutable {
+    if (std::holds_alternative<Position>(answer)) forget(id, true);
+    done(std::move(answer));
+  });
+}
+
+// What is left of it if this fails is void: tick() and the status pass over those who are no members.
+void MembershipDesk::forget(NodeId id, bool record) {
+  kv::TxnRequest clear;
+  const auto erase = [&](std::string key) {
+    kv::DeleteRangeRequest request;
+    request.key = std::move(key);
+    clear.success.push_back({std::move(request)});
+  };
+  erase(promote_key(id));
+  if (record) {
+    erase(member_key(id));
+    for (const Alarm& alarm : system_.now().alarms) {
+      if (alarm.member == id) erase(alarm_key(alarm));
+    }
+  }
+  clearing_ = true;
+  propose_(std::move(clear), [this](const std::variant<CallReply, CallError>&) { clearing_ = false; });
+}
+
+// --- Promoting, moving ---
+
+bool MembershipDesk::caught_up(NodeId id) const {
+  const consensus::Report report = replica_->report();
+  return std::any_of(report.peers.begin(), report.peers.end(), [&](const auto& peer) {
+    return peer.id == id && peer.recent && peer.acknowledged > 0 && peer.acknowledged + kSyncedWithin >= report.last;
+  });
+}
+
+void MembershipDesk::promote(NodeId id, Done<Position> done) {
+  if (!begin(done)) return;
+  std::vector<Member> members = membership().members();
+  const auto at = std::find_if(members.begin(), members.end(), [&](const Member& member) { return member.id == id; });
+  if (at == members.end()) return done(not_found());
+  if (at->role != Role::kLearner) return done(not_learner());
+  if (!caught_up(id)) return done(not_in_sync());
+  at->role = Role::kVoter;
+  at->incoming = true;
+  reconfigure(std::move(members), [this, id, done = std::move(done)](std::variant<Position, CallError> answer) mutable {
+    if (std::holds_alternative<Position>(answer) && system_.now().promotions.contains(id)) forget(id, false);
+    done(std::move(answer));
+  });
+}
+
+void MembershipDesk::update(NodeId id, std::string address, Done<Position> done) {
+  if (!begin(done)) return;
+  std::vector<Member> members = membership().members();
+  Member* changed = nullptr;
+  for (Member& member : members) {
+    if (member.id == id) {
+      changed = &member;
+    } else if (member.address == address) {
+      return done(address_taken());
+    }
+  }
+  if (changed == nullptr) return done(not_found());
+  if (changed->address == address) return done(replica_->report().committed);
+  changed->address = std::move(address);
+  reconfigure(std::move(members), std::move(done));
+}
+
+void MembershipDesk::reconfigure(std::vector<Member> members, Done<Position> done) {
+  auto target = consensus::Membership::make(std::move(members));
+  if (!target.ok()) return done(refusal(Code::kFailedPrecondition, target.error().message));
+  if (const Status can = membership().can_become(*target); !can.ok()) {
+    return done(refusal(Code::kFailedPrecondition, std::string(can.message())));
+  }
+  replica_->reconfigure(*target,
+                        [done = std::move(done)](std::variant<Position, consensus::RequestError> answer) mutable {
+                          if (const auto* error = std::get_if<consensus::RequestError>(&answer)) {
+                            return done(from(*error));
+                          }
+                          done(std::get<Position>(answer));
+                        });
+}
+
+void MembershipDesk::tick() {
+  if (busy_ || clearing_ || membership().joint()) return;
+  for (const NodeId id : system_.now().promotions) {
+    const Member* member = membership().find(id);
+    if (member == nullptr || member->role != Role::kLearner) return forget(id, false);
+    if (caught_up(id)) return promote(id, [](const std::variant<Position, CallError>&) {});
+  }
+}
+
+}  // namespace clew::control

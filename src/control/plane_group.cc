@@ -1,0 +1,193 @@
+// Members, leadership and status: what only the leader can do, or only the leader sees.
+#include <algorithm>
+#include <utility>
+
+#include "control/plane.h"
+
+namespace clew::control {
+namespace {
+
+using consensus::kNobody;
+using consensus::NodeId;
+
+constexpr int64_t kStatusTimeout = 1'000'000'000;  // of the leader's view; then a member says what it sees by itself
+constexpr consensus::Time kStaleDiskSeen = 60 * consensus::kSecond;
+
+CallError from(const consensus::RequestError& error) {
+  return {error.code, error.message, error.code == Code::kDeadlineExceeded, error.leader, {}};
+}
+
+}  // namespace
+
+// --- Errands ---
+
+template <typename T>
+void Plane::run(CallOptions options, UniqueFunction<void(Done<T>)> here,
+                UniqueFunction<void(Service&, CallOptions, Done<T>)> there, Done<T> done) {
+  auto errand = std::make_shared<Errand<T>>();  // shared by those who may yet answer it
+  errand->done = std::move(done);
+  errand->deadline = now() + std::max<int64_t>(options.timeout_ns, 1);
+  errand->forward = options.forward;
+  errand->here = std::move(here);
+  errand->there = std::move(there);
+  attempt(std::move(errand));
+}
+
+template <typename T>
+void Plane::attempt(std::shared_ptr<Errand<T>> errand) {
+  if (closing_) return;  // dropped, and so answered
+  if (!halted_.empty()) return errand->answer(error(Code::kUnavailable, halted_, false));
+  if (now() >= errand->deadline) return errand->answer(error(Code::kDeadlineExceeded, errand->waits_for, false));
+  const auto wait = [&](std::string why) {
+    errand->waits_for = std::move(why);
+    parked_errands_.push_back([this, errand] { attempt(errand); });
+  };
+  Done<T> concluded = [this, errand, alive = std::weak_ptr<char>(alive_)](std::variant<T, CallError> answer) {
+    errand->under_way = false;
+    const auto* const refused = std::get_if<CallError>(&answer);
+    const bool again = refused != nullptr && refused->code == Code::kUnavailable && !refused->uncertain &&
+                       errand->forward && !alive.expired() && !closing_;
+    if (!again) return errand->answer(std::move(answer));
+    errand->waits_for = refused->message;
+    parked_errands_.push_back([this, errand] { attempt(errand); });
+  };
+  if (leading_) {
+    errand->under_way = true;
+    return errand->here(std::move(concluded));
+  }
+  if (!errand->forward) {
+    CallError answer = error(Code::kUnavailable, "this member does not lead; ask the leader", false);
+    answer.leader_address = leader_address();
+    return errand->answer(std::move(answer));
+  }
+  Service* const leader = leader_service();
+  if (leader == nullptr) return wait("etcdserver: no leader");
+  CallOptions once;
+  once.forward = witness_ && leader_address().empty();
+  once.timeout_ns = errand->deadline - now();
+  errand->under_way = true;
+  errand->there(*leader, once, std::move(concluded));
+}
+
+template void Plane::run<NodeId>(CallOptions, UniqueFunction<void(Done<NodeId>)>,
+                                 UniqueFunction<void(Service&, CallOptions, Done<NodeId>)>, Done<NodeId>);
+template void Plane::run<consensus::Position>(CallOptions, UniqueFunction<void(Done<consensus::Position>)>,
+                                              UniqueFunction<void(Service&, CallOptions, Done<consensus::Position>)>,
+                                              Done<consensus::Position>);
+
+void Plane::open_session_here(CallOptions options, Done<consensus::SessionId> done) {
+  using consensus::SessionId;
+  run<SessionId>(
+      options,
+      [this](Done<SessionId> then) {
+        replica_->open_session(
+            [then = std::move(then)](std::variant<SessionId, consensus::RequestError> answer) mutable {
+              if (const auto* error = std::get_if<consensus::RequestError>(&answer)) return then(from(*error));
+              then(std::get<SessionId>(answer));
+            });
+      },
+      [](Service& leader, CallOptions once, Done<SessionId> then) { leader.open_session(once, std::move(then)); },
+      std::move(done));
+}
+
+// --- Leadership ---
+
+void Plane::transfer(NodeId to, consensus::Time deadline, Done<NodeId> done) {
+  const consensus::Membership& members = replica_->protocol().membership();
+  if (to == record_.id) return done(to);
+  if (to != kNobody && !members.may_lead(to)) {
+    return done(error(Code::kFailedPrecondition,
+                      "member " + std::to_string(number(to)) + " cannot lead: it is no voter with data", false));
+  }
+  const bool somebody = std::any_of(members.members().begin(), members.members().end(), [&](const auto& member) {
+    return member.id != record_.id && members.may_lead(member.id);
+  });
+  if (!somebody) return done(error(Code::kFailedPrecondition, "there is no other member that could lead", false));
+  replica_->transfer(to);
+  transfers_.push_back({deadline, std::move(done)});
+}
+
+void Plane::settle_transfers() {
+  if (transfers_.empty()) return;
+  const bool moved = !leading_ && leader_ != kNobody;
+  for (Transfer& transfer : std::exchange(transfers_, {})) {
+    if (moved) {
+      transfer.done(leader_);
+    } else if (now() >= transfer.deadline) {
+      transfer.done(error(Code::kDeadlineExceeded, "no other member took over in time", true));
+    } else {
+      transfers_.push_back(std::move(transfer));
+    }
+  }
+}
+
+// --- Status ---
+
+GroupStatus Plane::own_status() {
+  GroupView view;
+  view.cluster = options_.replica.cluster;
+  view.self = record_.id;
+  view.protocol = replica_->protocol().name();
+  view.report = replica_->report();
+  view.membership = replica_->protocol().membership();
+  view.applied = replica_->applied();
+  view.state_bytes = spaces_->bytes();
+  view.quota_bytes = options_.quota_bytes;
+  view.own = record_;
+  if (!witness_) view.system = &system_.now();
+  const consensus::Time since = now() - options_.heard_within_ns;
+  view.heard = [this, since](NodeId id) { return tap_.heard_since(id, since); };
+  for (const auto& [id, seen] : stale_disks_) {
+    if (now() - seen < kStaleDiskSeen) view.strangers_disks.insert(id);
+  }
+  view.halted = halted_;
+  return group_status(view);
+}
+
+void Plane::ask_status(CallOptions options, Done<GroupStatus> done) {
+  Service* const leader = options.forward && !leading_ && halted_.empty() ? leader_service() : nullptr;
+  if (leader == nullptr) return done(own_status());
+  CallOptions once;
+  once.forward = false;
+  once.timeout_ns = std::min(options.timeout_ns, kStatusTimeout);
+  leader->status(once, [this, done = std::move(done),
+                        alive = std::weak_ptr<char>(alive_)](std::variant<GroupStatus, CallError> answer) mutable {
+    if (alive.expired()) return done(CallError{Code::kUnavailable, "this node is stopping", false, {}, {}});
+    GroupStatus own = own_status();
+    auto* const theirs = std::get_if<GroupStatus>(&answer);
+    if (theirs == nullptr || !theirs->leader_view) return done(std::move(own));
+    // Of the members and what is wrong the leader knows more; of this node, this node.
+    own.members = std::move(theirs->members);
+    own.alarms = std::move(theirs->alarms);
+    own.problems = std::move(theirs->problems);
+    own.leader_view = true;
+    done(std::move(own));
+  });
+}
+
+// --- What members must agree on ---
+
+std::string Plane::refuses_custom() {
+  const SystemView::State& system = system_.now();
+  const consensus::Membership& membership = replica_->protocol().membership();
+  for (const consensus::Member& member : membership.members()) {
+    if (member.role == consensus::Role::kWitness || member.id == record_.id || system.records.contains(member.id)) {
+      continue;
+    }
+    return "member " + std::to_string(number(member.id)) +
+           " has not said yet which custom commands it has; start it, or remove it";
+  }
+  const auto others = disagreeing(system, membership, record_);
+  if (others.empty()) return {};
+  return "member " + std::to_string(number(*others.begin())) +
+         " has other custom commands registered; run the same program on all members first";
+}
+
+void Plane::raise_no_space() {
+  if (std::exchange(raising_, true)) return;
+  kv::PutRequest put;
+  put.key = alarm_key({record_.id, AlarmKind::kNoSpace});
+  start(kv::Space::kSystem, std::move(put), {}, [this](const Answered&) { raising_ = false; });
+}
+
+}  // namespace clew::control

@@ -1,0 +1,209 @@
+// Watches through a Client while nodes die and connections break: nothing is left out, nothing comes twice.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "control/wire_world_test.h"
+
+namespace clew::control {
+namespace {
+
+using fake::Answer;
+using fake::machine;
+using fake::put;
+using fake::World;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// Takes what a stream gives, as text, as fast as it comes or not at all.
+struct Taker {
+  explicit Taker(std::unique_ptr<WatchStream> of) : stream(std::move(of)) {}
+  void ask(size_t max_bytes = 4'096) {
+    stream->next(max_bytes, [this, max_bytes](std::variant<std::vector<kv::WatchResponse>, CallError> result) {
+      if (auto* error = std::get_if<CallError>(&result)) {
+        ended = error->message;
+        return;
+      }
+      for (const kv::WatchResponse& response : std::get<0>(result)) take(response);
+      if (going) ask(max_bytes);
+    });
+  }
+  void take(const kv::WatchResponse& response) {
+    ++responses;
+    const std::string id = std::to_string(response.id);
+    if (response.created) notes.push_back(id + " created");
+    if (response.cancelled) notes.push_back(id + " cancelled " + response.cancel_reason);
+    if (response.id == kv::kNoWatch && !response.created)
+      notes.push_back("progress " + std::to_string(response.revision));
+    for (const auto& event : response.events) {
+      events[response.id].push_back(event->kv.key + "=" + event->kv.value);
+    }
+    if (!response.events.empty()) in_fragment[response.id] = response.fragment;
+  }
+  std::unique_ptr<WatchStream> stream;
+  bool going = true;
+  size_t responses = 0;
+  std::vector<std::string> notes;
+  std::map<kv::WatchId, std::vector<std::string>> events;
+  std::map<kv::WatchId, bool> in_fragment;
+  std::string ended;
+};
+
+kv::WatchRequest from_all(kv::WatchId id, kv::Revision start, bool fragment = false) {
+  kv::WatchRequest request;
+  request.id = id;
+  request.range_end = std::string(1, '\0');
+  request.start_revision = start;
+  request.fragment = fragment;
+  return request;
+}
+
+TEST(ClientWatch, createdCancelledAndProgress_areAnsweredUnderTheUsersIds) {
+  World world;
+  auto client = world.client();
+  Taker taker(client->watch(kv::Space::kUser));
+  taker.ask();
+  kv::WatchRequest chosen = from_all(0, 0);
+  taker.stream->create(chosen);
+  taker.stream->create(from_all(-5, 0));
+  taker.stream->create(from_all(-5, 0));  // taken
+  kv::WatchRequest empty;
+  empty.key = "b";
+  empty.range_end = "a";
+  taker.stream->create(empty);
+  ASSERT_TRUE(world.until([&] { return taker.notes.size() == 6; }));
+  EXPECT_THAT(taker.notes,
+              testing::UnorderedElementsAre("0 created", "-5 created", "-1 created",
+                                            "-1 cancelled mvcc: duplicate watch ID provided on the WatchStream",
+                                            "-1 created", "-1 cancelled mvcc: watcher range is empty"));
+  taker.stream->cancel(-5);
+  ASSERT_TRUE(world.until([&] { return taker.notes.size() == 7; }));
+  EXPECT_EQ(taker.notes.back(), "-5 cancelled ");
+}
+
+TEST(ClientWatch, acrossTheDeathOfEachNode_nothingIsLeftOutAndNothingComesTwice) {
+  uint64_t losses = 0;
+  for (const bool fragment : {false, true}) {
+    for (uint64_t seed = 1; seed <= 60; ++seed) {
+      SCOPED_TRACE("seed " + std::to_string(seed) + (fragment ? ", in fragments" : ""));
+      World world(seed);
+      auto client = world.client();
+      Taker taker(client->watch(kv::Space::kUser));
+      taker.ask(1 + seed % 7 * 500);
+      taker.stream->create(from_all(1, 0, fragment));
+      ASSERT_TRUE(world.until([&] { return taker.notes.size() == 1; }));
+      taker.stream->create(from_all(2, 3, fragment));
+      std::vector<std::string> expected;
+      // Whole revisions with many changes, so that fragments are cut anywhere.
+      for (int change = 0; change < 40; ++change) {
+        kv::TxnRequest txn;
+        for (int op = 0; op < 1 + change % 5; ++op) {
+          const std::string key = "k" + std::to_string(change) + "." + std::to_string(op);
+          txn.success.emplace_back().op = put(key, std::string(600, 'v'));
+          expected.push_back(key + "=" + std::string(600, 'v'));
+        }
+        Answer<CallReply> written;
+        const auto leader = static_cast<uint32_t>(consensus::number(world.group.leader)) - 1;
+        world.nodes[leader]->member.execute(kv::Space::kUser, txn, {}, written.done());
+        for (uint64_t event = 0; event < seed % 17 * 3; ++event) world.scheduler.run_one();
+        if (change % 4 == 1) {
+          for (uint32_t i = 0; i < 3; ++i) world.network.break_streams(machine(i), machine(fake::kClientMachine));
+        }
+        if (change % 10 == 9) {
+          const auto victim = static_cast<uint32_t>(change / 10 % 3);
+          world.kill(victim);
+          world.group.leader = consensus::NodeId{1 + (victim + 1) % 3};
+          world.run(30);
+          world.start(victim);
+        }
+      }
+      const std::vector<std::string> later(expected.begin() + 1, expected.end());  // revision 2 had one change
+      ASSERT_TRUE(world.until([&] {
+        return taker.events[1].size() >= expected.size() && taker.events[2].size() >= later.size();
+      })) << taker.events[1].size()
+          << " of " << expected.size() << taker.ended;
+      world.run(3'000);
+      EXPECT_EQ(taker.events[1], expected);
+      EXPECT_EQ(taker.events[2], later);
+      EXPECT_FALSE(taker.in_fragment[1]);
+      losses += client->stats().losses;
+      EXPECT_THAT(taker.notes, ElementsAre("1 created", "2 created"));
+    }
+  }
+  EXPECT_GT(losses, 500);
+}
+
+TEST(ClientWatch, whoDoesNotAsk_getsNothingAndTheServerKeepsLittle) {
+  World world;
+  auto client = world.client();
+  Taker taker(client->watch(kv::Space::kUser));
+  taker.stream->create(from_all(1, 0));
+  world.run(100);
+  for (int i = 0; i < 400; ++i) {
+    Answer<CallReply> written;
+    world.nodes[0]->member.execute(kv::Space::kUser, put("k" + std::to_string(i), std::string(50'000, 'v')), {},
+                                   written.done());
+    world.run(5);
+  }
+  EXPECT_LT(world.nodes[0]->server->stats().bytes_sent, 3u << 20) << "a window, not twenty megabytes";
+  taker.ask();
+  ASSERT_TRUE(world.until([&] { return taker.events[1].size() == 400; }));
+}
+
+TEST(ClientWatch, aMemberWithoutState_isLeftForAnother) {
+  World world;
+  world.nodes[0]->member.no_state = true;
+  auto client = world.client();
+  Taker taker(client->watch(kv::Space::kUser));
+  taker.ask();
+  taker.stream->create(from_all(1, 0));
+  ASSERT_TRUE(world.until([&] { return !taker.notes.empty(); }));
+  EXPECT_THAT(taker.notes, ElementsAre("1 created"));
+  EXPECT_NE(client->connected_to(), consensus::NodeId{1});
+}
+
+TEST(ClientWatch, ofACompactedRevision_isCancelledWithTheRevisionThatThereIs) {
+  World world;
+  auto client = world.client();
+  for (int i = 0; i < 10; ++i) {
+    Answer<CallReply> written;
+    client->execute(kv::Space::kUser, put("k", std::to_string(i)), {}, written.done());
+    ASSERT_TRUE(world.until([&] { return written.ok(); }));
+  }
+  Answer<CallReply> compacted;
+  client->execute(kv::Space::kUser, kv::CompactRequest{8}, {}, compacted.done());
+  ASSERT_TRUE(world.until([&] { return compacted.ok(); }));
+  Taker taker(client->watch(kv::Space::kUser));
+  taker.ask();
+  taker.stream->create(from_all(1, 3));
+  ASSERT_TRUE(world.until([&] { return taker.notes.size() == 2; }));
+  EXPECT_THAT(taker.notes[1], HasSubstr("1 cancelled"));
+}
+
+TEST(ClientWatch, whenItIsDestroyed_theServerForgetsIt) {
+  World world;
+  auto client = world.client();
+  {
+    Taker taker(client->watch(kv::Space::kUser));
+    taker.stream->create(from_all(1, 0));
+    ASSERT_TRUE(world.until([&] { return world.nodes[0]->server->stats().streams == 1; }));
+  }
+  ASSERT_TRUE(world.until([&] { return world.nodes[0]->server->stats().streams == 0; }));
+}
+
+TEST(ClientWatch, progress_isAnsweredAfterAReconnectToo) {
+  World world;
+  auto client = world.client();
+  Taker taker(client->watch(kv::Space::kUser));
+  taker.ask();
+  taker.stream->create(from_all(1, 0));
+  ASSERT_TRUE(world.until([&] { return !taker.notes.empty(); }));
+  world.kill(0);
+  world.group.leader = consensus::NodeId{2};
+  taker.stream->request_progress();
+  ASSERT_TRUE(world.until([&] { return taker.notes.size() == 2; }));
+  EXPECT_EQ(taker.notes[1], "progress 1");
+}
+
+}  // namespace
+}  // namespace clew::control
