@@ -52,7 +52,7 @@ export class ClewNode {
     return node;
   }
   async start() {
-    this.process = spawn(program, ['serve', '--config', this.config, '--data-dir', join(this.directory, 'data'), '--otlp-grpc', '', '--tempo', '', '--otlp-http', `127.0.0.1:${this.otlpPort}`, '--http', `127.0.0.1:${this.httpPort}`, '--log-level', 'warn'], { stdio: ['ignore', 'inherit', 'inherit'] });
+    this.process = spawn(program, ['serve', '--config', this.config, '--data-dir', join(this.directory, 'data'), '--otlp-grpc', '', '--tempo', '', '--peer', '127.0.0.1:0', '--client', '127.0.0.1:0', '--otlp-http', `127.0.0.1:${this.otlpPort}`, '--http', `127.0.0.1:${this.httpPort}`, '--log-level', 'warn'], { stdio: ['ignore', 'inherit', 'inherit'] });
     await until('the node is ready', async () => {
       if (this.process.exitCode !== null) throw new Error('the node ended');
       return fetch(`${this.url}/ready`).then((reply) => reply.ok, () => false);

@@ -264,8 +264,11 @@ try {
     await page.close();
   });
 
-  await check('cluster: counters, storage, and the configuration in force', async () => {
+  await check('cluster: members, counters, storage, and the configuration in force', async () => {
     const page = await open('#/node');
+    await page.getByRole('table', { name: 'Members' }).getByText('this node').waitFor();
+    assert.match(await text(page, '.members tbody'), /online\s+★ primary/);
+    assert.match(await text(page, '.timeline'), /leads, term \d+/);
     await page.locator('.yaml').waitFor();
     assert.match(await text(page, '.yaml'), /storage:/);
     assert.match(await text(page, '.tiles'), /invalid trace id/);

@@ -1,4 +1,5 @@
 // The one module that talks to the node. Every address is relative to the page, so a proxy's prefix does not matter.
+import type { Cluster } from './lib/cluster';
 import type { SkewEstimate } from './lib/tree';
 import type { TracesData } from './lib/otlp';
 import type { Figures, GraphEdge, GraphNode } from './lib/graph';
@@ -165,6 +166,7 @@ export const api = {
   services: (range: Range, signal?: AbortSignal) => get<ServicesAnswer>(`clew/v1/services${query({ ...range })}`, signal),
   red: (asked: Range & { service: string; operation?: string; points?: number }, signal?: AbortSignal) => get<RedAnswer>(`clew/v1/red${query({ ...asked })}`, signal),
   stats: (signal?: AbortSignal) => get<Stats>('clew/v1/stats', signal),
+  cluster: (signal?: AbortSignal) => get<Cluster>('api/clew/cluster', signal),
   config: (signal?: AbortSignal) => get<Configuration>('clew/v1/config', signal),
   serviceNames: async (signal?: AbortSignal) => (await get<{ data: string[] | null }>('jaeger/api/services', signal)).data ?? [],
   operations: async (service: string, signal?: AbortSignal) => {

@@ -5,9 +5,9 @@ import { helpOpen, isDark, notice, route, tenant, theme, token, zoneName } from 
 import { useKeys } from './hooks';
 import { Help } from './parts/help';
 import { SearchPage } from './pages/search';
-import { TracePage } from './pages/trace';
 import logo from './clew.svg';
 
+const TracePage = lazy(() => import('./pages/trace').then((module) => module.TracePage));
 const ServicesPage = lazy(() => import('./pages/services').then((module) => module.ServicesPage));
 const ServicePage = lazy(() => import('./pages/service').then((module) => module.ServicePage));
 const ComparePage = lazy(() => import('./pages/compare').then((module) => module.ComparePage));
@@ -83,6 +83,11 @@ export function App() {
   useEffect(() => {
     if (page !== 'trace') document.title = `${pages.find(([name]) => name === page)?.[1] ?? 'Clew'} · Clew`;
   }, [page]);
+  // What a click on a trace needs comes while the list is read.
+  useEffect(() => {
+    const timer = setTimeout(() => void import('./pages/trace').catch(() => undefined), 1000);
+    return () => clearTimeout(timer);
+  }, []);
   useKeys({ '?': () => (helpOpen.value = !helpOpen.value) });
   const who = `${tenant.value}\n${token.value}`;
   return (

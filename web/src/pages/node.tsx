@@ -6,6 +6,7 @@ import { useLoad } from '../hooks';
 import { ago, bytes, count, millisOf, moment, percent } from '../lib/time';
 import { zone } from '../state';
 import { CopyButton, Problem } from '../parts/common';
+import { Group } from '../parts/group';
 
 const everyMs = 2000;
 const kept = 90; // samples of a rate: three minutes
@@ -72,6 +73,7 @@ export function NodePage() {
         <span class="quiet">{config.data && `clew ${config.data.version}`} · {location.host}</span>
       </div>
       {stats.error && <Problem error={stats.error} again={stats.again} />}
+      <Group />
       {data && (
         <div class={`tiles${stats.error ? ' stale' : ''}`}>
           <section class="tile">

@@ -9,10 +9,14 @@ import { formatRoute } from '../lib/route';
 import { route, setParams, tenant, token, zone } from '../state';
 import { Combo } from '../parts/combo';
 import { apiRange, boundsOf, RangePicker, rangeOf } from '../parts/range';
-import { Scatter } from '../parts/scatter';
+import { lazy } from '../parts/lazy';
+import type { ScatterProps } from '../parts/scatter';
 import { Problem, Service, StateBadge } from '../parts/common';
 import { VirtualList, type VirtualControl } from '../parts/virtual';
 import { FirstRun } from '../parts/firstrun';
+
+// The plot comes after the list, which is what one waits for.
+const Scatter = lazy<ScatterProps>(() => import('../parts/scatter').then((module) => module.Scatter));
 
 const pageSize = 200;
 const verdicts: [string, string][] = [
@@ -208,6 +212,7 @@ export function SearchPage() {
         </p>
       )}
       {found.error && <Problem error={found.error} again={again} />}
+      <div class="plot">
       <Scatter
         hits={found.hits}
         from={from}
@@ -215,6 +220,7 @@ export function SearchPage() {
         more={found.next !== null}
         onSelect={(first, last) => set({ since: '', start: String(Math.floor(first)), end: String(Math.ceil(last)) })}
       />
+      </div>
       <div class="found" aria-live="polite">
         <span>
           {found.loading && found.hits.length === 0 ? 'Searching…' : `${plural(found.hits.length, 'trace')}${found.next ? ', and more below' : ''}`}

@@ -28,7 +28,6 @@ interface Opened {
 export function TracePage({ id }: { id: string }) {
   const opened = useLoad<Opened>(`${id} ${tenant.value}`, async (signal) => {
     const answer = await api.trace(id, signal);
-    performance.mark('clew.trace.parsed');
     return { answer, tree: buildTree(answer.traceID, answer.trace) };
   });
   useEffect(() => {
