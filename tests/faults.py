@@ -142,7 +142,7 @@ def start_up(*arguments, config=""):
         with open(path, "w") as file:
             file.write(config)
         addresses = []
-        for name in ("--otlp-grpc", "--otlp-http", "--http", "--tempo", "--peer", "--client"):
+        for name in ("--otlp-grpc", "--otlp-http", "--http", "--tempo", "--peer", "--client", "--etcd"):
             if name not in arguments:
                 addresses += [name, "127.0.0.1:0"]
         try:

@@ -49,7 +49,7 @@ class Node:
             [self.program, "serve", "--config", self.config, "--data-dir", os.path.join(self.directory, "data"),
              "--otlp-grpc", address % self.grpc_port, "--otlp-http", address % self.otlp_port,
              "--http", address % self.http_port, "--tempo", address % self.tempo_port,
-             "--peer", address % 0, "--client", address % 0] + self.arguments,
+             "--peer", address % 0, "--client", address % 0, "--etcd", address % 0] + self.arguments,
             stdout=self.log, stderr=self.log)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
