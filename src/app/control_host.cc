@@ -186,8 +186,9 @@ Status ControlHost::open_plane() {
                           {*loop_, disk_, ports_.random, *transport_, std::move(engines),
                            [raft](uint64_t seed) { return std::make_unique<consensus::Raft>(raft, seed); }, registry_,
                            [this](const std::string& address) {
-                             return control::Client::open(*loop_, *client_network_, ports_.random,
-                                                          client_options({address}));
+                             control::ClientOptions member = client_options({address});
+                             member.fail_fast = true;  // who waits for a dead leader misses the next one
+                             return control::Client::open(*loop_, *client_network_, ports_.random, std::move(member));
                            },
                            telemetry_.get()},
                           std::move(options), [this](Status why) { on_halt_(std::move(why)); }));
