@@ -13,7 +13,7 @@
 namespace clew::api {
 
 constexpr uint32_t kServiceTraces = 10'000;
-constexpr cluster::TraceBounds kServiceBounds = {100'000, 128ull << 20};
+constexpr cluster::TraceBounds kServiceBounds = {};  // as for other searches that read whole traces
 constexpr size_t kMaxListedServices = 1000;
 constexpr size_t kMaxListedEdges = 5000;
 constexpr size_t kMaxListedOperations = 200;

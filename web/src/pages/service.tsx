@@ -114,7 +114,7 @@ function Red({ answer, params }: { answer: RedAnswer; params: Record<string, str
         </figure>
         <figure>
           <figcaption>
-            Duration <b>{duration(Number(answer.total.p95Nano))}</b> p95 <span class="quiet">— p99 ┄ p95 ━ p50 ·</span>
+            Duration <b>{duration(Number(answer.total.p95Nano))}</b> p95 <span class="quiet">(lines: p99 ┄ p95 ━ p50 ⋯)</span>
           </figcaption>
           <Chart
             label={`Duration over time; p50 ${duration(Number(answer.total.p50Nano))}, p95 ${duration(Number(answer.total.p95Nano))}`}
