@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "api/cluster_view.h"
+#include "api/etcd/server.h"
 #include "api/query_router.h"
 #include "api/servers.h"
 #include "app/client_output.h"
@@ -42,7 +43,7 @@ constexpr uint32_t kDrainGraceMs = 15'000;
 struct ServeFlags {
   std::string config_file;
   std::optional<std::string> data_directory;
-  std::optional<std::string> otlp_grpc, otlp_http, http, tempo;
+  std::optional<std::string> otlp_grpc, otlp_http, http, tempo, etcd;
   std::optional<std::string> log_level;
   std::optional<uint64_t> node_id;
   std::optional<std::string> name, peer, advertise_peer, client, advertise_client, initial_cluster, engine, role;
@@ -64,6 +65,7 @@ Result<Config> configuration(const ServeFlags& flags) {
   set(flags.otlp_http, "receivers.otlp.protocols.http.endpoint", config.servers.otlp_http.endpoint);
   set(flags.http, "query.http.endpoint", config.servers.http.endpoint);
   set(flags.tempo, "query.tempo.endpoint", config.servers.tempo.endpoint);
+  set(flags.etcd, "etcd.endpoint", config.servers.etcd.endpoint);
   set(flags.log_level, "log.level", config.log_level);
   set(flags.name, "control.name", config.control.name);
   set(flags.peer, "control.peer.endpoint", config.control.peer.endpoint);
@@ -227,6 +229,9 @@ class Process {
     std::vector<boost::asio::io_context*> contexts;
     for (const auto& loop : loops_) contexts.push_back(&loop->context());
     const api::QueryDeps deps{*node_, clock_, kVersion};
+    if (!config_.servers.etcd.endpoint.empty()) {
+      etcd_ = std::make_unique<api::EtcdServer>(config_.servers.etcd, control_->service(), contexts, kVersion);
+    }
     servers_ = std::make_unique<api::Servers>(
         config_.servers,
         api::Servers::Node{*node_, *node_, std::move(contexts), read_process_stats, kVersion,
@@ -238,8 +243,10 @@ class Process {
                            [this](UniqueFunction<void(std::string)> done) { control_->metrics(std::move(done)); }},
         config_.node.limits);
     CLEW_TRY(servers_->start());
+    if (etcd_) CLEW_TRY(etcd_->start());
     publish_addresses();
     servers_->set_ready(true);
+    if (etcd_) etcd_->set_ready(true);
     return {};
   }
 
@@ -253,6 +260,7 @@ class Process {
     line("otlp-http", config_.servers.otlp_http.endpoint, ports.otlp_http);
     line("http", config_.servers.http.endpoint, ports.http);
     line("tempo", config_.servers.tempo.endpoint, ports.tempo);
+    if (etcd_) line("etcd", config_.servers.etcd.endpoint, etcd_->port());
     line("peer", config_.control.peer.endpoint, control_->peer_port());
     line("client", config_.control.client.endpoint, control_->client_port());
   }
@@ -266,7 +274,9 @@ class Process {
   // Everything that was admitted is durable afterwards. False when it took too long (it is in the log then).
   bool drain() {
     const bool quiet = wait_for(std::chrono::milliseconds(2 * kDrainGraceMs),
-                                [&](Task done) { servers_->drain(kDrainGraceMs, std::move(done)); });
+                                [&](Task done) { servers_->drain(kDrainGraceMs, std::move(done)); }) &&
+                       (!etcd_ || wait_for(std::chrono::milliseconds(2 * kDrainGraceMs),
+                                           [&](Task done) { etcd_->drain(kDrainGraceMs, std::move(done)); }));
     const bool given = control_->drain();
     if (!given) spdlog::warn("msg=\"leadership was not given away in time; the others will elect\"");
     const bool still = wait_for(std::chrono::seconds(60), [&](Task done) { node_->drain(std::move(done)); });
@@ -277,6 +287,7 @@ class Process {
 
   ~Process() {
     servers_.reset();
+    etcd_.reset();
     if (control_) control_->stop();
     for (const auto& loop : loops_) loop->stop();
     if (workers_) workers_->stop();
@@ -291,17 +302,28 @@ class Process {
   void publish_addresses() {
     const auto ports = servers_->ports();
     const std::string& http = config_.servers.http.endpoint;
-    control_->publish({}, ports.http == 0 ? "" : http.substr(0, http.rfind(':')) + ":" + std::to_string(ports.http));
+    std::vector<std::string> etcd_urls;
+    if (etcd_) {
+      const api::EtcdEndpoint& etcd = config_.servers.etcd;
+      const std::string address = !etcd.advertise.empty() ? etcd.advertise
+                                                          : etcd.endpoint.substr(0, etcd.endpoint.rfind(':')) + ":" +
+                                                                std::to_string(etcd_->port());
+      etcd_urls.push_back((etcd.tls.enabled() ? "https://" : "http://") + address);
+    }
+    control_->publish(std::move(etcd_urls),
+                      ports.http == 0 ? "" : http.substr(0, http.rfind(':')) + ":" + std::to_string(ports.http));
   }
 
   void reload_tls() {
     const api::ServerOptions& servers = config_.servers;
     if (!servers.otlp_grpc.tls.enabled() && !servers.otlp_http.tls.enabled() && !servers.http.tls.enabled() &&
-        !servers.tempo.tls.enabled() && !config_.control.peer.tls.enabled() && !config_.control.client.tls.enabled()) {
+        !servers.tempo.tls.enabled() && !servers.etcd.tls.enabled() && !config_.control.peer.tls.enabled() &&
+        !config_.control.client.tls.enabled()) {
       return;
     }
     Status status = servers_->reload_tls();
     if (Status control = control_->reload_tls(); status.ok()) status = std::move(control);
+    if (Status etcd = etcd_ ? etcd_->reload_tls() : Status(); status.ok()) status = std::move(etcd);
     if (!status.ok()) {
       spdlog::error("msg=\"TLS files not reloaded, the former ones stay\" error=\"{}\"", status.message());
     } else {
@@ -327,6 +349,7 @@ class Process {
       return;
     }
     servers_->replace_tokens(fresh->servers);
+    if (etcd_) etcd_->replace_tokens(fresh->servers.etcd.auth);
     has_tokens_ = count != 0;
     spdlog::info("msg=\"bearer tokens reloaded; other settings need a restart\" tokens={} file={}", count,
                  config_file_);
@@ -343,6 +366,7 @@ class Process {
   std::unique_ptr<cluster::Node> node_;
   std::unique_ptr<ControlHost> control_;
   std::unique_ptr<api::Servers> servers_;
+  std::unique_ptr<api::EtcdServer> etcd_;
 };
 
 int serve(const ServeFlags& flags) {
@@ -401,6 +425,7 @@ void add_serve(CLI::App& program, int& exit_code) {
   command->add_option("--otlp-http", flags->otlp_http, "OTLP over HTTP (default 127.0.0.1:4318)");
   command->add_option("--http", flags->http, "Jaeger and own API, /metrics (default 127.0.0.1:16686)");
   command->add_option("--tempo", flags->tempo, "Tempo API (default 127.0.0.1:3200)");
+  command->add_option("--etcd", flags->etcd, "etcd's v3 API (default 127.0.0.1:2379; \"\" switches it off)");
   command->add_option("--node-id", flags->node_id, "which of --initial-cluster this is");
   command->add_option("--name", flags->name, "for people (default node-<id>)");
   command->add_option("--peer", flags->peer,

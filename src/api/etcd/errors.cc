@@ -22,6 +22,7 @@ Error auth_failed() {
   return {Code::kInvalidArgument, "etcdserver: authentication failed, invalid user ID or password"};
 }
 Error invalid_token() { return {Code::kUnauthenticated, "etcdserver: invalid auth token"}; }
+Error permission_denied() { return {Code::kPermissionDenied, "etcdserver: permission denied"}; }
 Error no_user() { return {Code::kInvalidArgument, "etcdserver: user name is empty"}; }
 Error root_user_missing() { return {Code::kFailedPrecondition, "etcdserver: root user does not exist"}; }
 Error user_not_found() { return {Code::kFailedPrecondition, "etcdserver: user name not found"}; }

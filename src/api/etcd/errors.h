@@ -21,6 +21,7 @@ Error bad_transferee();
 Error auth_not_enabled();
 Error auth_failed();
 Error invalid_token();
+Error permission_denied();
 Error no_user();  // a call without credentials where some are needed
 Error root_user_missing();
 Error user_not_found();
