@@ -28,8 +28,8 @@ Error user_not_found();
 Error role_not_found();
 }  // namespace errors
 
-// A failure of control::Service. What already is in etcd's words passes unchanged; the others get them where etcd has
-// some: no leader, a request that timed out.
+// A failure of control::Service. What already is in etcd's words keeps them; the others get them where etcd has some:
+// no leader, a request that timed out (which is UNAVAILABLE in etcd).
 Error as_etcd(const control::CallError& error);
 
 }  // namespace clew::api::etcd
