@@ -232,6 +232,9 @@ class Process {
     std::vector<boost::asio::io_context*> contexts;
     for (const auto& loop : loops_) contexts.push_back(&loop->context());
     const api::QueryDeps deps{*node_, clock_, kVersion, print_config(config_)};
+    if (!config_.servers.etcd.endpoint.empty()) {
+      etcd_ = std::make_unique<api::EtcdServer>(config_.servers.etcd, control_->service(), contexts, kVersion);
+    }
     servers_ = std::make_unique<api::Servers>(
         config_.servers,
         api::Servers::Node{*node_, *node_, contexts, read_process_stats, kVersion,
@@ -244,13 +247,10 @@ class Process {
                            [this](UniqueFunction<void(std::string)> done) { control_->metrics(std::move(done)); }},
         config_.node.limits);
     CLEW_TRY(servers_->start());
-    if (!config_.servers.etcd.endpoint.empty()) {
-      etcd_ = std::make_unique<api::EtcdServer>(config_.servers.etcd, control_->service(), contexts, kVersion);
-      CLEW_TRY(etcd_->start());
-      etcd_->set_ready(true);
-    }
+    if (etcd_) CLEW_TRY(etcd_->start());
     publish_addresses();
     servers_->set_ready(true);
+    if (etcd_) etcd_->set_ready(true);
     return {};
   }
 
@@ -311,7 +311,9 @@ class Process {
     std::vector<std::string> etcd_urls;
     if (etcd_ != nullptr) {
       etcd_urls.push_back((servers.etcd.tls.enabled() ? "https://" : "http://") +
-                          control_->reachable_at(servers.etcd.endpoint, etcd_->port()));
+                          (!servers.etcd.advertise.empty()
+                               ? servers.etcd.advertise
+                               : control_->reachable_at(servers.etcd.endpoint, etcd_->port())));
     }
     control_->publish(std::move(etcd_urls),
                       ports.http == 0 ? "" : control_->reachable_at(servers.http.endpoint, ports.http));
@@ -354,6 +356,7 @@ class Process {
       return;
     }
     servers_->replace_tokens(fresh->servers);
+    if (etcd_) etcd_->replace_tokens(fresh->servers.etcd.auth);
     has_tokens_ = count != 0;
     spdlog::info("msg=\"bearer tokens reloaded; other settings need a restart\" tokens={} file={}", count,
                  config_file_);
@@ -429,7 +432,7 @@ void add_serve(CLI::App& program, int& exit_code) {
   command->add_option("--otlp-http", flags->otlp_http, "OTLP over HTTP (default 127.0.0.1:4318)");
   command->add_option("--http", flags->http, "the page, Jaeger and own API, /metrics (default 127.0.0.1:16686)");
   command->add_option("--tempo", flags->tempo, "Tempo API (default 127.0.0.1:3200)");
-  command->add_option("--etcd", flags->etcd, "etcd's v3 API (default 127.0.0.1:2379)");
+  command->add_option("--etcd", flags->etcd, "etcd's v3 API (default 127.0.0.1:2379; \"\" switches it off)");
   command->add_option("--node-id", flags->node_id, "which of --initial-cluster this is");
   command->add_option("--name", flags->name, "for people (default node-<id>)");
   command->add_option("--peer", flags->peer,
