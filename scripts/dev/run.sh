@@ -93,7 +93,9 @@ dev_run() {
   fi
   cat <<TEXT
 
-Clew is running. Send spans to it:        OTLP/gRPC 127.0.0.1:${ports[0]}   OTLP/HTTP http://$otlp
+Clew is running: open  http://$http/
+
+Send spans to it:                         OTLP/gRPC 127.0.0.1:${ports[0]}   OTLP/HTTP http://$otlp
 Point Grafana or the Jaeger UI at it:     Jaeger http://$http   Tempo http://127.0.0.1:${ports[3]}
 Try, in another terminal:
   build/release/clew search --since 1h

@@ -85,6 +85,7 @@ struct RpcEndpoint {
 // etcd's v3 API (etcd/server.h). Limits are etcd's where it has some: a request of 1.5 MiB (kv/validate.h) and half a
 // MiB for what stands around it.
 struct EtcdEndpoint : RpcEndpoint {
+  std::string advertise;                // host:port that clients connect to, when that is another; member list tells it
   uint32_t request_timeout_ms = 5'000;  // of a request whose client named no earlier deadline
 };
 

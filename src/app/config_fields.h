@@ -67,6 +67,8 @@ template <typename Visitor>
 void describe_etcd(api::EtcdEndpoint& etcd, Visitor& visit) {
   visit.begin("etcd", "etcd's v3 API");
   visit.field("endpoint", etcd.endpoint, Unit::kPlain, "address to listen on; \"\" switches it off");
+  visit.field("advertise", etcd.advertise, Unit::kPlain,
+              "what clients connect to, when that is another address: `member list` tells it");
   describe_tls(etcd.tls, visit);
   visit.field("max_recv_msg_size", etcd.max_recv_msg_size, Unit::kBytes, "of one message");
   visit.field("max_connections", etcd.max_connections, Unit::kPlain, "open at once");
@@ -212,7 +214,7 @@ void describe(Config& config, Visitor& visit) {
   visit.end();
   visit.end();
 
-  visit.begin("auth", "for receivers and queries");
+  visit.begin("auth", "for receivers, queries and, tokens without a tenant only, the etcd API");
   visit.tokens("bearer_tokens", servers.otlp_http.auth.bearer_tokens,
                "list of {token, tenant}; none: everybody may, tenants by X-Scope-OrgID; read again on SIGHUP");
   visit.end();

@@ -18,12 +18,14 @@
 #include "api/etcd/server.h"
 #include "api/query_router.h"
 #include "api/servers.h"
+#include "api/ui.h"
 #include "app/client_output.h"
 #include "app/commands.h"
 #include "app/config.h"
 #include "app/control_host.h"
 #include "app/notify.h"
 #include "app/process_stats.h"
+#include "app/ui_files.h"
 #include "app/units.h"
 #include "app/version.h"
 #include "cluster/node.h"
@@ -229,11 +231,15 @@ class Process {
 
     std::vector<boost::asio::io_context*> contexts;
     for (const auto& loop : loops_) contexts.push_back(&loop->context());
-    const api::QueryDeps deps{*node_, clock_, kVersion};
+    const api::QueryDeps deps{*node_, clock_, kVersion, print_config(config_)};
+    if (!config_.servers.etcd.endpoint.empty()) {
+      etcd_ = std::make_unique<api::EtcdServer>(config_.servers.etcd, control_->service(), contexts, kVersion);
+    }
     servers_ = std::make_unique<api::Servers>(
         config_.servers,
         api::Servers::Node{*node_, *node_, contexts, read_process_stats, kVersion,
                            [this, deps](api::HttpRouter& http, api::HttpRouter& tempo) {
+                             api::add_ui_routes(http, ui_files());
                              api::add_query_routes(http, deps, api::QueryPort::kJaeger);
                              api::add_query_routes(tempo, deps, api::QueryPort::kTempo);
                              api::add_cluster_routes(http, control_->service());
@@ -241,13 +247,10 @@ class Process {
                            [this](UniqueFunction<void(std::string)> done) { control_->metrics(std::move(done)); }},
         config_.node.limits);
     CLEW_TRY(servers_->start());
-    if (!config_.servers.etcd.endpoint.empty()) {
-      etcd_ = std::make_unique<api::EtcdServer>(config_.servers.etcd, control_->service(), contexts, kVersion);
-      CLEW_TRY(etcd_->start());
-      etcd_->set_ready(true);
-    }
+    if (etcd_) CLEW_TRY(etcd_->start());
     publish_addresses();
     servers_->set_ready(true);
+    if (etcd_) etcd_->set_ready(true);
     return {};
   }
 
@@ -308,7 +311,9 @@ class Process {
     std::vector<std::string> etcd_urls;
     if (etcd_ != nullptr) {
       etcd_urls.push_back((servers.etcd.tls.enabled() ? "https://" : "http://") +
-                          control_->reachable_at(servers.etcd.endpoint, etcd_->port()));
+                          (!servers.etcd.advertise.empty()
+                               ? servers.etcd.advertise
+                               : control_->reachable_at(servers.etcd.endpoint, etcd_->port())));
     }
     control_->publish(std::move(etcd_urls),
                       ports.http == 0 ? "" : control_->reachable_at(servers.http.endpoint, ports.http));
@@ -351,6 +356,7 @@ class Process {
       return;
     }
     servers_->replace_tokens(fresh->servers);
+    if (etcd_) etcd_->replace_tokens(fresh->servers.etcd.auth);
     has_tokens_ = count != 0;
     spdlog::info("msg=\"bearer tokens reloaded; other settings need a restart\" tokens={} file={}", count,
                  config_file_);
@@ -424,9 +430,9 @@ void add_serve(CLI::App& program, int& exit_code) {
   command->add_option("--data-dir", flags->data_directory, "where everything is kept (default ./clew-data)");
   command->add_option("--otlp-grpc", flags->otlp_grpc, "OTLP over gRPC (default 127.0.0.1:4317; \"\" switches it off)");
   command->add_option("--otlp-http", flags->otlp_http, "OTLP over HTTP (default 127.0.0.1:4318)");
-  command->add_option("--http", flags->http, "Jaeger and own API, /metrics (default 127.0.0.1:16686)");
+  command->add_option("--http", flags->http, "the page, Jaeger and own API, /metrics (default 127.0.0.1:16686)");
   command->add_option("--tempo", flags->tempo, "Tempo API (default 127.0.0.1:3200)");
-  command->add_option("--etcd", flags->etcd, "etcd's v3 API (default 127.0.0.1:2379)");
+  command->add_option("--etcd", flags->etcd, "etcd's v3 API (default 127.0.0.1:2379; \"\" switches it off)");
   command->add_option("--node-id", flags->node_id, "which of --initial-cluster this is");
   command->add_option("--name", flags->name, "for people (default node-<id>)");
   command->add_option("--peer", flags->peer,

@@ -151,9 +151,11 @@ TEST(ReadFailure, ofTheDeviceKeepsASegmentFromBeingMergedAway) {
   sim::SimDisk disk;
   TraceWorld world(63);
   const auto store = open_store(disk);
-  for (size_t i = 0; i < 2 * kMergeWidth; ++i) seal(*store, TraceWorld::seal({&world.add_trace()}));
+  // Of one size, so that the first one is among those to merge.
+  for (size_t i = 0; i < 2 * kMergeWidth; ++i) seal(*store, TraceWorld::seal({&world.add_trace(1, 3)}));
   disk.fail_reads(segment_path(1), kHeaderBytes, 1, 1);  // of its first block, and only once: a cable, not a platter
   compact(*store);
+  EXPECT_EQ(store->stats().damaged_blocks, 1u) << "a merge met it";
   EXPECT_GE(store->stats().compactions, 1u) << "the others are merged";
   EXPECT_TRUE(disk.exists(segment_path(1)));
   for (const TestTrace& trace : world.traces()) {

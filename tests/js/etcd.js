@@ -16,7 +16,7 @@ async function main(endpoint) {
   for (let i = 0; i < 50; i++) await client.put(`range/${String(i).padStart(2, "0")}`).value(i);
   assert.strictEqual(await client.getAll().prefix("range/").count(), 50);
   assert.deepStrictEqual(await client.getAll().prefix("range/").sort("Key", "Descend").limit(2).keys(), ["range/49", "range/48"]);
-  const deleted = await client.delete().range({ start: "range/10", end: "range/20" });
+  const deleted = await client.delete().inRange({ start: "range/10", end: "range/20" });
   assert.strictEqual(deleted.deleted, "10");
   const previous = await client.put("plain").value("2").getPrevious();
   assert.strictEqual(previous.value.toString(), "größer");
@@ -62,7 +62,7 @@ async function main(endpoint) {
   assert.strictEqual(await election.leader(), "me");
   await campaign.resign();
 
-  const members = await client.cluster.memberList();
+  const members = await client.cluster.memberList({});
   assert.strictEqual(members.members.length, 1);
   const status = await client.maintenance.status();
   assert.ok(status.version.startsWith("3."), status.version);

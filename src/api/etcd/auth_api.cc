@@ -14,15 +14,15 @@ using CallPtr = std::shared_ptr<rpc::Call>;
 void authenticate(Context& context, const CallPtr& call, std::string_view message) {
   const auto credentials = decode_credentials(message);
   if (!credentials.ok()) return call->finish(credentials.status());
-  if (!context.auth().required()) return call->finish(errors::auth_not_enabled());
-  if (credentials->name.empty() || !context.auth().tenant("Bearer " + credentials->password, {}).ok()) {
+  if (!context.tokens_required()) return call->finish(errors::auth_not_enabled());
+  if (credentials->name.empty() || !context.judge("Bearer " + credentials->password).ok()) {
     return call->finish(errors::auth_failed());
   }
   answer_with(*call, encode_token(context.header(), credentials->password));
 }
 
 void status(Context& context, const CallPtr& call, std::string_view /*empty*/) {
-  answer_with(*call, encode_auth_status(context.header(), context.auth().required()));
+  answer_with(*call, encode_auth_status(context.header(), context.tokens_required()));
 }
 
 void enable(Context& /*context*/, const CallPtr& call, std::string_view /*empty*/) {
@@ -35,7 +35,7 @@ void nothing(Context& context, const CallPtr& call, std::string_view /*message*/
 }
 
 void disable(Context& context, const CallPtr& call, std::string_view message) {
-  if (!context.auth().required()) return nothing(context, call, message);
+  if (!context.tokens_required()) return nothing(context, call, message);
   call->finish(Error{Code::kFailedPrecondition,
                      "bearer tokens are part of the configuration; take them out of it and reload the servers"});
 }

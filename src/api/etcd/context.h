@@ -42,14 +42,17 @@ class Context {
   bool identified() const { return cluster_.load(std::memory_order_relaxed) != 0; }
   void learn(const control::GroupStatus& status);
 
-  const Authenticator& auth() const { return auth_; }
+  bool tokens_required() const { return auth_.required(); }
+  // Of "Bearer TOKEN": tokens that are bound to a tenant are good for nothing here.
+  Status judge(const std::string& authorization) const;
+  void replace_tokens(const AuthOptions& auth) { auth_.replace(auth); }
   Status authorize(const rpc::CallHead& head) const;  // etcd's words for strangers
   Result<control::CallOptions> call_options(const rpc::CallHead& head, bool serializable) const;
   int64_t timeout_ns() const { return timeout_ns_; }
 
  private:
   control::Service& service_;
-  const Authenticator auth_;
+  Authenticator auth_;
   const int64_t timeout_ns_;
   const std::string version_;
   std::atomic<uint64_t> cluster_{0}, member_{0};

@@ -22,6 +22,7 @@ Error auth_failed() {
   return {Code::kInvalidArgument, "etcdserver: authentication failed, invalid user ID or password"};
 }
 Error invalid_token() { return {Code::kUnauthenticated, "etcdserver: invalid auth token"}; }
+Error permission_denied() { return {Code::kPermissionDenied, "etcdserver: permission denied"}; }
 Error no_user() { return {Code::kInvalidArgument, "etcdserver: user name is empty"}; }
 Error root_user_missing() { return {Code::kFailedPrecondition, "etcdserver: root user does not exist"}; }
 Error user_not_found() { return {Code::kFailedPrecondition, "etcdserver: user name not found"}; }
@@ -30,8 +31,12 @@ Error role_not_found() { return {Code::kFailedPrecondition, "etcdserver: role na
 
 Error as_etcd(const control::CallError& error) {
   constexpr std::string_view kTheirs = "etcdserver: ";
-  if (std::string_view(error.message).substr(0, kTheirs.size()) == kTheirs) return {error.code, error.message};
-  if (error.code == Code::kDeadlineExceeded) return errors::timeout();
+  const bool theirs = std::string_view(error.message).substr(0, kTheirs.size()) == kTheirs;
+  // The time was this member's, or what it waited for never came: only a client's own deadline is exceeded in gRPC's
+  // sense, and that ends the call before.
+  if (error.code == Code::kDeadlineExceeded)
+    return theirs ? Error{Code::kUnavailable, error.message} : errors::timeout();
+  if (theirs) return {error.code, error.message};
   if (error.code == Code::kUnavailable && error.leader == consensus::kNobody) return errors::no_leader();
   return {error.code, error.message};
 }

@@ -21,14 +21,15 @@ Error bad_transferee();
 Error auth_not_enabled();
 Error auth_failed();
 Error invalid_token();
+Error permission_denied();
 Error no_user();  // a call without credentials where some are needed
 Error root_user_missing();
 Error user_not_found();
 Error role_not_found();
 }  // namespace errors
 
-// A failure of control::Service. What already is in etcd's words passes unchanged; the others get them where etcd has
-// some: no leader, a request that timed out.
+// A failure of control::Service. What already is in etcd's words keeps them; the others get them where etcd has some:
+// no leader, a request that timed out (which is UNAVAILABLE in etcd).
 Error as_etcd(const control::CallError& error);
 
 }  // namespace clew::api::etcd

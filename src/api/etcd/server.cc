@@ -154,6 +154,7 @@ void EtcdServer::drain(uint32_t grace_ms, Task done) {
 }
 
 Status EtcdServer::reload_tls() { return impl_->server.reload_tls(); }
+void EtcdServer::replace_tokens(const AuthOptions& auth) { impl_->context->replace_tokens(auth); }
 rpc::ServerStats EtcdServer::stats() const { return impl_->server.stats(); }
 
 }  // namespace clew::api

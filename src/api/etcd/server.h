@@ -7,7 +7,7 @@
 //
 // Life: construct → start → set_ready(true) → drain → destroy, as api::Servers. The service and the loops outlive it;
 // completions that the service still holds after its destruction are dropped. start, set_ready, drain, reload_tls,
-// port: one thread at a time, not a loop's own. stats: any thread.
+// replace_tokens, port: one thread at a time, not a loop's own. stats: any thread.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -37,6 +37,7 @@ class EtcdServer {
   // Stops accepting, ends streams, lets calls finish (at most `grace_ms`), then calls `done` on a loop.
   void drain(uint32_t grace_ms, Task done);
   Status reload_tls();  // new connections use the files as they are now; on an error the former ones stay
+  void replace_tokens(const AuthOptions& auth);  // for the calls from now on
   rpc::ServerStats stats() const;
 
  private:

@@ -147,7 +147,7 @@ TEST_F(Etcd, metadataChoosesTheConsistencyAndCarriesTheSession) {
   EXPECT_EQ(node_.last_options().consistency, control::Consistency::kSequential);
   call("Txn", "success { request_range { key: 'a' serializable: true } }");
   EXPECT_EQ(node_.last_options().consistency, control::Consistency::kSequential);
-  call("Txn", "success { request_range { key: 'a' serializable: true } request_range { key: 'b' } }");
+  call("Txn", "success { request_range { key: 'a' serializable: true } } success { request_range { key: 'b' } }");
   EXPECT_EQ(node_.last_options().consistency, control::Consistency::kLinearizable);
   EXPECT_THAT(call("Range", "key: 'a'", {{"clew-consistency", "strong"}}), HasSubstr("use linearizable, lease or"));
   EXPECT_THAT(call("Range", "key: 'a'", {{"clew-session-token", "x7"}}), StartsWith("error 3"));
@@ -433,9 +433,11 @@ TEST_F(EtcdWith, callsAboveTheBoundAreRefused) {
 
 TEST_F(EtcdWith, bearerTokensInEveryWayThatClientsSendThem) {
   EtcdEndpoint endpoint;
-  endpoint.auth.bearer_tokens = {{"secret", ""}};
+  endpoint.auth.bearer_tokens = {{"secret", ""}, {"theirs", "shop"}};
   start(endpoint);
   EXPECT_EQ(call("Range", "key: 'a'"), "error 3: etcdserver: user name is empty");
+  EXPECT_EQ(call("Range", "key: 'a'", {{"token", "theirs"}}), "error 7: etcdserver: permission denied")
+      << "a tenant's token is good for its traces, not for the group's keys";
   EXPECT_EQ(call("Range", "key: 'a'", {{"token", "old"}}), "error 16: etcdserver: invalid auth token");
   EXPECT_EQ(call("Range", "key: 'a'", {{"authorization", "Bearer old"}}), "error 16: etcdserver: invalid auth token");
   EXPECT_THAT(call("Range", "key: 'a'", {{"authorization", "Bearer secret"}}), StartsWith("header"));
@@ -444,8 +446,13 @@ TEST_F(EtcdWith, bearerTokensInEveryWayThatClientsSendThem) {
   EXPECT_THAT(call("Authenticate", "name: 'me' password: 'secret'"), HasSubstr(R"(token: "secret")"));
   EXPECT_THAT(call("Range", "key: 'a'", {{"token", "secret"}}), StartsWith("header"));
   EXPECT_THAT(call("AuthStatus", "", {{"token", "secret"}}), HasSubstr("enabled: true"));
-  Watching watching(*client_);
-  EXPECT_EQ(show(watching.finish()), "error 3: etcdserver: user name is empty");
+  {
+    Watching watching(*client_);
+    EXPECT_EQ(show(watching.finish()), "error 3: etcdserver: user name is empty");
+  }
+  server_->replace_tokens({{{"newer", ""}}});
+  EXPECT_EQ(call("Range", "key: 'a'", {{"token", "secret"}}), "error 16: etcdserver: invalid auth token");
+  EXPECT_THAT(call("Range", "key: 'a'", {{"token", "newer"}}), StartsWith("header"));
 }
 
 TEST_F(EtcdWith, tlsAndClientCertificates) {

@@ -14,7 +14,7 @@ namespace {
 namespace asio = boost::asio;
 using ErrorCode = boost::system::error_code;
 
-constexpr size_t kInputBytes = 32u << 10;
+constexpr size_t kInputBytes = 16u << 10;
 constexpr size_t kOutputBytes = 128u << 10;  // taken out ahead of the socket
 constexpr int32_t kStreamWindow = 1 << 20;
 constexpr int32_t kConnectionWindow = 8 << 20;
