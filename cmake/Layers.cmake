@@ -8,11 +8,17 @@ set(CLEW_LIBS_store PkgConfig::ZSTD PkgConfig::RE2 roaring::roaring)
 set(CLEW_LIBS_os Threads::Threads spdlog::spdlog OpenSSL::SSL OpenSSL::Crypto)
 set(CLEW_LIBS_rocks PkgConfig::ROCKSDB)
 set(CLEW_LIBS_cluster spdlog::spdlog)
-set(CLEW_LIBS_api clew_proto PkgConfig::GRPCPP protobuf::libprotobuf OpenSSL::SSL OpenSSL::Crypto simdjson::simdjson
+set(CLEW_LIBS_api clew_proto PkgConfig::GRPCPP PkgConfig::NGHTTP2 protobuf::libprotobuf OpenSSL::SSL OpenSSL::Crypto simdjson::simdjson
     prometheus-cpp::core spdlog::spdlog Threads::Threads)
 
 # What the tests and benchmarks of a layer need beyond it.
 set(CLEW_TEST_LIBS_otlp clew_proto)
+
+# g++ 12 warns falsely about variants that are moved through a Result (gcc bug 105562).
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  file(GLOB quiet CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/api/etcd/*.cc)
+  set_source_files_properties(${quiet} PROPERTIES COMPILE_OPTIONS -Wno-maybe-uninitialized)
+endif()
 
 function(clew_add_layers root)
   file(STRINGS ${root}/LAYERS lines REGEX "^[a-z@]")

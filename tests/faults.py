@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from hostile import PROTO, attribute, field, request, span  # noqa: E402
 from node import FAST, Node, until  # noqa: E402
 
-SMALL_LOG = FAST.replace("storage: {", "storage: {wal: {file_size: 4MiB}, ")
+SMALL_LOG = FAST.replace("storage: {", "storage: {wal: {file_size: 4MiB}, ") + "control: {log_file_size: 8MiB}\n"
 SLOW = "traces: {quiet_period: 60s, trace_timeout: 120s, max_open: 600s}\n"  # everything stays in the log
 failed = 0
 done = 0
@@ -142,7 +142,7 @@ def start_up(*arguments, config=""):
         with open(path, "w") as file:
             file.write(config)
         addresses = []
-        for name in ("--otlp-grpc", "--otlp-http", "--http", "--tempo", "--peer", "--client"):
+        for name in ("--otlp-grpc", "--otlp-http", "--http", "--tempo", "--peer", "--client", "--etcd"):
             if name not in arguments:
                 addresses += [name, "127.0.0.1:0"]
         try:

@@ -39,6 +39,7 @@ class Node:
         self.arguments = list(arguments)
         with open(self.config, "w") as file:
             file.write(config)
+        self.control_arguments = ["--peer", "127.0.0.1:0", "--client", "127.0.0.1:0"]
         self.process = None
         self.log_path = os.path.join(self.directory, "serve.log")
 
@@ -49,7 +50,7 @@ class Node:
             [self.program, "serve", "--config", self.config, "--data-dir", os.path.join(self.directory, "data"),
              "--otlp-grpc", address % self.grpc_port, "--otlp-http", address % self.otlp_port,
              "--http", address % self.http_port, "--tempo", address % self.tempo_port,
-             "--peer", address % 0, "--client", address % 0] + self.arguments,
+             "--etcd", address % 0] + self.control_arguments + self.arguments,
             stdout=self.log, stderr=self.log)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:

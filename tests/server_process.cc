@@ -50,7 +50,8 @@ Status ServerProcess::start() {
                                      "--http",      address(ports_.http),
                                      "--tempo",     address(ports_.tempo),
                                      "--peer",      address(0),
-                                     "--client",    address(0)};
+                                     "--client",    address(0),
+                                     "--etcd",      address(0)};
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);

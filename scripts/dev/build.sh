@@ -6,6 +6,7 @@ build_preset() {
   local preset=$1 start=$SECONDS
   shift
   need "${packages_build[@]}"
+  if [ "$preset" = release ]; then need_node; fi  # the page is part of it
   case $preset in clang|fuzz|tidy) need "${packages_clang[@]}" ;; esac
   export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$root} CCACHE_NOHASHDIR=1
   if [ ! -e "build/$preset/build.ninja" ]; then

@@ -3,11 +3,19 @@
 packages_build=(g++ cmake ninja-build pkg-config ccache mold libboost-dev libssl-dev zlib1g-dev libzstd-dev libxxhash-dev
   libroaring-dev libsimdjson-dev libspdlog-dev libyaml-cpp-dev libcli11-dev prometheus-cpp-dev libprotobuf-dev
   protobuf-compiler libgrpc++-dev protobuf-compiler-grpc libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev
-  libprotozero-dev libre2-dev librocksdb-dev)
+  libprotozero-dev libre2-dev librocksdb-dev libnghttp2-dev)
 packages_clang=(clang libclang-rt-14-dev)
 packages_test=("${packages_clang[@]}" clang-format git python3 curl openssl)
-packages_test_js=(nodejs npm)
+packages_js=(nodejs npm)
+packages_test_etcd=(etcd-server etcd-client)
+packages_browser=(chromium fonts-dejavu-core)
 packages_lint=("${packages_clang[@]}" clang-tidy clang-format shellcheck git)
+
+# need_node: node and npm from anywhere, else Debian's.
+need_node() {
+  if command -v node >/dev/null && command -v npm >/dev/null; then return; fi
+  need "${packages_js[@]}"
+}
 
 # need PACKAGE...: installs what is missing. Servers that a package would start are kept from starting.
 need() {

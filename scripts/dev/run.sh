@@ -56,7 +56,7 @@ check_samples() {  # HTTP-ADDRESS
 }
 
 dev_run() {
-  local check='' ports=(4317 4318 16686 3200) control=(4330 4331) data=build/run-data
+  local check='' ports=(4317 4318 16686 3200) control=(4330 4331 2379) data=build/run-data
   case ${1:-} in
     --check) check=1 ;;
     '') ;;
@@ -66,7 +66,7 @@ dev_run() {
   trap run_cleanup EXIT
   if [ -n "$check" ]; then
     read -ra ports < <(free_ports)
-    control=(0 0)
+    control=(0 0 0)
     run_scratch=$(mktemp -d)
     data=$run_scratch/data
   else
@@ -75,7 +75,8 @@ dev_run() {
   local otlp=127.0.0.1:${ports[1]} http=127.0.0.1:${ports[2]}
   say "starting build/release/clew serve (data in $data)"
   build/release/clew serve --data-dir "$data" --otlp-grpc "127.0.0.1:${ports[0]}" --otlp-http "$otlp" --http "$http" \
-    --tempo "127.0.0.1:${ports[3]}" --peer "127.0.0.1:${control[0]}" --client "127.0.0.1:${control[1]}" &
+    --tempo "127.0.0.1:${ports[3]}" --peer "127.0.0.1:${control[0]}" --client "127.0.0.1:${control[1]}" \
+    --etcd "127.0.0.1:${control[2]}" &
   run_pid=$!
   wait_ready "$http" "$run_pid"
   say "loading the sample traces, shifted to now"
@@ -92,7 +93,9 @@ dev_run() {
   fi
   cat <<TEXT
 
-Clew is running. Send spans to it:        OTLP/gRPC 127.0.0.1:${ports[0]}   OTLP/HTTP http://$otlp
+Clew is running: open  http://$http/
+
+Send spans to it:                         OTLP/gRPC 127.0.0.1:${ports[0]}   OTLP/HTTP http://$otlp
 Point Grafana or the Jaeger UI at it:     Jaeger http://$http   Tempo http://127.0.0.1:${ports[3]}
 Try, in another terminal:
   build/release/clew search --since 1h

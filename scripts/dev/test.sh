@@ -12,8 +12,7 @@ count_results() {
 
 dev_test() {
   need "${packages_build[@]}" "${packages_test[@]}"
-  # The JavaScript SDK is one test of many: without node that test is skipped and says so.
-  command -v node >/dev/null && command -v npm >/dev/null || (need "${packages_test_js[@]}") || say "no node or npm: the JavaScript SDK test will be skipped"
+  [ -x /usr/bin/etcd ] && [ -x /usr/bin/etcdctl ] || (need "${packages_test_etcd[@]}") || say "no etcd: the comparisons with it will be skipped"
   build_preset release
   if [ -z "${1:-}" ]; then build_preset fuzz; fi
   local report=$root/build/release/test-report.xml result=0 select=()

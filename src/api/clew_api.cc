@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
+#include "api/clew_request.h"
+#include "api/clew_services.h"
 #include "api/conditions.h"
 #include "api/traceql.h"
 #include "otlp/encode.h"
@@ -15,15 +16,9 @@ using store::Expr;
 using store::Field;
 using store::Op;
 
+constexpr std::array<std::string_view, 9> kSearchParameters = {"q",     "service", "state", "finding", "since",
+                                                               "start", "end",     "limit", "cursor"};
 constexpr uint8_t kFindingKinds = static_cast<uint8_t>(model::FindingKind::kTooManySpans) + 1;
-
-HttpResponse failure(const Error& error) {
-  std::string body;
-  JsonWriter json(body);
-  json.open_object().key("error").open_object().key("code").text(code_name(error.code));
-  json.key("message").text(error.message).close_object().close_object();
-  return json_response(std::move(body), http_status_of(error.code));
-}
 
 std::string_view severity_name(model::Severity severity) {
   switch (severity) {
@@ -95,10 +90,10 @@ HttpResponse verdict_only(const model::TraceData& trace) {
 template <HttpResponse (*Reply)(const model::TraceData&)>
 void get_trace(const QueryDeps& deps, const RequestPtr& request, HttpDone done) {
   const auto id = trace_id_segment(*request);
-  if (!id.ok()) return done(failure(id.error()));
+  if (!id.ok()) return done(clew_failure(id.error()));
   deps.queries.trace(model::tenant_id(request->tenant), *id,
                      [done = std::move(done)](Result<std::unique_ptr<model::TraceData>> trace) mutable {
-                       done(trace.ok() ? Reply(**trace) : failure(trace.error()));
+                       done(trace.ok() ? Reply(**trace) : clew_failure(trace.error()));
                      });
 }
 
@@ -154,34 +149,8 @@ Result<uint32_t> findings_of(const HttpRequest& request) {
   return findings;
 }
 
-Result<std::optional<int64_t>> moment(const HttpRequest& request, std::string_view name) {
-  const auto raw = request.params().get_raw(name);
-  if (!raw || raw->empty()) return std::optional<int64_t>();
-  const std::string text = url_decode(*raw, false);
-  int64_t ns = 0;
-  const char* end = text.data() + text.size();
-  if (const auto [at, error] = std::from_chars(text.data(), end, ns); error == std::errc() && at == end)
-    return std::optional<int64_t>(ns);
-  if (const auto time = parse_rfc3339_ns(text)) return std::optional<int64_t>(*time);
-  return Error{Code::kInvalidArgument, "parameter '" + std::string(name) +
-                                           "' must be a time such as 2024-05-01T12:00:00Z, or Unix nanoseconds"};
-}
-
-// A misspelt condition that was ignored would answer another question.
-Status check_parameters(const HttpRequest& request) {
-  static constexpr std::array<std::string_view, 9> kKnown = {"q",     "service", "state", "finding", "since",
-                                                             "start", "end",     "limit", "cursor"};
-  for (const QueryParams::Entry& entry : request.params().entries()) {
-    if (std::find(kKnown.begin(), kKnown.end(), entry.name) != kKnown.end()) continue;
-    std::string known;
-    for (std::string_view name : kKnown) known.append(known.empty() ? "" : ", ").append(name);
-    return {Code::kInvalidArgument, "unknown parameter \"" + entry.name.substr(0, 64) + "\"; known are " + known};
-  }
-  return {};
-}
-
 Result<store::TraceQuery> read_query(const QueryDeps& deps, const HttpRequest& request) {
-  CLEW_TRY(check_parameters(request));
+  CLEW_TRY(check_parameters(request, kSearchParameters));
   store::TraceQuery query;
   query.tenant = model::tenant_id(request.tenant);
   std::vector<Expr> parts;
@@ -196,16 +165,10 @@ Result<store::TraceQuery> read_query(const QueryDeps& deps, const HttpRequest& r
   query.where = all_of(std::move(parts));
   CLEW_ASSIGN(query.states, states_of(request));
   CLEW_ASSIGN(query.findings, findings_of(request));
-  std::optional<int64_t> since, start, end;
-  CLEW_ASSIGN(since, duration_param(request, "since"));
-  CLEW_ASSIGN(start, moment(request, "start"));
-  CLEW_ASSIGN(end, moment(request, "end"));
-  if (since && start) return Error{Code::kInvalidArgument, "give 'since' or 'start', not both"};
-  if (since && (*since < 0 || __builtin_sub_overflow(deps.clock.wall_ns(), *since, &query.from_ns))) {
-    return Error{Code::kInvalidArgument, "parameter 'since' must be a duration into the past, such as 1h"};
-  }
-  if (start) query.from_ns = *start;
-  if (end) query.to_ns = *end;
+  TimeRange range;
+  CLEW_ASSIGN(range, time_range(deps, request));
+  query.from_ns = range.from_ns;
+  query.to_ns = range.to_ns;
   CLEW_ASSIGN(query.limit, limit_param(request, "limit", kClewDefaultLimit, kClewMaxLimit));
   if (const auto cursor = request.params().get("cursor"); cursor && !cursor->empty()) {
     const auto after = store::decode_cursor(*cursor);
@@ -250,9 +213,9 @@ HttpResponse search_reply(const cluster::SearchPage& page) {
 
 void search(const QueryDeps& deps, const RequestPtr& request, HttpDone done) {
   auto query = read_query(deps, *request);
-  if (!query.ok()) return done(failure(query.error()));
+  if (!query.ok()) return done(clew_failure(query.error()));
   deps.queries.search(std::move(*query), [done = std::move(done)](Result<cluster::SearchPage> page) mutable {
-    done(page.ok() ? search_reply(*page) : failure(page.error()));
+    done(page.ok() ? search_reply(*page) : clew_failure(page.error()));
   });
 }
 
@@ -300,9 +263,15 @@ HttpResponse stats_reply(const cluster::NodeStats& stats) {
   return json_response(std::move(body));
 }
 
+void config(const QueryDeps& deps, const RequestPtr&, HttpDone done) {
+  std::string body;
+  JsonWriter(body).open_object().key("version").text(deps.version).key("yaml").text(deps.configuration).close_object();
+  done(json_response(std::move(body)));
+}
+
 void stats(const QueryDeps& deps, const RequestPtr&, HttpDone done) {
   deps.queries.stats([done = std::move(done)](Result<cluster::NodeStats> found) mutable {
-    done(found.ok() ? stats_reply(*found) : failure(found.error()));
+    done(found.ok() ? stats_reply(*found) : clew_failure(found.error()));
   });
 }
 
@@ -371,6 +340,8 @@ void add_clew_routes(HttpRouter& router, const QueryDeps& deps) {
   add("/clew/v1/traces/{id}/verdict", get_trace<verdict_only>);
   add("/clew/v1/search", search);
   add("/clew/v1/stats", stats);
+  add("/clew/v1/config", config);
+  add_clew_service_routes(router, deps);
 }
 
 }  // namespace clew::api

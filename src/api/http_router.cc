@@ -19,9 +19,17 @@ std::vector<std::string_view> HttpRouter::split(std::string_view path) {
   }
 }
 
-void HttpRouter::add(std::string_view method, std::string_view pattern, HttpHandler handler) {
+std::vector<std::string> HttpRouter::decode(const std::vector<std::string_view>& raw) {
+  std::vector<std::string> decoded;
+  decoded.reserve(raw.size());
+  for (std::string_view part : raw) decoded.push_back(url_decode(part, false));
+  return decoded;
+}
+
+void HttpRouter::add(std::string_view method, std::string_view pattern, HttpHandler handler, Access access) {
   Route route;
   route.method = method;
+  route.access = access;
   for (std::string_view part : split(pattern)) {
     const bool variable = part.size() > 2 && part.front() == '{' && part.back() == '}';
     route.segments.push_back({std::string(variable ? part.substr(1, part.size() - 2) : part), variable});
@@ -56,9 +64,7 @@ bool HttpRouter::more_literal(const Route& a, const Route& b) {
 
 void HttpRouter::dispatch(std::shared_ptr<HttpRequest> request, HttpDone done) const {
   const std::vector<std::string_view> raw = split(request->path());
-  std::vector<std::string> decoded;
-  decoded.reserve(raw.size());
-  for (std::string_view part : raw) decoded.push_back(url_decode(part, false));
+  std::vector<std::string> decoded = decode(raw);
 
   const std::string_view method =
       request->method == "HEAD" ? std::string_view("GET") : std::string_view(request->method);
@@ -104,11 +110,21 @@ void HttpRouter::dispatch(std::shared_ptr<HttpRequest> request, HttpDone done) c
   done(std::move(response));
 }
 
+bool HttpRouter::open_to_anyone(std::string_view path) const {
+  const std::vector<std::string_view> raw = split(path);
+  const std::vector<std::string> decoded = decode(raw);
+  bool known = false;
+  for (const Route& route : routes_) {
+    if (!fits(route, raw, decoded)) continue;
+    if (route.access != Access::kAnyone) return false;
+    known = true;
+  }
+  return known;
+}
+
 bool HttpRouter::knows(std::string_view path) const {
   const std::vector<std::string_view> raw = split(path);
-  std::vector<std::string> decoded;
-  decoded.reserve(raw.size());
-  for (std::string_view part : raw) decoded.push_back(url_decode(part, false));
+  const std::vector<std::string> decoded = decode(raw);
   return std::any_of(routes_.begin(), routes_.end(), [&](const Route& route) { return fits(route, raw, decoded); });
 }
 

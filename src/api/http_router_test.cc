@@ -114,5 +114,19 @@ TEST(HttpMessage, AcceptIsDecidedByQualityThenOrder) {
   EXPECT_FALSE(accept_prefers("", pb, json));
 }
 
+TEST(HttpRouter, APathIsOpenWhenEveryRouteThatTakesItIs) {
+  HttpRouter router;
+  const auto nothing = [](std::shared_ptr<const HttpRequest>, HttpDone) {};
+  router.add("GET", "/assets/{file}", nothing, Access::kAnyone);
+  router.add("GET", "/half", nothing, Access::kAnyone);
+  router.add("POST", "/half", nothing);
+  router.add("GET", "/secret", nothing);
+  EXPECT_TRUE(router.open_to_anyone("/assets/x.js"));
+  EXPECT_FALSE(router.open_to_anyone("/assets/x/y"));
+  EXPECT_FALSE(router.open_to_anyone("/half"));
+  EXPECT_FALSE(router.open_to_anyone("/secret"));
+  EXPECT_FALSE(router.open_to_anyone("/nowhere"));
+}
+
 }  // namespace
 }  // namespace clew::api

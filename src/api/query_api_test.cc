@@ -22,7 +22,7 @@ constexpr const char* kShop = "0af7651916cd43dd8448eb211c80319c";
 class QueryApi : public testing::Test {
  protected:
   QueryApi() {
-    const QueryDeps deps{queries_, clock_, "0.1.0"};
+    const QueryDeps deps{queries_, clock_, "0.1.0", "log:\n  level: info\n"};
     add_query_routes(jaeger_, deps, QueryPort::kJaeger);
     add_query_routes(tempo_, deps, QueryPort::kTempo);
   }
@@ -316,6 +316,27 @@ TEST_F(QueryApi, ClewSearchRefusesParametersThatItDoesNotKnow) {
                            R"(q, service, state, finding, since, start, end, limit, cursor"}})");
 }
 
+TEST_F(QueryApi, ClewServicesCountCallsOverTheRange) {
+  expect_golden("clew_services.json", jaeger("/clew/v1/services?since=1h"));
+  EXPECT_EQ(queries_.last.from_ns, FixedClock::kNow - 3600ll * 1'000'000'000);
+  EXPECT_EQ(queries_.last.to_ns, FixedClock::kNow);
+  expect_golden("clew_red.json", jaeger("/clew/v1/red?service=web&since=2m&points=4"));
+  EXPECT_EQ(queries_.last.where.literal.text, "web");
+  EXPECT_EQ(jaeger("/clew/v1/red").status, 400);
+  EXPECT_EQ(jaeger("/clew/v1/services?service=web").status, 400);
+  EXPECT_EQ(jaeger("/clew/v1/services?start=5&end=5").status, 400);
+}
+
+TEST_F(QueryApi, ClewServicesSayFromWhenOnTheyCount) {
+  queries_.bounded = true;
+  const std::string body = jaeger("/clew/v1/services?since=1h").body;
+  EXPECT_NE(body.find(R"("coveredFromUnixNano":"1760000050000000000","traces":1)"), std::string::npos) << body;
+}
+
+TEST_F(QueryApi, ClewConfigIsWhatIsInForce) {
+  EXPECT_EQ(jaeger("/clew/v1/config").body, R"({"version":"0.1.0","yaml":"log:\n  level: info\n"})");
+}
+
 TEST_F(QueryApi, AnAnswerThatEndsAtItsBoundsSaysSo) {
   const std::string note = "the newest 1 of 2 traces: an answer holds at most 200000 spans or 256 MiB";
   const HttpResponse all = jaeger("/api/traces?start=0");
@@ -340,9 +361,9 @@ TEST_F(QueryApi, OtherTenantsSeeNothing) {
 
 TEST_F(QueryApi, FailuresOfTheStoreKeepTheirMeaning) {
   queries_.failing = Error{Code::kUnavailable, "shutting down"};
-  for (const char* target :
-       {"/api/services", "/api/traces?service=web", "/api/traces/abc", "/api/traces?traceID=abc", "/api/v3/traces",
-        "/api/search", "/api/v2/traces/abc", "/clew/v1/search", "/clew/v1/traces/abc"}) {
+  for (const char* target : {"/api/services", "/api/traces?service=web", "/api/traces/abc", "/api/traces?traceID=abc",
+                             "/api/v3/traces", "/api/search", "/api/v2/traces/abc", "/clew/v1/search",
+                             "/clew/v1/traces/abc", "/clew/v1/services", "/clew/v1/red?service=web"}) {
     const HttpResponse response = jaeger(target);
     EXPECT_EQ(response.status, 503) << target;
     EXPECT_NE(response.body.find("shutting down"), std::string::npos) << target;

@@ -17,8 +17,9 @@ namespace clew::api {
 // References outlive the router.
 struct QueryDeps {
   cluster::QueryService& queries;
-  const env::Clock& clock;  // for "the last hour"
-  std::string version;      // of this program
+  const env::Clock& clock;         // for "the last hour"
+  std::string version;             // of this program
+  std::string configuration = {};  // in force, as YAML for people, secrets masked
 };
 
 using RequestPtr = std::shared_ptr<const HttpRequest>;

@@ -95,7 +95,7 @@ class RouterCall final : public HttpCall {
 HttpService::Decision RouterService::on_head(const HttpHead& head) {
   const std::string_view path = head.path();
   auto request = std::make_shared<HttpRequest>();
-  if (path != "/ready" && path != "/health") {
+  if (!router_.open_to_anyone(path)) {
     auto tenant = auth_.tenant(head.header("Authorization"), head.header(kTenantHeader));
     if (!tenant.ok()) return {nullptr, error_response(http_status_of(tenant.error().code), tenant.error().message)};
     request->tenant = std::move(*tenant);

@@ -2,8 +2,8 @@
 // dispatches through an HttpRouter, compresses large replies for clients that accept gzip (on the thread that made the
 // reply, not on a loop).
 //
-// Paths that probes ask without credentials (/ready, /health) need no token. Called on the loops; the router and the
-// gate outlive this and every request.
+// Routes that are open to anyone (probes, the page's own files: Access in http_router.h) need no token. Called on the
+// loops; the router and the gate outlive this and every request.
 #pragma once
 
 #include "api/admission_gate.h"

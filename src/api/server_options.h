@@ -66,14 +66,38 @@ struct GrpcEndpoint {
   uint32_t min_ping_interval_ms = 10'000;  // a client that pings more often is sent away
 };
 
+// What one peer may cost a gRPC server on our own sockets (rpc/server.h).
+struct RpcEndpoint {
+  std::string endpoint;
+  TlsOptions tls;
+  AuthOptions auth;
+  uint64_t max_recv_msg_size = 2u << 20;  // bytes of one message
+  uint32_t max_connections = 16'384;
+  uint32_t max_concurrent_streams = 16'384;   // of one connection
+  uint32_t max_pending_calls = 65'536;        // begun and not ended, streams among them; more are refused
+  uint64_t max_pending_bytes = 256ull << 20;  // of messages being received, served or not yet sent
+  uint32_t handshake_timeout_ms = 10'000;     // TLS, and the first bytes
+  uint32_t write_timeout_ms = 30'000;         // without progress while a reply is written
+  uint32_t keepalive_time_ms = 120'000;       // pings a silent client after this
+  uint32_t keepalive_timeout_ms = 20'000;
+};
+
+// etcd's v3 API (etcd/server.h). Limits are etcd's where it has some: a request of 1.5 MiB (kv/validate.h) and half a
+// MiB for what stands around it.
+struct EtcdEndpoint : RpcEndpoint {
+  std::string advertise;                // host:port that clients connect to, when that is another; member list tells it
+  uint32_t request_timeout_ms = 5'000;  // of a request whose client named no earlier deadline
+};
+
 struct ServerOptions {
   HttpEndpoint otlp_http{"127.0.0.1:4318"};
   GrpcEndpoint otlp_grpc{"127.0.0.1:4317"};
   HttpEndpoint http{"127.0.0.1:16686"};  // Jaeger, own API, /metrics
   HttpEndpoint tempo{"127.0.0.1:3200"};
-  uint64_t max_in_flight_bytes = 192ull << 20;  // of requests being received or stored, over all receivers
-  uint32_t retry_after_ms = 1000;               // told to a client that is refused for load
-  uint32_t gzip_replies_from_bytes = 2048;      // query replies from this size on, when the client accepts gzip
+  EtcdEndpoint etcd{RpcEndpoint{"127.0.0.1:2379"}};  // of nodes that have a control plane
+  uint64_t max_in_flight_bytes = 192ull << 20;       // of requests being received or stored, over all receivers
+  uint32_t retry_after_ms = 1000;                    // told to a client that is refused for load
+  uint32_t gzip_replies_from_bytes = 2048;           // query replies from this size on, when the client accepts gzip
 };
 
 }  // namespace clew::api

@@ -41,10 +41,15 @@ void Servers::add_admin_routes(HttpRouter& router) {
     response.body = std::move(body);
     return response;
   };
-  router.add("GET", "/ready", [this, text](std::shared_ptr<const HttpRequest>, HttpDone done) {
-    done(ready_.load() ? text(200, "ready\n") : text(503, "starting or stopping\n"));
-  });
-  router.add("GET", "/health", [text](std::shared_ptr<const HttpRequest>, HttpDone done) { done(text(200, "ok\n")); });
+  router.add(
+      "GET", "/ready",
+      [this, text](std::shared_ptr<const HttpRequest>, HttpDone done) {
+        done(ready_.load() ? text(200, "ready\n") : text(503, "starting or stopping\n"));
+      },
+      Access::kAnyone);
+  router.add(
+      "GET", "/health", [text](std::shared_ptr<const HttpRequest>, HttpDone done) { done(text(200, "ok\n")); },
+      Access::kAnyone);
   router.add("GET", "/metrics", [this](std::shared_ptr<const HttpRequest>, HttpDone done) {
     node_.queries.stats([this, answer = std::move(done)](Result<cluster::NodeStats> stats) mutable {
       MetricsInput input = collect();

@@ -34,7 +34,9 @@ inline bool next_list_member(std::string_view& list, std::string_view& member) {
   return true;
 }
 
-// Whether an Accept-Encoding value accepts gzip: named, or by *, and not with q=0 (RFC 9110 §12.5.3).
-bool accepts_gzip(std::string_view accept_encoding);
+// Whether an Accept-Encoding value accepts a coding ("gzip", "br"): named, or by *, and not with q=0 (RFC 9110
+// §12.5.3). "x-gzip" names gzip.
+bool accepts_coding(std::string_view accept_encoding, std::string_view coding);
+inline bool accepts_gzip(std::string_view accept_encoding) { return accepts_coding(accept_encoding, "gzip"); }
 
 }  // namespace clew::api

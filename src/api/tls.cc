@@ -15,12 +15,13 @@
 namespace clew::api {
 namespace {
 
-// Prefers http/1.1 among what the client offers; offers nothing else, so an h2-only client gets a clear alert.
+// Takes the server's one protocol among what the client offers; a client that lacks it gets a clear alert.
 int choose_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size,
-                void*) {
-  static constexpr unsigned char kHttp11[] = "\x08http/1.1";
+                void* own) {
+  const auto& offered = *static_cast<const std::string_view*>(own);
   unsigned char* chosen = nullptr;
-  if (SSL_select_next_proto(&chosen, out_size, kHttp11, sizeof kHttp11 - 1, in, in_size) != OPENSSL_NPN_NEGOTIATED) {
+  if (SSL_select_next_proto(&chosen, out_size, reinterpret_cast<const unsigned char*>(offered.data()),
+                            static_cast<unsigned>(offered.size()), in, in_size) != OPENSSL_NPN_NEGOTIATED) {
     return SSL_TLSEXT_ERR_ALERT_FATAL;
   }
   *out = chosen;
@@ -43,7 +44,7 @@ Status read_text(const std::string& path, std::string& out) {
 
 }  // namespace
 
-Result<SslContext> load_tls(const TlsOptions& options) {
+Result<SslContext> load_tls(const TlsOptions& options, Alpn protocol) {
   namespace ssl = boost::asio::ssl;
   boost::system::error_code error;
   auto context = std::make_shared<ssl::context>(ssl::context::tls_server);
@@ -69,13 +70,15 @@ Result<SslContext> load_tls(const TlsOptions& options) {
     static constexpr unsigned char kSession[] = "clew";  // resumption under client certificates needs a context id
     SSL_CTX_set_session_id_context(context->native_handle(), kSession, sizeof kSession - 1);
   }
-  SSL_CTX_set_alpn_select_cb(context->native_handle(), choose_alpn, nullptr);
+  static constexpr std::string_view kHttp11("\x08http/1.1", 9), kH2("\x02h2", 3);
+  SSL_CTX_set_alpn_select_cb(context->native_handle(), choose_alpn,
+                             const_cast<std::string_view*>(protocol == Alpn::kH2 ? &kH2 : &kHttp11));
   return context;
 }
 
 Status TlsReloader::reload() {
   if (!options_.enabled()) return {};
-  CLEW_ASSIGN(SslContext fresh, load_tls(options_));
+  CLEW_ASSIGN(SslContext fresh, load_tls(options_, protocol_));
   const MutexLock lock(mutex_);
   current_ = std::move(fresh);
   return {};

@@ -1,9 +1,10 @@
-// TLS: for the HTTP servers an OpenSSL context from files, exchanged whole on reload, so that connections already open
-// keep the one they began with. At least TLS 1.2; ALPN http/1.1; with a client CA, clients must show a certificate of
-// it. reload() on any thread; current() on any thread.
+// TLS: for the servers on our own sockets an OpenSSL context from files, exchanged whole on reload, so that connections
+// already open keep the one they began with. At least TLS 1.2; ALPN of the one protocol that the server speaks; with a
+// client CA, clients must show a certificate of it. reload() on any thread; current() on any thread.
 #pragma once
 
 #include <boost/asio/ssl/context.hpp>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -15,18 +16,22 @@ namespace clew::api {
 
 using SslContext = std::shared_ptr<boost::asio::ssl::context>;
 
+enum class Alpn : uint8_t { kHttp11, kH2 };
+
 // Reads and checks the files; the message names the file that is wrong.
-Result<SslContext> load_tls(const TlsOptions& options);
+Result<SslContext> load_tls(const TlsOptions& options, Alpn protocol = Alpn::kHttp11);
 
 class TlsReloader {
  public:
-  explicit TlsReloader(TlsOptions options) : options_(std::move(options)) {}
+  explicit TlsReloader(TlsOptions options, Alpn protocol = Alpn::kHttp11)
+      : options_(std::move(options)), protocol_(protocol) {}
   // Reads the files again; on an error the former context stays.
   Status reload();
   SslContext current() const;
 
  private:
   const TlsOptions options_;
+  const Alpn protocol_;
   mutable Mutex mutex_;
   SslContext current_ GUARDED_BY(mutex_);
 };

@@ -438,6 +438,7 @@ Status read_config(std::string_view yaml, std::string_view origin, const Environ
   config.servers.otlp_grpc.auth = auth;
   config.servers.http.auth = auth;
   config.servers.tempo.auth = auth;
+  config.servers.etcd.auth = auth;
   // The same two periods drive the state machine and are quoted in verdicts.
   config.node.policy.quiet_period_ns = config.node.lifecycle.quiet_period_ns;
   config.node.policy.trace_timeout_ns = config.node.lifecycle.trace_timeout_ns;
@@ -477,6 +478,7 @@ Status check_config(const Config& config) {
   CLEW_TRY(check_endpoint(config, "receivers.otlp.protocols.http", servers.otlp_http.endpoint, servers.otlp_http.tls));
   CLEW_TRY(check_endpoint(config, "query.http", servers.http.endpoint, servers.http.tls));
   CLEW_TRY(check_endpoint(config, "query.tempo", servers.tempo.endpoint, servers.tempo.tls));
+  CLEW_TRY(check_endpoint(config, "etcd", servers.etcd.endpoint, servers.etcd.tls));
   if (node.data_directory.empty()) return fail("storage.directory", " is empty; name a directory, or pass --data-dir");
   if (node.lifecycle.quiet_period_ns <= 0) return fail("traces.quiet_period", " must be above 0");
   if (node.lifecycle.trace_timeout_ns < node.lifecycle.quiet_period_ns) {
@@ -530,6 +532,7 @@ Status check_files(const Config& config) {
   CLEW_TRY(check("receivers.otlp.protocols.grpc", servers.otlp_grpc.tls));
   CLEW_TRY(check("receivers.otlp.protocols.http", servers.otlp_http.tls));
   CLEW_TRY(check("query.http", servers.http.tls));
+  CLEW_TRY(check("etcd", servers.etcd.tls));
   CLEW_TRY(check("control.peer", config.control.peer.tls));
   CLEW_TRY(check("control.client", config.control.client.tls));
   return check("query.tempo", servers.tempo.tls);

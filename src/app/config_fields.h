@@ -64,6 +64,29 @@ void describe_grpc(api::GrpcEndpoint& grpc, Visitor& visit) {
 }
 
 template <typename Visitor>
+void describe_etcd(api::EtcdEndpoint& etcd, Visitor& visit) {
+  visit.begin("etcd", "etcd's v3 API");
+  visit.field("endpoint", etcd.endpoint, Unit::kPlain, "address to listen on; \"\" switches it off");
+  visit.field("advertise", etcd.advertise, Unit::kPlain,
+              "what clients connect to, when that is another address: `member list` tells it");
+  describe_tls(etcd.tls, visit);
+  visit.field("max_recv_msg_size", etcd.max_recv_msg_size, Unit::kBytes, "of one message");
+  visit.field("max_connections", etcd.max_connections, Unit::kPlain, "open at once");
+  visit.field("max_concurrent_streams", etcd.max_concurrent_streams, Unit::kPlain, "of one connection");
+  visit.field("max_pending_calls", etcd.max_pending_calls, Unit::kPlain,
+              "begun and not ended, watches among them; more are refused");
+  visit.field("max_pending", etcd.max_pending_bytes, Unit::kBytes, "of messages received, served or not yet sent");
+  visit.field("write_timeout", etcd.write_timeout_ms, Unit::kMilliseconds, "without progress while a reply is written");
+  visit.field("request_timeout", etcd.request_timeout_ms, Unit::kMilliseconds,
+              "of a request whose client named no earlier deadline");
+  visit.begin("keepalive", "of silent connections");
+  visit.field("time", etcd.keepalive_time_ms, Unit::kMilliseconds, "a silent client is pinged after it");
+  visit.field("timeout", etcd.keepalive_timeout_ms, Unit::kMilliseconds, "a ping's answer may take it");
+  visit.end();
+  visit.end();
+}
+
+template <typename Visitor>
 void describe_control_endpoint(ControlEndpoint& port, Visitor& visit) {
   visit.field("endpoint", port.endpoint, Unit::kPlain, "address to listen on");
   visit.field("advertise", port.advertise, Unit::kPlain, "what others connect to, when that is another address");
@@ -191,12 +214,13 @@ void describe(Config& config, Visitor& visit) {
   visit.end();
   visit.end();
 
-  visit.begin("auth", "for receivers and queries");
+  visit.begin("auth", "for receivers, queries and, tokens without a tenant only, the etcd API");
   visit.tokens("bearer_tokens", servers.otlp_http.auth.bearer_tokens,
                "list of {token, tenant}; none: everybody may, tenants by X-Scope-OrgID; read again on SIGHUP");
   visit.end();
 
   describe_control(config.control, visit);
+  describe_etcd(config.servers.etcd, visit);
 
   visit.field("loops", config.loops, Unit::kPlain,
               "event loops; 0: one per two cores (sealing, queries and the disk have the others)");

@@ -133,7 +133,7 @@ Status ControlHost::open_plane() {
   peers.require_identity = peer_tls_ != nullptr;
   CLEW_ASSIGN(transport_, consensus::PeerTransport::open(*loop_, *peer_network_, ports_.random, peers));
   peer_port_ = transport_->port();
-  const std::string peer_address =
+  peer_address_ =
       peers.advertised.empty() ? reachable(config_.peer.endpoint, peer_port_, "127.0.0.1:0") : peers.advertised;
 
   consensus::raft::Options raft;
@@ -180,14 +180,15 @@ Status ControlHost::open_plane() {
   options.seeds = config_.join;
   record_.name = name_;
   record_.version = ports_.version;
-  record_.peer_urls = {"http://" + peer_address};
+  record_.peer_urls = {"http://" + peer_address_};
   options.record = record_;
   CLEW_ASSIGN(plane_, control::Plane::open(
                           {*loop_, disk_, ports_.random, *transport_, std::move(engines),
                            [raft](uint64_t seed) { return std::make_unique<consensus::Raft>(raft, seed); }, registry_,
                            [this](const std::string& address) {
-                             return control::Client::open(*loop_, *client_network_, ports_.random,
-                                                          client_options({address}));
+                             control::ClientOptions member = client_options({address});
+                             member.fail_fast = true;  // who waits for a dead leader misses the next one
+                             return control::Client::open(*loop_, *client_network_, ports_.random, std::move(member));
                            },
                            telemetry_.get()},
                           std::move(options), [this](Status why) { on_halt_(std::move(why)); }));
@@ -204,10 +205,14 @@ Status ControlHost::open_server() {
   CLEW_ASSIGN(server_, control::Server::open(*loop_, *client_network_, *plane_, options));
   client_port_ = server_->port();
   record_.client_address = config_.client.advertise.empty()
-                               ? reachable(config_.client.endpoint, client_port_, record_.peer_urls[0].substr(7))
+                               ? reachable(config_.client.endpoint, client_port_, peer_address_)
                                : config_.client.advertise;
   plane_->set_record(record_);
   return {};
+}
+
+std::string ControlHost::reachable_at(const std::string& endpoint, uint16_t port) const {
+  return reachable(endpoint, port, peer_address_);
 }
 
 void ControlHost::publish(std::vector<std::string> etcd_urls, std::string http_address) {

@@ -53,6 +53,8 @@ class ControlHost {
   uint16_t peer_port() const { return peer_port_; }
   uint16_t client_port() const { return client_port_; }  // 0: off
 
+  // Where other machines find a server of this node that listens on `endpoint`, as far as this node knows itself.
+  std::string reachable_at(const std::string& endpoint, uint16_t port) const;
   // Addresses of the node's other servers, for its record.
   void publish(std::vector<std::string> etcd_urls, std::string http_address);
   // Prometheus' text, on the loop, later.
@@ -84,6 +86,7 @@ class ControlHost {
   kv::CustomRegistry registry_;
   control::Belonging belonging_;
   std::string name_;
+  std::string peer_address_;  // what the others connect to
   control::MemberRecord record_;
   std::unique_ptr<env::Network> peer_network_, client_network_;
   os::TlsNetwork* peer_tls_ = nullptr;    // peer_network_, with TLS

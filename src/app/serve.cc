@@ -15,14 +15,17 @@
 #include <thread>
 
 #include "api/cluster_view.h"
+#include "api/etcd/server.h"
 #include "api/query_router.h"
 #include "api/servers.h"
+#include "api/ui.h"
 #include "app/client_output.h"
 #include "app/commands.h"
 #include "app/config.h"
 #include "app/control_host.h"
 #include "app/notify.h"
 #include "app/process_stats.h"
+#include "app/ui_files.h"
 #include "app/units.h"
 #include "app/version.h"
 #include "cluster/node.h"
@@ -38,11 +41,12 @@ namespace clew::app {
 namespace {
 
 constexpr uint32_t kDrainGraceMs = 15'000;
+constexpr uint32_t kEtcdGraceMs = 3'000;
 
 struct ServeFlags {
   std::string config_file;
   std::optional<std::string> data_directory;
-  std::optional<std::string> otlp_grpc, otlp_http, http, tempo;
+  std::optional<std::string> otlp_grpc, otlp_http, http, tempo, etcd;
   std::optional<std::string> log_level;
   std::optional<uint64_t> node_id;
   std::optional<std::string> name, peer, advertise_peer, client, advertise_client, initial_cluster, engine, role;
@@ -64,6 +68,7 @@ Result<Config> configuration(const ServeFlags& flags) {
   set(flags.otlp_http, "receivers.otlp.protocols.http.endpoint", config.servers.otlp_http.endpoint);
   set(flags.http, "query.http.endpoint", config.servers.http.endpoint);
   set(flags.tempo, "query.tempo.endpoint", config.servers.tempo.endpoint);
+  set(flags.etcd, "etcd.endpoint", config.servers.etcd.endpoint);
   set(flags.log_level, "log.level", config.log_level);
   set(flags.name, "control.name", config.control.name);
   set(flags.peer, "control.peer.endpoint", config.control.peer.endpoint);
@@ -227,11 +232,15 @@ class Process {
 
     std::vector<boost::asio::io_context*> contexts;
     for (const auto& loop : loops_) contexts.push_back(&loop->context());
-    const api::QueryDeps deps{*node_, clock_, kVersion};
+    const api::QueryDeps deps{*node_, clock_, kVersion, print_config(config_)};
+    if (!config_.servers.etcd.endpoint.empty()) {
+      etcd_ = std::make_unique<api::EtcdServer>(config_.servers.etcd, control_->service(), contexts, kVersion);
+    }
     servers_ = std::make_unique<api::Servers>(
         config_.servers,
-        api::Servers::Node{*node_, *node_, std::move(contexts), read_process_stats, kVersion,
+        api::Servers::Node{*node_, *node_, contexts, read_process_stats, kVersion,
                            [this, deps](api::HttpRouter& http, api::HttpRouter& tempo) {
+                             api::add_ui_routes(http, ui_files());
                              api::add_query_routes(http, deps, api::QueryPort::kJaeger);
                              api::add_query_routes(tempo, deps, api::QueryPort::kTempo);
                              api::add_cluster_routes(http, control_->service());
@@ -239,8 +248,10 @@ class Process {
                            [this](UniqueFunction<void(std::string)> done) { control_->metrics(std::move(done)); }},
         config_.node.limits);
     CLEW_TRY(servers_->start());
+    if (etcd_) CLEW_TRY(etcd_->start());
     publish_addresses();
     servers_->set_ready(true);
+    if (etcd_) etcd_->set_ready(true);
     return {};
   }
 
@@ -254,6 +265,7 @@ class Process {
     line("otlp-http", config_.servers.otlp_http.endpoint, ports.otlp_http);
     line("http", config_.servers.http.endpoint, ports.http);
     line("tempo", config_.servers.tempo.endpoint, ports.tempo);
+    line("etcd", config_.servers.etcd.endpoint, etcd_ == nullptr ? 0 : etcd_->port());
     line("peer", config_.control.peer.endpoint, control_->peer_port());
     line("client", config_.control.client.endpoint, control_->client_port());
   }
@@ -268,16 +280,21 @@ class Process {
   bool drain() {
     const bool quiet = wait_for(std::chrono::milliseconds(2 * kDrainGraceMs),
                                 [&](Task done) { servers_->drain(kDrainGraceMs, std::move(done)); });
+    const bool etcd_quiet = etcd_ == nullptr || wait_for(std::chrono::milliseconds(2 * kDrainGraceMs), [&](Task done) {
+                              etcd_->set_ready(false);
+                              etcd_->drain(kEtcdGraceMs, std::move(done));
+                            });
     const bool given = control_->drain();
     if (!given) spdlog::warn("msg=\"leadership was not given away in time; the others will elect\"");
     const bool still = wait_for(std::chrono::seconds(60), [&](Task done) { node_->drain(std::move(done)); });
-    return quiet && still;
+    return quiet && etcd_quiet && still;
   }
 
   os::OsLoop& first_loop() { return *loops_.front(); }
 
   ~Process() {
     servers_.reset();
+    etcd_.reset();
     if (control_) control_->stop();
     for (const auto& loop : loops_) loop->stop();
     if (workers_) workers_->stop();
@@ -291,17 +308,29 @@ class Process {
   // Where the node's other servers are found, for its record in the group.
   void publish_addresses() {
     const auto ports = servers_->ports();
-    const std::string& http = config_.servers.http.endpoint;
-    control_->publish({}, ports.http == 0 ? "" : http.substr(0, http.rfind(':')) + ":" + std::to_string(ports.http));
+    const auto& servers = config_.servers;
+    std::vector<std::string> etcd_urls;
+    if (etcd_ != nullptr) {
+      etcd_urls.push_back((servers.etcd.tls.enabled() ? "https://" : "http://") +
+                          (!servers.etcd.advertise.empty()
+                               ? servers.etcd.advertise
+                               : control_->reachable_at(servers.etcd.endpoint, etcd_->port())));
+    }
+    control_->publish(std::move(etcd_urls),
+                      ports.http == 0 ? "" : control_->reachable_at(servers.http.endpoint, ports.http));
   }
 
   void reload_tls() {
     const api::ServerOptions& servers = config_.servers;
     if (!servers.otlp_grpc.tls.enabled() && !servers.otlp_http.tls.enabled() && !servers.http.tls.enabled() &&
-        !servers.tempo.tls.enabled() && !config_.control.peer.tls.enabled() && !config_.control.client.tls.enabled()) {
+        !servers.tempo.tls.enabled() && !servers.etcd.tls.enabled() && !config_.control.peer.tls.enabled() &&
+        !config_.control.client.tls.enabled()) {
       return;
     }
     Status status = servers_->reload_tls();
+    if (etcd_ != nullptr) {
+      if (Status etcd = etcd_->reload_tls(); status.ok()) status = std::move(etcd);
+    }
     if (Status control = control_->reload_tls(); status.ok()) status = std::move(control);
     if (!status.ok()) {
       spdlog::error("msg=\"TLS files not reloaded, the former ones stay\" error=\"{}\"", status.message());
@@ -331,6 +360,7 @@ class Process {
     const size_t count = fresh->servers.otlp_http.auth.bearer_tokens.size();
     servers_->replace_tokens(fresh->servers);
     control_->replace_tokens(control_tokens(*fresh));
+    if (etcd_) etcd_->replace_tokens(fresh->servers.etcd.auth);
     has_tokens_ = count != 0;
     has_control_tokens_ = !control_tokens(*fresh).empty();
     spdlog::info("msg=\"bearer tokens reloaded; other settings need a restart\" tokens={} file={}", count,
@@ -348,6 +378,7 @@ class Process {
   std::unique_ptr<cluster::Node> node_;
   std::unique_ptr<ControlHost> control_;
   std::unique_ptr<api::Servers> servers_;
+  std::unique_ptr<api::EtcdServer> etcd_;
 };
 
 int serve(const ServeFlags& flags) {
@@ -404,8 +435,9 @@ void add_serve(CLI::App& program, int& exit_code) {
   command->add_option("--data-dir", flags->data_directory, "where everything is kept (default ./clew-data)");
   command->add_option("--otlp-grpc", flags->otlp_grpc, "OTLP over gRPC (default 127.0.0.1:4317; \"\" switches it off)");
   command->add_option("--otlp-http", flags->otlp_http, "OTLP over HTTP (default 127.0.0.1:4318)");
-  command->add_option("--http", flags->http, "Jaeger and own API, /metrics (default 127.0.0.1:16686)");
+  command->add_option("--http", flags->http, "the page, Jaeger and own API, /metrics (default 127.0.0.1:16686)");
   command->add_option("--tempo", flags->tempo, "Tempo API (default 127.0.0.1:3200)");
+  command->add_option("--etcd", flags->etcd, "etcd's v3 API (default 127.0.0.1:2379; \"\" switches it off)");
   command->add_option("--node-id", flags->node_id, "which of --initial-cluster this is");
   command->add_option("--name", flags->name, "for people (default node-<id>)");
   command->add_option("--peer", flags->peer,

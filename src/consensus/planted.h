@@ -92,7 +92,7 @@ std::optional<Bug> bug_named(std::string_view name);
   X(kCorruptMiddleCut, "corrupt-middle-cut", 19, "a corrupt middle of the log is cut off like a torn tail")           \
   X(kTornTailRefused, "torn-tail-refused", 19, "a torn tail is taken for a corrupt middle")                           \
   X(kSnapshotBeforeDurable, "snapshot-before-durable", 14, "a snapshot is reported before its file is durable")       \
-  X(kSnapshotAheadOfLog, "snapshot-ahead-of-log", 14, "a snapshot holds entries that are not durable here")           \
+  X(kSnapshotOfMovingState, "snapshot-of-moving-state", 0, "a snapshot holds a later state than its position says")   \
   X(kReleaseBeforeBase, "release-before-base", 14, "old log and snapshots go before the new base is durable")         \
   X(kSnapshotChunkUnchecked, "snapshot-chunk-unchecked", 15, "chunks of two snapshots are put together")              \
   X(kAppliedTwice, "applied-twice", 22, "a repeated command of a session is applied again")                           \

@@ -25,9 +25,13 @@ void ReplicaImpl::take_snapshot() {
   saving_ = true;
   bytes_since_snapshot_ = 0;
   auto outcome = std::make_shared<Result<SnapshotMeta>>(Error{});  // shared by the work and its completion
+  auto frozen = applier_.freeze();
+  if (planted(Bug::kSnapshotOfMovingState)) {
+    frozen = [this](SnapshotSink& sink) { return applier_.freeze()(sink); };
+  }
   ports_.loop.offload(
       env::Lane::kBackground,
-      [&disk = ports_.disk, directory = directory_.snapshots(), meta = applier_.describe(), write = applier_.freeze(),
+      [&disk = ports_.disk, directory = directory_.snapshots(), meta = applier_.describe(), write = std::move(frozen),
        stem = "written-" + std::to_string(++snapshot_attempts_), outcome]() mutable {
         *outcome = [&]() -> Result<SnapshotMeta> {
           CLEW_ASSIGN(const auto writer, SnapshotWriter::create(disk, directory, stem));
@@ -57,10 +61,7 @@ void ReplicaImpl::snapshot_written(Result<SnapshotMeta> meta) {
 // then other members may count on this node's log.
 void ReplicaImpl::report_saved() {
   const Report report = core_->report();
-  if (report.durable_position < saved_->position && report.snapshot.position < saved_->position &&
-      !planted(Bug::kSnapshotAheadOfLog)) {
-    return;
-  }
+  if (report.durable_position < saved_->position && report.snapshot.position < saved_->position) return;
   const SnapshotMeta meta = std::move(*saved_);
   saved_.reset();
   ++stats_.snapshots_saved;

@@ -23,7 +23,12 @@ struct Errand {
   Errand(const Errand&) = delete;
   Errand& operator=(const Errand&) = delete;
   ~Errand() {
-    if (done) done(CallError{Code::kUnavailable, "this node is stopping", under_way, {}, {}});
+    if (!done) return;
+    CallError stopping;
+    stopping.code = Code::kUnavailable;
+    stopping.message = "this node is stopping";
+    stopping.uncertain = under_way;
+    done(std::variant<T, CallError>(std::in_place_index<1>, std::move(stopping)));
   }
   void answer(std::variant<T, CallError> answer) {
     if (done) std::exchange(done, nullptr)(std::move(answer));

@@ -22,6 +22,12 @@ class PeerTap final : public consensus::Transport {
       heard(from);
       on_frame_(from, instance, frame);
     };
+    admits_ = std::move(handler.admits);
+    handler.admits = [this](consensus::NodeId peer, consensus::Instance instance) {
+      const bool admitted = admits_(peer, instance);
+      if (!admitted) refused(peer);
+      return admitted;
+    };
     on_connection_ = std::move(handler.on_connection);
     handler.on_connection = [this](consensus::NodeId peer, bool up) {
       note(peer).connected = up;
@@ -44,11 +50,20 @@ class PeerTap final : public consensus::Transport {
                        [&](const Heard& one) { return one.peer == peer && (one.connected || one.at >= since); });
   }
 
+  // It came with another data directory than it had: at a handshake, or in a frame.
+  void refused(consensus::NodeId peer) { note(peer).refused_at = clock_.mono_ns(); }
+  // Whether that was so since then.
+  bool refused_since(consensus::NodeId peer, consensus::Time since) const {
+    return std::any_of(heard_.begin(), heard_.end(),
+                       [&](const Heard& one) { return one.peer == peer && one.refused_at >= since; });
+  }
+
  private:
   struct Heard {
     consensus::NodeId peer;
     consensus::Time at;
     bool connected;
+    consensus::Time refused_at;
   };
   // Strangers are remembered as well, so the list is bounded by what a membership may hold.
   Heard& note(consensus::NodeId peer) {
@@ -56,7 +71,7 @@ class PeerTap final : public consensus::Transport {
       if (one.peer == peer) return one;
     }
     if (heard_.size() >= consensus::kMaxMembers) heard_.erase(heard_.begin());
-    return heard_.emplace_back(Heard{peer, INT64_MIN, false});
+    return heard_.emplace_back(Heard{peer, INT64_MIN, false, INT64_MIN});
   }
   void heard(consensus::NodeId from) { note(from).at = clock_.mono_ns(); }
 
@@ -64,6 +79,7 @@ class PeerTap final : public consensus::Transport {
   const env::Clock& clock_;
   decltype(Handler::on_frame) on_frame_;
   decltype(Handler::on_connection) on_connection_;
+  decltype(Handler::admits) admits_;
   std::vector<Heard> heard_;
 };
 

@@ -94,10 +94,7 @@ void Plane::on_fact(const consensus::Fact& fact) {
     case FactKind::kMembershipTaken:
       return wake_soon();
     case FactKind::kMessageRefused:
-      if (fact.reason == "stale instance" &&
-          (stale_disks_.size() < consensus::kMaxMembers || stale_disks_.contains(fact.peer))) {
-        stale_disks_[fact.peer] = fact.at;
-      }
+      if (fact.reason == "stale instance") tap_.refused(fact.peer);
       return;
     default:
       return;

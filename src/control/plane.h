@@ -214,7 +214,6 @@ class Plane final : public Service, private consensus::Observer {
   };
   std::vector<Transfer> transfers_;
 
-  std::map<consensus::NodeId, consensus::Time> stale_disks_;  // when last seen
   std::string halted_;
   bool closing_ = false;
   bool waking_ = false;

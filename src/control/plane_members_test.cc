@@ -77,7 +77,7 @@ TEST_F(Members, aNewVoterIsALearnerUntilItHasCaughtUpAndThenCounts) {
   ASSERT_TRUE(added->ok()) << added->text();
   EXPECT_EQ(number(added->get()), 4u);
   EXPECT_EQ(member(leader(), 4).role, MemberRole::kLearner);
-  EXPECT_EQ(member(leader(), 4).state, MemberState::kOffline);
+  EXPECT_TRUE(wait([&] { return member(leader(), 4).state == MemberState::kOffline; }));
   EXPECT_THAT(member(leader(), 4).problem, HasSubstr("never heard of; start it with --join"));
   ASSERT_TRUE(start(4, true, Membership()).open_status.ok());
   ASSERT_TRUE(wait([&] { return plane(leader()).replica().protocol().membership().votes(NodeId{4}); }));

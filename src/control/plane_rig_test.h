@@ -231,6 +231,7 @@ class Planes : public testing::Test {
   Process& start(uint64_t id, bool bootstrap, const Membership& founding) {
     PlaneOptions options = options_;
     options.replica.bootstrap = bootstrap;
+    processes_[id - 1].reset();  // its port is free before the next one listens
     processes_[id - 1] = std::make_unique<Process>(scheduler_, network_, *clocks_[id - 1], *disks_[id - 1], exchange_,
                                                    id, ++lives_, options, founding, *registries_[id - 1], 1);
     return *processes_[id - 1];

@@ -58,6 +58,8 @@ class Model {
              (request.min_create_revision != 0 && kv.create_revision < request.min_create_revision) ||
              (request.max_create_revision != 0 && kv.create_revision > request.max_create_revision);
     });
+    // Equal ones keep the order of their keys, descending or not.
+    if (request.sort_order == SortOrder::kDescend) std::reverse(found.begin(), found.end());
     std::stable_sort(found.begin(), found.end(), [&](const KeyValue& a, const KeyValue& b) {
       switch (request.sort_target) {
         case SortTarget::kVersion:

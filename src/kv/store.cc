@@ -42,7 +42,8 @@ bool within(const RangeRequest& request, const KeyValue& kv) {
          inside(kv.create_revision, request.min_create_revision, request.max_create_revision);
 }
 
-// By the target; equal ones stay in the order of their keys (etcd leaves that open), which descending reverses.
+// By the target; equal ones stay in the order of their keys, descending or not, as in etcd's short answers (it leaves
+// the order of equal ones in long answers open).
 void sort_by(SortTarget target, bool descending, std::vector<KeyValue>& kvs) {
   const auto less = [target](const KeyValue& a, const KeyValue& b) {
     switch (target) {
@@ -59,8 +60,11 @@ void sort_by(SortTarget target, bool descending, std::vector<KeyValue>& kvs) {
     }
     return false;
   };
-  std::stable_sort(kvs.begin(), kvs.end(), less);
-  if (descending) std::reverse(kvs.begin(), kvs.end());
+  if (descending) {
+    std::stable_sort(kvs.begin(), kvs.end(), [&](const KeyValue& a, const KeyValue& b) { return less(b, a); });
+  } else {
+    std::stable_sort(kvs.begin(), kvs.end(), less);
+  }
 }
 
 // Keys that a range must load before it can apply its limit; one more than the limit says whether there is more.

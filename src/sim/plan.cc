@@ -109,7 +109,7 @@ class Drawer {
         break;
       case FaultKind::kStragglers:
         item.amount = between(1'000, 100'000);
-        item.extra = between(kMillisecond, 200 * kMillisecond);
+        item.extra = between(kMillisecond, options_.longest_straggler_ns);
         break;
       default:
         item.amount = between(10'000, 20 * kMillisecond);

@@ -67,7 +67,7 @@ LogSeq Raft::record_base(const SnapshotMeta& meta) {
 
 void Raft::update_release() {
   // Only once the record of the snapshot is durable; and never records of entries above it, wherever they stand.
-  if (base_seq_ == 0 || base_seq_ > durable_seq_) return;
+  if (base_seq_ == 0 || (base_seq_ > durable_seq_ && !planted(Bug::kReleaseBeforeBase))) return;
   const LogSeq needed = log_.lowest_record_above(snapshot_.position);
   LogSeq below = needed == 0 ? base_seq_ : std::min(needed, base_seq_);
   if (planted(Bug::kReleaseNeededRecords)) below = base_seq_;

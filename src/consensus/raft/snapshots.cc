@@ -84,7 +84,9 @@ void Raft::handle(NodeId from, const SnapshotOffer& offer) {
     return;
   }
   if (fetching_ && fetching_->meta.position >= meta.position) return;  // under way; offers are repeated
+  const bool joins = planted(Bug::kSnapshotsMixedUp) && fetching_;
   fetching_ = FetchSnapshot{from, meta};
+  if (joins) return;
   fetch_ = fetching_;
   cancel_fetch_ = false;
 }

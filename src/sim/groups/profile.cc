@@ -70,11 +70,26 @@ std::vector<Profile> make_profiles() {
        .at_leader_percent = 80,
        .keys = 1,
        .load = 4});
+  all.push_back({.name = "reigns",
+                 .text = "leadership goes to and fro while answers to an earlier reign are still under way",
+                 .only = {kStragglers, kOneWay, kSlowLink},
+                 .always = {kStragglers, kOneWay, kSlowLink},
+                 .intensity = 4,
+                 .nodes = 3,
+                 .voters = 3,
+                 .witness = false,
+                 .leases = false,
+                 .mix = {.reads = 75, .admin = 4},
+                 .admin = {.membership = 0, .transfer = 100},
+                 .at_leader_percent = 90,
+                 .longest_straggler_ns = 4'000'000'000,
+                 .keys = 1,
+                 .load = 4});
   all.push_back({.name = "rivals",
                  .text = "few writes, so that members whom the leader does not reach may win; the others restart soon",
                  .only = {kKill, kPartition, kSlowLink},
                  .always = {kKill, kPartition, kSlowLink},
-                 .intensity = 10,
+                 .intensity = 4,
                  .nodes = 3,
                  .voters = 3,
                  .witness = false,
@@ -82,7 +97,7 @@ std::vector<Profile> make_profiles() {
                  .mix = {.reads = 95, .admin = 0},
                  .at_leader_percent = 100,
                  .at_leader = {kPartition, kSlowLink},
-                 .longest_down_ns = 40'000'000});
+                 .longest_down_ns = 60'000'000});
   all.push_back({.name = "snapshots",
                  .text = "a snapshot every few commands, members that lag behind",
                  .only = {kLoss, kDuplicates, kStragglers, kDelay, kPartition, kKill, kPowerCut, kPowerCutInIo,
@@ -191,7 +206,7 @@ Shape draw_shape(uint64_t seed, const Profile& profile, std::optional<size_t> no
   replica.cluster = 7;
   replica.snapshot_every_bytes = profile.snapshot_every_bytes.value_or(one_of({1 << 10, 4 << 10, 32 << 10, 64 << 20}));
   replica.snapshot_chunk_bytes = one_of({64, 512, 256 << 10});
-  replica.log_file_bytes = one_of({64 << 10, 1 << 20});
+  replica.log_file_bytes = one_of({16 << 10, 64 << 10, 1 << 20});
   replica.max_pending = 256;
   replica.max_command_bytes = 64 << 10;
   replica.request_timeout_ns = 2'000'000'000;
@@ -212,6 +227,7 @@ PlanOptions plan_options(uint64_t seed, const Profile& profile, size_t nodes, do
   constexpr double kShares[] = {0.1, 0.2, 0.5, 1.0};
   options.intensity = profile.intensity * kShares[Generator(mix64(seed, 0x17e)).below(std::size(kShares))];
   options.always = profile.always;
+  options.longest_straggler_ns = profile.longest_straggler_ns;
   options.longest_down_ns = profile.longest_down_ns;
   options.at_leader_percent = profile.at_leader_percent;
   options.at_leader = profile.at_leader;

@@ -58,6 +58,7 @@ struct Profile {
   uint64_t most_reigns = 0;
   int at_leader_percent = 0;  // of the faults, or of those kinds: plan.h
   std::vector<FaultKind> at_leader;
+  int64_t longest_straggler_ns = 200'000'000;
   int64_t longest_down_ns = 4'000'000'000;
   std::optional<size_t> keys;
   std::optional<bool> sessions;

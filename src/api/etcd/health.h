@@ -1,0 +1,30 @@
+// grpc.health.v1: whether this member serves, asked once or watched. Any thread; calls are answered on their loops.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "api/etcd/cluster_wire.h"
+#include "api/rpc/call.h"
+#include "base/mutex.h"
+
+namespace clew::api::etcd {
+
+class Health {
+ public:
+  void set_serving(bool serving);
+  void check(const std::shared_ptr<rpc::Call>& call, std::string_view message) const;
+  std::unique_ptr<rpc::Handler> watch(const std::shared_ptr<rpc::Call>& call);
+
+ private:
+  class Watch;
+  Serving now() const { return serving_.load() ? Serving::kServing : Serving::kNotServing; }
+
+  std::atomic<bool> serving_{false};
+  Mutex mutex_;
+  std::vector<std::weak_ptr<rpc::Call>> watchers_ GUARDED_BY(mutex_);
+};
+
+}  // namespace clew::api::etcd
