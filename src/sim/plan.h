@@ -81,7 +81,7 @@ struct PlanOptions {
   double operations_per_second = 50;
   // Kinds that this system is not asked to survive, or that a test wants alone.
   std::vector<FaultKind> without;
-  std::vector<FaultKind> always;            // in every plan, not in half of them
+  std::vector<FaultKind> always;  // in every plan, not in half of them
   int64_t longest_straggler_ns = 200'000'000;
   int64_t longest_down_ns = 4'000'000'000;  // of machines that come back
   // So many of a hundred faults of those kinds (none named: of all that have a node or two sets) befall whoever leads.
