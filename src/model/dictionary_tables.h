@@ -38,7 +38,7 @@ class StableArray {
   static constexpr uint32_t kFirst = 64;
   static std::pair<uint32_t, uint32_t> place(uint32_t index) {
     const uint64_t shifted = uint64_t{index} + kFirst;  // 64 bits: the sum may pass 32
-    const auto chunk = static_cast<uint32_t>(std::bit_width(shifted / kFirst)) - 1;
+    const auto chunk = static_cast<uint32_t>(std::bit_width(shifted / kFirst / 2));
     return {chunk, static_cast<uint32_t>(shifted - (uint64_t{kFirst} << chunk))};
   }
   std::array<std::unique_ptr<T[]>, 24> chunks_;
