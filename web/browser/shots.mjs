@@ -15,7 +15,6 @@ const shots = [
   ['trace', '', '.row', 'dark', ['c', 'j', 'j']],
   ['services', '#/services?since=168h', '.graph .node', 'light', []],
   ['service', '#/service/frontend?since=15m', '.red canvas', 'light', []],
-  ['cluster', '#/node', '.yaml', 'dark', []],
 ];
 
 try {
