@@ -73,6 +73,7 @@ class HttpServer::Listener : public std::enable_shared_from_this<HttpServer::Lis
         acceptor_(*loops.front()),
         pause_(*loops.front()),
         grace_(*loops.front()) {
+    shared_->lanes.reserve(loops.size());
     for (asio::io_context* loop : loops) shared_->lanes.push_back(std::make_unique<HttpLane>(*loop));
   }
 
@@ -202,7 +203,7 @@ class HttpServer::Listener : public std::enable_shared_from_this<HttpServer::Lis
 };
 
 HttpServer::HttpServer(std::string name, HttpEndpoint options, HttpService& service,
-                       std::vector<asio::io_context*> loops, std::shared_ptr<BufferPool> pool)
+                       const std::vector<asio::io_context*>& loops, std::shared_ptr<BufferPool> pool)
     : listener_(std::make_shared<Listener>(std::move(name), std::move(options), service, loops, std::move(pool))) {}
 
 HttpServer::~HttpServer() { listener_->stop(); }

@@ -41,8 +41,8 @@ struct HttpServerStats {
 class HttpServer {
  public:
   // `name` is for messages ("otlp/http"). `service`, the loops outlive this. `loops` is not empty.
-  HttpServer(std::string name, HttpEndpoint options, HttpService& service, std::vector<boost::asio::io_context*> loops,
-             std::shared_ptr<BufferPool> pool);
+  HttpServer(std::string name, HttpEndpoint options, HttpService& service,
+             const std::vector<boost::asio::io_context*>& loops, std::shared_ptr<BufferPool> pool);
   ~HttpServer();
 
   Status start();

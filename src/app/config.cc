@@ -229,7 +229,7 @@ class Reader {
     value = static_cast<T>(*number);
   }
 
-  void fail(const YAML::Node& node, std::string_view name, std::string what) {
+  void fail(const YAML::Node& node, std::string_view name, const std::string& what) {
     if (!status_.ok()) return;
     status_ = Status(Code::kInvalidArgument, place(node) + ": '" + std::string(name) + "' " + what);
   }

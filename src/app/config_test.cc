@@ -176,6 +176,7 @@ TEST(Config, AContradictionCarriesTheLineOfWhatTheFileSets) {
               HasSubstr("clew.yaml:3: traces.trace_timeout is below traces.quiet_period"))
       << "the file sets the other one";
   EXPECT_THAT(complaint("query:\n  tempo:\n    tls:\n      key_file: x\n"), HasSubstr("query.tempo.tls wants both"));
+  EXPECT_THAT(complaint("etcd:\n  tls:\n    key_file: x\n"), HasSubstr("etcd.tls wants both"));
   EXPECT_THAT(complaint("query:\n  http:\n    endpoint: \"here:x\"\n"),
               HasSubstr("clew.yaml:3: query.http.endpoint: 'x' is not a port"));
   Config config = default_config();

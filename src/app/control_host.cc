@@ -271,6 +271,13 @@ Status ControlHost::reload_tls() {
   return client_tls_ != nullptr ? client_tls_->reload() : Status();
 }
 
+void ControlHost::replace_tokens(std::vector<std::string> tokens) {
+  loop_->post([this, tokens = std::move(tokens)]() mutable {
+    tokens_ = std::move(tokens);
+    if (server_ != nullptr) server_->replace_tokens({}, tokens_);
+  });
+}
+
 void ControlHost::stop() {
   if (stopped_) return;
   stopped_ = true;

@@ -64,6 +64,8 @@ class ControlHost {
   // Nothing of it runs afterwards, but work of the workers may still use its disk.
   void stop();
   Status reload_tls();
+  // What clients must show, and members do, from now on; open connections stay.
+  void replace_tokens(std::vector<std::string> tokens);
 
  private:
   Status open_networks();
@@ -79,7 +81,7 @@ class ControlHost {
   Ports ports_;
   const ControlConfig config_;
   const std::string directory_;
-  const std::vector<std::string> tokens_;
+  std::vector<std::string> tokens_;  // from start() on the loop's
   std::function<void(Status)> on_halt_;
   kv::CustomRegistry registry_;
   control::Belonging belonging_;

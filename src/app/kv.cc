@@ -87,13 +87,13 @@ class Command {
     std::printf("%s\n", out.c_str());
   }
   void print(const kv::KeyValue& kv) const {
-    std::printf("%s  %s\n", painted(Paint::kBold, printable(kv.key), colours_).c_str(),
-                flags_.keys_only ? "" : printable(kv.value).c_str());
+    std::printf("%s  %s\n", painted(Paint::kBold, readable_bytes(kv.key), colours_).c_str(),
+                flags_.keys_only ? "" : readable_bytes(kv.value).c_str());
   }
   // A value as it is when it goes to a file or a pipe; made harmless on a terminal.
   static void print_value(const std::string& value) {
     if (isatty(STDOUT_FILENO) == 1) {
-      std::printf("%s\n", printable(value).c_str());
+      std::printf("%s\n", readable_bytes(value).c_str());
     } else {
       std::fwrite(value.data(), 1, value.size(), stdout);
       if (value.empty() || value.back() != '\n') std::fputc('\n', stdout);
@@ -254,7 +254,7 @@ void cas(Command& run, const Flags& flags, bool by_value, bool by_revision) {
     std::printf("set, revision %lld\n", static_cast<long long>(done.revision));
   } else if (done.current) {
     std::printf("not set: at revision %lld it was changed to %s\n", static_cast<long long>(done.current->mod_revision),
-                printable(done.current->value).c_str());
+                readable_bytes(done.current->value).c_str());
   } else {
     std::printf("not set: there is no such key\n");
   }
@@ -317,8 +317,8 @@ void print_event(const Command& run, const Flags& flags, const kv::Event& event)
   } else {
     std::printf("%lld  %s  %s  %s\n", static_cast<long long>(event.kv.mod_revision),
                 painted(erased ? Paint::kRed : Paint::kGreen, erased ? "del" : "put", run.colours()).c_str(),
-                painted(Paint::kBold, printable(event.kv.key), run.colours()).c_str(),
-                printable(event.kv.value).c_str());
+                painted(Paint::kBold, readable_bytes(event.kv.key), run.colours()).c_str(),
+                readable_bytes(event.kv.value).c_str());
   }
   std::fflush(stdout);
 }
@@ -395,7 +395,7 @@ void lease_command(Command& run, const Flags& flags, std::string_view what) {
     }
     std::printf("%lld s left of %lld\n", static_cast<long long>(left.ttl_s),
                 static_cast<long long>(left.granted_ttl_s));
-    for (const std::string& key : left.keys) std::printf("%s\n", printable(key).c_str());
+    for (const std::string& key : left.keys) std::printf("%s\n", readable_bytes(key).c_str());
   } else {
     // Thrice in its time, until it is gone or somebody ends us.
     for (;;) {

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "otlp/base64.h"
+#include "otlp/utf8.h"
 
 namespace clew::app {
 namespace {
@@ -97,6 +98,27 @@ void write_response(api::JsonWriter& json, const kv::Response& response) {
   json.key("revision").number(std::visit([](const auto& r) { return r.revision; }, response));
   std::visit(Fields{json}, response);
   json.close_object();
+}
+
+std::string readable_bytes(std::string_view bytes) {
+  std::string out;
+  for (size_t at = 0; at < bytes.size();) {
+    const size_t length = otlp::utf8_length(bytes, at);
+    const auto first = static_cast<unsigned char>(bytes[at]);
+    // U+0080 to U+009F are control characters, too.
+    const bool control = first < 0x20 || first == 0x7f ||
+                         (length == 2 && first == 0xc2 && static_cast<unsigned char>(bytes[at + 1]) < 0xa0);
+    if (length == 0 || control) {
+      char escaped[8];
+      std::snprintf(escaped, sizeof escaped, "\\x%02x", first);
+      out += escaped;
+      ++at;
+    } else {
+      out.append(bytes, at, length);
+      at += length;
+    }
+  }
+  return out;
 }
 
 std::string lease_text(kv::LeaseId id) {

@@ -58,6 +58,7 @@ TEST(KvOutput, bytesThatAreNoText_areBase64) {
   write_response(json, response);
   EXPECT_EQ(out, R"({"revision":3,"kvs":[{"key":"k\"","value_base64":"/w==","version":2,"create_revision":2,)"
                  R"("mod_revision":3,"lease":"0xffffffffffffffff"}],"count":1,"more":false})");
+  EXPECT_EQ(readable_bytes("a\xff\x1b[1mé\xc2\x9b\n"), "a\\xff\\x1b[1mé\\xc2\\x9b\\x0a");
   kv::LeaseId id;
   EXPECT_TRUE(parse_lease_id("0xffffffffffffffff", id));
   EXPECT_EQ(kv::number(id), -1);

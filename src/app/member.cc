@@ -74,6 +74,28 @@ int add(const Flags& flags) {
                                 });
 }
 
+int disarm(const Flags& flags) {
+  auto client = ControlClient::connect(flags.control);
+  if (!client.ok()) return fail(client.status(), kError);
+  ControlClient& asked = **client;
+  const auto answer = asked.status();
+  if (const auto* error = std::get_if<control::CallError>(&answer)) return fail(*error);
+  uint64_t ended = 0;
+  for (const control::Alarm& alarm : std::get<control::GroupStatus>(answer).alarms) {
+    if (flags.id != 0 && alarm.member != consensus::NodeId{flags.id}) continue;
+    const auto result = asked.wait<consensus::Position>(
+        [&](auto then) { asked.client().set_alarm(alarm, false, asked.call_options(), std::move(then)); });
+    if (const auto* error = std::get_if<control::CallError>(&result)) return fail(*error);
+    ++ended;
+  }
+  if (flags.json) {
+    std::printf("{\"disarmed\":%llu}\n", static_cast<unsigned long long>(ended));
+  } else {
+    std::printf("%s ended\n", counted(ended, "alarm").c_str());
+  }
+  return 0;
+}
+
 }  // namespace
 
 void add_member(CLI::App& program, int& exit_code) {
@@ -132,6 +154,9 @@ void add_member(CLI::App& program, int& exit_code) {
                                   });
   });
   moving->add_option("id", moved->id, "of the node; without it, the fittest");
+
+  auto [disarming, disarmed] = declare("disarm", "end alarms, when what they warned of is over", disarm);
+  disarming->add_option("id", disarmed->id, "only those of this node");
 }
 
 }  // namespace clew::app

@@ -197,7 +197,8 @@ class Process {
   Process(Config config, std::string config_file)
       : config_(std::move(config)),
         config_file_(std::move(config_file)),
-        has_tokens_(!config_.servers.otlp_http.auth.bearer_tokens.empty()) {}
+        has_tokens_(!config_.servers.otlp_http.auth.bearer_tokens.empty()),
+        has_control_tokens_(!control_tokens(config_).empty()) {}
 
   Status start(Events& events) {
     const uint32_t count = config_.loops != 0 ? config_.loops : default_loops(config_.node);
@@ -345,26 +346,30 @@ class Process {
     }
     auto fresh = load_config(config_file_);
     Status status = fresh.ok() ? check_config(*fresh) : fresh.status();
-    const size_t count = fresh.ok() ? fresh->servers.otlp_http.auth.bearer_tokens.size() : 0;
-    if (status.ok() && count == 0 && has_tokens_) {
+    if (status.ok() && ((has_tokens_ && fresh->servers.otlp_http.auth.bearer_tokens.empty()) ||
+                        (has_control_tokens_ && control_tokens(*fresh).empty()))) {
       // More likely a file caught half written than a wish to let everybody in.
-      status = {Code::kFailedPrecondition,
-                config_file_ + " names no auth.bearer_tokens any more; to let everybody in, restart the node"};
+      status = {Code::kFailedPrecondition, config_file_ +
+                                               " names no auth.bearer_tokens any more, or none without a tenant; to "
+                                               "let everybody in, restart the node"};
     }
     if (!status.ok()) {
       spdlog::error("msg=\"bearer tokens not reloaded, the former ones stay\" error=\"{}\"", status.message());
       return;
     }
+    const size_t count = fresh->servers.otlp_http.auth.bearer_tokens.size();
     servers_->replace_tokens(fresh->servers);
+    control_->replace_tokens(control_tokens(*fresh));
     if (etcd_) etcd_->replace_tokens(fresh->servers.etcd.auth);
     has_tokens_ = count != 0;
+    has_control_tokens_ = !control_tokens(*fresh).empty();
     spdlog::info("msg=\"bearer tokens reloaded; other settings need a restart\" tokens={} file={}", count,
                  config_file_);
   }
 
   const Config config_;
-  const std::string config_file_;  // "": none
-  bool has_tokens_;                // now
+  const std::string config_file_;         // "": none
+  bool has_tokens_, has_control_tokens_;  // now
   os::OsClock clock_;
   os::OsRandom random_;
   std::unique_ptr<os::Workers> workers_;

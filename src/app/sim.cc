@@ -7,6 +7,8 @@
 #include <memory>
 #include <numeric>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "app/client_output.h"
 #include "app/commands.h"
@@ -62,6 +64,7 @@ std::string deeds_text(const groups::Deeds& deeds) {
          grouped(deeds.undecided) + " of histories not decided";
 }
 
+constexpr std::string_view kAllProfiles = "all";
 constexpr int kFoundCode = 1, kUndecidedCode = 3;
 
 // One line about one seed; the exit code.
@@ -113,7 +116,8 @@ int replay(const groups::GroupHunt& hunt, const Flags& flags) {
   return tell(flags.seed, result);
 }
 
-int run_seeds(const groups::GroupHunt& hunt, const Flags& flags, const groups::Deeds& deeds) {
+// Each seed in one of the hunts, in turn.
+int run_seeds(const std::vector<groups::GroupHunt>& hunts, const Flags& flags, const groups::Deeds& deeds) {
   const os::OsClock clock;
   ProgressBar bar("seeds", flags.seeds, clock);
   const double started = read_process_stats().cpu_seconds;
@@ -121,6 +125,7 @@ int run_seeds(const groups::GroupHunt& hunt, const Flags& flags, const groups::D
   uint64_t events = 0, failed = 0, undecided = 0, done = 0;
   std::array<uint64_t, sim::kFaultKinds> faults{};
   for (uint64_t seed = flags.first; seed < flags.first + flags.seeds; ++seed) {
+    const groups::GroupHunt& hunt = hunts[seed % hunts.size()];
     note_seed(hunt, seed);
     sim::RunResult result;
     const auto finding = hunt.hunt(seed, &result);
@@ -131,6 +136,7 @@ int run_seeds(const groups::GroupHunt& hunt, const Flags& flags, const groups::D
     if (!finding && !result.clean()) {
       ++undecided;
       bar.finish();
+      std::printf("%s: ", hunt.command().c_str());
       tell(seed, result);
     }
     if (finding) {
@@ -172,9 +178,15 @@ int run(Flags flags) {
     for (const groups::Family& family : groups::families()) names += " " + std::string(family.name);
     return fail(Status(Code::kInvalidArgument, "no protocol is called " + flags.protocol + "; there are:" + names), 2);
   }
-  auto profile = groups::profile_named(flags.profile);
-  if (!profile.ok()) return fail(profile.status(), 2);
-  hunt.profile = *profile;
+  const bool all = flags.profile == kAllProfiles;
+  if (all && flags.seeds == 0) {
+    return fail(Status(Code::kInvalidArgument, "one seed needs one profile; all of them are for --seeds"), 2);
+  }
+  if (!all) {
+    auto profile = groups::profile_named(flags.profile);
+    if (!profile.ok()) return fail(profile.status(), 2);
+    hunt.profile = *profile;
+  }
   if (flags.nodes != 0) hunt.nodes = flags.nodes;
   hunt.loses_appends = flags.canary;
   hunt.deeds = &deeds;
@@ -183,11 +195,17 @@ int run(Flags flags) {
     flags.seeds = flags.seeds == 0 ? 20 : flags.seeds;
     if (flags.nodes == 0) hunt.nodes = 5;
     hunt.rerun_one_in = 0;
-    return run_seeds(hunt, flags, deeds);
   }
-  if (flags.seeds != 0) return run_seeds(hunt, flags, deeds);
-  const int code = replay(hunt, flags);
-  return code;
+  if (flags.seeds == 0) return replay(hunt, flags);
+  std::vector<groups::GroupHunt> hunts{hunt};
+  if (all) {
+    hunts.clear();
+    for (const groups::Profile& profile : groups::profiles()) {
+      hunts.push_back(hunt);
+      hunts.back().profile = &profile;
+    }
+  }
+  return run_seeds(hunts, flags, deeds);
 }
 
 }  // namespace
@@ -209,6 +227,7 @@ void add_sim(CLI::App& program, int& exit_code) {
   for (const auto& profile : groups::profiles()) {
     names += "\n" + std::string(profile.name) + ": " + std::string(profile.text);
   }
+  names += "\n" + std::string(kAllProfiles) + ": the seeds in each of them in turn";
   command->add_option("--profile", flags->profile, "which faults and loads:" + names)->capture_default_str();
   command->add_option("--nodes", flags->nodes, "machines; default: by seed, 3 to 7")->check(CLI::Range(1, 9));
   command->add_flag("--keep-going", flags->keep_going, "do not stop at the first seed that fails");

@@ -33,7 +33,8 @@ std::string name_of(consensus::NodeId id, const GroupStatus& status) {
 
 std::string_view alarm_text(AlarmKind kind) {
   return kind == AlarmKind::kNoSpace
-             ? "no space: writes are refused; delete keys, `clew kv compact`, or raise the quota, then disarm the alarm"
+             ? "no space: writes are refused; delete keys, `clew kv compact`, or raise the quota, then `clew member "
+               "disarm`"
              : "corrupt: its state differs from the others'; stop it, remove it and add it anew with an empty disk";
 }
 
@@ -90,7 +91,12 @@ StatusReport judge(const GroupStatus& status) {
     for (const MemberStatus& member : status.members) {
       if (member.state != state) continue;
       const std::string problem = problem_of(member, status);
-      if (!problem.empty()) report.problems.push_back(problem);
+      // The leader's list names its members' problems already.
+      const bool said = !member.problem.empty() &&
+                        std::any_of(status.problems.begin(), status.problems.end(), [&](const std::string& known) {
+                          return known.find(member.problem) != std::string::npos;
+                        });
+      if (!problem.empty() && !said) report.problems.push_back(problem);
     }
   }
   if (status.quota_bytes != 0 && status.state_bytes * 100 >= status.quota_bytes * kQuotaWarning) {

@@ -81,6 +81,14 @@ TEST(StatusReport, problemsOfTheGroupComeBeforeThoseOfMembers_andErrorsBeforeOff
   EXPECT_THAT(report.problems[3], HasSubstr("node 1 (n1) is offline"));
 }
 
+TEST(StatusReport, whatTheLeaderSaysOfAMember_isSaidOnce) {
+  control::GroupStatus status = group();
+  status.members[2].state = control::MemberState::kOffline;
+  status.members[2].problem = "not heard of; look whether it runs";
+  status.problems = {"1 of 3 voters cannot be reached", "member 3 (n3): not heard of; look whether it runs"};
+  EXPECT_EQ(judge(status).problems, status.problems);
+}
+
 TEST(StatusReport, aLearnerThatCatchesUp_isNoProblem_aVoterIs) {
   control::GroupStatus status = group();
   status.members.push_back(member(4, control::MemberRole::kLearner, control::MemberState::kSyncing));

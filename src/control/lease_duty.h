@@ -36,7 +36,7 @@ class LeaseDuty {
     State& state = states_[static_cast<size_t>(space)];
     if (state.extended != epoch) {
       state.busy = true;
-      propose_(space, kv::LeaseExtendRequest{epoch}, [this, &state, epoch](std::variant<CallReply, CallError> answer) {
+      propose_(space, kv::LeaseExtendRequest{epoch}, [&state, epoch](const std::variant<CallReply, CallError>& answer) {
         state.busy = false;
         if (std::holds_alternative<CallReply>(answer)) state.extended = epoch;
       });

@@ -70,6 +70,11 @@ void Server::accepted(std::unique_ptr<env::Stream> stream) {
   }
 }
 
+void Server::replace_tokens(std::vector<std::string> tokens, std::vector<std::string> node_tokens) {
+  options_.tokens = std::move(tokens);
+  options_.node_tokens = std::move(node_tokens);
+}
+
 bool Server::admits(const Hello& hello, const std::string& identity, bool* member) const {
   const bool open = options_.tokens.empty() && options_.node_tokens.empty();
   const bool by_certificate = identity.starts_with("node-");

@@ -77,6 +77,8 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
+  // Who may connect from now on (ServerOptions); open connections stay.
+  void replace_tokens(std::vector<std::string> tokens, std::vector<std::string> node_tokens);
   uint16_t port() const { return listener_port_; }
   ServerStats stats() const;
 
@@ -100,7 +102,7 @@ class Server {
 
   env::Loop& loop_;
   Service& service_;
-  const ServerOptions options_;
+  ServerOptions options_;  // but for the tokens constant
   std::unique_ptr<env::Listener> listener_;
   uint16_t listener_port_ = 0;
   // Shared with the completions of requests, which may come on another thread, and after the connection's end.

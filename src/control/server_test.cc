@@ -144,6 +144,11 @@ TEST(ControlServer, withTokens_onlyWhoHasOneIsLetIn_andOnlyMembersChangeTheSyste
   EXPECT_EQ(outcome("node-token", kv::Space::kUser, put("a", "1")), Code::kOk);
   EXPECT_EQ(outcome("user-token", kv::Space::kSystem, put("a", "1")), Code::kPermissionDenied);
   EXPECT_GE(refused(world, Refusal::kToken), 3);
+  world.nodes[0]->server->replace_tokens({"fresh-token"}, {});
+  EXPECT_EQ(outcome("user-token", kv::Space::kUser, put("a", "2")), Code::kUnauthenticated);
+  EXPECT_EQ(outcome("node-token", kv::Space::kUser, put("a", "2")), Code::kUnauthenticated);
+  EXPECT_EQ(outcome("fresh-token", kv::Space::kUser, put("a", "2")), Code::kOk);
+  EXPECT_EQ(outcome("fresh-token", kv::Space::kSystem, put("a", "2")), Code::kPermissionDenied);
 }
 
 TEST(ControlServer, malformedMessages_endTheConnection_orOnlyTheRequest) {

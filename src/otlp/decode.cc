@@ -336,7 +336,7 @@ struct SpanDecoder::Impl {
   Reject write_link(std::string_view message) {
     const char* pos = message.data();
     const char* const end = pos + message.size();
-    std::string_view trace, span, trace_state, bytes;
+    std::string_view trace, span, trace_state;
     uint64_t dropped = 0;
     uint32_t flags = 0;
     std::string kept;

@@ -120,7 +120,7 @@ class Drawer {
 
   void draw_sets(Item& item) {
     const NodeMask all = all_of(options_.nodes);
-    const uint64_t manner = random_.below(3);
+    const uint64_t manner = random_.below(4);
     if (manner == 0) {  // two sides
       do item.from = random_.next() & all;
       while (item.from == 0 || item.from == all);
@@ -128,10 +128,14 @@ class Drawer {
     } else if (manner == 1) {  // one alone
       item.from = mask_of(node());
       item.to = all & ~item.from;
-    } else {  // two that do not see each other, while the others see both
+    } else if (manner == 2 || options_.nodes < 3) {  // two that do not see each other, while the others see both
       item.from = mask_of(node());
       do item.to = mask_of(node());
       while (item.to == item.from);
+    } else {  // one that sees some of the others only, who see everybody
+      item.from = mask_of(node());
+      do item.to = random_.next() & all & ~item.from;
+      while (item.to == 0 || item.to == (all & ~item.from));
     }
     if (random_.one_in(2)) std::swap(item.from, item.to);
   }

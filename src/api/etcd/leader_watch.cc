@@ -61,12 +61,10 @@ void LeaderWatch::answered(const control::GroupStatus& status) {
 }
 
 void LeaderWatch::ask_later() {
-  {
-    const MutexLock lock(mutex_);
-    asking_ = false;
-    std::erase_if(calls_, [](const std::weak_ptr<rpc::Call>& call) { return call.expired(); });
-    if (stopped_ || (calls_.empty() && context_->identified())) return;
-  }
+  const MutexLock lock(mutex_);  // while it is held, the server, and so the loop, is there
+  asking_ = false;
+  std::erase_if(calls_, [](const std::weak_ptr<rpc::Call>& call) { return call.expired(); });
+  if (stopped_ || (calls_.empty() && context_->identified())) return;
   boost::asio::post(loop_, [self = shared_from_this()] {
     auto timer = std::make_shared<Timer>(self->loop_, kInterval);
     timer->async_wait([self, timer](boost::system::error_code error) {

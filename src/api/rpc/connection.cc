@@ -236,14 +236,14 @@ void Connection::on_bytes(const uint8_t* data, size_t size) {
   if (closed_) return;
   if (used < 0) {
     shared_->counters.protocol_errors.fetch_add(1, std::memory_order_relaxed);
-    if (used == NGHTTP2_ERR_BAD_CLIENT_MAGIC) return not_http2();
-    return close();
+    return used == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? not_http2() : close();
   }
   flush();
 }
 
-// Nothing was written yet: the first SETTINGS wait for the client's first bytes.
+// Unless it began as HTTP/2 does, nothing was written yet: the first SETTINGS wait for the client's first bytes.
 void Connection::not_http2() {
+  if (writing_) return close();
   static constexpr std::string_view kBody = "this port speaks gRPC, over HTTP/2; use a gRPC client, or the HTTP port\n";
   output_ = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: " +
             std::to_string(kBody.size()) + "\r\n\r\n";

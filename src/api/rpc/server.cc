@@ -111,7 +111,7 @@ class Server::Listener : public std::enable_shared_from_this<Server::Listener> {
       run_on(lane->io, [shared = shared_, &lane = *lane] { each_connection(lane, [](Connection& c) { c.close(); }); });
       std::vector<Delivery> unheard;  // destroyed without the lock
       const MutexLock lock(lane->mutex);
-      lane->closed = true;
+      lane->closed.store(true);
       unheard.swap(lane->inbox);
     }
   }

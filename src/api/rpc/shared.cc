@@ -10,17 +10,16 @@ namespace clew::api::rpc {
 namespace asio = boost::asio;
 
 void Shared::deliver(Lane& lane, Delivery delivery) {
+  if (lane.closed.load()) return;
   if (lane.io.get_executor().running_in_this_thread()) return run(delivery);
-  {
-    const MutexLock lock(lane.mutex);
-    if (lane.closed) return;
-    lane.inbox.push_back(std::move(delivery));
-    if (lane.inbox.size() > 1) return;  // somebody has woken the loop
-  }
+  const MutexLock lock(lane.mutex);
+  if (lane.closed.load()) return;  // it stays open while the lock is held
+  lane.inbox.push_back(std::move(delivery));
+  if (lane.inbox.size() > 1) return;  // somebody has woken the loop
   asio::post(lane.io, [self = shared_from_this(), &lane] {
     std::vector<Delivery> batch;
     {
-      const MutexLock lock(lane.mutex);
+      const MutexLock taking(lane.mutex);
       batch.swap(lane.inbox);
     }
     lane.flush_posted = true;  // it comes at the end

@@ -1,7 +1,7 @@
 // What the connections of one rpc::Server share, and what those of one loop share. Internal to rpc::Server.
 //
 // Nothing here belongs to a loop (no socket, no timer): whoever lets go last may be on any thread. Shared is constant
-// after start() but for its atomics. A Lane is touched on its loop only, except `open` and the inbox.
+// after start() but for its atomics. A Lane is touched on its loop only, except its atomics and the inbox.
 #pragma once
 
 #include <atomic>
@@ -52,9 +52,9 @@ struct Lane {
   Clock::time_point armed = Clock::time_point::max();  // when the timer fires
   Clock::time_point next_sweep = Clock::time_point::min();
 
+  std::atomic<bool> closed{false};  // the server is gone, the loop perhaps, too
   Mutex mutex;
   std::vector<Delivery> inbox GUARDED_BY(mutex);
-  bool closed GUARDED_BY(mutex) = false;
 };
 
 struct Shared : std::enable_shared_from_this<Shared> {

@@ -163,9 +163,12 @@ void GroupScenario::reconfigure(NodeIndex leader, const Membership& target) {
 
 void GroupScenario::change_membership(Generator& random) {
   const auto at_leader = leader();
-  if (!at_leader || world_->now_ns() < change_until_ns_) return;
-  const Membership now = process(*at_leader)->replica().protocol().membership();
-  if (now.joint() || now.empty()) return;
+  // Now and then he does not wait for the change before to end: the group has to refuse.
+  const bool hasty = random.one_in(3);
+  if (!at_leader || (world_->now_ns() < change_until_ns_ && !hasty)) return;
+  const Membership newest = process(*at_leader)->replica().protocol().membership();
+  if (newest.empty() || (newest.joint() && !hasty)) return;
+  const Membership now = newest.joint() ? newest.leave_joint() : newest;
   const Membership target = draw_target(now, random);
   if (!(target == now)) reconfigure(*at_leader, target);
 }

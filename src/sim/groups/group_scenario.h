@@ -6,8 +6,8 @@
 // over the histories of all clients; one whose budget does not suffice leaves the run undecided.
 //
 // The operator stands for the people who run such a group: he changes the membership, moves leadership, replaces a
-// machine that lost its disk by a new member, starts again what halted. He breaks no rule that docs/consensus would
-// name: one change at a time, never below what the group needs.
+// machine that lost its disk by a new member, starts again what halted. He never shrinks it below what it needs, and
+// asks for a change while another one is under way only to be refused.
 //
 // One use, one thread.
 #pragma once

@@ -89,15 +89,15 @@ std::vector<Profile> make_profiles() {
                  .text = "few writes, so that members whom the leader does not reach may win; the others restart soon",
                  .only = {kKill, kPartition, kSlowLink},
                  .always = {kKill, kPartition, kSlowLink},
-                 .intensity = 4,
-                 .nodes = 3,
-                 .voters = 3,
+                 .intensity = 6,
+                 .nodes = 5,
+                 .voters = 5,
                  .witness = false,
                  .leases = true,
                  .mix = {.reads = 95, .admin = 0},
                  .at_leader_percent = 100,
                  .at_leader = {kPartition, kSlowLink},
-                 .longest_down_ns = 60'000'000});
+                 .longest_down_ns = 80'000'000});
   all.push_back({.name = "snapshots",
                  .text = "a snapshot every few commands, members that lag behind",
                  .only = {kLoss, kDuplicates, kStragglers, kDelay, kPartition, kKill, kPowerCut, kPowerCutInIo,
@@ -206,7 +206,7 @@ Shape draw_shape(uint64_t seed, const Profile& profile, std::optional<size_t> no
   replica.cluster = 7;
   replica.snapshot_every_bytes = profile.snapshot_every_bytes.value_or(one_of({1 << 10, 4 << 10, 32 << 10, 64 << 20}));
   replica.snapshot_chunk_bytes = one_of({64, 512, 256 << 10});
-  replica.log_file_bytes = one_of({16 << 10, 64 << 10, 1 << 20});
+  replica.log_file_bytes = one_of({32 << 10, 64 << 10, 1 << 20});
   replica.max_pending = 256;
   replica.max_command_bytes = 64 << 10;
   replica.request_timeout_ns = 2'000'000'000;

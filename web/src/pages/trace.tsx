@@ -47,7 +47,8 @@ export function TracePage({ id }: { id: string }) {
     );
   }
   if (!opened.data) return <p class="loading">Loading the trace…</p>;
-  return <OpenTrace {...opened.data} reload={opened.again} reloading={opened.loading} />;
+  // What is closed is known by its place in the tree: another tree begins with all rows open.
+  return <OpenTrace key={opened.data.tree.nodes} {...opened.data} reload={opened.again} reloading={opened.loading} />;
 }
 
 function OpenTrace({ answer, tree, reload, reloading }: Opened & { reload: () => void; reloading: boolean }) {
