@@ -113,20 +113,17 @@ def run(command, timeout=10):
 class Clew(Group):
     name = "clew"
 
-    def flags(self, index):
-        return []
-
     def start(self, index):
         founders = ",".join("%d=127.0.0.1:%d" % (i + 1, ports[0]) for i, ports in enumerate(self.ports))
         config = self.path("%d.yaml" % index)
         with open(config, "w") as file:
             file.write("control:\n  engine: %s\n  heartbeat: %dms\n  election_timeout: %dms\n" % (
                 self.options.engine, self.options.heartbeat_ms, self.options.election_ms))
-        peer, client, _, http = self.ports[index]
+        peer, client, etcd, http = self.ports[index]
         self.spawn(index, [self.options.clew, "serve", "--config", config, "--data-dir", self.path("node-%d" % index), "--node-id", str(index + 1),
                            "--initial-cluster", founders, "--peer", "127.0.0.1:%d" % peer, "--client", "127.0.0.1:%d" % client,
-                           "--http", "127.0.0.1:%d" % http, "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--tempo", "127.0.0.1:0"]
-                   + self.flags(index))
+                           "--etcd", "127.0.0.1:%d" % etcd, "--http", "127.0.0.1:%d" % http, "--otlp-grpc", "127.0.0.1:0",
+                           "--otlp-http", "127.0.0.1:0", "--tempo", "127.0.0.1:0"])
 
     def status(self):
         for index, process in enumerate(self.processes):
@@ -152,9 +149,6 @@ class Clew(Group):
 
 class ClewEtcd(Clew):
     name = "clew-etcd"
-
-    def flags(self, index):
-        return ["--etcd", "127.0.0.1:%d" % self.ports[index][2]]
 
     def load_command(self):
         return [self.options.etcd_load, "--endpoints", self.leader_first(2)]

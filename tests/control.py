@@ -182,7 +182,7 @@ def certificates(scratch):
             peer, tls, client, tls))
     with open(os.path.join(scratch, "tls.log"), "wb") as log:
         node = subprocess.Popen([CLEW, "serve", "--config", config, "--data-dir", scratch + "/tls-node", "--http", "127.0.0.1:%d" % http, "--otlp-grpc",
-                                 "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--tempo", "127.0.0.1:0"], stdout=log, stderr=log)
+                                 "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--tempo", "127.0.0.1:0", "--etcd", ""], stdout=log, stderr=log)
     try:
         where = "127.0.0.1:%d" % client
         mine = ["--ca", keys + "/ca.crt", "--cert", keys + "/operator.crt", "--key", keys + "/operator.key"]

@@ -16,14 +16,11 @@ dev_bench() {
       ;;
     kv)
       local targets=(clew etcd_load) word
+      need etcd-server etcd-client  # the usual peer
       for word in "$@"; do
-        case $word in
-          *etcd*) need etcd-server etcd-client ;;&
-          *zookeeper*)
-            need zookeeper libzookeeper-mt-dev default-jre-headless
-            targets+=(zookeeper_load)
-            ;;
-        esac
+        [[ $word == *zookeeper* ]] || continue
+        need zookeeper libzookeeper-mt-dev default-jre-headless
+        targets+=(zookeeper_load)
       done
       build_preset release "${targets[@]}" >&2
       CLEW=build/release/clew ETCD_LOAD=build/release/bench/etcd_load ZOOKEEPER_LOAD=build/release/bench/zookeeper_load \
