@@ -187,6 +187,24 @@ TEST_F(WalDamage, anUnreadableStretchIsDamageEvenInTheLastGroup) {
   EXPECT_EQ(run.wal->last_record(), 12u);  // numbers that were given out are not given again
 }
 
+TEST_F(WalDamage, whatCannotBeReadAtOnceIsTriedAgainAndNotCutOffAsATornTail) {
+  disk_.fail_reads(kFile, group_at(2), 4 * kBlockBytes, 2);
+  LogRun run(disk_);
+  ASSERT_TRUE(run.open_status.ok()) << run.open_status.to_string();
+  EXPECT_EQ(run.report.records, 12u);
+  EXPECT_TRUE(run.report.damage.empty());
+  EXPECT_EQ(run.report.torn_tail_bytes, 0u);
+}
+
+TEST_F(WalDamage, anEndThatCannotBeReadIsNotCutOff) {
+  const auto size = [&] { return (*disk_.open(kFile, {}))->size().value(); };
+  const uint64_t before = size();
+  disk_.fail_reads(kFile, group_at(3), kBlockBytes);
+  LogRun run(disk_);
+  EXPECT_EQ(run.open_status.code(), Code::kDataLoss) << run.open_status.to_string();
+  EXPECT_EQ(size(), before);
+}
+
 TEST_F(WalDamage, anUnreadableStretchInTheMiddleLosesItsGroupOnly) {
   disk_.fail_reads(kFile, group_at(1), 512);
   LogRun run(disk_);

@@ -36,6 +36,16 @@ constexpr uint64_t kWindowBytes = 1 << 20;
 constexpr uint64_t kMostRecords = uint64_t{1} << 62;
 constexpr uint64_t kMostBytes = uint64_t{1} << 48;
 
+// A read that fails may succeed when it is tried again (unlike a sync, whose second answer tells nothing), and what
+// cannot be read at the end of the log would be cut off as a torn tail.
+constexpr int kReadTries = 8;
+
+Result<size_t> read_patiently(const env::File& file, uint64_t offset, char* out, size_t size) {
+  Result<size_t> got = file.read_at(offset, out, size);
+  for (int tries = 1; !got.ok() && tries < kReadTries; ++tries) got = file.read_at(offset, out, size);
+  return got;
+}
+
 // Reads blocks of a file through a window, block by block where the window cannot be read as a whole.
 class BlockReader {
  public:
@@ -52,7 +62,7 @@ class BlockReader {
  private:
   bool load(uint64_t offset, uint64_t bytes) {
     begin_ = end_ = 0;
-    const auto got = file_.read_at(offset, window_.data(), std::min(bytes, size_ - offset));
+    const auto got = read_patiently(file_, offset, window_.data(), std::min(bytes, size_ - offset));
     if (!got.ok() || *got == 0) return false;
     begin_ = offset;
     end_ = offset + *got;
@@ -79,6 +89,7 @@ struct FileIndex {
   std::unique_ptr<env::File> file;
   std::vector<GroupHeader> groups;
   std::vector<Gap> gaps;
+  std::optional<uint64_t> unreadable;  // where the device refuses to read, behind the last group
 
   uint64_t end() const { return groups.empty() ? 0 : groups.back().offset + groups.back().bytes_on_disk(); }
 };
@@ -97,17 +108,32 @@ void index_groups(FileIndex& file, uint64_t& expected) {
                             (!salt || *salt == header->salt) && header->first_record >= expected &&
                             header->first_record < kMostRecords && header->payload_bytes < kMostBytes;
     if (!acceptable) {
+      if (!block && !file.unreadable) file.unreadable = at;
       if (gap_begin == kNone) gap_begin = at;
       at += kBlockBytes;
       continue;
     }
     if (gap_begin != kNone) file.gaps.push_back({file.groups.size(), gap_begin, at - gap_begin});
     gap_begin = kNone;
+    file.unreadable.reset();
     salt = header->salt;
     expected = header->next_record();
     file.groups.push_back(*header);
     at += header->bytes_on_disk();
   }
+}
+
+// What the device does not give out at the end of the log may be records that were acknowledged: it is no torn tail.
+Status check_end(const std::vector<FileIndex>& files) {
+  for (auto file = files.rbegin(); file != files.rend(); ++file) {
+    if (file->unreadable) {
+      return {Code::kDataLoss, file->path + ": I/O error at " + std::to_string(*file->unreadable) +
+                                   ", where the log may go on; nothing was changed: copy the directory to a sound "
+                                   "disk if it can be read there, else this log has lost its end"};
+    }
+    if (!file->groups.empty()) break;
+  }
+  return {};
 }
 
 class Replayer {
@@ -195,7 +221,7 @@ class Replayer {
       capacity_ = there;
     }
     if (there == 0) return std::string_view();
-    const auto got = file.file->read_at(begin, buffer_.get(), there);
+    const auto got = read_patiently(*file.file, begin, buffer_.get(), there);
     if (!got.ok()) return {};
     return std::string_view(buffer_.get(), *got);
   }
@@ -239,7 +265,7 @@ Status write_again(FileIndex& file) {
   const GroupHeader& last = file.groups.back();
   const uint64_t bytes = std::min(last.bytes_on_disk(), file.size - last.offset);
   std::string copy(bytes, '\0');
-  const auto got = file.file->read_at(last.offset, copy.data(), copy.size());
+  const auto got = read_patiently(*file.file, last.offset, copy.data(), copy.size());
   if (!got.ok()) return {};  // reported as damage
   copy.resize(*got);
   CLEW_TRY(file.file->write_at(last.offset, copy));
@@ -254,6 +280,7 @@ Result<Recovered> recover(env::Disk& disk, const Options& options, ReplayFn& rep
 
   uint64_t expected = 1;
   for (FileIndex& file : files) index_groups(file, expected);
+  CLEW_TRY(check_end(files));
 
   Replayer replayer(options, replay, report);
   // Only the last group of all can be a torn one.

@@ -18,6 +18,7 @@
 //
 // Recovery (open): replays every intact record in order. A torn tail (a last group that did not finish) is cut. A
 // damaged record in the middle, with intact records after it, is reported, skipped and counted: never taken for a tail.
+// Reads that fail are tried again; an end of the log that still cannot be read is kDataLoss, and nothing is cut.
 //
 // Pure towards env: runs on the simulated disk. All methods on the owner's loop, except open (start-up, blocking).
 // Destroying a Wal drops what is not yet durable, without completions; never destroy it inside one of its completions.

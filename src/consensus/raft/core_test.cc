@@ -406,5 +406,27 @@ TEST_F(Alone, aLostBeginningOfTheLogIsAHoleAndNotTheEnd) {
   EXPECT_EQ(core.report().standing, Standing::kRecovering);
 }
 
+// The records of the entries that the snapshot contradicted were released; one of a vote, which names the end that the
+// log had, is still there.
+TEST_F(Alone, whatASnapshotTookAlongStaysGoneWhenTheHeadOfTheLogIsReleased) {
+  receive(kTwo, append(5, 0, 0, 1, {1, 4, 5, 5}));
+  receive(kThree, VoteRequest{7, false, true, 9, 6});
+  const SnapshotMeta meta{2, 3, kThreeVoters, 10, {}};
+  receive(kThree, SnapshotOffer{7, false, meta});
+  core_->snapshot_fetched(now_, meta, true);
+  collect();
+  ASSERT_EQ(core_->log().true_last(), 2u);
+  const LogSeq base = records_.size();
+  ASSERT_EQ(effects_.records.size(), 1u);
+
+  Raft core(options_, 1);
+  ASSERT_TRUE(core.recover(base - 1, records_[base - 2]).ok());
+  const Status recovered = core.recover(base, records_[base - 1]);
+  ASSERT_TRUE(recovered.ok()) << recovered.message();
+  core.start(now_, base + 1, true);
+  EXPECT_EQ(core.log().true_last(), 2u);
+  EXPECT_EQ(core.log().true_last_epoch(), 3u);
+}
+
 }  // namespace
 }  // namespace clew::consensus::raft

@@ -110,7 +110,10 @@ Status Raft::recover(LogSeq seq, std::string_view bytes) {
   } else if (head.kind == RecordKind::kBase) {
     // The base before it was found to be lost: see start().
     if (record.meta.position < log_.base()) log_.forget_base();
-    log_.install(record.meta.position, record.meta.epoch);
+    // Whether the snapshot took what stood behind it along is not to be seen by what is left of the log: the records of
+    // the entries that it contradicted may have been released with the head. The generation says it.
+    const bool cut = log_.generation() != head.generation;
+    if (!log_.install(record.meta.position, record.meta.epoch) && cut) log_.distrust_above(record.meta.position);
     snapshot_ = std::move(record.meta);
     snapshot_metadata_only_ = record.metadata_only;
   }
