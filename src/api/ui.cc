@@ -104,11 +104,17 @@ void add_ui_routes(HttpRouter& router, std::span<const UiFile> files) {
       "GET", "/trace/{id}",
       [](const RequestPtr& request, HttpDone done) {
         const auto id = trace_id_segment(*request);
-        done(id.ok() ? sent_on("../#/trace/" + id->hex()) : text_response(id.error().message + "\n", 400));
+        const bool slash = request->path().ends_with('/');  // the router passes over it, relative addresses do not
+        done(id.ok() ? sent_on((slash ? "../../#/trace/" : "../#/trace/") + id->hex())
+                     : text_response(id.error().message + "\n", 400));
       },
       Access::kAnyone);
   router.add(
-      "GET", "/search", [](const RequestPtr&, HttpDone done) { done(sent_on("./#/search")); }, Access::kAnyone);
+      "GET", "/search",
+      [](const RequestPtr& request, HttpDone done) {
+        done(sent_on(request->path().ends_with('/') ? "../#/search" : "./#/search"));
+      },
+      Access::kAnyone);
 }
 
 }  // namespace clew::api

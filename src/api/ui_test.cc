@@ -112,6 +112,8 @@ TEST_F(Ui, LinksToJaegersPageLeadToTheSamePlaceHere) {
   EXPECT_EQ(moved.status, 302);
   EXPECT_EQ(header(moved, "Location"), "../#/trace/000000000000000000000000000000ab");
   EXPECT_EQ(header(get("/search?service=x"), "Location"), "./#/search");
+  EXPECT_EQ(header(get("/trace/00ab/"), "Location"), "../../#/trace/000000000000000000000000000000ab");
+  EXPECT_EQ(header(get("/search/"), "Location"), "../#/search");
   const HttpResponse bad = get("/trace/%22%3E%3Cscript%3E");
   EXPECT_EQ(bad.status, 400);
   EXPECT_EQ(bad.content_type, "text/plain; charset=utf-8");

@@ -138,7 +138,8 @@ void ClientCore::on_call_error(uint64_t id, CallError error) {
     detach(*call);
     return follow(error.leader, error.leader_address, id);
   }
-  const bool try_again = error.uncertain ? call->ask.repeatable : error.code == Code::kUnavailable;
+  const bool try_again =
+      !error.session_ended && (error.uncertain ? call->ask.repeatable : error.code == Code::kUnavailable);
   if (!try_again || loop_.clock().mono_ns() + kRetryAfter + kGrace > call->deadline_ns)
     return fail(id, std::move(error));
   if (error.uncertain && !call->ask.read) call->uncertain = true;
@@ -247,7 +248,11 @@ uint64_t ClientCore::add_stream(std::shared_ptr<ClientStream> stream) {
 }
 
 void ClientCore::remove_stream(uint64_t id) {
-  if (streams_.erase(id) == 0) return;
+  const auto at = streams_.find(id);
+  if (at == streams_.end()) return;
+  const std::shared_ptr<ClientStream> stream = at->second;
+  streams_.erase(at);
+  stream->end({Code::kCancelled, "the stream was closed", false, {}, {}});
   stream_parts_.erase(id);
   stream_send(MessageKind::kCloseStream, id, [](std::string&) {});
 }

@@ -71,9 +71,7 @@ void MembershipDesk::add(Service::NewMember member, Done<NodeId> done) {
     return done(refusal(Code::kFailedPrecondition, "etcdserver: too many members in cluster"));
   }
   const std::string& counter = system_.now().next_member;
-  uint64_t stored = 0;
-  std::from_chars(counter.data(), counter.data() + counter.size(), stored);
-  next = std::max(next, NodeId{stored});
+  next = std::max(next, NodeId{next_id()});
 
   // The id is taken, and the wish stands, before the member is there: a leader that dies in between wastes a number.
   kv::TxnRequest take;
@@ -136,10 +134,27 @@ void MembershipDesk::remove(NodeId id, Done<Position> done) {
   std::vector<Member> rest = membership().members();
   std::erase_if(rest, [&](const Member& member) { return member.id == id; });
   if (membership().votes(id) && !decides(rest)) return done(not_enough_started());
-  reconfigure(std::move(rest), [this, id, done = std::move(done)](std::variant<Position, CallError> answer) mutable {
+  auto removed = [this, id, done = std::move(done)](std::variant<Position, CallError> answer) mutable {
     if (std::holds_alternative<Position>(answer)) forget(id, true);
     done(std::move(answer));
+  };
+  if (number(id) < next_id()) return reconfigure(std::move(rest), std::move(removed));
+  // The highest number of all: once it is gone, only the counter knows that it was given away.
+  kv::PutRequest count;
+  count.key = kNextMemberKey;
+  count.value = std::to_string(number(id) + 1);
+  propose_(std::move(count), [this, rest = std::move(rest),
+                              removed = std::move(removed)](std::variant<CallReply, CallError> answer) mutable {
+    if (auto* error = std::get_if<CallError>(&answer)) return removed(std::move(*error));
+    reconfigure(std::move(rest), std::move(removed));
   });
+}
+
+uint64_t MembershipDesk::next_id() {
+  const std::string& counter = system_.now().next_member;
+  uint64_t stored = 0;
+  std::from_chars(counter.data(), counter.data() + counter.size(), stored);
+  return stored;
 }
 
 // What is left of it if this fails is void: tick() and the status pass over those who are no members.

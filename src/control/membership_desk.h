@@ -43,6 +43,7 @@ class MembershipDesk {
   void reconfigure(std::vector<consensus::Member> members, Done<consensus::Position> done);
   void forget(consensus::NodeId id, bool record);
   bool decides(const std::vector<consensus::Member>& rest) const;
+  uint64_t next_id();  // the least that was never given away, as far as the counter knows; 0: nobody was ever added
   bool caught_up(consensus::NodeId id) const;
 
   SystemView& system_;

@@ -115,6 +115,8 @@ void Plane::halted(Status why) {
   halted_ = std::string(why.message());
   for (const uint64_t id : calls_.all()) fail(id, Code::kUnavailable, halted_);
   watches_.refuse(error(Code::kUnavailable, halted_, false));
+  for (Transfer& one : std::exchange(transfers_, {})) one.done(error(Code::kUnavailable, halted_, true));
+  for (auto& errand : std::exchange(parked_errands_, {})) errand();
   if (on_halt_) on_halt_(std::move(why));
 }
 

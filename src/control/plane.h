@@ -156,7 +156,7 @@ class Plane final : public Service, private consensus::Observer {
   void flush_keep_alives();
   void finish(uint64_t id, Answered answer);
   void fail(uint64_t id, Code code, std::string message);
-  CallError error(Code code, std::string message, bool uncertain) const;
+  CallError error(Code code, std::string message, bool uncertain);
   std::string leader_address();
   Service* leader_service();  // whom to ask what only the leader, or only a member with data, can do
 

@@ -80,10 +80,8 @@ ReadLevel level_of(Consistency consistency) {
 
 }  // namespace
 
-CallError Plane::error(Code code, std::string message, bool uncertain) const {
-  CallError error{code, std::move(message), uncertain, leader_, {}};
-  if (leader_ == record_.id) error.leader_address = record_.client_address;
-  return error;
+CallError Plane::error(Code code, std::string message, bool uncertain) {
+  return {code, std::move(message), uncertain, leader_, leader_address()};
 }
 
 std::string Plane::leader_address() {
@@ -140,20 +138,20 @@ void Plane::dispatch(uint64_t id) {
 
 // By the leader's state, just before it proposes: approximate under load, as what is under way is not counted.
 std::optional<CallError> Plane::refused_by_state(const Call& call) {
-  if (call.space != Space::kUser) return std::nullopt;
-  const SystemView::State& system = system_.now();
-  if (system.corrupt) return error(Code::kDataLoss, "etcdserver: corrupt cluster", false);
   if (std::holds_alternative<kv::CustomRequest>(call.request)) {
     if (std::string why = refuses_custom(); !why.empty()) {
-      return error(Code::kFailedPrecondition, std::move(why), false);
+      return error(Code::kFailedPrecondition, std::move(why), call.maybe);
     }
   }
+  if (call.space != Space::kUser) return std::nullopt;
+  const SystemView::State& system = system_.now();
+  if (system.corrupt) return error(Code::kDataLoss, "etcdserver: corrupt cluster", call.maybe);
   if (!grows(call.request)) return std::nullopt;
   const bool over = spaces_->bytes() + call.bytes > options_.quota_bytes;
   if (over && !system.no_space) raise_no_space();
   if (!over && !system.no_space) return std::nullopt;
   ++stats_.refused;
-  return error(Code::kResourceExhausted, "etcdserver: mvcc: database space exceeded", false);
+  return error(Code::kResourceExhausted, "etcdserver: mvcc: database space exceeded", call.maybe);
 }
 
 void Plane::submit(uint64_t id, Call& call) {
@@ -233,7 +231,8 @@ void Plane::forwarded(uint64_t id, Answered answer) {
   if (error == nullptr) return finish(id, std::move(answer));
   call->maybe |= error->uncertain && !call->reads;
   const bool safe = !call->maybe || call->options.session != consensus::kNoSession;
-  if (safe && (error->code == Code::kUnavailable || error->uncertain))
+  // To a session that has ended every further try is answered alike.
+  if (safe && !error->session_ended && (error->code == Code::kUnavailable || error->uncertain))
     return park(id, *call, std::move(error->message));
   error->uncertain = call->maybe;
   finish(id, std::move(answer));

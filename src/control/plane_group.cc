@@ -152,7 +152,7 @@ void Plane::ask_status(CallOptions options, Done<GroupStatus> done) {
   once.timeout_ns = std::min(options.timeout_ns, kStatusTimeout);
   leader->status(once, [this, done = std::move(done),
                         alive = std::weak_ptr<char>(alive_)](std::variant<GroupStatus, CallError> answer) mutable {
-    if (alive.expired()) return done(CallError{Code::kUnavailable, "this node is stopping", false, {}, {}});
+    if (alive.expired() || closing_) return done(CallError{Code::kUnavailable, "this node is stopping", false, {}, {}});
     GroupStatus own = own_status();
     auto* const theirs = std::get_if<GroupStatus>(&answer);
     if (theirs == nullptr || !theirs->leader_view) return done(std::move(own));

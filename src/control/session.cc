@@ -55,7 +55,8 @@ struct Session::State : std::enable_shared_from_this<State> {
   void pump() {
     if (waiting.empty()) return;
     if (id == consensus::kNoSession) return open();
-    while (!waiting.empty() && unanswered.size() < kWindow) {
+    // The group remembers so many numbers behind the newest, answered or not.
+    while (!waiting.empty() && (unanswered.empty() || last_sequence - *unanswered.begin() < kWindow - 1)) {
       Command command = std::move(waiting.front());
       waiting.pop_front();
       const uint64_t sequence = ++last_sequence;

@@ -35,13 +35,14 @@ inline void answer_with(rpc::Call& call, std::string message) {
 template <typename T, typename Encode>
 void execute(Context& context, const std::shared_ptr<rpc::Call>& call, kv::Request request,
              const control::CallOptions& options, Encode encode) {
+  const bool reads = kv::read_only(request);
   context.service().execute(
       kv::Space::kUser, std::move(request), options,
-      then<control::CallReply>(call, [&context, encode](rpc::Call& open, control::CallReply reply) {
+      then<control::CallReply>(call, [&context, encode, reads](rpc::Call& open, control::CallReply reply) {
         const T* response = std::get_if<T>(&reply.response);
         if (response == nullptr) return open.finish(Error{Code::kInternal, "an answer of another kind than asked for"});
-        // Answers are as large as their clients' ranges, and wait here for clients to read them.
-        if (open.overloaded()) return open.finish(errors::too_many_requests());
+        // Answers are as large as their clients' ranges, and wait here for clients to read them. What was done is told.
+        if (reads && open.overloaded()) return open.finish(errors::too_many_requests());
         if (wants_session_token(open.head())) {
           open.add_trailer(std::string(kSessionTokenKey), std::to_string(reply.position));
         }

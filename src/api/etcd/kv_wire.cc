@@ -216,6 +216,7 @@ Result<kv::RequestOp> decode_op(std::string_view message, int depth, Serializabl
       break;
     }
     case 4: {
+      serializable.all = false;  // as etcd has it: only ranges of the outer transaction make it one
       CLEW_ASSIGN(auto inner, decode_txn(raw.part, depth + 1, serializable));
       op.op = std::move(inner);
       break;

@@ -62,13 +62,21 @@ void LeaderWatch::answered(const control::GroupStatus& status) {
 
 void LeaderWatch::ask_later() {
   const MutexLock lock(mutex_);  // while it is held, the server, and so the loop, is there
-  asking_ = false;
   std::erase_if(calls_, [](const std::weak_ptr<rpc::Call>& call) { return call.expired(); });
-  if (stopped_ || (calls_.empty() && context_->identified())) return;
+  if (stopped_ || (calls_.empty() && context_->identified())) {
+    asking_ = false;
+    return;
+  }
+  // Until the timer has run this counts as asking: patience is counted in answers, which come once an interval.
   boost::asio::post(loop_, [self = shared_from_this()] {
     auto timer = std::make_shared<Timer>(self->loop_, kInterval);
     timer->async_wait([self, timer](boost::system::error_code error) {
-      if (!error) self->ask();
+      if (error) return;
+      {
+        const MutexLock inner(self->mutex_);
+        self->asking_ = false;
+      }
+      self->ask();
     });
   });
 }

@@ -102,6 +102,7 @@ class Call final : public std::enable_shared_from_this<Call> {
   bool responding_ = false;  // response headers were submitted
   bool deferred_ = false;    // the library waits for resume
   bool finished_ = false;    // by finish(); the trailers follow the last message
+  bool heard_ = false;       // a whole message
   bool in_handler_ = false;  // the handler must not be destroyed under itself
   bool counted_ = false;     // among the server's open calls
   std::unique_ptr<Handler> handler_;
@@ -113,6 +114,7 @@ class Call final : public std::enable_shared_from_this<Call> {
   Error end_{Code::kOk, {}};
   Metadata trailers_;
   CallHead::Clock::time_point progress_;  // when bytes last left
+  CallHead::Clock::time_point since_;     // when the message that is not complete was first waited for
 };
 
 }  // namespace clew::api::rpc

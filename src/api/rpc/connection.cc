@@ -31,11 +31,14 @@ nghttp2_nv copied(std::string_view name, std::string_view value, uint8_t flags =
           reinterpret_cast<uint8_t*>(const_cast<char*>(value.data())), name.size(), value.size(), flags};
 }
 
+// nghttp2 sends no head above 64 KiB, and messages may repeat what a client sent.
+constexpr size_t kMaxMessageBytes = 4'096;
+
 // grpc-message: percent-encoded outside of printable ASCII.
 std::string escape_message(std::string_view text) {
   static constexpr char kHex[] = "0123456789ABCDEF";
   std::string out;
-  for (const char c : text) {
+  for (const char c : text.substr(0, kMaxMessageBytes)) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte >= 0x20 && byte <= 0x7e && c != '%') {
       out += c;
@@ -275,6 +278,7 @@ void Connection::on_head(Call& call) {
   Counters& counters = shared_->counters;
   call.begun_ = true;
   call.progress_ = heard_;
+  call.since_ = heard_;
   if (!call.post_ || !call.grpc_) {
     call.finished_ = true;
     const std::array<nghttp2_nv, 1> head = {fixed(":status", call.post_ ? "415" : "405")};
@@ -322,6 +326,7 @@ void Connection::run(Call& call, UniqueFunction<void(Call&)>& task) {
 }
 
 bool Connection::message_complete(Call& call, std::string_view prefixed) {
+  call.heard_ = true;
   in_handler(call, [&](Handler& handler) { handler.on_message(prefixed.substr(kMessagePrefix)); });
   return call.open();
 }
@@ -360,6 +365,7 @@ void Connection::on_data(Call& call, const uint8_t* data, size_t size) {
       want += message_size(reinterpret_cast<const uint8_t*>(call.in_.data()));
     }
     const size_t take = std::min(size, want - call.in_.size());
+    if (call.in_.empty()) call.since_ = heard_;
     call.in_.append(reinterpret_cast<const char*>(data), take);
     call.hold(take);
     data += take;
@@ -554,11 +560,19 @@ void Connection::sweep(Clock::time_point now) {
     ping_sent_ = now;
     nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
   }
+  std::vector<std::shared_ptr<Call>> mute;
   for (const auto& [stream, call] : calls_) {
+    // A call without its message costs a place and memory, and its client need not have shown who it is.
+    const bool waits = !call->heard_ || !call->in_.empty();
+    if (call->begun_ && call->open() && waits && passed(call->since_, options.write_timeout_ms)) mute.push_back(call);
     // An answer that its client leaves in our memory. A stream may be read as slowly as one likes: it is bounded.
     if (!call->finished_ || call->unsent_ == 0 || !passed(call->progress_, options.write_timeout_ms)) continue;
     shared_->counters.timeouts.fetch_add(1, std::memory_order_relaxed);
     nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream, NGHTTP2_CANCEL);
+  }
+  for (const auto& call : mute) {
+    shared_->counters.timeouts.fetch_add(1, std::memory_order_relaxed);
+    call->finish(Error{Code::kDeadlineExceeded, "the request did not arrive in time"});
   }
   flush();
 }
