@@ -109,7 +109,10 @@ try {
 
   await check('search: the filter completes names and values by keyboard', async () => {
     const page = await open('#/search?since=all');
-    await page.keyboard.press('/');
+    await until('the filter has the keyboard', async () => {
+      await page.keyboard.press('/');
+      return page.evaluate(() => document.activeElement?.tagName === 'INPUT');
+    });
     await page.keyboard.type('gen_ai.operation');
     await page.getByRole('option', { name: 'gen_ai.operation.name' }).waitFor();
     await page.keyboard.press('ArrowDown');
