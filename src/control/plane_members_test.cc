@@ -124,6 +124,13 @@ TEST_F(Members, idsAreNeverGivenAwayTwice) {
   EXPECT_EQ(number(add(1, 4, Role::kLearner)->get()), 5u);
 }
 
+TEST_F(Members, theIdOfARemovedFounderIsNotGivenAwayEither) {
+  found(3);
+  run(kSecond);
+  EXPECT_EQ(remove(leader(), 3), "ok");
+  EXPECT_EQ(number(add(leader(3), 4, Role::kLearner)->get()), 4u);
+}
+
 TEST_F(Members, theLeaderCanBeRemovedAndItsRecordGoesWithIt) {
   found(3);
   run(kSecond);
