@@ -25,7 +25,7 @@ Result<MemberAdd> decode_member_add(std::string_view message) {
         out.peer_urls.push_back(string_of(reader));
         break;
       case varint(2):
-        out.learner = reader.get_bool();
+        out.learner = read_bool(reader);
         break;
       default:
         reader.skip();

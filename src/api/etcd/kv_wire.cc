@@ -36,13 +36,13 @@ Status read_field(Reader& reader, Decoded<kv::RangeRequest>& out) {
       break;
     }
     case varint(7):
-      out.serializable = reader.get_bool();
+      out.serializable = read_bool(reader);
       break;
     case varint(8):
-      request.keys_only = reader.get_bool();
+      request.keys_only = read_bool(reader);
       break;
     case varint(9):
-      request.count_only = reader.get_bool();
+      request.count_only = read_bool(reader);
       break;
     case varint(10):
       request.min_mod_revision = reader.get_int64();
@@ -74,13 +74,13 @@ Status read_field(Reader& reader, kv::PutRequest& request) {
       request.lease = kv::LeaseId{reader.get_int64()};
       break;
     case varint(4):
-      request.prev_kv = reader.get_bool();
+      request.prev_kv = read_bool(reader);
       break;
     case varint(5):
-      request.ignore_value = reader.get_bool();
+      request.ignore_value = read_bool(reader);
       break;
     case varint(6):
-      request.ignore_lease = reader.get_bool();
+      request.ignore_lease = read_bool(reader);
       break;
     default:
       reader.skip();
@@ -97,7 +97,7 @@ Status read_field(Reader& reader, kv::DeleteRangeRequest& request) {
       request.range_end = string_of(reader);
       break;
     case varint(3):
-      request.prev_kv = reader.get_bool();
+      request.prev_kv = read_bool(reader);
       break;
     default:
       reader.skip();

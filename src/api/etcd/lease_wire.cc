@@ -36,7 +36,7 @@ Result<kv::LeaseTimeToLiveRequest> decode_lease_time_to_live(std::string_view me
         out.id = kv::LeaseId{reader.get_int64()};
         break;
       case varint(2):
-        out.keys = reader.get_bool();
+        out.keys = read_bool(reader);
         break;
       default:
         reader.skip();

@@ -26,7 +26,7 @@ Result<kv::WatchRequest> decode_create(std::string_view message) {
         out.start_revision = reader.get_int64();
         break;
       case varint(4):
-        out.progress_notify = reader.get_bool();
+        out.progress_notify = read_bool(reader);
         break;
       case varint(5):
         return read_filter(reader.get_int32(), out);
@@ -34,13 +34,13 @@ Result<kv::WatchRequest> decode_create(std::string_view message) {
         for (const int32_t filter : reader.get_packed_int32()) CLEW_TRY(read_filter(filter, out));
         break;
       case varint(6):
-        out.prev_kv = reader.get_bool();
+        out.prev_kv = read_bool(reader);
         break;
       case varint(7):
         out.id = reader.get_int64();
         break;
       case varint(8):
-        out.fragment = reader.get_bool();
+        out.fragment = read_bool(reader);
         break;
       default:
         reader.skip();

@@ -19,6 +19,9 @@
 namespace clew::api::etcd {
 
 using Reader = protozero::pbf_reader;
+
+// protozero's own get_bool() looks at the byte behind the end of a message that is cut.
+inline bool read_bool(Reader& reader) { return reader.get_uint64() != 0; }
 using Writer = protozero::pbf_writer;
 
 constexpr uint32_t varint(uint32_t number) { return number << 3; }
