@@ -155,13 +155,20 @@ RangeResponse Store::range(const RangeRequest& request) const {
   response.revision = revision();
   const Revision at = request.revision <= 0 ? response.revision : request.revision;
   const size_t most = most_loaded(request);
+  const bool from_index = request.keys_only && request.sort_target != SortTarget::kValue;
   const KeyRange keys{request.key, request.range_end};
-  const auto look = [&](std::string_view, const History& history) {
+  const auto look = [&](std::string_view key, const History& history) {
     const Change* change = history.at(at);
     if (change == nullptr || change->tombstone) return true;
     response.count++;
-    if (request.count_only || response.kvs.size() >= most) return true;
-    response.kvs.push_back(load({change->main, change->sub}));
+    if (request.count_only) return true;
+    if (response.kvs.size() >= most) return !request.uncounted;
+    if (from_index && change == &history.changes.back()) {
+      response.kvs.push_back(
+          {std::string(key), history.create_revision, change->main, history.version, history.lease, {}});
+    } else {
+      response.kvs.push_back(load({change->main, change->sub}));
+    }
     if (!within(request, response.kvs.back())) response.kvs.pop_back();
     return true;
   };
@@ -181,6 +188,7 @@ RangeResponse Store::range(const RangeRequest& request) const {
   if (request.keys_only) {
     for (KeyValue& kv : response.kvs) kv.value.clear();
   }
+  if (request.uncounted && !request.count_only) response.count = -1;
   return response;
 }
 
