@@ -186,6 +186,11 @@ int run(Flags flags) {
     auto profile = groups::profile_named(flags.profile);
     if (!profile.ok()) return fail(profile.status(), 2);
     hunt.profile = *profile;
+    if (!hunt.family->suits(*hunt.profile)) {
+      return fail(Status(Code::kInvalidArgument, "the protocol " + flags.protocol +
+                                                     " does not promise what the profile " + flags.profile + " asks"),
+                  2);
+    }
   }
   if (flags.nodes != 0) hunt.nodes = flags.nodes;
   hunt.loses_appends = flags.canary;
@@ -201,6 +206,7 @@ int run(Flags flags) {
   if (all) {
     hunts.clear();
     for (const groups::Profile& profile : groups::profiles()) {
+      if (!hunt.family->suits(profile)) continue;
       hunts.push_back(hunt);
       hunts.back().profile = &profile;
     }
@@ -222,8 +228,10 @@ void add_sim(CLI::App& program, int& exit_code) {
   command->add_flag("--play", flags->play, "tell what happens")->needs(seed);
   command->add_option("--seeds", flags->seeds, "so many worlds, each of another seed")->excludes(seed);
   command->add_option("--first", flags->first, "the first of --seeds")->capture_default_str();
-  command->add_option("--protocol", flags->protocol)->capture_default_str();
   std::string names;
+  for (const auto& family : groups::families()) names += " " + std::string(family.name);
+  command->add_option("--protocol", flags->protocol, "one of:" + names)->capture_default_str();
+  names.clear();
   for (const auto& profile : groups::profiles()) {
     names += "\n" + std::string(profile.name) + ": " + std::string(profile.text);
   }

@@ -16,8 +16,10 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "base/check.h"
 #include "consensus/planted.h"
 #include "report.h"
 #include "sim/groups/group_hunt.h"
@@ -56,8 +58,10 @@ struct Job {
   std::chrono::steady_clock::time_point started, seed_started;
 };
 
-groups::GroupHunt hunt_in(std::string_view profile) {
+groups::GroupHunt hunt_in(std::string_view family, std::string_view profile) {
   groups::GroupHunt hunt;
+  hunt.family = groups::family_named(family);
+  CHECK(hunt.family != nullptr);
   auto found = groups::profile_named(profile);
   if (!found.ok()) {
     std::fprintf(stderr, "clew_mutants: %s\n", found.error().message.c_str());
@@ -72,7 +76,7 @@ groups::GroupHunt hunt_in(std::string_view profile) {
 // In the child: one line a seed begun, and one when a check found it.
 [[noreturn]] void live(const Job& job, const Flags& flags, int out) {
   consensus::plant(job.bug);
-  const groups::GroupHunt hunt = hunt_in(job.fate.profile);
+  const groups::GroupHunt hunt = hunt_in(job.fate.family, job.fate.profile);
   const auto say = [&](const std::string& line) {
     const ssize_t ignored = write(out, line.data(), line.size());
     (void)ignored;
@@ -187,10 +191,13 @@ int replay(const Flags& flags) {
   const auto bug = consensus::bug_named(flags.mutants.front());
   if (bug) consensus::plant(*bug);
   std::string profile = flags.profile;
+  std::string_view family = groups::families().front().name;
   for (const Row& row : rows()) {
-    if (profile.empty() && bug && row.bug == *bug) profile = row.profile;
+    if (!bug || row.bug != *bug) continue;
+    if (profile.empty()) profile = row.profile;
+    family = row.family;
   }
-  groups::GroupHunt hunt = hunt_in(profile.empty() ? "swarm" : profile);
+  groups::GroupHunt hunt = hunt_in(family, profile.empty() ? "swarm" : profile);
   hunt.max_shrink_tries = 400;
   hunt.program = "clew_mutants --mutant " + flags.mutants.front();
   sim::Plan plan = hunt.plan(*flags.seed);
@@ -225,27 +232,29 @@ int run(const Flags& flags) {
     job.seeds = flags.seeds;
     job.fate.name = std::string(info->name);
     job.fate.scenario = info->scenario;
+    job.fate.family = std::string(row.family);
     job.fate.profile = flags.profile.empty() ? std::string(row.profile) : flags.profile;
     jobs.push_back(std::move(job));
   }
   std::printf("%-32s %3s  %-12s %5s  %8s  %s\n", "mutant", "no", "profile", "seeds", "time", "killed by");
   const std::vector<Fate> fates = run_jobs(std::move(jobs), flags);
-  std::map<std::string, uint64_t> needed;
+  std::map<std::pair<std::string, std::string>, uint64_t> needed;  // by family and profile
   size_t dead = 0;
   for (const Fate& fate : fates) {
     if (fate.alive()) continue;
     ++dead;
-    uint64_t& most = needed[fate.profile];
+    uint64_t& most = needed[{fate.family, fate.profile}];
     most = std::max(most, fate.seeds);
   }
   size_t false_alarms = 0;
   if (flags.clean) {
     std::vector<Job> clean;
-    for (const auto& [profile, seeds] : needed) {
+    for (const auto& [world, seeds] : needed) {
       Job job;
       job.seeds = seeds;
       job.fate.name = "(clean build)";
-      job.fate.profile = profile;
+      job.fate.family = world.first;
+      job.fate.profile = world.second;
       job.fate.clean = true;
       clean.push_back(std::move(job));
     }

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "consensus/planted.h"
+#include "sim/groups/family.h"
 
 namespace clew::mutants {
 namespace {
@@ -28,6 +29,11 @@ std::string outcome(const Fate& fate) {
 
 std::string scenario_text(const Fate& fate) { return fate.scenario == 0 ? "-" : std::to_string(fate.scenario); }
 
+// The protocol that most rows have is not named.
+std::string world_text(const Fate& fate) {
+  return fate.family == sim::groups::families().front().name ? fate.profile : fate.family + " " + fate.profile;
+}
+
 std::string_view text_of(const std::string& mutant) {
   for (const consensus::BugInfo& info : consensus::all_bugs()) {
     if (info.name == mutant) return info.text;
@@ -44,7 +50,7 @@ std::string in_cell(std::string text) {
 
 void print(const Fate& fate) {
   std::printf("%-32s %3s  %-13s %5s  %6.1f s  %s\n", fate.name.c_str(), scenario_text(fate).c_str(),
-              fate.profile.c_str(), seeds_text(fate).c_str(), fate.seconds, outcome(fate).c_str());
+              world_text(fate).c_str(), seeds_text(fate).c_str(), fate.seconds, outcome(fate).c_str());
   std::fflush(stdout);
 }
 
@@ -60,7 +66,7 @@ bool write_table(const std::string& path, const std::vector<Fate>& fates) {
   std::string table = "\n| mutant | no. | what is wrong | profile | seeds | killed by |\n|---|---|---|---|---|---|\n";
   for (const Fate& fate : fates) {
     table += "| `" + fate.name + "` | " + scenario_text(fate) + " | " + in_cell(std::string(text_of(fate.name))) +
-             " | " + fate.profile + " | " + seeds_text(fate) + " | " + in_cell(outcome(fate)) + " |\n";
+             " | " + world_text(fate) + " | " + seeds_text(fate) + " | " + in_cell(outcome(fate)) + " |\n";
   }
   text.replace(begin + kBegin.size(), end - begin - kBegin.size(), table + "\n");
   std::ofstream(path) << text;

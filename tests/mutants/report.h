@@ -11,6 +11,7 @@ namespace clew::mutants {
 struct Fate {
   std::string name;
   int scenario = 0;  // 0: a trap without a number
+  std::string family;
   std::string profile;
   bool clean = false;      // no mutant
   uint64_t seeds = 0;      // tried

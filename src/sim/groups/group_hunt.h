@@ -23,6 +23,7 @@ struct GroupHunt {
   std::string program = "./dev sim";
   Deeds* deeds = nullptr;  // summed up over all runs, reruns and shrinking included
 
+  Shape shape(uint64_t seed) const;  // fitted to the family
   Plan plan(uint64_t seed) const;
   MakeScenario make() const;
   // The command that replays a seed of this hunt, before --seed.

@@ -245,16 +245,15 @@ void GroupScenario::check_availability() {
 
 void GroupScenario::check_bounds(NodeIndex node, const consensus::Report& report) {
   const consensus::ReplicaStats stats = process(node)->replica().stats();
-  const auto& raft = shape_.raft;
+  const Bounds most = family_.bounds(shape_);
   const std::string who = "bounded memory: " + name(node) + " holds ";
   if (stats.pending > shape_.replica.max_pending) {
     world_->fail(who + std::to_string(stats.pending) + " requests without an answer");
   }
-  // One entry may always pass, whatever its size.
-  if (report.uncommitted_bytes > raft.max_uncommitted_bytes + shape_.replica.max_command_bytes + 4096) {
+  if (report.uncommitted_bytes > most.uncommitted_bytes) {
     world_->fail(who + std::to_string(report.uncommitted_bytes) + " bytes of uncommitted entries");
   }
-  if (report.log_bytes > raft.max_log_bytes + raft.max_message_bytes) {
+  if (report.log_bytes > most.log_bytes) {
     world_->fail(who + std::to_string(report.log_bytes) + " bytes of log");
   }
 }

@@ -191,15 +191,15 @@ Shape draw_shape(uint64_t seed, const Profile& profile, std::optional<size_t> no
   shape.patience_ns = static_cast<int64_t>(one_of({60, 300, 1'000})) * 1'000'000;
   shape.sessions = profile.sessions.value_or(!random.one_in(4));
 
-  consensus::raft::Options& raft = shape.raft;
-  raft.leases = profile.leases.value_or(random.one_in(2));
-  raft.clock_error_ppm = 10'000;
-  raft.max_message_bytes = one_of({1, 512, 1 << 20});
-  raft.window = {.messages = one_of({1, 4, 256}), .bytes = one_of({256, 4ull << 20})};
-  raft.max_uncommitted_bytes = one_of({4 << 10, 64 << 20});
-  raft.keep_tail_bytes = one_of({0, 1 << 10, 8 << 20});
-  raft.max_delivery_bytes = one_of({64, 4 << 20});
-  raft.witness_log_entries = one_of({8, 64});
+  Limits& limits = shape.limits;
+  limits.leases = profile.leases.value_or(random.one_in(2));
+  limits.clock_error_ppm = 10'000;
+  limits.max_message_bytes = one_of({1, 512, 1 << 20});
+  limits.window = {.messages = one_of({1, 4, 256}), .bytes = one_of({256, 4ull << 20})};
+  limits.max_uncommitted_bytes = one_of({4 << 10, 64 << 20});
+  limits.keep_tail_bytes = one_of({0, 1 << 10, 8 << 20});
+  limits.max_delivery_bytes = one_of({64, 4 << 20});
+  limits.witness_log_entries = one_of({8, 64});
   shape.drift_ppm = profile.drift_ppm;
 
   consensus::ReplicaOptions& replica = shape.replica;
@@ -216,6 +216,7 @@ Shape draw_shape(uint64_t seed, const Profile& profile, std::optional<size_t> no
       .max_kept_bytes = one_of({2 << 10, 1 << 20}),
       .idle_ns = profile.session_idle_ns.value_or(static_cast<int64_t>(one_of({3, 3600})) * 1'000'000'000)};
   shape.ordered = random.one_in(2);
+  shape.dice = mix64(seed, 0xd1ce);
   return shape;
 }
 

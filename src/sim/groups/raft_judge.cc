@@ -16,7 +16,7 @@
 #include "consensus/raft/messages.h"
 #include "consensus/raft/raft.h"
 #include "consensus/raft/records.h"
-#include "sim/groups/family.h"
+#include "sim/groups/raft_family.h"
 
 namespace clew::sim::groups {
 namespace {
