@@ -85,10 +85,8 @@ Status KvStateMachine::load() {
   return store_.open(at);
 }
 
-std::string KvStateMachine::mark_state() const {
+void KvStateMachine::append_mark_state(std::string& out) const {
   const Store::Position& at = store_.position();
-  std::string out;
-  out.reserve(64);
   append_fixed(out, kMarkFormat);
   append_fixed(out, at.revision);
   append_fixed(out, at.compact_revision);
@@ -96,12 +94,12 @@ std::string KvStateMachine::mark_state() const {
   append_fixed(out, at.swept.sub);
   append_fixed(out, time_ns_);
   append_fixed(out, reign_);
-  return out;
 }
 
 Hash128 KvStateMachine::digest() const {
   const Hash128 root = entries_.digest().root();
-  std::string bytes = mark_state();
+  std::string bytes;
+  append_mark_state(bytes);
   append_fixed(bytes, root.lo);
   append_fixed(bytes, root.hi);
   return stable_hash128(bytes);
@@ -120,7 +118,10 @@ std::string KvStateMachine::apply(const consensus::Applied& at, std::string_view
   std::string result = encode(execute(at, command));
   store_.sweep(kSweepPerCommand);
   if (engine.persistent()) keep_result(at.position, result);
-  must(engine.commit(entries_.batch(), {at.position, mark_state()}));
+  mark_.position = at.position;
+  mark_.state.clear();
+  append_mark_state(mark_.state);
+  must(engine.commit(entries_.batch(), mark_));
   store_.committed();
   if (store_.revision() != before && on_commit_) on_commit_();
   return result;

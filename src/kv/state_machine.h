@@ -63,7 +63,7 @@ class KvStateMachine final : public consensus::StateMachine {
   Result<Response> change(const consensus::Applied& at, const Request& request);
   LeaseExpireResponse expire(uint64_t reign);
   void revoke(LeaseId id);
-  std::string mark_state() const;
+  void append_mark_state(std::string& out) const;
   void keep_result(consensus::Position position, const std::string& result);
   Status load();
 
@@ -79,6 +79,7 @@ class KvStateMachine final : public consensus::StateMachine {
   consensus::Position frozen_at_ = 0;
   Task on_commit_;
   Task on_restore_;
+  EngineMark mark_;  // of the command that is applied: its room is used again
 };
 
 }  // namespace clew::kv
