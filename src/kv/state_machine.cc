@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/varint.h"
 #include "kv/executor.h"
+#include "kv/long_read.h"
 #include "kv/snapshot.h"
 #include "kv/validate.h"
 
@@ -224,21 +225,28 @@ LeaseExpireResponse KvStateMachine::expire(uint64_t reign) {
 }
 
 Result<Response> KvStateMachine::read(const Request& request) const {
-  CLEW_TRY(validate(request));
+  if (!LongRead::takes(request)) return read_at_once(request);
+  LongRead read(*this, request);
+  size_t effort = SIZE_MAX;
+  CHECK(read.step(effort));
+  return read.finish();
+}
+
+Result<Response> KvStateMachine::read_at_once(const Request& request) const {
   if (!read_only(request)) return not_a_query();
   if (const auto* range = std::get_if<RangeRequest>(&request)) return lifted(kv::execute(store_, *range));
   if (const auto* txn = std::get_if<TxnRequest>(&request)) return lifted(execute_read_only(store_, leases_, *txn));
   if (const auto* time_left = std::get_if<LeaseTimeToLiveRequest>(&request)) {
     return Response(kv::execute(store_, leases_, time_ns_, *time_left));
   }
-  if (const auto* hash = std::get_if<HashRequest>(&request)) return lifted(kv::execute(store_, *hash));
   CHECK(std::holds_alternative<LeasesRequest>(request));
   return Response(LeasesResponse{store_.revision(), leases_.by_deadline()});
 }
 
 std::string KvStateMachine::query(std::string_view request) const {
-  auto decoded = decode_request(request);
+  const auto decoded = decode_request(request);
   if (!decoded.ok()) return encode(Result<Response>(decoded.error()));
+  if (const Status good = validate(*decoded); !good.ok()) return encode(Result<Response>(good.error()));
   return encode(read(*decoded));
 }
 

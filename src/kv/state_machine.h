@@ -43,8 +43,10 @@ class KvStateMachine final : public consensus::StateMachine {
   Status restore(consensus::SnapshotSource& source) override;
   Hash128 digest() const override;
 
-  // As query(), without the bytes; for a host in the same process.
+  // As query(), without the bytes; for a host in the same process. The request is valid (validate.h).
   Result<Response> read(const Request& request) const;
+  // The same of a request that LongRead does not take.
+  Result<Response> read_at_once(const Request& request) const;
 
   const Store& store() const { return store_; }
   const LeaseTable& leases() const { return leases_; }
@@ -77,9 +79,9 @@ class KvStateMachine final : public consensus::StateMachine {
   consensus::Position results_from_ = 0;
   consensus::Position results_superfluous_below_ = 0;
   consensus::Position frozen_at_ = 0;
+  EngineMark mark_;  // of the command that is applied: its room is used again
   Task on_commit_;
   Task on_restore_;
-  EngineMark mark_;  // of the command that is applied: its room is used again
 };
 
 }  // namespace clew::kv
