@@ -118,6 +118,8 @@ void describe_control(ControlConfig& control, Visitor& visit) {
               "makes groups of the same founders different ones");
   visit.field("join", control.join, Unit::kPlain,
               "client ports of members of a group that exists: at its first start the node asks to be taken in");
+  visit.field("seeds", control.seeds, Unit::kPlain,
+              "of a witness among the founders: client ports of members with data, which it passes requests on to");
   visit.field("role", control.role, Unit::kPlain, "of a node that joins: voter, witness, learner");
   visit.field("engine", control.engine, Unit::kPlain, "where the state stands: memory, rocksdb");
   visit.field("heartbeat", control.heartbeat_ns, Unit::kNanoseconds, "of the leader; the same on all members");

@@ -158,7 +158,7 @@ class Plane final : public Service, private consensus::Observer {
   void fail(uint64_t id, Code code, std::string message);
   CallError error(Code code, std::string message, bool uncertain);
   std::string leader_address();
-  Service* leader_service();  // whom to ask what only the leader, or only a member with data, can do
+  Forwarder::Reached leader_service();  // whom to ask what only the leader, or only a member with data, can do
 
   // --- plane_group.cc ---
   template <typename T>

@@ -92,11 +92,11 @@ std::string Plane::leader_address() {
   return at == records.end() ? std::string() : at->second.client_address;
 }
 
-Service* Plane::leader_service() {
+Forwarder::Reached Plane::leader_service() {
   if (leader_ != record_.id) {
-    if (Service* const leader = forwarder_.to(leader_address(), now())) return leader;
+    if (auto leader = forwarder_.to(leader_address(), now())) return leader;
   }
-  if (!witness_ || options_.seeds.empty()) return nullptr;
+  if (!witness_ || options_.seeds.empty()) return {};
   return forwarder_.to(options_.seeds[seed_++ % options_.seeds.size()], now());
 }
 
@@ -208,8 +208,8 @@ void Plane::submitted(uint64_t id, std::variant<consensus::Reply, RequestError> 
 // --- By another member ---
 
 void Plane::forward(uint64_t id, Call& call) {
-  Service* const leader = leader_service();
-  if (leader == nullptr) {
+  const Forwarder::Reached leader = leader_service();
+  if (!leader) {
     return park(id, call,
                 leader_ == consensus::kNobody ? kNoLeader : "the leader's address is not known here yet; ask again");
   }
@@ -218,9 +218,10 @@ void Plane::forward(uint64_t id, Call& call) {
   once.timeout_ns = std::max<int64_t>(call.deadline - now(), 1);
   call.under_way = true;
   ++stats_.forwarded;
-  leader->execute(call.space, call.request, once, [this, id, alive = std::weak_ptr<char>(alive_)](Answered answer) {
-    if (!alive.expired()) forwarded(id, std::move(answer));
-  });
+  leader->execute(call.space, call.request, once,
+                  [this, id, use = leader.use, alive = std::weak_ptr<char>(alive_)](Answered answer) {
+                    if (!alive.expired()) forwarded(id, std::move(answer));
+                  });
 }
 
 void Plane::forwarded(uint64_t id, Answered answer) {
