@@ -31,6 +31,7 @@
 #include "control/mailbox.h"
 #include "control/membership_desk.h"
 #include "control/peer_tap.h"
+#include "control/read_desk.h"
 #include "control/service.h"
 #include "control/snapshot_exports.h"
 #include "control/system_space.h"
@@ -188,6 +189,7 @@ class Plane final : public Service, private consensus::Observer {
   std::unique_ptr<kv::Spaces> spaces_;
   SystemView system_;
   WatchDesk watches_;
+  ReadDesk reads_;
   SnapshotExports exports_;
   LeaseDuty leases_;
   MembershipDesk desk_;

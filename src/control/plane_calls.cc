@@ -105,20 +105,20 @@ void Plane::start(Space space, kv::Request request, CallOptions options, Done<Ca
   if (const Status good = kv::validate(request); !good.ok()) {
     return done(error(good.code(), std::string(good.message()), false));
   }
-  Call call;
-  call.reads = kv::read_only(request);
-  call.bytes = bytes_of(request);
-  ++(call.reads ? stats_.reads : stats_.changes);
-  if (calls_.full(call.bytes)) {
+  const bool reads = kv::read_only(request);
+  const uint64_t bytes = bytes_of(request);
+  ++(reads ? stats_.reads : stats_.changes);
+  if (calls_.full(bytes)) {
     ++stats_.refused;
     return done(error(Code::kResourceExhausted, "etcdserver: too many requests", false));
   }
+  auto [id, call] = calls_.add(bytes, now() + std::max<int64_t>(options.timeout_ns, 1));
+  call.reads = reads;
   call.space = space;
   call.request = std::move(request);
   call.options = options;
   call.done = std::move(done);
-  call.deadline = now() + std::max<int64_t>(options.timeout_ns, 1);
-  dispatch(calls_.add(std::move(call)));
+  dispatch(id);
 }
 
 void Plane::dispatch(uint64_t id) {
@@ -294,9 +294,7 @@ void Plane::read(uint64_t id) {
       left != nullptr && left->now_ns == 0) {
     left->now_ns = loop_.clock().wall_ns();
   }
-  auto response = spaces_->machine(call->space).read(call->request);
-  if (!response.ok()) return fail(id, response.error().code, response.error().message);
-  finish(id, CallReply{std::move(*response), std::max(replica_->applied(), spaces_->ahead()), epoch_});
+  reads_.read(id, call->space, std::move(call->request));
 }
 
 // --- Keep-alives ---
@@ -342,7 +340,7 @@ void Plane::park(uint64_t id, Call& call, std::string why) {
 }
 
 void Plane::finish(uint64_t id, Answered answer) {
-  if (auto call = calls_.take(id)) call->done(std::move(answer));
+  if (auto done = calls_.take(id)) done(std::move(answer));
 }
 
 void Plane::fail(uint64_t id, Code code, std::string message) {
