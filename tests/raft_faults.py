@@ -15,15 +15,16 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import group_faults as faults  # noqa: E402
+from faulty_machine import Machine  # noqa: E402
 from node import free_ports, until  # noqa: E402
-from peer_proxy import BREAK, STALL, Proxies, between  # noqa: E402
+from peer_proxy import BREAK, STALL, Proxies  # noqa: E402
 from raft_clients import Client, Driven, History, Load, check  # noqa: E402
 from raft_group import Group, Member  # noqa: E402
 from raft_peer_port import Attack, closes  # noqa: E402
 
 CLEW = os.environ.get("CLEW", "build/release/clew")
 RAFT_NODE = os.environ.get("RAFT_NODE", "build/release/bench/raft_node")
-SLOW_SYNC = os.environ.get("SLOW_SYNC", "build/release/tests/libslow_sync.so")
 DEADLINE = 90  # of every wait: only to fail
 
 
@@ -104,6 +105,9 @@ class World(Group):
     def progress(self, appends=60):
         self.load.wait("appended", appends, DEADLINE)
 
+    def refusals(self, count):
+        self.load.wait("refused", count, DEADLINE)
+
     def agree(self):
         """All members have applied the same, and it left them the same."""
 
@@ -140,105 +144,52 @@ class World(Group):
 def kill_leader(directory):
     with World(3, directory, "kill_leader") as world:
         for _ in range(3):
-            leader = world.leader()
-            leader.kill()
-            world.progress()
-            leader.start()
-            world.progress(20)
+            faults.kill_leader(world)
 
 
 def kill_followers(directory):
     with World(5, directory, "kill_followers") as world:
         for _ in range(2):
-            gone = world.followers()[:2]
-            for node in gone:
-                node.kill()
-            world.progress()
-            for node in gone:
-                node.start()
-        gone = [world.leader(), world.followers()[0]]
-        for node in gone:
-            node.kill()
-        world.progress()
+            faults.kill_followers(world)
+        faults.kill_minority(world)
 
 
 def kill_all(directory):
     with World(3, directory, "kill_all") as world:
-        for node in world.nodes:
-            node.kill()
-        world.load.wait("refused", 5)
-        for node in world.nodes:
-            node.start()
-        world.progress()
+        faults.kill_all(world)
 
 
 def pause_leader(directory):
     with World(3, directory, "pause_leader", levels=("quorum", "lease", "local"), extra=["--leases"]) as world:
         for _ in range(3):
-            leader = world.leader()
-            leader.signal(signal.SIGSTOP)
-            others = [node for node in world.nodes if node is not leader]
-            until(lambda: any(node.status()["standing"] == "leader" for node in others), DEADLINE, "a new leader")
-            world.progress()
-            leader.signal(signal.SIGCONT)
-            world.progress(20)
+            faults.pause_leader(world)
 
 
 def pause_majority(directory):
     with World(3, directory, "pause_majority") as world:
-        paused = world.followers()
-        for node in paused:
-            node.signal(signal.SIGSTOP)
-        world.load.wait("refused", 8)
-        for node in paused:
-            node.signal(signal.SIGCONT)
-        world.progress()
+        faults.pause_majority(world)
 
 
 def full_partition(directory):
     for mode in (STALL, BREAK):
         with World(3, directory, "full_partition_" + mode) as world:
-            leader = world.leader()
-            others = [node for node in world.nodes if node is not leader]
-            world.proxies.set(between([leader.id], [node.id for node in others]), mode)
-            world.leader(others)
-            world.progress()
-            world.proxies.heal()
-            world.progress(20)
+            faults.full_partition(world, mode)
     with World(5, directory, "full_partition_5") as world:
-        leader = world.leader()
-        lost = [leader, world.followers()[0]]
-        others = [node for node in world.nodes if node not in lost]
-        world.proxies.set(between([node.id for node in lost], [node.id for node in others]), STALL)
-        world.leader(others)
-        world.progress()
+        faults.full_partition(world, STALL)
 
 
 def one_way_partition(directory):
     with World(3, directory, "one_way_partition") as world:
-        for deaf in (False, True):
-            leader = world.leader()
-            others = [node for node in world.nodes if node is not leader]
-            world.proxies.set([(node.id, leader.id) if deaf else (leader.id, node.id) for node in others], STALL)
-            world.leader(others)  # another one: deaf or mute, nobody leads
-            world.progress()
-            world.proxies.heal()
-            world.progress(20)
+        faults.mute_leader(world)
+        faults.deaf_leader(world)
 
 
 def partial_partition(directory):
     with World(3, directory, "partial_partition") as world:
         for mode in (STALL, BREAK):
-            leader, other = world.leader(), world.followers()[0]
-            world.proxies.set(between([leader.id], [other.id]), mode)
-            world.progress()
-            world.proxies.heal()
-            world.progress(20)
+            faults.partial_partition(world, mode)
     with World(5, directory, "partial_partition_5") as world:
-        leader = world.leader()
-        cut = [node.id for node in world.nodes if node is not leader]
-        world.proxies.set(between(cut[:2], cut[2:]), BREAK)  # only the leader sees both halves
-        world.progress()
+        faults.bridge(world)
 
 
 def rolling_restart(directory):
@@ -272,7 +223,9 @@ def slow_disk(directory):
     with World(3, directory, "slow_disk") as world:
         slow = world.followers()[0]
         slow.kill()
-        slow.environment = {"LD_PRELOAD": os.path.abspath(SLOW_SYNC), "SLOW_SYNC_MS": "60"}
+        machine = Machine(os.path.join(directory, "machine"))
+        machine.slow_disk(60)
+        slow.environment = machine.environment
         slow.start()
         world.progress()
         world.lead(slow)

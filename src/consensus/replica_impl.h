@@ -11,6 +11,7 @@
 //     full.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -45,6 +46,7 @@ class ReplicaImpl final : public Replica {
   Report report() const override { return core_->report(); }
   const Protocol& protocol() const override { return *core_; }
   Position applied() const override { return applier_.position(); }
+  int64_t time_ns() const override { return now() + time_offset_ns_; }
   Hash128 digest() const override { return applier_.digest(); }
   Instance instance() const override { return directory_.identity().instance; }
   bool halted() const override { return halted_; }
@@ -67,6 +69,7 @@ class ReplicaImpl final : public Replica {
   Status recover_log();
   Status recover_state();
   void begin();
+  void keep_up_with_time() { time_offset_ns_ = std::max(time_offset_ns_, applier_.time_ns() - now()); }
 
   // --- Requests (replica.cc) ---
   // Refuses at once when it cannot be taken: then false, and `done` was told so.
@@ -171,6 +174,7 @@ class ReplicaImpl final : public Replica {
 
   // State and requests.
   Applier applier_;
+  int64_t time_offset_ns_;  // of time_ns() to the monotonic clock
   RequestTable requests_;
   uint64_t unanswered_ = 0;  // numbers of proposals for whom nobody waits
   std::multimap<Position, uint64_t> waiting_reads_;

@@ -325,6 +325,7 @@ void ReplicaImpl::deliver() {
     deliveries_.pop_front();
     if (!apply(delivery)) return;
   }
+  keep_up_with_time();
 }
 
 bool ReplicaImpl::apply(Delivery& delivery) {

@@ -44,6 +44,8 @@ class Transport {
   virtual void send(NodeId to, std::string frame) = 0;
   // The end of a turn: what was sent since the last one may go out together now. Frames go out without it too, later.
   virtual void flush() {}
+  // Why the newest attempt to connect to the peer failed, for people; empty: it is connected, or nobody knows.
+  virtual std::string unreached(NodeId /*peer*/) const { return {}; }
 };
 
 }  // namespace clew::consensus
