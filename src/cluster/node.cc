@@ -41,8 +41,8 @@ Result<uint32_t> shards_of_directory(env::Disk& disk, const std::string& directo
 struct Gather {
   std::atomic<uint32_t> open{0};
   Mutex mutex;
-  IngestReply reply GUARDED_BY(mutex);
-  otlp::RejectCounts rejected GUARDED_BY(mutex){};
+  IngestReply reply CLEW_GUARDED_BY(mutex);
+  otlp::RejectCounts rejected CLEW_GUARDED_BY(mutex){};
   UniqueFunction<void(IngestReply)> done;
 };
 

@@ -82,9 +82,9 @@ class Node final : public IngestService, public QueryService {
   std::atomic<bool> halted_{false};
 
   Mutex mutex_;
-  clock::HybridClock hlc_ GUARDED_BY(mutex_);
-  uint64_t next_sequence_ GUARDED_BY(mutex_) = 1;
-  std::unordered_map<uint64_t, std::string> tenants_ GUARDED_BY(mutex_);
+  clock::HybridClock hlc_ CLEW_GUARDED_BY(mutex_);
+  uint64_t next_sequence_ CLEW_GUARDED_BY(mutex_) = 1;
+  std::unordered_map<uint64_t, std::string> tenants_ CLEW_GUARDED_BY(mutex_);
 };
 
 }  // namespace clew::cluster
