@@ -98,7 +98,7 @@ Result<std::unique_ptr<Node>> Node::open(Ports ports, NodeOptions options, Repla
     const std::string shard_directory = directory + "/shard-" + std::to_string(i);
     CLEW_TRY(disk.make_dirs(shard_directory));
     CLEW_ASSIGN(auto shard, Shard::open({node->ports_.loops[i % node->ports_.loops.size()], &disk, node->ports_.random,
-                                         node->ports_.open_store},
+                                         node->ports_.open_store, node->ports_.report},
                                         i, node->options_, shard_directory, totals, on_tenant,
                                         [self](Status status) { self->halt(std::move(status)); }));
     hlc = std::max(hlc, shard->last_hlc());

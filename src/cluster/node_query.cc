@@ -366,6 +366,7 @@ void Node::stats(Done<NodeStats> done) {
           all.duplicate_spans += part.duplicate_spans;
           all.malformed_rows += part.malformed_rows;
           all.seal_read_failures += part.seal_read_failures;
+          all.maintenance_failures += part.maintenance_failures;
           all.open_traces += part.open_traces;
           all.open_rows += part.open_rows;
           all.memory_bytes += part.memory_bytes;
