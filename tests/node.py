@@ -132,16 +132,16 @@ class Node:
         return found
 
 
-def until(condition, seconds=30):
-    """Calls `condition` until it gives something true, and returns that; fails after `seconds`."""
+def until(condition, seconds=30, what=None):
+    """Calls `condition` until it gives something true, and returns that; fails after `seconds`, naming `what` it waited for."""
     deadline = time.monotonic() + seconds
     while True:
         found = condition()
         if found:
             return found
         if time.monotonic() > deadline:
-            raise RuntimeError("not within %d s: %s" % (seconds, condition.__doc__ or condition))
-        time.sleep(0.05)
+            raise RuntimeError("not within %d s: %s" % (seconds, what or condition.__doc__ or condition))
+        time.sleep(0.02)
 
 
 FAST = """

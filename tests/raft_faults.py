@@ -15,7 +15,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from node import free_ports  # noqa: E402
+from node import free_ports, until  # noqa: E402
 from peer_proxy import BREAK, STALL, Proxies, between  # noqa: E402
 from raft_clients import Client, Driven, History, Load, check  # noqa: E402
 from raft_group import Group, Member  # noqa: E402
@@ -25,16 +25,6 @@ CLEW = os.environ.get("CLEW", "build/release/clew")
 RAFT_NODE = os.environ.get("RAFT_NODE", "build/release/bench/raft_node")
 SLOW_SYNC = os.environ.get("SLOW_SYNC", "build/release/tests/libslow_sync.so")
 DEADLINE = 90  # of every wait: only to fail
-
-
-def until(what, condition):
-    deadline = time.monotonic() + DEADLINE
-    while time.monotonic() < deadline:
-        got = condition()
-        if got:
-            return got
-        time.sleep(0.01)
-    raise RuntimeError("not in %d s: %s" % (DEADLINE, what))
 
 
 class World(Group):
@@ -94,7 +84,7 @@ class World(Group):
                     return node
             return None
 
-        return until("a leader", found)
+        return until(found, DEADLINE, "a leader")
 
     def lead(self, node):
         """Leadership is handed to that member."""
@@ -105,7 +95,7 @@ class World(Group):
                 leader.tell("transfer %d" % node.id)
             return leader is node
 
-        until("node %d leads" % node.id, leads)
+        until(leads, DEADLINE, "node %d leads" % node.id)
 
     def followers(self):
         leader = self.leader()
@@ -125,7 +115,7 @@ class World(Group):
                 raise RuntimeError("digests differ at one position: %s" % states)
             return True
 
-        until("all members at one position", same)
+        until(same, DEADLINE, "all members at one position")
 
     def conclude(self):
         self.proxies.heal()
@@ -137,9 +127,9 @@ class World(Group):
         self.load.end()
         last = Client(self.load, 1000)
         self.load.ended.clear()  # its requests are repeated, too
-        until("an append when everything is healed", lambda: last.append("last"))
+        until(lambda: last.append("last"), DEADLINE, "an append when everything is healed")
         for key in sorted(self.load.keys | {"last"}):
-            until("a final read of " + key, lambda k=key: last.get(k, final=True) is not None)
+            until(lambda k=key: last.get(k, final=True) is not None, DEADLINE, "a final read of " + key)
         self.agree()
         for node in self.nodes:
             node.kill()
@@ -188,7 +178,7 @@ def pause_leader(directory):
             leader = world.leader()
             leader.signal(signal.SIGSTOP)
             others = [node for node in world.nodes if node is not leader]
-            until("a new leader", lambda: any(node.status()["standing"] == "leader" for node in others))
+            until(lambda: any(node.status()["standing"] == "leader" for node in others), DEADLINE, "a new leader")
             world.progress()
             leader.signal(signal.SIGCONT)
             world.progress(20)
@@ -257,7 +247,7 @@ def rolling_restart(directory):
             node.kill()
             world.progress(20)
             node.start()
-            until("it has caught up", lambda n=node: n.status()["applied"] >= world.leader().status()["committed"] - 50)
+            until(lambda n=node: n.status()["applied"] >= world.leader().status()["committed"] - 50, DEADLINE, "it has caught up")
             node.tell("snapshot")
 
 
@@ -270,10 +260,10 @@ def snapshot_install(directory):
         world.leader(rest).ask("load 16 12000 1000", "load", DEADLINE)  # more than a leader keeps behind its snapshot
         for node in rest:
             node.tell("snapshot")
-        until("snapshots", lambda: all(node.status()["snapshots"] > 0 for node in rest))
+        until(lambda: all(node.status()["snapshots"] > 0 for node in rest), DEADLINE, "snapshots")
         world.progress()
         gone.start()
-        until("it installs a snapshot", lambda: gone.status()["installed"] > 0)
+        until(lambda: gone.status()["installed"] > 0, DEADLINE, "it installs a snapshot")
         world.progress()
 
 
@@ -317,7 +307,7 @@ def change_membership(world, ids):
                 return True
         return False
 
-    until("members %s" % ids, done)
+    until(done, DEADLINE, "members %s" % ids)
 
 
 def full_disk(directory):
@@ -349,7 +339,7 @@ def full_disk(directory):
 
 def peer_port(directory):
     with World(3, directory, "peer_port") as world:
-        Attack(world, world.leader(), RAFT_NODE, until).run()
+        Attack(world, world.leader(), RAFT_NODE).run()
 
 
 def certificates(directory):
@@ -372,7 +362,7 @@ def certificates(directory):
                     closes(plain if files is None else context.wrap_socket(plain))
                 except ssl.SSLError:
                     pass  # refused within the handshake
-            until("%s is counted" % reason, lambda: victim.status()["refusals"].get(reason, 0) > before)
+            until(lambda: victim.status()["refusals"].get(reason, 0) > before, DEADLINE, "%s is counted" % reason)
             if victim.ask("load 1 20 100", "load")["errors"]:
                 raise RuntimeError("commands fail after a connection with " + reason)
 
@@ -385,7 +375,7 @@ def certificates(directory):
         before = victim.status()["refusals"].get("identity", 0)
         try:
             impostor.start()
-            until("identity is counted", lambda: victim.status()["refusals"].get("identity", 0) > before)
+            until(lambda: victim.status()["refusals"].get("identity", 0) > before, DEADLINE, "identity is counted")
         finally:
             impostor.stop()
         if victim.ask("load 1 20 100", "load")["errors"]:

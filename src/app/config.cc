@@ -18,6 +18,7 @@
 #include "api/tls.h"
 #include "app/config_fields.h"
 #include "app/units.h"
+#include "consensus/protocols.h"
 #include "control/bootstrap.h"
 
 namespace clew::app {
@@ -381,6 +382,9 @@ Status check_control(const Config& config) {
   }
   if (control.role != "voter" && control.role != "witness" && control.role != "learner") {
     return fail("control.role", " '" + control.role + "' is none of voter, witness, learner");
+  }
+  if (consensus::protocol_named(control.consensus) == nullptr) {
+    return fail("control.consensus", " '" + control.consensus + "' is none of " + consensus::protocol_names());
   }
   if (control.heartbeat_ns < 1'000'000) return fail("control.heartbeat", " must be at least 1ms");
   if (control.election_timeout_ns < 2 * control.heartbeat_ns) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/config.h"
+#include "consensus/protocols.h"
 
 namespace clew::app {
 
@@ -120,6 +121,9 @@ void describe_control(ControlConfig& control, Visitor& visit) {
   visit.field("join", control.join, Unit::kPlain,
               "client ports of members of a group that exists: at its first start the node asks to be taken in");
   visit.field("role", control.role, Unit::kPlain, "of a node that joins: voter, witness, learner");
+  visit.field("consensus", control.consensus, Unit::kPlain,
+              ("the protocol that the group runs, the same on all members for its life: " + consensus::protocol_names())
+                  .c_str());
   visit.field("engine", control.engine, Unit::kPlain, "where the state stands: memory, rocksdb");
   visit.field("heartbeat", control.heartbeat_ns, Unit::kNanoseconds, "of the leader; the same on all members");
   visit.field("election_timeout", control.election_timeout_ns, Unit::kNanoseconds,

@@ -24,8 +24,9 @@ struct ControlConfig {
   ControlEndpoint client{"127.0.0.1:4331", "", {}};
   std::string initial_cluster;  // empty: a group of one
   std::string initial_cluster_token = "clew";
-  std::vector<std::string> join;  // client ports of members of a group that exists
-  std::string role = "voter";     // of a node that joins
+  std::vector<std::string> join;   // client ports of members of a group that exists
+  std::string role = "voter";      // of a node that joins
+  std::string consensus = "raft";  // a name of consensus/protocols.h
   EngineKind engine = EngineKind::kMemory;
   int64_t heartbeat_ns = 100'000'000;
   int64_t election_timeout_ns = 1'000'000'000;

@@ -5,7 +5,8 @@
 #include <type_traits>
 #include <utility>
 
-#include "consensus/raft/raft.h"
+#include "base/check.h"
+#include "consensus/protocols.h"
 #include "control/plane_metrics.h"
 #include "kv/memory_engine.h"
 #include "os/network.h"
@@ -97,7 +98,7 @@ Status ControlHost::join_group() {
   loop_->post([&] {
     client = control::Client::open(*loop_, *client_network_, ports_.random, client_options(config_.join));
     control::join(
-        *client, address, role, kJoinTimeout,
+        *client, address, role, config_.consensus, kJoinTimeout,
         [&](std::variant<control::Belonging, control::CallError> answer) { joined.set_value(std::move(answer)); });
   });
   auto answer = joined.get_future().get();
@@ -136,14 +137,16 @@ Status ControlHost::open_plane() {
   peer_address_ =
       peers.advertised.empty() ? reachable(config_.peer.endpoint, peer_port_, "127.0.0.1:0") : peers.advertised;
 
-  consensus::raft::Options raft;
-  raft.self = belonging_.node;
-  raft.founding = belonging_.founders;
-  raft.heartbeat = config_.heartbeat_ns;
-  raft.election_min = config_.election_timeout_ns;
-  raft.election_max = 2 * config_.election_timeout_ns;
-  raft.leases = config_.leases;
-  CLEW_TRY(raft.check());
+  const consensus::ProtocolKind* const kind = consensus::protocol_named(config_.consensus);
+  CHECK(kind != nullptr);  // check_config() knows the names
+  consensus::ProtocolOptions protocol;
+  protocol.self = belonging_.node;
+  protocol.founding = belonging_.founders;
+  protocol.heartbeat = config_.heartbeat_ns;
+  protocol.election_min = config_.election_timeout_ns;
+  protocol.election_max = 2 * config_.election_timeout_ns;
+  protocol.leases = config_.leases;
+  CLEW_TRY(kind->check(protocol));
 
   if (config_.traces && ports_.ingest != nullptr) {
     traces_ = std::make_unique<OwnTraces>(*ports_.ingest, name_, ports_.version);
@@ -152,6 +155,7 @@ Status ControlHost::open_plane() {
   consensus::TelemetryOptions facts;
   facts.cluster = belonging_.cluster;
   facts.self = belonging_.node;
+  facts.protocol = kind->name;
   facts.append_one_in = traces_ ? config_.trace_appends_one_in : 0;
   consensus::Telemetry::Emit emit;
   if (traces_) emit = [this](consensus::SpanValue span) { traces_->add(std::move(span)); };
@@ -176,7 +180,7 @@ Status ControlHost::open_plane() {
   options.replica.snapshot_every_bytes = config_.snapshot_every_bytes;
   options.replica.log_file_bytes = config_.log_file_bytes;
   options.quota_bytes = config_.quota_bytes;
-  options.heard_within_ns = raft.election_max;
+  options.heard_within_ns = protocol.election_max;
   options.seeds = config_.join;
   record_.name = name_;
   record_.version = ports_.version;
@@ -184,7 +188,7 @@ Status ControlHost::open_plane() {
   options.record = record_;
   CLEW_ASSIGN(plane_, control::Plane::open(
                           {*loop_, disk_, ports_.random, *transport_, std::move(engines),
-                           [raft](uint64_t seed) { return std::make_unique<consensus::Raft>(raft, seed); }, registry_,
+                           [kind, protocol](uint64_t seed) { return kind->make(protocol, seed); }, registry_,
                            [this](const std::string& address) {
                              control::ClientOptions member = client_options({address});
                              member.fail_fast = true;  // who waits for a dead leader misses the next one

@@ -16,6 +16,7 @@
 
 #include "api/cluster_view.h"
 #include "api/etcd/server.h"
+#include "api/kv_view.h"
 #include "api/query_router.h"
 #include "api/servers.h"
 #include "api/ui.h"
@@ -29,6 +30,7 @@
 #include "app/units.h"
 #include "app/version.h"
 #include "cluster/node.h"
+#include "consensus/protocols.h"
 #include "os/clock.h"
 #include "os/disk.h"
 #include "os/loop.h"
@@ -49,7 +51,8 @@ struct ServeFlags {
   std::optional<std::string> otlp_grpc, otlp_http, http, tempo, etcd;
   std::optional<std::string> log_level;
   std::optional<uint64_t> node_id;
-  std::optional<std::string> name, peer, advertise_peer, client, advertise_client, initial_cluster, engine, role;
+  std::optional<std::string> name, peer, advertise_peer, client, advertise_client, initial_cluster, engine, role,
+      consensus;
   std::vector<std::string> join;
 };
 
@@ -77,6 +80,7 @@ Result<Config> configuration(const ServeFlags& flags) {
   set(flags.advertise_client, "control.client.advertise", config.control.client.advertise);
   set(flags.initial_cluster, "control.initial_cluster", config.control.initial_cluster);
   set(flags.role, "control.role", config.control.role);
+  set(flags.consensus, "control.consensus", config.control.consensus);
   if (flags.engine) {
     if (*flags.engine != "memory" && *flags.engine != "rocksdb") {
       return Error{Code::kInvalidArgument, "--engine '" + *flags.engine + "' is none of memory, rocksdb"};
@@ -247,6 +251,7 @@ class Process {
                              api::add_query_routes(http, deps, api::QueryPort::kJaeger);
                              api::add_query_routes(tempo, deps, api::QueryPort::kTempo);
                              api::add_cluster_routes(http, control_->service());
+                             api::add_kv_routes(http, control_->service());
                            },
                            [this](UniqueFunction<void(std::string)> done) { control_->metrics(std::move(done)); },
                            [this](Task work) { workers_->run(env::Lane::kQuery, std::move(work)); }},
@@ -455,6 +460,8 @@ void add_serve(CLI::App& program, int& exit_code) {
                       "founders of the group, ID=HOST:PORT,... of their peer ports; the same on each of them");
   command->add_option("--join", flags->join, "client ports of members of the group to join")->delimiter(',');
   command->add_option("--role", flags->role, "of a node that joins: voter, witness, learner");
+  command->add_option("--consensus", flags->consensus,
+                      "the protocol that the group runs, the same on all members: " + consensus::protocol_names());
   command->add_option("--engine", flags->engine, "where the key-value store's state stands: memory, rocksdb");
   command->add_option("--log-level", flags->log_level, "trace, debug, info, warn, error");
   command->callback([flags, &exit_code] { exit_code = serve(*flags); });

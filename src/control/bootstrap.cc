@@ -201,38 +201,48 @@ Result<std::optional<Belonging>> belong(env::Disk& disk, env::Random& random, co
   return std::optional<Belonging>(std::move(made));
 }
 
-void join(Service& existing, std::string peer_address, consensus::Role role, int64_t timeout_ns, Done<Belonging> done) {
+void join(Service& existing, std::string peer_address, consensus::Role role, std::string protocol, int64_t timeout_ns,
+          Done<Belonging> done) {
   CallOptions options;
   options.timeout_ns = timeout_ns;
-  existing.status(options, [&existing, peer_address = std::move(peer_address), role, options,
-                            done = std::move(done)](std::variant<GroupStatus, CallError> answer) mutable {
-    if (auto* const error = std::get_if<CallError>(&answer)) return done(std::move(*error));
-    const GroupStatus& group = std::get<GroupStatus>(answer);
-    Belonging belonging;
-    belonging.cluster = group.cluster;
-    for (const MemberStatus& member : group.members) {
-      const auto& urls = member.record.peer_urls;
-      if (std::find(urls.begin(), urls.end(), "http://" + peer_address) == urls.end()) continue;
-      belonging.node = member.record.id;
-      if (member.record.name.empty()) return done(std::move(belonging));
-      return done(CallError{Code::kAlreadyExists,
-                            "member " + std::to_string(number(member.record.id)) + " has the address " + peer_address +
-                                " and has been started before; if its disk is gone, remove it first: `clew member "
-                                "remove " +
-                                std::to_string(number(member.record.id)) +
-                                "` (docs/operations.md, Replacing a dead machine)",
-                            false,
-                            {},
-                            {}});
-    }
-    Service::NewMember member{peer_address, role, true};
-    existing.add_member(std::move(member), options,
-                        [belonging, done = std::move(done)](std::variant<NodeId, CallError> added) mutable {
-                          if (auto* const error = std::get_if<CallError>(&added)) return done(std::move(*error));
-                          belonging.node = std::get<NodeId>(added);
-                          done(std::move(belonging));
-                        });
-  });
+  existing.status(
+      options, [&existing, peer_address = std::move(peer_address), role, options, protocol = std::move(protocol),
+                done = std::move(done)](std::variant<GroupStatus, CallError> answer) mutable {
+        if (auto* const error = std::get_if<CallError>(&answer)) return done(std::move(*error));
+        const GroupStatus& group = std::get<GroupStatus>(answer);
+        if (group.protocol != protocol) {
+          return done(CallError{Code::kFailedPrecondition,
+                                "the group runs " + group.protocol + ", this node would run " + protocol +
+                                    "; set control.consensus (--consensus) to " + group.protocol,
+                                false,
+                                {},
+                                {}});
+        }
+        Belonging belonging;
+        belonging.cluster = group.cluster;
+        for (const MemberStatus& member : group.members) {
+          const auto& urls = member.record.peer_urls;
+          if (std::find(urls.begin(), urls.end(), "http://" + peer_address) == urls.end()) continue;
+          belonging.node = member.record.id;
+          if (member.record.name.empty()) return done(std::move(belonging));
+          return done(CallError{
+              Code::kAlreadyExists,
+              "member " + std::to_string(number(member.record.id)) + " has the address " + peer_address +
+                  " and has been started before; if its disk is gone, remove it first: `clew member "
+                  "remove " +
+                  std::to_string(number(member.record.id)) + "` (docs/operations.md, Replacing a dead machine)",
+              false,
+              {},
+              {}});
+        }
+        Service::NewMember member{peer_address, role, true};
+        existing.add_member(std::move(member), options,
+                            [belonging, done = std::move(done)](std::variant<NodeId, CallError> added) mutable {
+                              if (auto* const error = std::get_if<CallError>(&added)) return done(std::move(*error));
+                              belonging.node = std::get<NodeId>(added);
+                              done(std::move(belonging));
+                            });
+      });
 }
 
 }  // namespace clew::control

@@ -348,7 +348,6 @@ void Plane::fail(uint64_t id, Code code, std::string message) {
   const Call* const call = calls_.find(id);
   if (call == nullptr) return;
   CallError answer = error(code, std::move(message), !call->reads && (call->maybe || call->under_way));
-  answer.leader_address = leader_address();
   answer.session_ended = call->session_ended;
   finish(id, std::move(answer));
 }

@@ -56,9 +56,7 @@ void Plane::attempt(std::shared_ptr<Errand<T>> errand) {
     return errand->here(std::move(concluded));
   }
   if (!errand->forward) {
-    CallError answer = error(Code::kUnavailable, "this member does not lead; ask the leader", false);
-    answer.leader_address = leader_address();
-    return errand->answer(std::move(answer));
+    return errand->answer(error(Code::kUnavailable, "this member does not lead; ask the leader", false));
   }
   Service* const leader = leader_service();
   if (leader == nullptr) return wait("etcdserver: no leader");

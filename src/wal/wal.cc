@@ -73,6 +73,7 @@ class WalImpl final : public Wal {
     CHECK(body_bytes <= options_.max_record_bytes && body_bytes <= UINT32_MAX);
     const uint64_t number = ++last_record_;
     if (halt_called_) return number;
+    at_rest_ = false;
     const uint64_t grown = kRecordHeaderBytes + body_bytes;
     if (gathering_ && gathering_->payload_bytes() + grown + kGroupHeaderBytes > options_.max_group_bytes &&
         gathering_->records() > 0) {
@@ -101,7 +102,8 @@ class WalImpl final : public Wal {
     // Headers and the padding of the groups that these bytes may be spread over.
     const uint64_t need = align_up(bytes + bytes / 8) + 4 * kBlockBytes;
     const uint64_t room = room_left();
-    if (room < need + slack_bytes_ / 2) make_room(need);
+    // Ahead of time, but for a log at rest: a promise for a mere heartbeat would take back what trim() gave.
+    if (room < need || (!at_rest_ && room < need + slack_bytes_ / 2)) make_room(need);
     if (room >= need) return {};
     if (!space_error_.empty()) return Error{Code::kResourceExhausted, space_error_};
     return Error{Code::kUnavailable, options_.directory + ": log space is being made; try again"};
@@ -480,6 +482,7 @@ class WalImpl final : public Wal {
   }
 
   void trim_now() {
+    at_rest_ = true;
     const uint64_t kept = align_up(end_ + std::min(kIdleRoomBytes, slack_bytes_));
     if (spares_.empty() && next_ == nullptr && current_->allocated <= kept) return;
     if (next_ != nullptr && next_->file == nullptr) return;  // being made; the next trim finds it
@@ -542,6 +545,7 @@ class WalImpl final : public Wal {
   bool flush_posted_ = false;
   bool last_group_had_records_ = false;
   bool trim_after_mark_ = false;
+  bool at_rest_ = false;  // nothing was appended since it was trimmed
   bool trimming_ = false;
   bool extending_ = false;
   bool retiring_ = false;
