@@ -153,6 +153,19 @@ TEST(Config, ContradictionsOfTheControlPlaneAreNamed) {
   EXPECT_THAT(read("control: {leases: yes}", config).to_string(), HasSubstr("neither true nor false"));
 }
 
+TEST(Config, WhatIsBoundedBesideOpenTracesFitsIntoTheMemoryLimitByDefault) {
+  const Config config = default_config();
+  EXPECT_LE(cluster::open_rows_limit_bytes(config.node.memory_limit_bytes) + config.servers.max_in_flight_bytes +
+                config.servers.otlp_grpc.memory_quota_bytes + config.node.block_cache_bytes,
+            config.node.memory_limit_bytes);
+}
+
+TEST(Config, MessagesThatGrpcMightNeverHoldWholeAreRefused) {
+  Config config;
+  ASSERT_TRUE(read("receivers: {otlp: {protocols: {grpc: {memory_quota: 64MiB}}}}", config).ok());
+  EXPECT_THAT(check_config(config).to_string(), HasSubstr("memory_quota is below max_recv_msg_size"));
+}
+
 TEST(Config, MemoryThatCouldNeverAdmitTheLargestRequestIsRefused) {
   Config config;
   ASSERT_TRUE(read("limits: {memory: 100MiB}", config).ok());

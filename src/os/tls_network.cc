@@ -40,7 +40,7 @@ std::string identity_of(SSL* ssl) {
   for (int i = 0; names != nullptr && i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME* const name = sk_GENERAL_NAME_value(names.get(), i);
     if (name->type == GEN_DNS) {
-      const std::string text = text_of(name->d.dNSName);
+      std::string text = text_of(name->d.dNSName);
       if (text.starts_with(kNode)) return text;
     } else if (name->type == GEN_URI) {
       const std::string text = text_of(name->d.uniformResourceIdentifier);

@@ -69,7 +69,7 @@ class TlsNetwork final : public env::Network {
   const TlsNetworkOptions options_;
   const std::shared_ptr<Counters> counters_ = std::make_shared<Counters>();  // shared with handshakes under way
   mutable Mutex mutex_;
-  Context context_ GUARDED_BY(mutex_);
+  Context context_ CLEW_GUARDED_BY(mutex_);
 };
 
 }  // namespace clew::os
