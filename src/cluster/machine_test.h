@@ -96,6 +96,14 @@ class Machine {
     EXPECT_TRUE(page.has_value() && page->ok());
     return page.has_value() && page->ok() ? std::move(page->value()) : SearchPage{};
   }
+  store::Vocabulary services(store::NameFilter wanted) {
+    std::optional<Result<store::Vocabulary>> names;
+    node_->services(model::tenant_id("default"), INT64_MIN, INT64_MAX, std::move(wanted),
+                    [&](Result<store::Vocabulary> result) { names.emplace(std::move(result)); });
+    scheduler_.run_until([&] { return names.has_value(); });
+    EXPECT_TRUE(names.has_value() && names->ok());
+    return names.has_value() && names->ok() ? std::move(names->value()) : store::Vocabulary{};
+  }
   FoundTraces search_traces(TraceBounds bounds) {
     std::optional<Result<FoundTraces>> found;
     store::TraceQuery query;

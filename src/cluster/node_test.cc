@@ -185,6 +185,27 @@ TEST(Node, search_shows_what_is_selected_of_open_and_stored_spans_alike) {
   }
 }
 
+TEST(Node, names_that_are_wanted_are_found_among_open_and_stored_spans_the_best_first) {
+  Machine machine;
+  machine.start();
+  const auto one = [&](uint64_t n, const std::string& service) {
+    TestRequest request(service);
+    request.span({.trace = trace_id(n), .id = span_id(1), .name = "x"});
+    machine.ingest(request.bytes());
+  };
+  for (uint64_t n = 0; n < 20; ++n) one(n, "a-cart-" + std::to_string(n));
+  one(20, "cart-old");
+  machine.run(60 * kSecond);  // those are stored, these are open
+  one(21, "Cart-new");
+  one(22, "dog");
+  using Names = std::vector<std::string>;
+  const store::Vocabulary best = machine.services({.text = "cart", .most = 4});
+  EXPECT_EQ(best.values, (Names{"Cart-new", "cart-old", "a-cart-0", "a-cart-1"}));
+  EXPECT_TRUE(best.truncated);
+  EXPECT_EQ(machine.services({.text = "DOG"}).values, Names{"dog"});
+  EXPECT_EQ(machine.services({}).values.size(), 23u);
+}
+
 TEST(Node, whole_traces_of_a_search_end_before_the_one_that_would_pass_a_bound) {
   Machine machine;
   machine.start();

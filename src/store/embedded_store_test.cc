@@ -586,12 +586,12 @@ TEST(EmbeddedStore, vocabulariesHoldTheBestOfWhatIsWanted) {
   const auto view = store->view();
   Vocabulary all, wanted;
   ASSERT_TRUE(view->services({1}, INT64_MIN, INT64_MAX, all).ok());
-  wanted.wanted = {.text = "DER-1", .most = 2};
+  wanted.wanted = {.text = "DER-", .most = 2};
   ASSERT_TRUE(view->services({1}, INT64_MIN, INT64_MAX, wanted).ok());
   EXPECT_TRUE(wanted.truncated);
   std::vector<std::string> expected;
   for (const std::string& name : all.values) {
-    if (name.find("der-1") != std::string::npos && expected.size() < 2) expected.push_back(name);
+    if (name.find("der-") != std::string::npos && expected.size() < 2) expected.push_back(name);
   }
   EXPECT_EQ(wanted.values, expected);
   Vocabulary values, keys, names;
