@@ -180,11 +180,7 @@ class FakeQueries final : public cluster::QueryService {
       hit.key = trace->key;
       hit.summary = trace->summary;
       for (const model::Span& span : trace->spans) {
-        if (!store::matches(query.where, span, trace->summary)) continue;
-        ++hit.matched;
-        if (hit.spans.size() >= query.spans_per_trace) continue;
-        hit.spans.push_back({span.id, span.start_ns, span.end_ns - span.start_ns, std::string(span.name),
-                             std::string(span.resource->service_name)});
+        if (store::matches(query.where, span, trace->summary)) store::add_match(span, query, hit);
       }
       if (page.hits.size() == query.limit) {
         page.more = true;

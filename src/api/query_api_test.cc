@@ -270,6 +270,38 @@ TEST_F(QueryApi, TempoSearchParametersReachTheStore) {
   EXPECT_EQ(tempo("/api/search?q=%7B").status, 400);
 }
 
+std::string url_encoded(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    char escape[4];
+    std::snprintf(escape, sizeof(escape), "%%%02X", static_cast<unsigned char>(c));
+    out += escape;
+  }
+  return out;
+}
+
+TEST_F(QueryApi, TempoSearchShowsWhatWasSelectedAsAttributesOfTheSpans) {
+  const std::string query =
+      "{ nestedSetParent < 0 } | select(status, resource.host.name, span.http.status_code, .ratio, "
+      "span.cache.hit, .absent, resource.service.name)";
+  const std::string body = tempo("/api/search?limit=2&q=" + url_encoded(query)).body;
+  EXPECT_NE(body.find(R"("attributes":[{"key":"service.name","value":{"stringValue":"web"}},)"
+                      R"({"key":"status","value":{"stringValue":"ok"}},)"
+                      R"({"key":"host.name","value":{"stringValue":"host-1"}},)"
+                      R"({"key":"http.status_code","value":{"intValue":"200"}},)"
+                      R"({"key":"ratio","value":{"doubleValue":0.25}},)"
+                      R"({"key":"cache.hit","value":{"boolValue":true}}])"),
+            std::string::npos)
+      << body;
+  EXPECT_NE(body.find(R"([{"key":"service.name","value":{"stringValue":"batch"}},)"
+                      R"({"key":"status","value":{"stringValue":"unset"}}])"),
+            std::string::npos)
+      << body;
+  const std::string own = tempo("/api/search?q=" + url_encoded("{ name = \"run\" } | select(.service.name)")).body;
+  EXPECT_NE(own.find(R"("attributes":[{"key":"service.name","value":{"stringValue":"batch"}}])"), std::string::npos)
+      << own;
+}
+
 TEST_F(QueryApi, BothPortsServeBothApisUnderTheirPrefixes) {
   const std::string id = kShop;
   EXPECT_EQ(jaeger("/tempo/api/traces/" + id).body, tempo("/api/traces/" + id).body);

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/random.h"
 #include "cluster/node.h"
@@ -48,6 +49,7 @@ class Machine {
       std::unique_ptr<store::SpanStore> store = std::move(opened);
       return wrap_store_ ? wrap_store_(std::move(store)) : std::move(store);
     };
+    ports.report = [this](const std::string& what) { reports_.push_back(what); };
     return ports;
   }
   void start() {
@@ -128,6 +130,7 @@ class Machine {
   std::function<std::unique_ptr<store::SpanStore>(std::unique_ptr<store::SpanStore>)> wrap_store_;  // may be empty
   ReplayTotals replay_;
   Status halted_;
+  std::vector<std::string> reports_;
   std::unique_ptr<sim::SimLoop> loop_;
   std::unique_ptr<Node> node_;
 };

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -39,6 +40,7 @@ class Node final : public IngestService, public QueryService {
     env::Disk* disk = nullptr;
     env::Random* random = nullptr;
     OpenStore open_store;
+    std::function<void(const std::string&)> report;  // troubles that endanger nothing admitted; any loop; may be empty
   };
   static Result<std::unique_ptr<Node>> open(Ports ports, NodeOptions options, ReplayTotals* replay,
                                             UniqueFunction<void(Status)> on_halt);
@@ -86,9 +88,9 @@ class Node final : public IngestService, public QueryService {
   std::atomic<bool> halted_{false};
 
   Mutex mutex_;
-  clock::HybridClock hlc_ GUARDED_BY(mutex_);
-  uint64_t next_sequence_ GUARDED_BY(mutex_) = 1;
-  std::unordered_map<uint64_t, std::string> tenants_ GUARDED_BY(mutex_);
+  clock::HybridClock hlc_ CLEW_GUARDED_BY(mutex_);
+  uint64_t next_sequence_ CLEW_GUARDED_BY(mutex_) = 1;
+  std::unordered_map<uint64_t, std::string> tenants_ CLEW_GUARDED_BY(mutex_);
 };
 
 }  // namespace clew::cluster

@@ -20,9 +20,9 @@ template <typename T, typename Ask, typename Join>
 void on_all(const std::vector<std::unique_ptr<Shard>>& shards, Ask ask, Join join) {
   struct State {
     Mutex mutex;
-    std::vector<T> answers GUARDED_BY(mutex);
-    Status status GUARDED_BY(mutex);
-    size_t left GUARDED_BY(mutex) = 0;
+    std::vector<T> answers CLEW_GUARDED_BY(mutex);
+    Status status CLEW_GUARDED_BY(mutex);
+    size_t left CLEW_GUARDED_BY(mutex) = 0;
   };
   auto state = std::make_shared<State>();  // shared by the shards' completions
   auto joined = std::make_shared<Join>(std::move(join));
@@ -202,10 +202,10 @@ void Node::search_traces(store::TraceQuery query, TraceBounds bounds, Done<Found
     }
     struct State {
       Mutex mutex;
-      Traces traces GUARDED_BY(mutex);
-      Status status GUARDED_BY(mutex);
-      size_t left GUARDED_BY(mutex) = 0;
-      FoundTraces result GUARDED_BY(mutex);
+      Traces traces CLEW_GUARDED_BY(mutex);
+      Status status CLEW_GUARDED_BY(mutex);
+      size_t left CLEW_GUARDED_BY(mutex) = 0;
+      FoundTraces result CLEW_GUARDED_BY(mutex);
     };
     auto state = std::make_shared<State>();
     std::map<Shard*, std::pair<std::vector<model::TraceKey>, std::vector<size_t>>> by_shard;
@@ -376,6 +376,7 @@ void Node::stats(Done<NodeStats> done) {
           all.duplicate_spans += part.duplicate_spans;
           all.malformed_rows += part.malformed_rows;
           all.seal_read_failures += part.seal_read_failures;
+          all.maintenance_failures += part.maintenance_failures;
           all.open_traces += part.open_traces;
           all.open_rows += part.open_rows;
           all.memory_bytes += part.memory_bytes;

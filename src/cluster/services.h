@@ -69,8 +69,9 @@ struct NodeStats {
   otlp::RejectCounts rejected{};
   uint64_t refused_requests = 0;  // back-pressure
   uint64_t duplicate_spans = 0;
-  uint64_t malformed_rows = 0;      // met while sealing, left out
-  uint64_t seal_read_failures = 0;  // stored parts of a trace that could not be read: its seal was put off
+  uint64_t malformed_rows = 0;        // met while sealing, left out
+  uint64_t seal_read_failures = 0;    // stored parts of a trace that could not be read: its seal was put off
+  uint64_t maintenance_failures = 0;  // compaction or retention that failed: nothing is lost, it is tried again
   uint64_t open_traces = 0, open_rows = 0, memory_bytes = 0, memory_limit_bytes = 0;
   uint64_t verdicts_complete = 0, verdicts_timed_out = 0, reopened = 0;
   uint64_t wal_bytes = 0, wal_syncs = 0, wal_damage = 0, wal_torn_bytes = 0;

@@ -131,11 +131,12 @@ bool read_only(const Request& request) {
          std::holds_alternative<LeasesRequest>(request) || std::holds_alternative<HashRequest>(request);
 }
 
-std::string encode(const Request& request) {
+std::string encode(const Request& request, std::string_view prefix) {
   std::string out;
   if (const auto* put = std::get_if<PutRequest>(&request)) {
-    out.reserve(put->key.size() + put->value.size() + 3 * kMaxVarintBytes + 3);
+    out.reserve(prefix.size() + put->key.size() + put->value.size() + 3 * kMaxVarintBytes + 3);
   }
+  out += prefix;
   append_encoded(out, request);
   return out;
 }

@@ -272,7 +272,8 @@ using Response =
 constexpr size_t kMaxDecodedOps = 65'536;
 constexpr int kMaxTxnDepth = 128;
 
-std::string encode(const Request& request);
+// Behind `prefix`, in one allocation for what is large.
+std::string encode(const Request& request, std::string_view prefix = {});
 void append_encoded(std::string& out, const Request& request);
 Result<Request> decode_request(std::string_view bytes);  // kInvalidArgument; untrusted
 std::string encode(const Result<Response>& response);

@@ -515,5 +515,28 @@ TEST_F(Rules, damagedSnapshotsAreRefused) {
   EXPECT_EQ(copy.state->restore(longer).code(), Code::kDataLoss);
 }
 
+// One command is carried out at one go on every member, and nothing else is meanwhile.
+TEST_F(Rules, aChangeThatWouldLookAtTooManyKeysIsRefusedAndChangesNothing) {
+  const auto key = [](size_t n) { return "k" + std::to_string(1'000'000 + n); };
+  for (size_t n = 0; n <= kMaxRangeKeys; n += kMaxTxnOps) {
+    TxnRequest puts;
+    for (size_t i = n; i < n + kMaxTxnOps && i <= kMaxRangeKeys; ++i) puts.success.push_back(put_op(key(i)));
+    machine.done(puts);
+  }
+  const Revision before = machine.state->store().revision();
+  const std::string refused = error_of(Result<Response>(errors::too_many_keys()));
+  EXPECT_EQ(refusal(DeleteRangeRequest{.key = "k", .range_end = "l"}), refused);
+  EXPECT_EQ(refusal(DeleteRangeRequest{.key = "k", .range_end = "l", .prev_kv = true}), refused);
+  EXPECT_EQ(refusal(txn({delete_op("k", "l")})), refused);
+  EXPECT_EQ(refusal(txn({put_op("a")}, {Compare{.key = "k", .range_end = "l"}})), refused);
+  EXPECT_EQ(refusal(txn({delete_op("k", key(50'001)), delete_op(key(50'001), "l")})), refused);
+  EXPECT_EQ(error_of(machine.ask(txn({{RangeRequest{.key = "k", .range_end = "l", .limit = 1}}}))), refused);
+  EXPECT_EQ(machine.state->store().revision(), before);
+  EXPECT_EQ(machine.range({.key = "k", .range_end = "l", .count_only = true}).count, kMaxRangeKeys + 1)
+      << "a read of a range goes in steps";
+  EXPECT_EQ(machine.must<DeleteRangeResponse>(DeleteRangeRequest{.key = "k", .range_end = key(kMaxRangeKeys)}).deleted,
+            kMaxRangeKeys);
+}
+
 }  // namespace
 }  // namespace clew::kv

@@ -25,6 +25,11 @@ Error range_too_large() {
   return {Code::kResourceExhausted, "etcdserver: the range holds more than " + std::to_string(kMaxRangeBytes >> 20) +
                                         " MiB; read it in parts, with a limit and from the last key on"};
 }
+Error too_many_keys() {
+  return {Code::kResourceExhausted, "etcdserver: the ranges of this request hold more than " +
+                                        std::to_string(kMaxRangeKeys) +
+                                        " keys; use narrower ones, and several requests"};
+}
 Error request_too_large() { return {Code::kInvalidArgument, "etcdserver: request is too large"}; }
 
 }  // namespace errors

@@ -90,7 +90,9 @@ class SpanStore {
   virtual Result<std::unique_ptr<Prepared>> prepare(std::span<const SealTrace> traces) = 0;
   virtual void publish(std::unique_ptr<Prepared> batch) = 0;  // owner's loop
   virtual std::shared_ptr<const View> view() const = 0;       // any thread
-  // One bounded step of compaction or retention (background lane); true when there is more to do now.
+  // One bounded step of compaction or retention (background lane); true when there is more to do now. On an error
+  // everything that was stored still is: what a step would replace or drop stays until its successor is durable. The
+  // same step may be asked for again.
   virtual Result<bool> maintain(int64_t wall_now_ns) = 0;
   virtual StoreStats stats() const = 0;  // any thread
 };
