@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "api/clew_api.h"
+#include "api/clew_names.h"
 #include "api/fake_queries.h"
 #include "api/jaeger.h"
 #include "api/query_router.h"
@@ -325,6 +326,37 @@ TEST_F(QueryApi, ClewServicesCountCallsOverTheRange) {
   EXPECT_EQ(jaeger("/clew/v1/red").status, 400);
   EXPECT_EQ(jaeger("/clew/v1/services?service=web").status, 400);
   EXPECT_EQ(jaeger("/clew/v1/services?start=5&end=5").status, 400);
+}
+
+TEST_F(QueryApi, ClewServicesByAFilterAreCountedOverTheirOwnTraces) {
+  const HttpResponse found = jaeger("/clew/v1/services?filter=CAR&since=1h");
+  EXPECT_EQ(queries_.last.where.op, store::Op::kRegex);
+  EXPECT_EQ(queries_.last.where.literal.text, "(?is).*CAR.*");
+  EXPECT_NE(found.body.find(R"("services":[{"service":"cart",)"), std::string::npos) << found.body;
+  EXPECT_EQ(found.body.find(R"("service":"web")"), std::string::npos) << found.body;
+  EXPECT_NE(found.body.find(R"("from":"web","to":"cart")"), std::string::npos) << "its neighbours, by their calls";
+  jaeger("/clew/v1/services?filter=a.b%5C%20(&since=1h");
+  EXPECT_EQ(queries_.last.where.literal.text, R"((?is).*a\x2eb\x5c\x20\x28.*)");
+}
+
+TEST_F(QueryApi, ClewNamesAreChosenWhereTheyAre) {
+  EXPECT_EQ(jaeger("/clew/v1/names?of=services&text=A").body, R"({"names":["batch","cart"],"truncated":false})");
+  EXPECT_EQ(jaeger("/clew/v1/names?of=services&text=a&limit=1").body, R"({"names":["batch"],"truncated":true})");
+  EXPECT_EQ(jaeger("/clew/v1/names?of=operations&service=web").body,
+            R"({"names":["GET /cart","POST /cart"],"truncated":false})");
+  EXPECT_EQ(jaeger("/clew/v1/names?of=keys&text=x").body,
+            R"({"names":["http.method","http.status_code"],"truncated":false})");
+  EXPECT_EQ(queries_.filter.text, "x");
+  EXPECT_EQ(queries_.filter.most, kDefaultNames + 1) << "one more tells whether there are more";
+  EXPECT_EQ(jaeger("/clew/v1/names?of=values&key=.http.method&text=g").body,
+            R"({"names":["2:http.method"],"truncated":false})");
+  EXPECT_EQ(jaeger("/clew/v1/names?of=values&key=status&text=E").body,
+            R"({"names":["error","unset"],"truncated":false})");
+  jaeger("/clew/v1/names?of=keys&limit=100000");
+  EXPECT_EQ(queries_.filter.most, kMaxNames + 1);
+  for (const char* bad : {"", "?of=spans", "?of=values", "?of=services&limit=x", "?of=services&q=x"}) {
+    EXPECT_EQ(jaeger(std::string("/clew/v1/names") + bad).status, 400) << bad;
+  }
 }
 
 TEST_F(QueryApi, ClewServicesSayFromWhenOnTheyCount) {

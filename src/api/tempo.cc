@@ -4,6 +4,7 @@
 #include <array>
 
 #include "api/conditions.h"
+#include "api/field_values.h"
 #include "api/json_writer.h"
 #include "api/tags.h"
 #include "api/traceql.h"
@@ -192,11 +193,11 @@ struct TagNames {
 void fetch_tag_names(const QueryDeps& deps, const RequestPtr& request, UniqueFunction<void(Result<TagNames>)> reply) {
   const model::TenantId tenant = model::tenant_id(request->tenant);
   deps.queries.keys(
-      tenant, Field::kResource,
+      tenant, Field::kResource, {},
       [&queries = deps.queries, tenant, reply = std::move(reply)](Result<store::Vocabulary> resource) mutable {
         if (!resource.ok()) return reply(resource.error());
         queries.keys(
-            tenant, Field::kAttribute,
+            tenant, Field::kAttribute, {},
             [reply = std::move(reply), names = std::move(resource->values)](Result<store::Vocabulary> span) mutable {
               if (!span.ok()) return reply(span.error());
               reply(TagNames{std::move(names), std::move(span->values)});
@@ -284,28 +285,14 @@ HttpResponse values_v2(const TagValues& tag) {
 template <HttpResponse (*Reply)(const TagValues&)>
 void tag_values(const QueryDeps& deps, const RequestPtr& request, HttpDone done) {
   // Grafana encodes the tag twice; the router undid one.
-  const auto name = parse_field_name(url_decode(request->segment("tag"), false));
-  if (!name.ok()) return done(failure(name.error()));
-  TagValues fixed;
-  switch (name->field) {
-    case Field::kStatus:
-      fixed = {"keyword", {"error", "ok", "unset"}};
-      return done(Reply(fixed));
-    case Field::kKind:
-      fixed = {"keyword", {"client", "consumer", "internal", "producer", "server", "unspecified"}};
-      return done(Reply(fixed));
-    case Field::kDuration:
-    case Field::kTraceDuration:
-    case Field::kIsRoot:
-      return done(Reply(fixed));  // any; there is nothing to choose from
-    default:
-      break;
+  auto asked = field_values(url_decode(request->segment("tag"), false));
+  if (!asked.ok()) return done(failure(asked.error()));
+  if (asked->fixed) {
+    TagValues fixed;
+    if (!asked->fixed->empty()) fixed = {"keyword", std::move(*asked->fixed)};
+    return done(Reply(fixed));
   }
-  Field field = name->field;
-  std::string key = name->key;
-  if ((field == Field::kResource || field == Field::kAny) && key == "service.name")
-    field = Field::kService, key.clear();
-  deps.queries.values(model::tenant_id(request->tenant), field, std::move(key),
+  deps.queries.values(model::tenant_id(request->tenant), asked->field, std::move(asked->key), {},
                       [done = std::move(done)](Result<store::Vocabulary> vocabulary) mutable {
                         if (!vocabulary.ok()) return done(failure(vocabulary.error()));
                         TagValues tag;

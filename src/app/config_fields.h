@@ -119,6 +119,8 @@ void describe_control(ControlConfig& control, Visitor& visit) {
               "makes groups of the same founders different ones");
   visit.field("join", control.join, Unit::kPlain,
               "client ports of members of a group that exists: at its first start the node asks to be taken in");
+  visit.field("seeds", control.seeds, Unit::kPlain,
+              "of a witness among the founders: client ports of members with data, which it passes requests on to");
   visit.field("role", control.role, Unit::kPlain, "of a node that joins: voter, witness, learner");
   visit.field("consensus", control.consensus, Unit::kPlain,
               ("the protocol that the group runs, the same on all members for its life: " + consensus::protocol_names())

@@ -142,7 +142,7 @@ TEST(Config, ContradictionsOfTheControlPlaneAreNamed) {
               HasSubstr("founds a group or joins"));
   EXPECT_THAT(check("control: {role: king}"), HasSubstr("none of voter, witness, learner"));
   EXPECT_THAT(check("control: {consensus: gossip}"),
-              HasSubstr("clew.yaml:1: control.consensus 'gossip' is none of raft"));
+              HasSubstr("clew.yaml:1: control.consensus 'gossip' is none of raft, multipaxos"));
   EXPECT_THAT(check("control: {heartbeat: 1s}"), HasSubstr("control.election_timeout must be at least twice"));
   EXPECT_THAT(check("control: {peer: {endpoint: ''}}"), HasSubstr("control.peer.endpoint is empty"));
   EXPECT_THAT(check("control: {peer: {tls: {cert_file: a, key_file: b}}}"), HasSubstr("client_ca_file"));

@@ -213,7 +213,7 @@ Status ControlHost::open_plane() {
   options.replica.log_file_bytes = config_.log_file_bytes;
   options.quota_bytes = config_.quota_bytes;
   options.heard_within_ns = protocol.election_max;
-  options.seeds = config_.join;
+  options.seeds = config_.seeds.empty() ? config_.join : config_.seeds;
   record_.name = name_;
   record_.version = ports_.version;
   record_.peer_urls = {"http://" + peer_address_};

@@ -16,6 +16,7 @@
 
 #include "api/cluster_view.h"
 #include "api/etcd/server.h"
+#include "api/kv_view.h"
 #include "api/query_router.h"
 #include "api/servers.h"
 #include "api/ui.h"
@@ -247,6 +248,7 @@ class Process {
                              api::add_query_routes(http, deps, api::QueryPort::kJaeger);
                              api::add_query_routes(tempo, deps, api::QueryPort::kTempo);
                              api::add_cluster_routes(http, control_->service());
+                             api::add_kv_routes(http, control_->service());
                            },
                            [this](UniqueFunction<void(std::string)> done) { control_->metrics(std::move(done)); }},
         config_.node.limits);

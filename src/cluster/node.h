@@ -50,10 +50,14 @@ class Node final : public IngestService, public QueryService {
   void trace(model::TenantId tenant, model::TraceId id, Done<std::unique_ptr<model::TraceData>> done) override;
   void search(store::TraceQuery query, Done<SearchPage> done) override;
   void search_traces(store::TraceQuery query, TraceBounds bounds, Done<FoundTraces> done) override;
-  void services(model::TenantId tenant, int64_t from_ns, int64_t to_ns, Done<store::Vocabulary> done) override;
-  void operations(model::TenantId tenant, std::string service, Done<std::vector<Operation>> done) override;
-  void keys(model::TenantId tenant, store::Field scope, Done<store::Vocabulary> done) override;
-  void values(model::TenantId tenant, store::Field field, std::string key, Done<store::Vocabulary> done) override;
+  void services(model::TenantId tenant, int64_t from_ns, int64_t to_ns, store::NameFilter wanted,
+                Done<store::Vocabulary> done) override;
+  void operations(model::TenantId tenant, std::string service, store::NameFilter wanted,
+                  Done<std::vector<Operation>> done) override;
+  void keys(model::TenantId tenant, store::Field scope, store::NameFilter wanted,
+            Done<store::Vocabulary> done) override;
+  void values(model::TenantId tenant, store::Field field, std::string key, store::NameFilter wanted,
+              Done<store::Vocabulary> done) override;
   void stats(Done<NodeStats> done) override;
 
   // Refuses new requests, waits until admitted ones are durable and background work stands still, then calls `done`

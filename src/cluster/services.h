@@ -92,14 +92,19 @@ class QueryService {
   virtual void search(store::TraceQuery query, Done<SearchPage> done) = 0;
   // The same hits with whole traces (Jaeger).
   virtual void search_traces(store::TraceQuery query, TraceBounds bounds, Done<FoundTraces> done) = 0;
-  virtual void services(model::TenantId tenant, int64_t from_ns, int64_t to_ns, Done<store::Vocabulary> done) = 0;
+  // Names for completion, that fit `wanted` and within its bound.
+  virtual void services(model::TenantId tenant, int64_t from_ns, int64_t to_ns, store::NameFilter wanted,
+                        Done<store::Vocabulary> done) = 0;
   struct Operation {
     std::string name;
     uint8_t kind = 0;
   };
-  virtual void operations(model::TenantId tenant, std::string service, Done<std::vector<Operation>> done) = 0;
-  virtual void keys(model::TenantId tenant, store::Field scope, Done<store::Vocabulary> done) = 0;
-  virtual void values(model::TenantId tenant, store::Field field, std::string key, Done<store::Vocabulary> done) = 0;
+  virtual void operations(model::TenantId tenant, std::string service, store::NameFilter wanted,
+                          Done<std::vector<Operation>> done) = 0;
+  virtual void keys(model::TenantId tenant, store::Field scope, store::NameFilter wanted,
+                    Done<store::Vocabulary> done) = 0;
+  virtual void values(model::TenantId tenant, store::Field field, std::string key, store::NameFilter wanted,
+                      Done<store::Vocabulary> done) = 0;
   virtual void stats(Done<NodeStats> done) = 0;
 };
 

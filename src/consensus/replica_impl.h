@@ -96,7 +96,9 @@ class ReplicaImpl final : public Replica {
   void send_snapshot_frame(NodeId to, std::string frame);
   Status room_for(uint64_t bytes);
   void wait_for_room(Waiting waiting);
-  void drain_backlog();
+  void drain_later();
+  void drain_backlogs();
+  void drain(std::deque<Waiting>& backlog, uint64_t room_to_leave);
   void wait_or_drop(NodeId from, std::string_view body);
   // A turn does not grow without bound, or heartbeats would come late; and nobody overtakes who waits.
   bool turn_is_full() const { return !backlog_.empty() || unflushed_bytes_ >= kMaxTurnBytes; }
@@ -152,8 +154,9 @@ class ReplicaImpl final : public Replica {
   bool turn_posted_ = false;
   uint64_t unflushed_bytes_ = 0;  // fed to the core since the last collect(), as far as it can become records
   LogSeq durable_ = 0;
+  std::deque<Waiting> small_frames_;  // that wait for room; the rest, commands included, in backlog_
   std::deque<Waiting> backlog_;
-  uint64_t backlog_bytes_ = 0;
+  uint64_t backlog_bytes_ = 0;  // of both, with what a place in them costs
   env::TimerId backlog_timer_ = 0;
   struct Held {
     LogSeq after;

@@ -151,6 +151,21 @@ TEST(Replica, aBurstThatTheLogHasNoRoomForYetWaitsForItInOrder) {
   EXPECT_EQ(life.replica->stats().frames_without_room, 0u);
 }
 
+TEST(Replica, smallFramesWaitInOrderForRoomThatIsBeingMade) {
+  sim::SimDisk disk;
+  ReplicaOptions options = solo_options();
+  options.log_file_bytes = 16 << 10;  // four groups
+  Life life(disk, options);
+  for (int i = 0; i < 300; ++i) {  // each a group of its own, faster than files are made
+    life.transport.handler.on_frame(NodeId{2}, Instance{5}, protocol_frame("write" + std::to_string(i)));
+    life.scheduler.run_for(kMillisecond / 5);
+  }
+  life.settle();
+  EXPECT_EQ(life.replica->stats().frames_without_room, 0u);
+  ASSERT_EQ(life.protocol->received.size(), 300u);
+  for (int i = 0; i < 300; ++i) ASSERT_EQ(life.protocol->received[i].second, "write" + std::to_string(i));
+}
+
 TEST(Replica, aRetriedCommandOfASessionTakesEffectOnceAlsoAcrossARestart) {
   sim::SimDisk disk;
   std::optional<SessionId> session;

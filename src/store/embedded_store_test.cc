@@ -520,5 +520,33 @@ TEST(EmbeddedStore, vocabulariesOfATenantHoldNothingOfAnother) {
   EXPECT_EQ(names.values.size(), kinds.size());
 }
 
+TEST(EmbeddedStore, vocabulariesHoldTheBestOfWhatIsWanted) {
+  sim::SimDisk disk;
+  TraceWorld world(61);
+  auto store = store_with(world, disk, 60);
+  const auto view = store->view();
+  Vocabulary all, wanted;
+  ASSERT_TRUE(view->services({1}, INT64_MIN, INT64_MAX, all).ok());
+  wanted.wanted = {.text = "DER-1", .most = 2};
+  ASSERT_TRUE(view->services({1}, INT64_MIN, INT64_MAX, wanted).ok());
+  EXPECT_TRUE(wanted.truncated);
+  std::vector<std::string> expected;
+  for (const std::string& name : all.values) {
+    if (name.find("der-1") != std::string::npos && expected.size() < 2) expected.push_back(name);
+  }
+  EXPECT_EQ(wanted.values, expected);
+  Vocabulary values, keys, names;
+  std::vector<uint8_t> kinds;
+  values.wanted.text = keys.wanted.text = names.wanted.text = "1";
+  ASSERT_TRUE(view->values({1}, Field::kAttribute, "k1", values).ok());
+  ASSERT_TRUE(view->keys({1}, Field::kAny, keys).ok());
+  ASSERT_TRUE(view->operations({1}, "", names, kinds).ok());
+  for (const Vocabulary* one : {&values, &keys, &names}) {
+    EXPECT_FALSE(one->values.empty());
+    for (const std::string& value : one->values) EXPECT_NE(value.find('1'), std::string::npos) << value;
+  }
+  EXPECT_EQ(names.values.size(), kinds.size());
+}
+
 }  // namespace
 }  // namespace clew::store

@@ -18,6 +18,7 @@
 #include "base/status.h"
 #include "model/row.h"
 #include "model/span.h"
+#include "store/name_filter.h"
 #include "store/query.h"
 
 namespace clew::store {
@@ -43,9 +44,11 @@ class Prepared {
   virtual uint64_t bytes() const = 0;
 };
 
-struct Vocabulary {  // for completion; bounded lists, sorted, distinct
+// Names for completion: those that fit `wanted`, distinct, in its order and bound. Readers add to what is there.
+struct Vocabulary {
   std::vector<std::string> values;
   bool truncated = false;
+  NameFilter wanted = {};
 };
 
 class View {

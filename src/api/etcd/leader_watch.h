@@ -34,7 +34,7 @@ class LeaderWatch : public std::enable_shared_from_this<LeaderWatch> {
   Mutex mutex_;
   std::vector<std::weak_ptr<rpc::Call>> calls_ GUARDED_BY(mutex_);
   int without_leader_ GUARDED_BY(mutex_) = 0;  // answers in a row that named none
-  bool asking_ GUARDED_BY(mutex_) = false;
+  bool polling_ GUARDED_BY(mutex_) = false;    // a question is under way, or the next one waits for its time
   bool stopped_ GUARDED_BY(mutex_) = false;
 };
 
