@@ -129,8 +129,9 @@ Result<std::unique_ptr<Process>> GroupScenario::start(World& world, Machine& mac
   const Status opened = process->open(std::move(options), factory(host.founder));
   if (machine.power->crashed()) return opened.ok() ? Error{Code::kUnavailable, "the power went"} : opened.error();
   if (!opened.ok()) {
-    // An error of the disk while it is read is no loss: the next start may succeed.
-    const bool disk_failed = opened.message().find("simulated I/O error") != std::string_view::npos;
+    // An error of the disk while it is read is no loss: the next start may succeed, or the one after the disk was seen
+    // to. (Bad sectors of a log file go with it when it is recycled, and may then lie where the log ends.)
+    const bool disk_failed = opened.message().find("I/O error") != std::string_view::npos;
     if ((opened.code() == Code::kDataLoss && !disk_failed) || opened.code() == Code::kInternal) {
       world.fail(name(node) +
                  " refuses to start, and nothing was done to it that it must not survive: " + opened.to_string());
