@@ -167,6 +167,8 @@ class Replica {
   virtual const Protocol& protocol() const = 0;
   virtual Position applied() const = 0;
   virtual Hash128 digest() const = 0;  // of state and sessions at applied()
+  // Replicated time as this member takes it to be now: what a command that is proposed here would carry (group_time.h).
+  virtual int64_t time_ns() const = 0;
   virtual Instance instance() const = 0;
   virtual bool halted() const = 0;
   virtual ReplicaStats stats() const = 0;

@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "consensus/group_time.h"
 #include "consensus/replica.h"
 #include "consensus/replica_applier.h"
 #include "consensus/replica_directory.h"
@@ -46,6 +47,7 @@ class ReplicaImpl final : public Replica {
   const Protocol& protocol() const override { return *core_; }
   Position applied() const override { return applier_.position(); }
   Hash128 digest() const override { return applier_.digest(); }
+  int64_t time_ns() const override { return time_.now_ns(); }
   Instance instance() const override { return directory_.identity().instance; }
   bool halted() const override { return halted_; }
   ReplicaStats stats() const override;
@@ -168,6 +170,7 @@ class ReplicaImpl final : public Replica {
 
   // State and requests.
   Applier applier_;
+  GroupTime time_;
   RequestTable requests_;
   uint64_t unanswered_ = 0;  // numbers of proposals for whom nobody waits
   std::multimap<Position, uint64_t> waiting_reads_;

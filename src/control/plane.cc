@@ -60,8 +60,14 @@ Plane::Plane(Ports& ports, PlaneOptions options, std::unique_ptr<kv::Spaces> spa
       system_(spaces_->machine(kv::Space::kSystem).store()),
       watches_(ports.loop, *spaces_, options_.watches, options_.max_watch_streams),
       exports_(ports.loop, ports.disk, *spaces_, options_.replica.directory + "/exports"),
-      leases_(*spaces_, [this](kv::Space space, kv::Request request,
-                               Done<CallReply> done) { propose(space, std::move(request), std::move(done)); }),
+      leases_(
+          *spaces_,
+          [this] {
+            return LeaseDuty::Times{replica_->time_ns(), now()};
+          },
+          [this](kv::Space space, kv::Request request, Done<CallReply> done) {
+            propose(space, std::move(request), std::move(done));
+          }),
       desk_(system_,
             [this](kv::Request request, Done<CallReply> done) {
               propose(kv::Space::kSystem, std::move(request), std::move(done));
@@ -153,7 +159,7 @@ void Plane::wake() {
   settle_transfers();
   for (const uint64_t id : std::exchange(parked_, {})) dispatch(id);
   for (auto& errand : std::exchange(parked_errands_, {})) errand();
-  leases_.tick(leading_, epoch_, loop_.clock().wall_ns());
+  leases_.tick(leading_, epoch_);
   publish_record();
   turn_over();
 }

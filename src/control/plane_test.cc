@@ -194,6 +194,35 @@ TEST_F(Planes, aLeaseEndsInTimeWhoeverLeadsAndLivesWhileItIsRenewed) {
   EXPECT_TRUE(wait([&] { return get(next, "held-1") == "none"; }, 10 * kSecond));
 }
 
+// Replicated time used to leap with a clock that was set forward, which ended every lease at once, and to stand still
+// when it was set back, which let those of dead clients live for as long.
+TEST_F(Planes, aLeaseLastsForItsTimeWhenTheLeadersClockIsSetForwardAndBack) {
+  found(3);
+  const uint64_t leads = leader();
+  const auto granted = [&](int64_t id) {
+    kv::LeaseGrantRequest grant;
+    grant.id = kv::LeaseId{id};
+    grant.ttl_s = 5;
+    ASSERT_TRUE(call(leads, grant)->ok());
+    kv::PutRequest request = put("held-" + std::to_string(id), "1");
+    request.lease = grant.id;
+    ASSERT_TRUE(call(leads, request)->ok());
+  };
+  granted(1);
+  clocks_[leads - 1]->set_wall_offset(3'600 * kSecond);
+  ASSERT_TRUE(call(leads, put("in an hour", "1"))->ok());
+  run(3 * kSecond);
+  EXPECT_EQ(get(leads, "held-1"), "1");
+  clocks_[leads - 1]->set_wall_offset(0);
+  granted(2);
+  run(4 * kSecond);
+  EXPECT_EQ(get(leads, "held-2"), "1");
+  run(2 * kSecond);
+  EXPECT_EQ(get(leads, "held-1"), "none");
+  EXPECT_EQ(get(leads, "held-2"), "none");
+  EXPECT_EQ(leader(), leads);
+}
+
 TEST_F(Planes, clientsCannotProposeWhatIsTheLeadersToPropose) {
   found(1);
   EXPECT_EQ(call(1, kv::LeaseExpireRequest{1})->error().code, Code::kInvalidArgument);
