@@ -42,7 +42,7 @@ class Applier {
   Result<Outcome> apply(const Delivery& delivery);
 
   Position position() const { return position_; }
-  int64_t time_ns() const { return time_ns_; }  // replicated time, as of the newest command
+  int64_t time_ns() const { return time_ns_; }                  // replicated time, as of the newest command
   const Membership& membership() const { return membership_; }  // the newest committed one
   Hash128 digest() const;
 
