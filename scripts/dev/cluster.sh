@@ -1,4 +1,4 @@
-# ./dev cluster [3] [--check]: a cluster of real nodes on loopback, in a temporary directory.
+# ./dev cluster [3] [--check] [--consensus PROTOCOL]: a cluster of real nodes on loopback, in a temporary directory.
 # shellcheck shell=bash
 
 cluster_pids=()
@@ -13,7 +13,7 @@ cluster_cleanup() {
 # cluster_start ID: sets cluster_pids[ID].
 cluster_start() {
   local id=$1
-  "${CLEW:-build/release/clew}" serve --data-dir "$cluster_scratch/node-$id" --node-id "$id" --initial-cluster "$cluster_founders" \
+  "${CLEW:-build/release/clew}" serve --data-dir "$cluster_scratch/node-$id" --node-id "$id" --initial-cluster "$cluster_founders" --consensus "$cluster_consensus" \
     --peer "127.0.0.1:${cluster_peer[$id]}" --client "127.0.0.1:${cluster_client[$id]}" --etcd "127.0.0.1:${cluster_etcd[$id]}" \
     --http "127.0.0.1:${cluster_http[$id]}" --otlp-grpc 127.0.0.1:0 --otlp-http 127.0.0.1:0 --tempo 127.0.0.1:0 \
     >"$cluster_scratch/node-$id.log" 2>&1 &
@@ -76,12 +76,16 @@ cluster_check() {
 
 dev_cluster() {
   local check='' id
-  cluster_size=3
+  cluster_size=3 cluster_consensus=raft
   while [ $# -gt 0 ]; do
     case $1 in
       --check) check=1 ;;
+      --consensus)
+        cluster_consensus=${2:?cluster: --consensus wants a protocol}
+        shift
+        ;;
       [1-9]) cluster_size=$1 ;;
-      *) die "cluster: unknown option '$1'; use: ./dev cluster [NODES] [--check]" ;;
+      *) die "cluster: unknown option '$1'; use: ./dev cluster [NODES] [--check] [--consensus PROTOCOL]" ;;
     esac
     shift
   done
@@ -103,7 +107,7 @@ dev_cluster() {
     cluster_peer[id]=${ports[0]} cluster_client[id]=${ports[1]} cluster_etcd[id]=${ports[2]} cluster_http[id]=${ports[3]}
     cluster_founders+="${cluster_founders:+,}$id=127.0.0.1:${ports[0]}"
   done
-  say "starting $cluster_size nodes (data and logs in $cluster_scratch)"
+  say "starting $cluster_size nodes on $cluster_consensus (data and logs in $cluster_scratch)"
   for id in $(seq "$cluster_size"); do cluster_start "$id"; done
   if [ -n "$check" ]; then
     cluster_check

@@ -18,6 +18,7 @@
 #include "api/tls.h"
 #include "app/config_fields.h"
 #include "app/units.h"
+#include "consensus/protocols.h"
 #include "control/bootstrap.h"
 
 namespace clew::app {
@@ -382,6 +383,9 @@ Status check_control(const Config& config) {
   if (control.role != "voter" && control.role != "witness" && control.role != "learner") {
     return fail("control.role", " '" + control.role + "' is none of voter, witness, learner");
   }
+  if (consensus::protocol_named(control.consensus) == nullptr) {
+    return fail("control.consensus", " '" + control.consensus + "' is none of " + consensus::protocol_names());
+  }
   if (control.heartbeat_ns < 1'000'000) return fail("control.heartbeat", " must be at least 1ms");
   if (control.election_timeout_ns < 2 * control.heartbeat_ns) {
     return fail("control.election_timeout", " must be at least twice control.heartbeat", "control.heartbeat");
@@ -498,6 +502,11 @@ Status check_config(const Config& config) {
   if (servers.max_in_flight_bytes < servers.otlp_http.limits.max_request_body_size ||
       servers.max_in_flight_bytes < servers.otlp_grpc.max_recv_msg_size) {
     return fail("limits.max_in_flight", " is below the largest request: such a request could never be admitted");
+  }
+  if (servers.otlp_grpc.memory_quota_bytes / 5 * 4 < servers.otlp_grpc.max_recv_msg_size) {
+    return fail("receivers.otlp.protocols.grpc.memory_quota",
+                " is below max_recv_msg_size and a quarter: a message of that size might never be received whole",
+                "receivers.otlp.protocols.grpc.max_recv_msg_size");
   }
   if (std::find(kLogLevels.begin(), kLogLevels.end(), config.log_level) == kLogLevels.end()) {
     return fail("log.level", " '" + config.log_level + "' is none of trace, debug, info, warn, error");

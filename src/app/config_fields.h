@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/config.h"
+#include "consensus/protocols.h"
 
 namespace clew::app {
 
@@ -54,7 +55,8 @@ void describe_grpc(api::GrpcEndpoint& grpc, Visitor& visit) {
   visit.field("threads", grpc.threads, Unit::kPlain, "completion queues, one thread each");
   visit.field("max_pending_calls", grpc.max_pending_calls, Unit::kPlain,
               "accepted and not yet answered, of one thread");
-  visit.field("memory_quota", grpc.memory_quota_bytes, Unit::kBytes, "of gRPC's own buffers");
+  visit.field("memory_quota", grpc.memory_quota_bytes, Unit::kBytes,
+              "of gRPC's own buffers, where messages are until they are whole; above it gRPC ends calls");
   visit.begin("keepalive", "of idle connections");
   visit.field("time", grpc.keepalive_time_ms, Unit::kMilliseconds, "an idle client is pinged after it");
   visit.field("timeout", grpc.keepalive_timeout_ms, Unit::kMilliseconds, "a ping's answer may take it");
@@ -121,6 +123,9 @@ void describe_control(ControlConfig& control, Visitor& visit) {
   visit.field("seeds", control.seeds, Unit::kPlain,
               "of a witness among the founders: client ports of members with data, which it passes requests on to");
   visit.field("role", control.role, Unit::kPlain, "of a node that joins: voter, witness, learner");
+  visit.field("consensus", control.consensus, Unit::kPlain,
+              ("the protocol that the group runs, the same on all members for its life: " + consensus::protocol_names())
+                  .c_str());
   visit.field("engine", control.engine, Unit::kPlain, "where the state stands: memory, rocksdb");
   visit.field("heartbeat", control.heartbeat_ns, Unit::kNanoseconds, "of the leader; the same on all members");
   visit.field("election_timeout", control.election_timeout_ns, Unit::kNanoseconds,

@@ -5,7 +5,8 @@
 #include <type_traits>
 #include <utility>
 
-#include "consensus/raft/raft.h"
+#include "base/check.h"
+#include "consensus/protocols.h"
 #include "control/plane_metrics.h"
 #include "kv/memory_engine.h"
 #include "os/network.h"
@@ -18,6 +19,7 @@ constexpr int64_t kJoinTimeout = 30'000'000'000;
 constexpr int64_t kTransferTimeout = 3'000'000'000;
 constexpr int64_t kServerDrain = 3'000'000'000;
 constexpr int64_t kTracesEvery = 1'000'000'000;
+constexpr int64_t kRefusalsEvery = 1'000'000'000;
 
 std::string host_of(const std::string& address) { return address.substr(0, address.rfind(':')); }
 bool any_host(const std::string& host) { return host.empty() || host == "0.0.0.0" || host == "[::]"; }
@@ -26,6 +28,36 @@ bool any_host(const std::string& host) { return host.empty() || host == "0.0.0.0
 std::string reachable(const std::string& endpoint, uint16_t port, const std::string& known) {
   const std::string host = host_of(endpoint);
   return (any_host(host) ? host_of(known) : host) + ":" + std::to_string(port);
+}
+
+struct TlsRefusal {
+  uint64_t os::TlsNetworkStats::*field;
+  const char* name;
+  const char* words;
+};
+constexpr TlsRefusal kTlsRefusals[] = {
+    {&os::TlsNetworkStats::no_certificate, "no_certificate", "no certificate was shown"},
+    {&os::TlsNetworkStats::foreign_certificate, "foreign_certificate", "another authority signed the certificate"},
+    {&os::TlsNetworkStats::expired_certificate, "expired_certificate",
+     "the certificate has expired or is not valid yet"},
+    {&os::TlsNetworkStats::garbage, "garbage", "no TLS 1.3, or broken off"},
+    {&os::TlsNetworkStats::slow, "slow", "the handshake took too long"},
+    {&os::TlsNetworkStats::too_many, "too_many", "too many handshakes at a time"},
+};
+
+std::vector<consensus::MetricValue> tls_metrics(const os::TlsNetwork* peer, const os::TlsNetwork* client) {
+  std::vector<consensus::MetricValue> values;
+  for (const auto& [port, network] : {std::pair{"peer", peer}, std::pair{"client", client}}) {
+    if (network == nullptr) continue;
+    const os::TlsNetworkStats stats = network->stats();
+    for (const TlsRefusal& refusal : kTlsRefusals) {
+      values.push_back({"clew_tls_refused_total", "Connections that came to no agreement on TLS, in either direction.",
+                        consensus::MetricType::kCounter,
+                        "port=\"" + std::string(port) + "\",reason=\"" + refusal.name + "\"",
+                        static_cast<double>(stats.*refusal.field)});
+    }
+  }
+  return values;
 }
 
 }  // namespace
@@ -67,6 +99,7 @@ Status ControlHost::open_networks() {
   };
   CLEW_ASSIGN(peer_network_, open(config_.peer.tls, peer_tls_));
   CLEW_ASSIGN(client_network_, open(config_.client.tls, client_tls_));
+  loop_->post([this] { tell_refusals(); });
   return {};
 }
 
@@ -97,7 +130,7 @@ Status ControlHost::join_group() {
   loop_->post([&] {
     client = control::Client::open(*loop_, *client_network_, ports_.random, client_options(config_.join));
     control::join(
-        *client, address, role, kJoinTimeout,
+        *client, address, role, config_.consensus, kJoinTimeout,
         [&](std::variant<control::Belonging, control::CallError> answer) { joined.set_value(std::move(answer)); });
   });
   auto answer = joined.get_future().get();
@@ -136,14 +169,16 @@ Status ControlHost::open_plane() {
   peer_address_ =
       peers.advertised.empty() ? reachable(config_.peer.endpoint, peer_port_, "127.0.0.1:0") : peers.advertised;
 
-  consensus::raft::Options raft;
-  raft.self = belonging_.node;
-  raft.founding = belonging_.founders;
-  raft.heartbeat = config_.heartbeat_ns;
-  raft.election_min = config_.election_timeout_ns;
-  raft.election_max = 2 * config_.election_timeout_ns;
-  raft.leases = config_.leases;
-  CLEW_TRY(raft.check());
+  const consensus::ProtocolKind* const kind = consensus::protocol_named(config_.consensus);
+  CHECK(kind != nullptr);  // check_config() knows the names
+  consensus::ProtocolOptions protocol;
+  protocol.self = belonging_.node;
+  protocol.founding = belonging_.founders;
+  protocol.heartbeat = config_.heartbeat_ns;
+  protocol.election_min = config_.election_timeout_ns;
+  protocol.election_max = 2 * config_.election_timeout_ns;
+  protocol.leases = config_.leases;
+  CLEW_TRY(kind->check(protocol));
 
   if (config_.traces && ports_.ingest != nullptr) {
     traces_ = std::make_unique<OwnTraces>(*ports_.ingest, name_, ports_.version);
@@ -152,6 +187,7 @@ Status ControlHost::open_plane() {
   consensus::TelemetryOptions facts;
   facts.cluster = belonging_.cluster;
   facts.self = belonging_.node;
+  facts.protocol = kind->name;
   facts.append_one_in = traces_ ? config_.trace_appends_one_in : 0;
   consensus::Telemetry::Emit emit;
   if (traces_) emit = [this](consensus::SpanValue span) { traces_->add(std::move(span)); };
@@ -176,7 +212,7 @@ Status ControlHost::open_plane() {
   options.replica.snapshot_every_bytes = config_.snapshot_every_bytes;
   options.replica.log_file_bytes = config_.log_file_bytes;
   options.quota_bytes = config_.quota_bytes;
-  options.heard_within_ns = raft.election_max;
+  options.heard_within_ns = protocol.election_max;
   options.seeds = config_.seeds.empty() ? config_.join : config_.seeds;
   record_.name = name_;
   record_.version = ports_.version;
@@ -184,7 +220,7 @@ Status ControlHost::open_plane() {
   options.record = record_;
   CLEW_ASSIGN(plane_, control::Plane::open(
                           {*loop_, disk_, ports_.random, *transport_, std::move(engines),
-                           [raft](uint64_t seed) { return std::make_unique<consensus::Raft>(raft, seed); }, registry_,
+                           [kind, protocol](uint64_t seed) { return kind->make(protocol, seed); }, registry_,
                            [this](const std::string& address) {
                              control::ClientOptions member = client_options({address});
                              member.fail_fast = true;  // who waits for a dead leader misses the next one
@@ -226,7 +262,8 @@ void ControlHost::publish(std::vector<std::string> etcd_urls, std::string http_a
 void ControlHost::metrics(UniqueFunction<void(std::string)> done) {
   loop_->post([this, done = std::move(done)]() mutable {
     if (plane_ == nullptr) return done("");
-    std::string text = consensus::to_prometheus(telemetry_->metrics(&plane_->replica(), &transport_->stats()));
+    std::string text = consensus::to_prometheus(tls_metrics(peer_tls_, client_tls_));
+    text += consensus::to_prometheus(telemetry_->metrics(&plane_->replica(), &transport_->stats()));
     if (server_ != nullptr) {
       const control::ServerStats stats = server_->stats();
       text += consensus::to_prometheus(control::plane_metrics(*plane_, &stats));
@@ -235,6 +272,23 @@ void ControlHost::metrics(UniqueFunction<void(std::string)> done) {
     }
     done(std::move(text));
   });
+}
+
+// Whoever was refused may not be somebody who can tell; whoever runs the node wants to know.
+void ControlHost::tell_refusals() {
+  loop_->after(kRefusalsEvery, [this] { tell_refusals(); });
+  const auto tell = [](const char* port, const os::TlsNetwork* network, os::TlsNetworkStats& told) {
+    if (network == nullptr) return;
+    const os::TlsNetworkStats now = network->stats();
+    for (const auto& [field, name, words] : kTlsRefusals) {
+      if (now.*field > told.*field) {
+        spdlog::warn("msg=\"TLS refused\" port={} reason=\"{}\" connections={}", port, words, now.*field - told.*field);
+      }
+    }
+    told = now;
+  };
+  tell("peer", peer_tls_, peer_told_);
+  tell("client", client_tls_, client_told_);
 }
 
 void ControlHost::flush_traces() {

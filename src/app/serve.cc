@@ -16,6 +16,7 @@
 
 #include "api/cluster_view.h"
 #include "api/etcd/server.h"
+#include "api/kv_view.h"
 #include "api/query_router.h"
 #include "api/servers.h"
 #include "api/ui.h"
@@ -30,6 +31,7 @@
 #include "app/version.h"
 #include "base/mutex.h"
 #include "cluster/node.h"
+#include "consensus/protocols.h"
 #include "os/clock.h"
 #include "os/disk.h"
 #include "os/loop.h"
@@ -50,7 +52,8 @@ struct ServeFlags {
   std::optional<std::string> otlp_grpc, otlp_http, http, tempo, etcd;
   std::optional<std::string> log_level;
   std::optional<uint64_t> node_id;
-  std::optional<std::string> name, peer, advertise_peer, client, advertise_client, initial_cluster, engine, role;
+  std::optional<std::string> name, peer, advertise_peer, client, advertise_client, initial_cluster, engine, role,
+      consensus;
   std::vector<std::string> join;
 };
 
@@ -78,6 +81,7 @@ Result<Config> configuration(const ServeFlags& flags) {
   set(flags.advertise_client, "control.client.advertise", config.control.client.advertise);
   set(flags.initial_cluster, "control.initial_cluster", config.control.initial_cluster);
   set(flags.role, "control.role", config.control.role);
+  set(flags.consensus, "control.consensus", config.control.consensus);
   if (flags.engine) {
     if (*flags.engine != "memory" && *flags.engine != "rocksdb") {
       return Error{Code::kInvalidArgument, "--engine '" + *flags.engine + "' is none of memory, rocksdb"};
@@ -217,6 +221,9 @@ class Process {
     ports.open_store = [this](env::Disk& disk, const cluster::StoreOptions& options) {
       return open_embedded(disk, options, random_.next());
     };
+    ports.report = [](const std::string& what) {
+      spdlog::error("msg=\"upkeep of the store failed; nothing is lost, it is tried again\" what=\"{}\"", what);
+    };
     cluster::ReplayTotals replay;
     const int64_t begin = clock_.mono_ns();
     CLEW_ASSIGN(node_, cluster::Node::open(std::move(ports), config_.node, &replay, [&events](Status status) {
@@ -247,8 +254,10 @@ class Process {
                              api::add_query_routes(http, deps, api::QueryPort::kJaeger);
                              api::add_query_routes(tempo, deps, api::QueryPort::kTempo);
                              api::add_cluster_routes(http, control_->service());
+                             api::add_kv_routes(http, control_->service());
                            },
-                           [this](UniqueFunction<void(std::string)> done) { control_->metrics(std::move(done)); }},
+                           [this](UniqueFunction<void(std::string)> done) { control_->metrics(std::move(done)); },
+                           [this](Task work) { workers_->run(env::Lane::kQuery, std::move(work)); }},
         config_.node.limits);
     CLEW_TRY(servers_->start());
     if (etcd_) CLEW_TRY(etcd_->start());
@@ -386,9 +395,9 @@ class Process {
 
   const Config config_;
   Mutex mutex_;
-  api::AuthOptions auth_ GUARDED_BY(mutex_);  // now
-  const std::string config_file_;             // "": none
-  bool has_tokens_, has_control_tokens_;      // now
+  api::AuthOptions auth_ CLEW_GUARDED_BY(mutex_);  // now
+  const std::string config_file_;                  // "": none
+  bool has_tokens_, has_control_tokens_;           // now
   os::OsClock clock_;
   os::OsRandom random_;
   std::unique_ptr<os::Workers> workers_;
@@ -470,6 +479,8 @@ void add_serve(CLI::App& program, int& exit_code) {
                       "founders of the group, ID=HOST:PORT,... of their peer ports; the same on each of them");
   command->add_option("--join", flags->join, "client ports of members of the group to join")->delimiter(',');
   command->add_option("--role", flags->role, "of a node that joins: voter, witness, learner");
+  command->add_option("--consensus", flags->consensus,
+                      "the protocol that the group runs, the same on all members: " + consensus::protocol_names());
   command->add_option("--engine", flags->engine, "where the key-value store's state stands: memory, rocksdb");
   command->add_option("--log-level", flags->log_level, "trace, debug, info, warn, error");
   command->callback([flags, &exit_code] { exit_code = serve(*flags); });

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "base/varint.h"
 
 namespace clew::control {
 namespace {
@@ -61,10 +62,10 @@ Status agrees(const Belonging& known, const BootstrapOptions& options, const std
   }
   if (options.founders.empty() || known.founders.empty()) return {};
   CLEW_ASSIGN(const Membership founders, Membership::make(options.founders));
-  if (cluster_of(options.token, founders) != known.cluster) {
+  if (cluster_of(options.token, founders, known.restored) != known.cluster) {
     return refuse("this data directory belongs to cluster " + hex(known.cluster) + ", founded as " +
                   founders_text(known.founders) + "; control.initial_cluster and its token found " +
-                  hex(cluster_of(options.token, founders)) +
+                  hex(cluster_of(options.token, founders, known.restored)) +
                   ". They are looked at once, at the first start: put them "
                   "back, or remove them; members change by `clew member`");
   }
@@ -104,10 +105,11 @@ Result<std::vector<Member>> parse_founders(std::string_view text) {
   return members;
 }
 
-uint64_t cluster_of(std::string_view token, const Membership& founders) {
+uint64_t cluster_of(std::string_view token, const Membership& founders, uint64_t restored) {
   std::string bytes(token);
   bytes.push_back('\0');
   founders.append_to(bytes);
+  if (restored != 0) append_fixed(bytes, restored);
   return std::max<uint64_t>(stable_hash64(bytes), 1);
 }
 
@@ -115,6 +117,7 @@ std::string Belonging::encode() const {
   std::string text(kTitle);
   text += "\ncluster " + hex(cluster) + "\nnode " + std::to_string(number(node)) + "\nfounders " +
           founders_text(founders) + "\nstate " + (is_new ? "new" : "started") + "\n";
+  if (restored != 0) text += "restored " + hex(restored) + "\n";
   return text + "checksum " + hex(stable_hash64(text)) + "\n";
 }
 
@@ -146,7 +149,9 @@ Result<Belonging> Belonging::parse(std::string_view text, const std::string& pat
   const auto id = value(2, "node ");
   const auto founders = value(3, "founders ");
   const auto state = value(4, "state ");
-  if (lines.size() != 5 || !cluster || !id || !founders || !state || !parse_number(*cluster, 16, belonging.cluster) ||
+  const auto restored = value(5, "restored ");
+  if (lines.size() != (restored ? 6 : 5) || (restored && !parse_number(*restored, 16, belonging.restored)) ||
+      !cluster || !id || !founders || !state || !parse_number(*cluster, 16, belonging.cluster) ||
       !parse_number(*id, 10, node) || node == 0 || (*state != "new" && *state != "started")) {
     return broken(path);
   }
@@ -201,38 +206,48 @@ Result<std::optional<Belonging>> belong(env::Disk& disk, env::Random& random, co
   return std::optional<Belonging>(std::move(made));
 }
 
-void join(Service& existing, std::string peer_address, consensus::Role role, int64_t timeout_ns, Done<Belonging> done) {
+void join(Service& existing, std::string peer_address, consensus::Role role, std::string protocol, int64_t timeout_ns,
+          Done<Belonging> done) {
   CallOptions options;
   options.timeout_ns = timeout_ns;
-  existing.status(options, [&existing, peer_address = std::move(peer_address), role, options,
-                            done = std::move(done)](std::variant<GroupStatus, CallError> answer) mutable {
-    if (auto* const error = std::get_if<CallError>(&answer)) return done(std::move(*error));
-    const GroupStatus& group = std::get<GroupStatus>(answer);
-    Belonging belonging;
-    belonging.cluster = group.cluster;
-    for (const MemberStatus& member : group.members) {
-      const auto& urls = member.record.peer_urls;
-      if (std::find(urls.begin(), urls.end(), "http://" + peer_address) == urls.end()) continue;
-      belonging.node = member.record.id;
-      if (member.record.name.empty()) return done(std::move(belonging));
-      return done(CallError{Code::kAlreadyExists,
-                            "member " + std::to_string(number(member.record.id)) + " has the address " + peer_address +
-                                " and has been started before; if its disk is gone, remove it first: `clew member "
-                                "remove " +
-                                std::to_string(number(member.record.id)) +
-                                "` (docs/operations.md, Replacing a dead machine)",
-                            false,
-                            {},
-                            {}});
-    }
-    Service::NewMember member{peer_address, role, true};
-    existing.add_member(std::move(member), options,
-                        [belonging, done = std::move(done)](std::variant<NodeId, CallError> added) mutable {
-                          if (auto* const error = std::get_if<CallError>(&added)) return done(std::move(*error));
-                          belonging.node = std::get<NodeId>(added);
-                          done(std::move(belonging));
-                        });
-  });
+  existing.status(
+      options, [&existing, peer_address = std::move(peer_address), role, options, protocol = std::move(protocol),
+                done = std::move(done)](std::variant<GroupStatus, CallError> answer) mutable {
+        if (auto* const error = std::get_if<CallError>(&answer)) return done(std::move(*error));
+        const GroupStatus& group = std::get<GroupStatus>(answer);
+        if (group.protocol != protocol) {
+          return done(CallError{Code::kFailedPrecondition,
+                                "the group runs " + group.protocol + ", this node would run " + protocol +
+                                    "; set control.consensus (--consensus) to " + group.protocol,
+                                false,
+                                {},
+                                {}});
+        }
+        Belonging belonging;
+        belonging.cluster = group.cluster;
+        for (const MemberStatus& member : group.members) {
+          const auto& urls = member.record.peer_urls;
+          if (std::find(urls.begin(), urls.end(), "http://" + peer_address) == urls.end()) continue;
+          belonging.node = member.record.id;
+          if (member.record.name.empty()) return done(std::move(belonging));
+          return done(CallError{
+              Code::kAlreadyExists,
+              "member " + std::to_string(number(member.record.id)) + " has the address " + peer_address +
+                  " and has been started before; if its disk is gone, remove it first: `clew member "
+                  "remove " +
+                  std::to_string(number(member.record.id)) + "` (docs/operations.md, Replacing a dead machine)",
+              false,
+              {},
+              {}});
+        }
+        Service::NewMember member{peer_address, role, true};
+        existing.add_member(std::move(member), options,
+                            [belonging, done = std::move(done)](std::variant<NodeId, CallError> added) mutable {
+                              if (auto* const error = std::get_if<CallError>(&added)) return done(std::move(*error));
+                              belonging.node = std::get<NodeId>(added);
+                              done(std::move(belonging));
+                            });
+      });
 }
 
 }  // namespace clew::control

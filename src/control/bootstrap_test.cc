@@ -95,8 +95,12 @@ TEST_F(Planes, aNodeThatJoinsIsTakenInOnceAndAWipedOneIsToldWhatToDo) {
   run(2 * kSecond);
   const auto joins = [&](const std::string& address) {
     return ask<Belonging>(
-        [&](auto done) { join(plane(1), address, consensus::Role::kVoter, 5 * kSecond, std::move(done)); });
+        [&](auto done) { join(plane(1), address, consensus::Role::kVoter, "raft", 5 * kSecond, std::move(done)); });
   };
+  const auto other = ask<Belonging>([&](auto done) {
+    join(plane(1), peer_address(4), consensus::Role::kVoter, "zab", 5 * kSecond, std::move(done));
+  });
+  EXPECT_THAT(other->text(), HasSubstr("the group runs raft, this node would run zab; set control.consensus"));
   const auto first = joins(peer_address(4));
   ASSERT_TRUE(first->ok()) << first->text();
   EXPECT_EQ(number(first->get().node), 4u);

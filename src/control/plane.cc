@@ -159,7 +159,7 @@ void Plane::wake() {
   settle_transfers();
   for (const uint64_t id : std::exchange(parked_, {})) dispatch(id);
   for (auto& errand : std::exchange(parked_errands_, {})) errand();
-  leases_.tick(leading_, epoch_, loop_.clock().wall_ns());
+  leases_.tick(leading_, epoch_, replica_->time_ns());
   publish_record();
   turn_over();
 }

@@ -108,6 +108,10 @@ void Plane::start(Space space, kv::Request request, CallOptions options, Done<Ca
   const bool reads = kv::read_only(request);
   const uint64_t bytes = bytes_of(request);
   ++(reads ? stats_.reads : stats_.changes);
+  // Not left to the leader: a message that is longer than any good one ends the connection that it is passed on by.
+  if (bytes > kv::kMaxRequestBytes && kv::Spaces::command(space, request).size() > kv::kMaxRequestBytes) {
+    return done(error(kv::errors::request_too_large().code, kv::errors::request_too_large().message, false));
+  }
   if (calls_.full(bytes)) {
     ++stats_.refused;
     return done(error(Code::kResourceExhausted, "etcdserver: too many requests", false));
@@ -164,9 +168,6 @@ void Plane::submit(uint64_t id, Call& call) {
   command.sequence = call.options.sequence;
   command.acknowledged_below = call.options.acknowledged_below;
   command.body = kv::Spaces::command(call.space, call.request);
-  if (command.body.size() > kv::kMaxRequestBytes) {
-    return fail(id, kv::errors::request_too_large().code, kv::errors::request_too_large().message);
-  }
   call.under_way = true;
   replica_->submit(std::move(command), [this, id](std::variant<consensus::Reply, RequestError> answer) {
     submitted(id, std::move(answer));
@@ -292,7 +293,7 @@ void Plane::read(uint64_t id) {
   }
   if (auto* const left = std::get_if<kv::LeaseTimeToLiveRequest>(&call->request);
       left != nullptr && left->now_ns == 0) {
-    left->now_ns = loop_.clock().wall_ns();
+    left->now_ns = replica_->time_ns();
   }
   reads_.read(id, call->space, std::move(call->request));
 }

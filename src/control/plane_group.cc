@@ -137,6 +137,7 @@ GroupStatus Plane::own_status() {
   if (!witness_) view.system = &system_.now();
   const consensus::Time since = now() - options_.heard_within_ns;
   view.heard = [this, since](NodeId id) { return tap_.heard_since(id, since); };
+  view.unreached = [this](NodeId id) { return tap_.unreached(id); };
   for (const consensus::Member& member : view.membership.members()) {
     if (tap_.refused_since(member.id, now() - kStaleDiskSeen)) view.strangers_disks.insert(member.id);
   }

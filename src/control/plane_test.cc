@@ -2,6 +2,7 @@
 #include "control/plane.h"
 
 #include "control/plane_rig_test.h"
+#include "kv/validate.h"
 
 namespace clew::control {
 namespace {
@@ -163,6 +164,23 @@ TEST_F(Planes, readsThatArriveTogetherShareABarrierAndKeepAlivesAnEntry) {
   EXPECT_EQ(plane(leads).replica().applied(), applied + 1);
 }
 
+TEST_F(Planes, aRequestThatIsTooLargeIsRefusedByWhoeverIsAsked) {
+  found(3);
+  const uint64_t leads = leader();
+  for (const uint64_t to : {leads, follower()}) {
+    const uint64_t passed_on = exchange_.calls;
+    EXPECT_EQ(call(to, put("k", std::string(kv::kMaxRequestBytes, 'v')))->text(),
+              "INVALID_ARGUMENT: etcdserver: request is too large");
+    EXPECT_EQ(exchange_.calls, passed_on);
+    // Many small operations are not large because of what they cost in memory.
+    kv::TxnRequest txn;
+    for (size_t i = 0; i < kv::kMaxTxnOps; ++i) {
+      txn.success.push_back({put("k" + std::to_string(i), std::string(12'000, 'v'))});
+    }
+    EXPECT_TRUE(call(to, txn)->ok());
+  }
+}
+
 // --- Leases ---
 
 TEST_F(Planes, aLeaseEndsInTimeWhoeverLeadsAndLivesWhileItIsRenewed) {
@@ -192,6 +210,41 @@ TEST_F(Planes, aLeaseEndsInTimeWhoeverLeadsAndLivesWhileItIsRenewed) {
   run(3 * kSecond);
   EXPECT_EQ(get(next, "held-1"), "1");
   EXPECT_TRUE(wait([&] { return get(next, "held-1") == "none"; }, 10 * kSecond));
+}
+
+TEST_F(Planes, aLeaseOutlivesAStepOfTheLeadersClockAndEndsInItsTimeAllTheSame) {
+  constexpr int64_t kHour = 3'600 * kSecond;
+  found(3);
+  kv::LeaseGrantRequest grant;
+  grant.id = kv::LeaseId{1};
+  grant.ttl_s = 10;
+  for (const int64_t step : {kHour, -kHour}) {
+    const uint64_t leads = leader();
+    ASSERT_TRUE(call(leads, grant)->ok());
+    kv::PutRequest request = put("held", "1");
+    request.lease = grant.id;
+    ASSERT_TRUE(call(leads, request)->ok());
+    clocks_[leads - 1]->set_wall_offset(step);
+    run(5 * kSecond);
+    kv::LeaseTimeToLiveRequest asked;
+    asked.id = grant.id;
+    const auto left = call(leads, asked);
+    ASSERT_TRUE(left->ok());
+    EXPECT_NEAR(std::get<kv::LeaseTimeToLiveResponse>(left->get().response).ttl_s, 5, 1);
+    EXPECT_EQ(get(leads, "held"), "1") << "after a step of " << step;
+    EXPECT_TRUE(wait([&] { return get(leads, "held") == "none"; }, 10 * kSecond)) << "after a step of " << step;
+    EXPECT_EQ(leader(), leads);
+  }
+  // A session that was opened before is not idle because a clock says so.
+  const uint64_t leads = leader();
+  const auto session = ask<consensus::SessionId>([&](auto done) { plane(leads).open_session({}, std::move(done)); });
+  ASSERT_TRUE(session->ok());
+  clocks_[leads - 1]->set_wall_offset(24 * kHour);
+  run(1 * kSecond);
+  CallOptions within;
+  within.session = session->get();
+  within.sequence = 1;
+  EXPECT_TRUE(call(leads, put("k", "v"), within)->ok());
 }
 
 TEST_F(Planes, clientsCannotProposeWhatIsTheLeadersToPropose) {

@@ -140,6 +140,27 @@ TEST_F(Rules, limitSortBoundsAndCount) {
   EXPECT_FALSE(machine.range(request).more);
 }
 
+TEST_F(Rules, anUncountedPageEndsAtItsLimitAndSaysThatThereIsMore) {
+  for (int i = 0; i < 5; i++) machine.put("k" + std::to_string(i), "v");  // revisions 2 to 6
+  machine.put("k0", "w");
+  RangeRequest request{.key = "k", .range_end = "l", .limit = 2, .keys_only = true, .uncounted = true};
+  const RangeResponse page = machine.range(request);
+  EXPECT_THAT(keys(request), ElementsAre("k0", "k1"));
+  EXPECT_TRUE(page.more);
+  EXPECT_EQ(page.count, -1);
+  EXPECT_EQ(page.kvs[0].version, 2);
+  EXPECT_EQ(page.kvs[0].create_revision, 2);
+  EXPECT_EQ(page.kvs[0].mod_revision, 7);
+  request.revision = 6;  // before the second change of k0: its record says what it was
+  EXPECT_EQ(machine.range(request).kvs[0].version, 1);
+  EXPECT_EQ(machine.range(request).kvs[0].mod_revision, 2);
+  request.limit = 5;
+  EXPECT_FALSE(machine.range(request).more);
+  TxnRequest txn;
+  txn.success.push_back({request});
+  EXPECT_FALSE(validate(txn).ok()) << "what stands in the log means the same to members that do not know it";
+}
+
 TEST_F(Rules, refusalsHaveTheCodesAndWordsOfEtcd) {
   const struct {
     Request request;

@@ -170,6 +170,7 @@ bool Store::range_step(const RangeRequest& request, size_t& effort, size_t most_
   RangeResponse& response = progress.response;
   const size_t most = most_loaded(request);
   bool complete = true;
+  const bool from_index = drops_values(request);
   const auto look = [&](std::string_view key, const History& history) {
     if (effort == 0) {
       progress.next = key;
@@ -180,11 +181,17 @@ bool Store::range_step(const RangeRequest& request, size_t& effort, size_t most_
     const Change* change = history.at(progress.at);
     if (change == nullptr || change->tombstone) return true;
     response.count++;
-    if (request.count_only || response.kvs.size() >= most) return true;
-    effort -= std::min(effort, kLoadEffort);
-    KeyValue kv = load({change->main, change->sub});
+    if (request.count_only) return true;
+    if (response.kvs.size() >= most) return !request.uncounted;
+    KeyValue kv;
+    if (from_index && change == &history.changes.back()) {
+      kv = {std::string(key), history.create_revision, change->main, history.version, history.lease, {}};
+    } else {
+      effort -= std::min(effort, kLoadEffort);
+      kv = load({change->main, change->sub});
+    }
     if (!within(request, kv)) return true;
-    if (drops_values(request)) kv.value = {};
+    if (from_index) kv.value = {};
     progress.bytes += sizeof(KeyValue) + kv.key.size() + kv.value.size();
     response.kvs.push_back(std::move(kv));
     return progress.bytes <= most_bytes;
@@ -210,6 +217,7 @@ void Store::finish_range(const RangeRequest& request, RangeResponse& response) {
   if (request.keys_only) {
     for (KeyValue& kv : response.kvs) kv.value.clear();
   }
+  if (request.uncounted && !request.count_only) response.count = -1;
 }
 
 Store::Extent Store::extent(const RangeRequest& request, Extent most) const {
@@ -224,6 +232,7 @@ Store::Extent Store::extent(const RangeRequest& request, Extent most) const {
       ++loaded;
       extent.bytes += sizeof(KeyValue) + key.size() + (drops_values(request) ? 0 : change->value_bytes);
     }
+    if (request.uncounted && loaded >= most_keys) return false;
     return extent.keys <= most.keys && extent.bytes <= most.bytes;
   };
   const KeyRange keys{request.key, request.range_end};

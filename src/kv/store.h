@@ -2,8 +2,8 @@
 //
 // Every change is a record in the engine, under its revision: that is the history which watches read and which old
 // revisions are read from. In memory stands an index from each key to the revisions at which it changed (about 100
-// bytes a key and 16 a version), built from the records by open(). Reads of keys alone and counts never touch the
-// engine.
+// bytes a key and 16 a version), built from the records by open(). Counts, and reads of the newest keys without values,
+// never touch the engine.
 //
 // Changes come in transactions, begin() ... end(), each of which is one revision when it changed anything. Reads
 // between the two see what was changed so far. Nothing is in the engine before commit(), which the owner calls with the
@@ -13,7 +13,8 @@
 // a pause of a second for a million versions would cost the leader its place. The steps are part of the state: every
 // member takes the same ones after the same commands.
 //
-// Deterministic; one thread. Put: O(log keys). Range: O(log keys + keys in the range).
+// Deterministic; one thread. Put: O(log keys). Range: O(log keys + keys in the range); uncounted, with a limit, O(log
+// keys + limit + deleted keys on the way that are not compacted).
 #pragma once
 
 #include <cstddef>

@@ -73,6 +73,7 @@ class WalImpl final : public Wal {
     CHECK(body_bytes <= options_.max_record_bytes && body_bytes <= UINT32_MAX);
     const uint64_t number = ++last_record_;
     if (halt_called_) return number;
+    at_rest_ = false;
     const uint64_t grown = kRecordHeaderBytes + body_bytes;
     if (gathering_ && gathering_->payload_bytes() + grown + kGroupHeaderBytes > options_.max_group_bytes &&
         gathering_->records() > 0) {
@@ -101,7 +102,8 @@ class WalImpl final : public Wal {
     // Headers and the padding of the groups that these bytes may be spread over.
     const uint64_t need = align_up(bytes + bytes / 8) + 4 * kBlockBytes;
     const uint64_t room = room_left();
-    if (room < need + slack_bytes_ / 2) make_room(need);
+    // Ahead of time, but for a log at rest: a promise for a mere heartbeat would take back what trim() gave.
+    if (room < need || (!at_rest_ && room < need + slack_bytes_ / 2)) make_room(need);
     if (room >= need) return {};
     if (!space_error_.empty()) return Error{Code::kResourceExhausted, space_error_};
     return Error{Code::kUnavailable, options_.directory + ": log space is being made; try again"};
@@ -280,7 +282,7 @@ class WalImpl final : public Wal {
           std::fill_n(zeros.data(), end - begin, '\0');
           return file->file->write_at(begin, {zeros.data(), end - begin});
         },
-        [this](Status status) {  // a disk that fails here fails the next group, which says so
+        [this](const Status& status) {  // a disk that fails here fails the next group, which says so
           if (status.ok()) zeros_to_->written = std::max(zeros_to_->written, zeros_end_);
           zeros_to_ = nullptr;
           pump();
@@ -384,8 +386,9 @@ class WalImpl final : public Wal {
         [&disk = disk_, directory = options_.directory, number, spare = std::move(spare), bytes = first_allocation(),
          direct = options_.direct, made]() -> Status {
           auto result = make_file(disk, directory, number, spare, bytes, direct);
-          if (result.ok()) *made = std::move(result).value();
-          return result.status();
+          if (!result.ok()) return result.status();
+          *made = std::move(result).value();
+          return {};
         },
         [this, made, target = std::move(target), done = std::move(done)](Status status) mutable {
           if (status.ok()) {
@@ -432,7 +435,7 @@ class WalImpl final : public Wal {
     extending_ = true;
     const uint64_t size = align_up(std::max(planned_end() + need + slack_bytes_, first_allocation()));
     run_job([file = current_, size] { return file->file->preallocate(size); },
-            [this, file = current_, size](Status status) {
+            [this, file = current_, size](const Status& status) {
               extending_ = false;
               space_error_ = std::string(status.message());
               if (status.ok()) file->allocated = std::max(file->allocated, size);
@@ -452,7 +455,7 @@ class WalImpl final : public Wal {
           if (old.number == first.file->number) old.bytes = first.end;
         }
         // Failing to give back is no harm: the space goes with the file.
-        run_job([file = first.file, end = first.end] { return file->file->truncate(end); }, [](Status) {});
+        run_job([file = first.file, end = first.end] { return file->file->truncate(end); }, [](const Status&) {});
       }
       leaving_.pop_front();
     }
@@ -468,7 +471,7 @@ class WalImpl final : public Wal {
     auto spare_path = std::make_shared<std::string>();  // shared by the work and its completion
     run_job([&disk = disk_, directory = options_.directory, path = oldest.path, keep,
              spare_path] { return retire_file(disk, directory, path, keep ? spare_path.get() : nullptr); },
-            [this, keep, spare_path](Status status) {
+            [this, keep, spare_path](const Status& status) {
               retiring_ = false;
               // A file that cannot be taken away is tried again with the next release.
               if (!status.ok()) return;
@@ -479,6 +482,7 @@ class WalImpl final : public Wal {
   }
 
   void trim_now() {
+    at_rest_ = true;
     const uint64_t kept = align_up(end_ + std::min(kIdleRoomBytes, slack_bytes_));
     if (spares_.empty() && next_ == nullptr && current_->allocated <= kept) return;
     if (next_ != nullptr && next_->file == nullptr) return;  // being made; the next trim finds it
@@ -497,7 +501,7 @@ class WalImpl final : public Wal {
           if (size > kept) CLEW_TRY(file->file->truncate(kept));
           return disk.sync_dir(directory);
         },
-        [this](Status) {  // what could not be given back now is found at the next start
+        [this](const Status&) {  // what could not be given back now is found at the next start
           trimming_ = false;
           pump();
         });
@@ -541,6 +545,7 @@ class WalImpl final : public Wal {
   bool flush_posted_ = false;
   bool last_group_had_records_ = false;
   bool trim_after_mark_ = false;
+  bool at_rest_ = false;  // nothing was appended since it was trimmed
   bool trimming_ = false;
   bool extending_ = false;
   bool retiring_ = false;

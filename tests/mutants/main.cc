@@ -6,6 +6,7 @@
 // checker's budget, or does not end in time, kills nobody: it is counted apart, and the next one is tried.
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,8 +17,10 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "base/check.h"
 #include "consensus/planted.h"
 #include "report.h"
 #include "sim/groups/group_hunt.h"
@@ -46,6 +49,7 @@ struct Flags {
 };
 
 struct Job {
+  size_t place = 0;  // among all jobs
   Fate fate;
   Bug bug = Bug::kNone;
   uint64_t seeds = 0;
@@ -56,8 +60,10 @@ struct Job {
   std::chrono::steady_clock::time_point started, seed_started;
 };
 
-groups::GroupHunt hunt_in(std::string_view profile) {
+groups::GroupHunt hunt_in(std::string_view family, std::string_view profile) {
   groups::GroupHunt hunt;
+  hunt.family = groups::family_named(family);
+  CHECK(hunt.family != nullptr);
   auto found = groups::profile_named(profile);
   if (!found.ok()) {
     std::fprintf(stderr, "clew_mutants: %s\n", found.error().message.c_str());
@@ -72,7 +78,7 @@ groups::GroupHunt hunt_in(std::string_view profile) {
 // In the child: one line a seed begun, and one when a check found it.
 [[noreturn]] void live(const Job& job, const Flags& flags, int out) {
   consensus::plant(job.bug);
-  const groups::GroupHunt hunt = hunt_in(job.fate.profile);
+  const groups::GroupHunt hunt = hunt_in(job.fate.family, job.fate.profile);
   const auto say = [&](const std::string& line) {
     const ssize_t ignored = write(out, line.data(), line.size());
     (void)ignored;
@@ -162,11 +168,12 @@ bool listen(Job& job, const Flags& flags) {
 }
 
 std::vector<Fate> run_jobs(std::vector<Job> jobs, const Flags& flags) {
-  std::vector<Fate> fates;
+  std::vector<Fate> fates(jobs.size());
   size_t next = 0;
   std::vector<Job*> running;
   while (next < jobs.size() || !running.empty()) {
     while (next < jobs.size() && running.size() < flags.jobs) {
+      jobs[next].place = next;
       start(jobs[next], flags);
       running.push_back(&jobs[next++]);
     }
@@ -176,7 +183,7 @@ std::vector<Fate> run_jobs(std::vector<Job> jobs, const Flags& flags) {
         continue;
       }
       print(running[i]->fate);
-      fates.push_back(running[i]->fate);
+      fates[running[i]->place] = running[i]->fate;
       running.erase(running.begin() + static_cast<ptrdiff_t>(i));
     }
   }
@@ -187,10 +194,13 @@ int replay(const Flags& flags) {
   const auto bug = consensus::bug_named(flags.mutants.front());
   if (bug) consensus::plant(*bug);
   std::string profile = flags.profile;
+  std::string_view family = groups::families().front().name;
   for (const Row& row : rows()) {
-    if (profile.empty() && bug && row.bug == *bug) profile = row.profile;
+    if (!bug || row.bug != *bug) continue;
+    if (profile.empty()) profile = row.profile;
+    family = row.family;
   }
-  groups::GroupHunt hunt = hunt_in(profile.empty() ? "swarm" : profile);
+  groups::GroupHunt hunt = hunt_in(family, profile.empty() ? "swarm" : profile);
   hunt.max_shrink_tries = 400;
   hunt.program = "clew_mutants --mutant " + flags.mutants.front();
   sim::Plan plan = hunt.plan(*flags.seed);
@@ -225,38 +235,51 @@ int run(const Flags& flags) {
     job.seeds = flags.seeds;
     job.fate.name = std::string(info->name);
     job.fate.scenario = info->scenario;
+    job.fate.family = std::string(row.family);
     job.fate.profile = flags.profile.empty() ? std::string(row.profile) : flags.profile;
     jobs.push_back(std::move(job));
   }
   std::printf("%-32s %3s  %-12s %5s  %8s  %s\n", "mutant", "no", "profile", "seeds", "time", "killed by");
-  const std::vector<Fate> fates = run_jobs(std::move(jobs), flags);
-  std::map<std::string, uint64_t> needed;
+  const auto started = std::chrono::steady_clock::now();
+  std::vector<Fate> fates = run_jobs(std::move(jobs), flags);
+  std::map<std::pair<std::string, std::string>, uint64_t> needed;  // by family and profile
   size_t dead = 0;
   for (const Fate& fate : fates) {
     if (fate.alive()) continue;
     ++dead;
-    uint64_t& most = needed[fate.profile];
+    uint64_t& most = needed[{fate.family, fate.profile}];
     most = std::max(most, fate.seeds);
   }
+  const size_t alive = fates.size() - dead;
   size_t false_alarms = 0;
+  std::vector<Fate> lived;  // of the clean build
   if (flags.clean) {
     std::vector<Job> clean;
-    for (const auto& [profile, seeds] : needed) {
+    for (const auto& [world, seeds] : needed) {
       Job job;
       job.seeds = seeds;
       job.fate.name = "(clean build)";
-      job.fate.profile = profile;
+      job.fate.family = world.first;
+      job.fate.profile = world.second;
       job.fate.clean = true;
       clean.push_back(std::move(job));
     }
-    for (const Fate& fate : run_jobs(std::move(clean), flags)) {
+    for (Fate& fate : run_jobs(std::move(clean), flags)) {
       false_alarms += !fate.alive() || fate.undecided != 0 || fate.stuck != 0;
+      lived.push_back(std::move(fate));
     }
   }
-  const size_t alive = fates.size() - dead;
-  std::printf("\n%zu mutants: %zu dead, %zu alive%s\n", fates.size(), dead, alive,
-              false_alarms != 0 ? "; THE CLEAN BUILD FAILED" : "");
-  if (!flags.table.empty() && !write_table(flags.table, fates)) return 2;
+  rusage used{};
+  getrusage(RUSAGE_CHILDREN, &used);
+  char summary[256];
+  std::snprintf(summary, sizeof summary,
+                "%zu mutants: %zu dead, %zu alive, at most %llu seeds each; %.0f s on %zu processes, %.0f s of CPU%s",
+                fates.size(), dead, alive, static_cast<unsigned long long>(flags.seeds), since(started), flags.jobs,
+                static_cast<double>(used.ru_utime.tv_sec + used.ru_stime.tv_sec),
+                false_alarms != 0 ? "; THE CLEAN BUILD FAILED" : "");
+  std::printf("\n%s\n", summary);
+  fates.insert(fates.end(), lived.begin(), lived.end());
+  if (!flags.table.empty() && !write_table(flags.table, summary, fates)) return 2;
   return alive == 0 && false_alarms == 0 ? 0 : 1;
 }
 
@@ -281,6 +304,10 @@ int main(int argc, char** argv) {
   program.add_flag("--clean,!--no-clean", flags.clean, "let the clean build live through the same seeds");
   program.add_option("--table", flags.table, "the document whose table is written anew: docs/mutants.md");
   CLI11_PARSE(program, argc, argv);
+  if (!flags.table.empty() && (flags.quick || !flags.clean || !flags.mutants.empty() || !flags.profile.empty())) {
+    std::fprintf(stderr, "clew_mutants: --table is of all mutants and the clean build in their own profiles\n");
+    return 2;
+  }
   if (flags.seed && flags.mutants.size() != 1) {
     std::fprintf(stderr, "clew_mutants: --seed needs one --mutant\n");
     return 2;

@@ -1,4 +1,5 @@
-// In which world each planted bug dies: the profile of sim/groups/profile.h, and whether it is one of the quick ones.
+// In which world each planted bug dies: the protocol, the profile of sim/groups/profile.h, and whether it is one of the
+// quick ones.
 // The bugs themselves: consensus/planted.h. docs/mutants.md has the outcome.
 #pragma once
 
@@ -13,6 +14,7 @@ struct Row {
   consensus::Bug bug;
   std::string_view profile;
   bool quick = false;  // part of `--quick`: dies within a few seeds
+  std::string_view family = "raft";
 };
 const std::vector<Row>& rows();
 

@@ -30,8 +30,8 @@ class Health {
   std::atomic<bool> serving_{false};
   mutable Mutex mutex_;
   // Those that are there: each leaves when its handler dies. Told in the order in which they came.
-  std::map<uint64_t, std::weak_ptr<rpc::Call>> watchers_ GUARDED_BY(mutex_);
-  uint64_t last_watcher_ GUARDED_BY(mutex_) = 0;
+  std::map<uint64_t, std::weak_ptr<rpc::Call>> watchers_ CLEW_GUARDED_BY(mutex_);
+  uint64_t last_watcher_ CLEW_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace clew::api::etcd

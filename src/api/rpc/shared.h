@@ -55,7 +55,7 @@ struct Lane {
 
   std::atomic<bool> closed{false};  // the server is gone, the loop perhaps, too
   Mutex mutex;
-  std::vector<Delivery> inbox GUARDED_BY(mutex);
+  std::vector<Delivery> inbox CLEW_GUARDED_BY(mutex);
 };
 
 struct Shared : ListenerShared, std::enable_shared_from_this<Shared> {

@@ -1,8 +1,10 @@
 // Family: what the simulator must know of one protocol to put its groups through worlds, and to judge them: how a core
-// is made, and the invariants that only this protocol has. Every protocol of consensus/ has one; the scenario knows
-// nothing else of them.
+// is made, what it may hold, and the invariants that only this protocol has. Every protocol of consensus/ has one, in a
+// file of its own (raft_family.h) and a line in family.cc; the scenario knows nothing else of them.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -38,6 +40,12 @@ class Judge {
 // What a member's monotonic clock shows now.
 using Clocks = std::function<consensus::Time(consensus::NodeId)>;
 
+// The most that a member's Report may show.
+struct Bounds {
+  uint64_t uncommitted_bytes = 0;
+  uint64_t log_bytes = 0;
+};
+
 struct Family {
   std::string_view name;
   // `founding` is empty for a member that joins a group which exists.
@@ -45,10 +53,17 @@ struct Family {
                                                      const consensus::Membership& founding, uint64_t seed)>
       make;
   std::function<std::unique_ptr<Judge>(Clocks)> judge;
+  std::function<Bounds(const Shape& shape)> bounds;
+  // Takes from a drawn shape what this protocol does not have: a witness, leases, learners.
+  std::function<void(Shape& shape)> fit = [](Shape&) {};
+  // Names of profiles whose promise this protocol does not make; the reason stands at the family.
+  std::vector<std::string_view> unsuited = {};
+
+  bool suits(const Profile& profile) const {
+    return std::find(unsuited.begin(), unsuited.end(), profile.name) == unsuited.end();
+  }
 };
 std::span<const Family> families();  // the first is the default
 const Family* family_named(std::string_view name);
-
-std::unique_ptr<Judge> make_raft_judge(Clocks clocks);
 
 }  // namespace clew::sim::groups

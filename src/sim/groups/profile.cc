@@ -46,6 +46,18 @@ std::vector<Profile> make_profiles() {
                  .mix = {.reads = 20, .admin = 12},
                  .admin = {.membership = 80, .transfer = 15},
                  .at_leader_percent = 30});
+  all.push_back({.name = "handovers",
+                 .text = "a hasty operator replaces the whole electorate, while its members do not all see each other",
+                 .only = {kPartition, kOneWay, kSlowLink, kSlowDisk, kDelay},
+                 .always = {kPartition, kSlowLink},
+                 .intensity = 4,
+                 .nodes = 7,
+                 .voters = 3,
+                 .witness = false,
+                 .mix = {.reads = 10, .admin = 20},
+                 .admin = {.membership = 100, .transfer = 0, .hasty = true, .electorates = 80},
+                 .at_leader_percent = 60,
+                 .load = 3});
   all.push_back({.name = "reads",
                  .text = "reads of every level of deposed and new leaders",
                  .only = {kLoss, kDuplicates, kStragglers, kDelay, kPartition, kOneWay, kClog, kSlowLink, kPause,
@@ -108,6 +120,37 @@ std::vector<Profile> make_profiles() {
                  .admin = {.membership = 40, .transfer = 30},
                  .at_leader_percent = 30,
                  .load = 3});
+  all.push_back({.name = "overtaken",
+                 .text = "deposed leaders come back with long logs to a group that has compacted its own",
+                 .only = {kStragglers, kPartition, kOneWay, kPause, kSlowDisk},
+                 .always = {kPartition, kPause},
+                 .intensity = 2,
+                 .snapshot_every_bytes = 200,
+                 .mix = {.reads = 5, .admin = 0},
+                 .at_leader_percent = 80,
+                 .load = 3});
+  all.push_back({.name = "rot",
+                 .text = "logs that rot: long ones, without snapshots",
+                 .only = {kKill, kPowerCut, kReadError, kBitRot},
+                 .always = {kKill, kReadError, kBitRot},
+                 .intensity = 3,
+                 .snapshot_every_bytes = 64 << 20,
+                 .mix = {.reads = 10, .admin = 3},
+                 .admin = {.membership = 50, .transfer = 30},
+                 .load = 2});
+  all.push_back({.name = "holes",
+                 .text = "logs with holes, whose owners must not forget how far they went: some lag behind meanwhile",
+                 .only = {kKill, kPartition, kOneWay, kReadError, kBitRot},
+                 .always = {kKill, kReadError, kBitRot},
+                 .intensity = 6,
+                 .nodes = 5,
+                 .voters = 5,
+                 .witness = false,
+                 .snapshot_every_bytes = 64 << 20,
+                 .mix = {.reads = 10, .admin = 1},
+                 .admin = {.membership = 0, .transfer = 100},
+                 .longest_down_ns = 300'000'000,
+                 .load = 2});
   all.push_back({.name = "disks",
                  .text = "what disks do: errors, rot, full, slow, wiped",
                  .only = {kKill, kPowerCut, kPowerCutInIo, kWipe, kSlowDisk, kFullDisk, kWriteError, kSyncError,
@@ -191,15 +234,15 @@ Shape draw_shape(uint64_t seed, const Profile& profile, std::optional<size_t> no
   shape.patience_ns = static_cast<int64_t>(one_of({60, 300, 1'000})) * 1'000'000;
   shape.sessions = profile.sessions.value_or(!random.one_in(4));
 
-  consensus::raft::Options& raft = shape.raft;
-  raft.leases = profile.leases.value_or(random.one_in(2));
-  raft.clock_error_ppm = 10'000;
-  raft.max_message_bytes = one_of({1, 512, 1 << 20});
-  raft.window = {.messages = one_of({1, 4, 256}), .bytes = one_of({256, 4ull << 20})};
-  raft.max_uncommitted_bytes = one_of({4 << 10, 64 << 20});
-  raft.keep_tail_bytes = one_of({0, 1 << 10, 8 << 20});
-  raft.max_delivery_bytes = one_of({64, 4 << 20});
-  raft.witness_log_entries = one_of({8, 64});
+  Limits& limits = shape.limits;
+  limits.leases = profile.leases.value_or(random.one_in(2));
+  limits.clock_error_ppm = 10'000;
+  limits.max_message_bytes = one_of({1, 512, 1 << 20});
+  limits.window = {.messages = one_of({1, 4, 256}), .bytes = one_of({256, 4ull << 20})};
+  limits.max_uncommitted_bytes = one_of({4 << 10, 64 << 20});
+  limits.keep_tail_bytes = one_of({0, 1 << 10, 8 << 20});
+  limits.max_delivery_bytes = one_of({64, 4 << 20});
+  limits.witness_log_entries = one_of({8, 64});
   shape.drift_ppm = profile.drift_ppm;
 
   consensus::ReplicaOptions& replica = shape.replica;
@@ -216,6 +259,7 @@ Shape draw_shape(uint64_t seed, const Profile& profile, std::optional<size_t> no
       .max_kept_bytes = one_of({2 << 10, 1 << 20}),
       .idle_ns = profile.session_idle_ns.value_or(static_cast<int64_t>(one_of({3, 3600})) * 1'000'000'000)};
   shape.ordered = random.one_in(2);
+  shape.dice = mix64(seed, 0xd1ce);
   return shape;
 }
 

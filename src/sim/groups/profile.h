@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "consensus/raft/options.h"
+#include "consensus/in_flight.h"
 #include "consensus/replica.h"
 #include "sim/plan.h"
 
@@ -27,6 +27,8 @@ struct Mix {
 struct AdminMix {
   int membership = 60;
   int transfer = 25;
+  bool hasty = false;   // he never waits for the change before to end
+  int electorates = 0;  // of a hundred changes: how many replace the whole electorate, beyond those that would anyway
 };
 
 // A fault that lasts to the end and leaves a quorum that sees each other: the group must go on under it (scenario 24).
@@ -68,6 +70,20 @@ struct Profile {
 std::span<const Profile> profiles();  // the first is the default
 Result<const Profile*> profile_named(std::string_view name);
 
+// What worlds vary in the options of a core, in terms that every protocol has; its family (family.h) makes its own of
+// them.
+struct Limits {
+  bool leases = false;
+  uint32_t clock_error_ppm = 10'000;
+  uint64_t max_message_bytes = 1ull << 20;
+  consensus::WindowLimits window;
+  uint64_t max_uncommitted_bytes = 64ull << 20;
+  uint64_t max_log_bytes = 512ull << 20;
+  uint64_t keep_tail_bytes = 8ull << 20;
+  uint64_t max_delivery_bytes = 4ull << 20;
+  size_t witness_log_entries = 64;
+};
+
 // What one seed makes of a profile.
 struct Shape {
   size_t nodes = 5;
@@ -78,12 +94,14 @@ struct Shape {
   size_t keys = 4;          // of each workload
   int64_t patience_ns = 0;  // until a client asks another node the same
   bool sessions = true;
-  consensus::raft::Options raft;      // but for self and founding
+  Limits limits;
   consensus::ReplicaOptions replica;  // but for self and directory
+  uint64_t dice = 0;                  // for what only one protocol varies: its family draws from it
   int64_t drift_ppm = 0;
   bool loses_appends = false;  // ledger.h
   bool ordered = false;        // packets between two machines keep their order, as in a connection
 };
+// For any protocol: GroupHunt::shape() fits it to one.
 Shape draw_shape(uint64_t seed, const Profile& profile, std::optional<size_t> nodes);
 // `intensity` of the profile is the most: most seeds have less.
 PlanOptions plan_options(uint64_t seed, const Profile& profile, size_t nodes, double operations_per_second);

@@ -1,0 +1,58 @@
+#include "consensus/protocols.h"
+
+#include <array>
+
+#include "consensus/multipaxos/multipaxos.h"
+#include "consensus/raft/raft.h"
+
+namespace clew::consensus {
+namespace {
+
+// The options of one protocol carry these names; a core of another shape fills them in itself.
+template <typename Options>
+Options common(const ProtocolOptions& options) {
+  Options own;
+  own.self = options.self;
+  own.founding = options.founding;
+  own.heartbeat = options.heartbeat;
+  own.election_min = options.election_min;
+  own.election_max = options.election_max;
+  own.leases = options.leases;
+  own.clock_error_ppm = options.clock_error_ppm;
+  return own;
+}
+
+template <typename Core, typename Options>
+constexpr ProtocolKind kind(std::string_view name) {
+  return {name, [](const ProtocolOptions& options) { return common<Options>(options).check(); },
+          [](const ProtocolOptions& options, uint64_t seed) -> std::unique_ptr<Protocol> {
+            return std::make_unique<Core>(common<Options>(options), seed);
+          }};
+}
+
+constexpr std::array kProtocols = {
+    kind<Raft, raft::Options>("raft"),
+    kind<MultiPaxos, multipaxos::Options>("multipaxos"),
+};
+
+}  // namespace
+
+std::span<const ProtocolKind> protocols() { return kProtocols; }
+
+const ProtocolKind* protocol_named(std::string_view name) {
+  for (const ProtocolKind& one : kProtocols) {
+    if (one.name == name) return &one;
+  }
+  return nullptr;
+}
+
+std::string protocol_names() {
+  std::string names;
+  for (const ProtocolKind& one : kProtocols) {
+    if (!names.empty()) names += ", ";
+    names += one.name;
+  }
+  return names;
+}
+
+}  // namespace clew::consensus

@@ -1,0 +1,46 @@
+// Protocols: those that a group can run on, by name. Who hosts a core and does not care which one takes it from here;
+// who cares (tests, the simulator's families) makes it directly.
+//
+// A protocol is chosen when a group is founded and stays for its life: the data directory knows it
+// (consensus/replica_directory.h) and refuses another, and members that run different ones refuse each other at the
+// handshake. Pure; any thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+#include "consensus/membership.h"
+#include "consensus/protocol.h"
+#include "consensus/types.h"
+
+namespace clew::consensus {
+
+// What every protocol wants to be told, in the words of whoever configures a node. Each has more options of its own,
+// whose defaults are right for a control group. `heartbeat`, `election_min` and `election_max` are the same on all
+// members.
+struct ProtocolOptions {
+  NodeId self = kNobody;
+  Membership founding;  // empty for a member that joins a group which exists
+  Time heartbeat = 50 * kMillisecond;
+  Time election_min = 150 * kMillisecond;  // without a sign of the leader; drawn anew each time, below election_max
+  Time election_max = 300 * kMillisecond;
+  bool leases = false;
+  uint32_t clock_error_ppm = 10'000;  // of any member's monotonic clock
+};
+
+struct ProtocolKind {
+  std::string_view name;  // as in Protocol::name()
+  Status (*check)(const ProtocolOptions& options);
+  // `options` have passed check(). `seed`: of everything that the core draws.
+  std::unique_ptr<Protocol> (*make)(const ProtocolOptions& options, uint64_t seed);
+};
+
+std::span<const ProtocolKind> protocols();  // the first is the default
+const ProtocolKind* protocol_named(std::string_view name);
+std::string protocol_names();  // "raft, multipaxos": for messages
+
+}  // namespace clew::consensus
