@@ -1,40 +1,34 @@
-#include "consensus/raft/cores_test.h"
+// Cores: several cores of one protocol in an ideal loop without disk, network or clock, for tests: messages wait in
+// queues until they are delivered, dropped or put in another order; records wait until they are written; a crash loses
+// what was not. Everything that happens can be written down as text. After each step the invariants of the core and of
+// the group are checked; `failure()` keeps the first that broke.
+//
+// `Play` names the protocol: Core, Options, Promise (what a crash must not take back), promise(core), keeps(before,
+// after), and how records and frames read as text.
+//
+// State machine of the cores: the commands delivered, one after the other, with commas.
+#pragma once
 
 #include <algorithm>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
-namespace clew::consensus::raft {
+#include "base/check.h"
+#include "base/hash.h"
+#include "consensus/protocol.h"
+#include "consensus/raft/invariants.h"
 
-namespace {
+namespace clew::consensus {
 
-std::string name(NodeId id) { return std::to_string(number(id)); }
-
-std::string describe_record(const std::string& bytes) {
-  const Result<Record> parsed = parse_record(bytes);
-  if (!parsed.ok()) return "malformed";
-  const Record& record = *parsed;
-  std::string text;
-  switch (record.header.kind) {
-    case RecordKind::kState:
-      text = "state";
-      break;
-    case RecordKind::kAppend:
-      text = (record.truncates ? "replace from " : "append ") + std::to_string(record.first) + " [";
-      for (size_t i = 0; i < record.entries.size(); ++i) {
-        text += (i == 0 ? "" : " ") + std::to_string(record.first + i) + "/" + std::to_string(record.entries[i].epoch);
-      }
-      text += "]";
-      break;
-    case RecordKind::kBase:
-      text = "base " + std::to_string(record.meta.position) + "/" + std::to_string(record.meta.epoch) +
-             " members=" + record.meta.membership.to_string();
-      break;
-  }
-  text += " (term=" + std::to_string(record.header.term);
-  if (record.header.vote != kNobody) text += " vote=" + name(record.header.vote);
-  return text + ")";
-}
-
-std::string describe_entry(const Entry& entry) {
+// What an entry says, for transcripts.
+inline std::string describe_entry(const Entry& entry) {
   switch (entry.kind) {
     case EntryKind::kNoop:
       return "noop";
@@ -48,21 +42,129 @@ std::string describe_entry(const Entry& entry) {
   return "?";
 }
 
-}  // namespace
+template <typename Play>
+class Cores {
+ public:
+  using Core = typename Play::Core;
+  using Options = typename Play::Options;
+  using Promise = typename Play::Promise;
 
-void Cores::say(NodeId id, const std::string& text) {
+  struct Node {
+    Options options;
+    std::unique_ptr<Core> core;  // null: down
+    std::map<LogSeq, std::string> disk;
+    std::deque<std::pair<LogSeq, std::string>> writing;
+    LogSeq next = 1;
+    std::set<LogSeq> damaged;
+    std::vector<Send> waiting;  // for the disk
+    std::optional<InstallSnapshot> install;
+    std::map<Position, std::pair<SnapshotMeta, std::string>> snapshots;
+    std::optional<FetchSnapshot> fetch;
+    std::vector<FetchSnapshot> abandoned;  // replaced by a newer one, and may end all the same
+    std::map<LogSeq, Promise> promised;    // what stands behind a record
+    std::string state;
+    Position applied = 0;
+    Epoch applied_epoch = 0;
+    uint64_t incarnation = 0;
+    std::vector<ReadReady> reads;
+    std::vector<ReadRefused> reads_refused;
+    std::vector<ProposalPlaced> placed;
+    std::vector<ProposalRefused> refused;
+    std::optional<std::string> halted;
+  };
+  struct Frame {
+    NodeId from;
+    NodeId to;
+    std::string bytes;
+  };
+
+  explicit Cores(uint64_t seed = 1) : seed_(seed) {}
+
+  // A node that begins with an empty disk.
+  void add(Options options);
+  Node& node(NodeId id) { return nodes_.at(id); }
+  Core& core(NodeId id) { return *node(id).core; }
+  std::map<NodeId, Node>& nodes() { return nodes_; }
+  bool up(NodeId id) { return node(id).core != nullptr && !node(id).halted; }
+
+  // --- Time ---
+  Time now() const { return now_; }
+  void advance(Time by) { now_ += by; }
+  void tick(NodeId id);
+  void timeout(NodeId id);  // to the node's own deadline
+  // All nodes in the order of their deadlines, with everything delivered in between.
+  void run(Time duration);
+
+  // --- Clients ---
+  ProposalId propose(NodeId id, const std::string& command);
+  ReadId read(NodeId id, ReadBarrier barrier = ReadBarrier::kQuorum);
+  ProposalId reconfigure(NodeId id, const Membership& target);
+  void transfer(NodeId id, NodeId to);
+
+  // --- Disk and process ---
+  void write(NodeId id, size_t records = SIZE_MAX);
+  void crash(NodeId id, size_t written = 0);  // that many of the records under way make it
+  void start(NodeId id);
+  void save_snapshot(NodeId id);
+  void finish_fetch(NodeId id, bool ok);
+  void finish_abandoned_fetch(NodeId id);
+  void connection(NodeId id, NodeId peer, bool up);
+
+  // --- Network ---
+  std::deque<Frame>& network() { return network_; }
+  void cut(NodeId a, NodeId b) { cut_.insert({a, b}); }  // one way
+  void heal() { cut_.clear(); }
+  void deliver(size_t at);  // the frame with this number in the queue
+  // Frames of one link; kNobody is any.
+  size_t deliver(NodeId from, NodeId to, size_t at_most = SIZE_MAX);
+  size_t drop(NodeId from, NodeId to);
+  void settle();  // writes, fetches and delivers until nothing moves
+
+  NodeId leader() const;  // the one of the highest term; nobody
+  void trace_to(std::function<void(std::string)> trace) { trace_ = std::move(trace); }
+  const std::optional<std::string>& failure() const { return failure_; }
+  raft::GroupCheck& group() { return group_; }
+
+  // Inputs are given inside; effects are carried out behind it.
+  void turn(NodeId id, const std::function<void(Core&)>& inputs);
+
+ private:
+  static std::string name(NodeId id) { return std::to_string(number(id)); }
+  void carry_out(NodeId id, Node& node, Effects& effects);
+  void release(Node& node, NodeId id);
+  void complete(NodeId id, const FetchSnapshot& fetch, bool ok);
+  void say(NodeId id, const std::string& text);
+  void fail(std::string why) {
+    if (!failure_) failure_ = std::move(why);
+  }
+
+  uint64_t seed_;
+  Time now_ = kSecond;
+  std::map<NodeId, Node> nodes_;
+  std::deque<Frame> network_;
+  std::set<std::pair<NodeId, NodeId>> cut_;
+  uint64_t next_id_ = 1;
+  std::function<void(std::string)> trace_;
+  std::optional<std::string> failure_;
+  raft::GroupCheck group_;
+};
+
+template <typename Play>
+void Cores<Play>::say(NodeId id, const std::string& text) {
   if (trace_) trace_(name(id) + ": " + text);
 }
 
-void Cores::add(Options options) {
+template <typename Play>
+void Cores<Play>::add(Options options) {
   const NodeId id = options.self;
   nodes_[id].options = std::move(options);
   start(id);
 }
 
-void Cores::start(NodeId id) {
+template <typename Play>
+void Cores<Play>::start(NodeId id) {
   Node& node = nodes_.at(id);
-  node.core = std::make_unique<Raft>(node.options, seed_ * 1000 + number(id) * 10 + node.incarnation++);
+  node.core = std::make_unique<Core>(node.options, seed_ * 1000 + number(id) * 10 + node.incarnation++);
   node.halted.reset();
   LogSeq gap = 0;
   const auto close_gap = [&](LogSeq last) {
@@ -89,18 +191,18 @@ void Cores::start(NodeId id) {
   node.state = have && wanted.position > 0 ? found->second.second : "";
   node.applied = have ? wanted.position : 0;
   node.applied_epoch = have ? wanted.epoch : 0;
-  turn(id, [&](Raft& core) { core.start(now_, node.next, have); });
+  turn(id, [&](Core& core) { core.start(now_, node.next, have); });
   if (!up(id) || node.promised.empty()) return;
-  // Neither term nor vote is taken back by a crash.
-  const auto [term, vote] = node.promised.rbegin()->second;
-  const State state = node.core->state();
-  if (state.term < term || (state.term == term && vote != kNobody && state.vote != vote)) {
-    fail("node " + name(id) + " promised term " + std::to_string(term) + " to " + name(vote) +
-         ", and restarted in term " + std::to_string(state.term) + " with " + name(state.vote));
+  // Nothing that was promised is taken back by a crash.
+  const Promise& before = node.promised.rbegin()->second;
+  const Promise after = Play::promise(*node.core);
+  if (!Play::keeps(before, after)) {
+    fail("node " + name(id) + " promised " + Play::describe(before) + ", and restarted with " + Play::describe(after));
   }
 }
 
-void Cores::turn(NodeId id, const std::function<void(Raft&)>& inputs) {
+template <typename Play>
+void Cores<Play>::turn(NodeId id, const std::function<void(Core&)>& inputs) {
   Node& node = nodes_.at(id);
   if (node.core == nullptr || node.halted) return;
   inputs(*node.core);
@@ -114,22 +216,20 @@ void Cores::turn(NodeId id, const std::function<void(Raft&)>& inputs) {
   }
 }
 
-void Cores::carry_out(NodeId id, Node& node, Effects& effects) {
-  for (const Fact& f : effects.facts) {
-    say(id, to_string(f));
-  }
+template <typename Play>
+void Cores<Play>::carry_out(NodeId id, Node& node, Effects& effects) {
+  for (const Fact& f : effects.facts) say(id, to_string(f));
   if (effects.halt) {
     say(id, "HALT " + *effects.halt);
     node.halted = *effects.halt;
     return;
   }
   for (std::string& record : effects.records) {
-    say(id, "record " + std::to_string(node.next) + ": " + describe_record(record));
+    say(id, "record " + std::to_string(node.next) + ": " + Play::describe_record(record));
     node.writing.emplace_back(node.next++, std::move(record));
   }
   for (Send& send : effects.sends) {
-    const Result<Message> message = decode(send.frame);
-    say(id, "-> " + name(send.to) + " " + (message.ok() ? to_string(*message) : "malformed") +
+    say(id, "-> " + name(send.to) + " " + Play::describe_frame(send.frame) +
                 (send.after == 0 ? "" : " after record " + std::to_string(send.after)));
     if (send.after >= node.next) fail("node " + name(id) + " waits for a record that is not there");
     node.waiting.push_back(std::move(send));
@@ -181,8 +281,7 @@ void Cores::carry_out(NodeId id, Node& node, Effects& effects) {
     node.fetch.reset();
   }
   if (!effects.records.empty()) {
-    const State state = node.core->state();
-    node.promised[node.next - 1] = {state.term, state.vote};
+    node.promised[node.next - 1] = Play::promise(*node.core);
   }
   if (effects.fetch) {
     if (node.fetch) node.abandoned.push_back(*node.fetch);
@@ -196,7 +295,8 @@ void Cores::carry_out(NodeId id, Node& node, Effects& effects) {
   release(node, id);
 }
 
-void Cores::release(Node& node, NodeId id) {
+template <typename Play>
+void Cores<Play>::release(Node& node, NodeId id) {
   const LogSeq durable = node.writing.empty() ? node.next - 1 : node.writing.front().first - 1;
   std::vector<Send> left;
   for (Send& send : node.waiting) {
@@ -209,16 +309,19 @@ void Cores::release(Node& node, NodeId id) {
   node.waiting = std::move(left);
 }
 
-void Cores::tick(NodeId id) {
-  turn(id, [&](Raft& core) { core.tick(now_); });
+template <typename Play>
+void Cores<Play>::tick(NodeId id) {
+  turn(id, [&](Core& core) { core.tick(now_); });
 }
 
-void Cores::timeout(NodeId id) {
+template <typename Play>
+void Cores<Play>::timeout(NodeId id) {
   now_ = std::max(now_, core(id).deadline());
   tick(id);
 }
 
-void Cores::run(Time duration) {
+template <typename Play>
+void Cores<Play>::run(Time duration) {
   const Time end = now_ + duration;
   settle();
   while (true) {
@@ -238,29 +341,34 @@ void Cores::run(Time duration) {
   now_ = end;
 }
 
-ProposalId Cores::propose(NodeId id, const std::string& command) {
+template <typename Play>
+ProposalId Cores<Play>::propose(NodeId id, const std::string& command) {
   const ProposalId proposal{next_id_++};
-  turn(id, [&](Raft& core) { core.propose(now_, proposal, Payload(command)); });
+  turn(id, [&](Core& core) { core.propose(now_, proposal, Payload(command)); });
   return proposal;
 }
 
-ReadId Cores::read(NodeId id, ReadBarrier barrier) {
+template <typename Play>
+ReadId Cores<Play>::read(NodeId id, ReadBarrier barrier) {
   const ReadId read{next_id_++};
-  turn(id, [&](Raft& core) { core.read(now_, read, barrier); });
+  turn(id, [&](Core& core) { core.read(now_, read, barrier); });
   return read;
 }
 
-ProposalId Cores::reconfigure(NodeId id, const Membership& target) {
+template <typename Play>
+ProposalId Cores<Play>::reconfigure(NodeId id, const Membership& target) {
   const ProposalId proposal{next_id_++};
-  turn(id, [&](Raft& core) { core.reconfigure(now_, proposal, target); });
+  turn(id, [&](Core& core) { core.reconfigure(now_, proposal, target); });
   return proposal;
 }
 
-void Cores::transfer(NodeId id, NodeId to) {
-  turn(id, [&](Raft& core) { core.transfer(now_, to); });
+template <typename Play>
+void Cores<Play>::transfer(NodeId id, NodeId to) {
+  turn(id, [&](Core& core) { core.transfer(now_, to); });
 }
 
-void Cores::write(NodeId id, size_t records) {
+template <typename Play>
+void Cores<Play>::write(NodeId id, size_t records) {
   Node& node = nodes_.at(id);
   if (!up(id) || node.writing.empty() || records == 0) return;
   LogSeq durable = 0;
@@ -270,10 +378,11 @@ void Cores::write(NodeId id, size_t records) {
     node.writing.pop_front();
   }
   say(id, "durable " + std::to_string(durable));
-  turn(id, [&](Raft& core) { core.durable(now_, durable); });
+  turn(id, [&](Core& core) { core.durable(now_, durable); });
 }
 
-void Cores::crash(NodeId id, size_t written) {
+template <typename Play>
+void Cores<Play>::crash(NodeId id, size_t written) {
   Node& node = nodes_.at(id);
   node.core.reset();
   for (size_t i = 0; i < written && !node.writing.empty(); ++i) {
@@ -292,7 +401,8 @@ void Cores::crash(NodeId id, size_t written) {
   group_.crashed(id);
 }
 
-void Cores::save_snapshot(NodeId id) {
+template <typename Play>
+void Cores<Play>::save_snapshot(NodeId id) {
   Node& node = nodes_.at(id);
   if (!up(id) || node.applied == 0 || node.core->report().durable_position < node.applied) return;
   SnapshotMeta meta;
@@ -302,12 +412,13 @@ void Cores::save_snapshot(NodeId id) {
   meta.checksum = stable_hash128(node.state);
   if (node.core->report().snapshot.position >= meta.position) return;
   const std::string state = node.state;  // deliveries of the same turn come on top
-  turn(id, [&](Raft& core) { core.snapshot_saved(now_, meta); });
+  turn(id, [&](Core& core) { core.snapshot_saved(now_, meta); });
   // The core completes the description with the membership.
   if (up(id)) node.snapshots[meta.position] = {core(id).report().snapshot, state};
 }
 
-void Cores::complete(NodeId id, const FetchSnapshot& fetch, bool ok) {
+template <typename Play>
+void Cores<Play>::complete(NodeId id, const FetchSnapshot& fetch, bool ok) {
   Node& node = nodes_.at(id);
   const auto from = nodes_.find(fetch.from);
   if (ok && from != nodes_.end()) {
@@ -315,10 +426,11 @@ void Cores::complete(NodeId id, const FetchSnapshot& fetch, bool ok) {
     ok = found != from->second.snapshots.end() && found->second.first == fetch.meta;
     if (ok) node.snapshots[fetch.meta.position] = found->second;
   }
-  turn(id, [&](Raft& core) { core.snapshot_fetched(now_, fetch.meta, ok); });
+  turn(id, [&](Core& core) { core.snapshot_fetched(now_, fetch.meta, ok); });
 }
 
-void Cores::finish_fetch(NodeId id, bool ok) {
+template <typename Play>
+void Cores<Play>::finish_fetch(NodeId id, bool ok) {
   Node& node = nodes_.at(id);
   if (!up(id) || !node.fetch) return;
   const FetchSnapshot fetch = *node.fetch;
@@ -326,7 +438,8 @@ void Cores::finish_fetch(NodeId id, bool ok) {
   complete(id, fetch, ok);
 }
 
-void Cores::finish_abandoned_fetch(NodeId id) {
+template <typename Play>
+void Cores<Play>::finish_abandoned_fetch(NodeId id) {
   Node& node = nodes_.at(id);
   if (!up(id) || node.abandoned.empty()) return;
   const FetchSnapshot fetch = node.abandoned.back();
@@ -334,18 +447,21 @@ void Cores::finish_abandoned_fetch(NodeId id) {
   complete(id, fetch, true);
 }
 
-void Cores::connection(NodeId id, NodeId peer, bool is_up) {
-  turn(id, [&](Raft& core) { core.connection(now_, peer, is_up); });
+template <typename Play>
+void Cores<Play>::connection(NodeId id, NodeId peer, bool is_up) {
+  turn(id, [&](Core& core) { core.connection(now_, peer, is_up); });
 }
 
-void Cores::deliver(size_t at) {
+template <typename Play>
+void Cores<Play>::deliver(size_t at) {
   const Frame frame = std::move(network_[at]);
   network_.erase(network_.begin() + static_cast<ptrdiff_t>(at));
   if (nodes_.count(frame.to) == 0 || !up(frame.to) || cut_.count({frame.from, frame.to}) > 0) return;
-  turn(frame.to, [&](Raft& core) { core.receive(now_, frame.from, frame.bytes); });
+  turn(frame.to, [&](Core& core) { core.receive(now_, frame.from, frame.bytes); });
 }
 
-size_t Cores::deliver(NodeId from, NodeId to, size_t at_most) {
+template <typename Play>
+size_t Cores<Play>::deliver(NodeId from, NodeId to, size_t at_most) {
   size_t delivered = 0;
   std::vector<size_t> chosen;
   for (size_t i = 0; i < network_.size() && chosen.size() < at_most; ++i) {
@@ -357,13 +473,15 @@ size_t Cores::deliver(NodeId from, NodeId to, size_t at_most) {
   return delivered;
 }
 
-size_t Cores::drop(NodeId from, NodeId to) {
+template <typename Play>
+size_t Cores<Play>::drop(NodeId from, NodeId to) {
   return std::erase_if(network_, [&](const Frame& frame) {
     return (from == kNobody || frame.from == from) && (to == kNobody || frame.to == to);
   });
 }
 
-void Cores::settle() {
+template <typename Play>
+void Cores<Play>::settle() {
   for (int round = 0; round < 10'000; ++round) {
     bool moved = false;
     for (auto& [id, node] : nodes_) {
@@ -389,7 +507,8 @@ void Cores::settle() {
   fail("the cores do not come to rest");
 }
 
-NodeId Cores::leader() const {
+template <typename Play>
+NodeId Cores<Play>::leader() const {
   NodeId best = kNobody;
   Epoch term = 0;
   for (const auto& [id, node] : nodes_) {
@@ -403,4 +522,4 @@ NodeId Cores::leader() const {
   return best;
 }
 
-}  // namespace clew::consensus::raft
+}  // namespace clew::consensus
