@@ -48,6 +48,10 @@ std::string_view fact_name(FactKind kind) {
       return "hole_found";
     case FactKind::kHoleFilled:
       return "hole_filled";
+    case FactKind::kSyncStarted:
+      return "sync_started";
+    case FactKind::kSynchronised:
+      return "synchronised";
     case FactKind::kMessageRefused:
       return "message_refused";
     case FactKind::kHalted:

@@ -99,6 +99,31 @@ std::optional<Bug> bug_named(std::string_view name);
   X(kPaxosAmnesiacPromises, "paxos-amnesiac-promises", 0, "an acceptor that lost votes goes on promising")                       \
   X(kPaxosBeyondStopSign, "paxos-beyond-stop-sign", 1, "values are proposed above a membership that is not chosen yet")          \
   X(kPaxosNewMembersUnprepared, "paxos-new-members-unprepared", 1, "a leader goes on under a new membership without its promises") \
+  /* --- ZAB --- */                                                                                                   \
+  X(kZabVoteByIdOnly, "zab-vote-by-id-only", 0, "the highest id leads, whatever its history")                         \
+  X(kZabVoteIgnoresEpoch, "zab-vote-ignores-epoch", 0, "histories are compared by counters, not by epochs")           \
+  X(kZabRecencyUnchecked, "zab-recency-unchecked", 0, "a leader goes on although a follower is more recent")          \
+  X(kZabPromiseTwice, "zab-promise-twice", 0, "an epoch that was promised to one leader is promised to another")      \
+  X(kZabPromiseBeforeDurable, "zab-promise-before-durable", 20, "ACK-E is sent before acceptedEpoch is durable")      \
+  X(kZabAcceptedNotInRecord, "zab-accepted-not-in-record", 21, "records forget acceptedEpoch: currentEpoch stands for it") \
+  X(kZabEpochBeforeHistory, "zab-epoch-before-history", 20, "currentEpoch is durable before the history")             \
+  X(kZabNewLeaderUnchecked, "zab-new-leader-unchecked", 20, "NEWLEADER is acknowledged with a part of the history")   \
+  X(kZabNewLeaderAckEarly, "zab-new-leader-ack-early", 20, "NEWLEADER is acknowledged before the history is durable") \
+  X(kZabAckBeforeDurable, "zab-ack-before-durable", 20, "a proposal is acknowledged before it is durable")            \
+  X(kZabDiscoveryAlone, "zab-discovery-alone", 0, "a leader raises the epoch locally, without promises of a quorum")  \
+  X(kZabEstablishedAlone, "zab-established-alone", 0, "the initial history is committed without a quorum that has it") \
+  X(kZabNoTrunc, "zab-no-trunc", 0, "what a follower has too much stays behind the leader's history")                 \
+  X(kZabDiffAcrossEpochs, "zab-diff-across-epochs", 0, "histories are taken to part where the shorter one ends")      \
+  X(kZabCounterWraps, "zab-counter-wraps", 29, "the counter runs over within an epoch")                               \
+  X(kZabStaleEpochAccepted, "zab-stale-epoch-accepted", 0, "messages of an earlier epoch count in this one")          \
+  X(kZabGapAccepted, "zab-gap-accepted", 20, "a proposal is appended although one before it is missing")              \
+  X(kZabCommitByOneLess, "zab-commit-by-one-less", 0, "one acknowledgement less than a majority commits")             \
+  X(kZabCommitSkips, "zab-commit-skips", 0, "a commit is taken before the history is the leader's")                   \
+  X(kZabNewQuorumOnly, "zab-new-quorum-only", 23, "a membership that is not committed governs alone")                 \
+  X(kZabOldQuorumOnly, "zab-old-quorum-only", 7, "a membership commits without a quorum of its own")                  \
+  X(kZabChangeDuringChange, "zab-change-during-change", 23, "a change is begun before the one before it is committed") \
+  X(kZabSyncUnconfirmed, "zab-sync-unconfirmed", 0, "the leader answers sync without asking a quorum")                \
+  X(kZabLeaseIgnored, "zab-lease-ignored", 10, "an epoch is promised although a lease rests on this node")            \
   /* --- replica, log on disk, sessions: placed there --- */                                                          \
   X(kSendBeforeDurable, "send-before-durable", 4, "the replica ignores Send::after")                                  \
   X(kSyncErrorRetried, "sync-error-retried", 18, "a failed sync is tried again and believed")                         \

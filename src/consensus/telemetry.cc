@@ -118,6 +118,7 @@ void Telemetry::on_fact(const Fact& fact) {
       end_election(fact, "lost", true);
       if (reign_) finish(std::move(reign_->span), fact.at, "given up", true, fact.reason);
       reign_.reset();
+      end_synchronisations(fact);
       point("_step_down", fact, "done", false);
       break;
     case FactKind::kAppended:
@@ -154,6 +155,15 @@ void Telemetry::on_fact(const Fact& fact) {
       break;
     case FactKind::kHoleFilled:
       point("_hole_filled", fact, "done", false);
+      break;
+    case FactKind::kSyncStarted:
+      synchronising(fact);
+      break;
+    case FactKind::kSynchronised:
+      if (const auto open = synchronisations_.find(fact.peer); open != synchronisations_.end()) {
+        finish(std::move(open->second.span), fact.at, "done", false);
+        synchronisations_.erase(open);
+      }
       break;
     case FactKind::kMessageRefused:
       if (messages_refused_.contains(fact.reason) || messages_refused_.size() < kMaxReasons) {
@@ -211,6 +221,27 @@ void Telemetry::overwritten(const Fact& fact) {
   }
 }
 
+// One a follower at a time: what began before is given up.
+void Telemetry::synchronising(const Fact& fact) {
+  if (synchronised_by_.contains(fact.reason) || synchronised_by_.size() < kMaxReasons) ++synchronised_by_[fact.reason];
+  const auto open = synchronisations_.find(fact.peer);
+  if (open != synchronisations_.end()) {
+    finish(std::move(open->second.span), fact.at, "given up", true);
+    synchronisations_.erase(open);
+  } else if (synchronisations_.size() >= options_.max_open) {
+    ++spans_dropped_;
+    return;
+  }
+  SpanValue span = begin(std::string(options_.protocol) + "_sync", fact, fact.epoch);
+  span.reason = fact.reason;
+  synchronisations_[fact.peer] = Open{std::move(span), 0, fact.at};
+}
+
+void Telemetry::end_synchronisations(const Fact& fact) {
+  for (auto& [peer, open] : synchronisations_) finish(std::move(open.span), fact.at, "given up", true);
+  synchronisations_.clear();
+}
+
 std::vector<MetricValue> Telemetry::metrics(const Replica* replica, const PeerTransportStats* transport) const {
   std::vector<MetricValue> out;
   Lines lines(out);
@@ -233,6 +264,10 @@ std::vector<MetricValue> Telemetry::metrics(const Replica* replica, const PeerTr
   lines.counter("clew_consensus_reads_refused_total", "Read barriers refused.", count(FactKind::kReadRefused));
   lines.counter("clew_consensus_holes_total", "Times that damaged records left a hole in the log.",
                 count(FactKind::kHoleFound));
+  for (const auto& [how, times] : synchronised_by_) {
+    lines.counter("clew_consensus_synchronisations_total", "Synchronisations of followers that this leader began.",
+                  times, label("by", how));
+  }
   for (const auto& [reason, times] : messages_refused_) {
     lines.counter("clew_consensus_messages_refused_total", "Messages of peers that were refused.", times,
                   label("reason", reason));

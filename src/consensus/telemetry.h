@@ -95,6 +95,8 @@ class Telemetry final : public Observer {
   void appended(const Fact& fact);
   void committed(const Fact& fact);
   void overwritten(const Fact& fact);
+  void synchronising(const Fact& fact);
+  void end_synchronisations(const Fact& fact);
   uint64_t count(FactKind kind) const { return facts_[static_cast<size_t>(kind)]; }
 
   const env::Clock& clock_;
@@ -104,6 +106,7 @@ class Telemetry final : public Observer {
 
   std::array<uint64_t, kMaxFactKind + 1> facts_{};
   std::map<std::string_view, uint64_t> messages_refused_;  // by reason
+  std::map<std::string_view, uint64_t> synchronised_by_;   // how it began: diff, trunc, snap
   uint64_t entries_appended_ = 0;
   uint64_t entries_committed_ = 0;
   uint64_t entries_applied_ = 0;
@@ -115,6 +118,7 @@ class Telemetry final : public Observer {
   std::optional<Open> reign_;  // until the first commit
   std::deque<Open> appends_;   // by position
   std::optional<Open> change_;
+  std::map<NodeId, Open> synchronisations_;  // of followers with this leader's history
   struct Waiting {
     Position until;
     Time since;

@@ -52,6 +52,23 @@ class TelemetryTest : public testing::Test {
   Telemetry telemetry_;
 };
 
+TEST_F(TelemetryTest, eachSynchronisationOfAFollowerIsASpan) {
+  const auto with = [&](FactKind kind, uint64_t peer, std::string_view how) {
+    scheduler_.run_for(kMillisecond);
+    telemetry_.on_fact({kind, clock_.mono_ns(), epoch_, 4, NodeId{peer}, 0, how});
+  };
+  with(FactKind::kSyncStarted, 2, "diff");
+  with(FactKind::kSyncStarted, 3, "snap");
+  with(FactKind::kSynchronised, 2, {});
+  with(FactKind::kSyncStarted, 2, "trunc");
+  fact(FactKind::kSteppedDown);
+  EXPECT_THAT(lines(),
+              ElementsAre("raft_sync done term=3 index=4 ms=2", "raft_sync given up term=3 index=4 ms=1",
+                          "raft_sync given up term=3 index=4 ms=3", "raft_step_down done term=3 index=0 ms=0"));
+  EXPECT_EQ(spans_[0].reason, "diff");
+  EXPECT_EQ(value("clew_consensus_synchronisations_total", "by=\"snap\""), 1);
+}
+
 TEST_F(TelemetryTest, anElectionAndTheReignThatFollowsAreSpansOfOneTrace) {
   fact(FactKind::kElectionStarted, 0, 1);
   fact(FactKind::kElectionStarted);
@@ -133,6 +150,7 @@ TEST(TelemetryMetrics, everyNameIsDocumentedAndEveryDocumentedNameExists) {
   Life life(disk, solo_options());
   Telemetry telemetry(life.loop.clock(), {}, {});
   telemetry.on_fact({.kind = FactKind::kMessageRefused, .reason = "malformed"});
+  telemetry.on_fact({.kind = FactKind::kSyncStarted, .reason = "diff"});
   PeerTransportStats transport;
   std::set<std::string> made;
   for (const MetricValue& metric : telemetry.metrics(life.replica.get(), &transport)) made.emplace(metric.name);

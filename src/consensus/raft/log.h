@@ -56,6 +56,8 @@ class Log {
   // For a follower, at position <= last + 1: keeps an equal entry, fills a hole, or cuts off a conflicting suffix and
   // appends. The first position that went, or nothing.
   std::optional<Position> take(Position position, Entry entry);
+  // Everything at or behind `position` (> base) goes, islands too.
+  void cut(Position position);
   // Forgets entries up to `position` (<= last). Disk is not concerned.
   void compact(Position position);
   // A snapshot stands for everything up to `position`: what follows an equal entry stays, what contradicts goes (Raft
@@ -114,8 +116,6 @@ class Log {
 
   void push(Entry entry);
   void mark_unwritten(Position position);
-  // Everything at or behind `position` goes; islands too.
-  void cut(Position position);
   void drop_islands_from(Position position);
   // Joins the first island, which begins right behind `last`. False when the epochs at the seam contradict each other.
   bool join_island();

@@ -1,0 +1,137 @@
+// Linearizable reads without a transaction: `sync` as ZooKeeper's clients want it to be. The leader confirms by a round
+// of pings that a quorum has promised nobody a later epoch since the read arrived (rounds: consensus/read_gate.h), or
+// relies on a lease that the same quorum granted; the read may then see whatever was committed when it arrived. That is
+// everything: a leader in broadcast has committed the initial history of its epoch.
+//
+// A follower numbers its reads; its question "up to number c" is answered with a position that was confirmed after the
+// question was asked, so that every read up to c may use it. Numbers are never used twice, by any run of this node.
+#include <algorithm>
+
+#include "consensus/planted.h"
+#include "consensus/zab/zab.h"
+
+namespace clew::consensus {
+
+using zab::FollowerProgress;
+using zab::SyncReply;
+using zab::SyncRequest;
+
+void Zab::read(Time now, ReadId id, ReadBarrier barrier) {
+  advance_clock(now);
+  if (!started_ || halt_) return refuse_read(id, Refusal::kNotLeader);
+  if (leading()) {
+    if (!reigns()) return refuse_read(id, Refusal::kNotReady);
+    if ((barrier == ReadBarrier::kLease && now < lease_until()) || planted(Bug::kZabSyncUnconfirmed)) {
+      reads_.push_back({id, commit_});
+    } else {
+      admit_read({id, kNobody, 0});
+    }
+    return;
+  }
+  if (known_leader() == kNobody) return refuse_read(id, Refusal::kNotLeader);
+  if (forwarded_.size() >= options_.max_waiting_reads) return refuse_read(id, Refusal::kOverloaded);
+  forwarded_.push_back({++next_context_, id});
+}
+
+// On this clock; 0 when there is none.
+Time Zab::lease_until() const {
+  if (!options_.leases || !reigns()) return 0;
+  // When a quorum last promised patience: counted from the sending, by this clock, and shortened by what this clock may
+  // be slow and theirs fast. A pause of this process passes in `now` as well.
+  const uint64_t since = quorum_position(electorate_, [&](NodeId id) {
+    if (id == options_.self) return static_cast<uint64_t>(kNever);
+    const FollowerProgress* const other = peer(id);
+    return other == nullptr || other->step != zab::Step::kActive ? 0 : other->progress.stamp;
+  });
+  if (since == 0 || since >= static_cast<uint64_t>(kNever)) return static_cast<Time>(since);  // kNever: a group of one
+  const int64_t million = 1'000'000;
+  const Time patience =
+      options_.election_min / (million + options_.clock_error_ppm) * (million - options_.clock_error_ppm);
+  return static_cast<Time>(since) + patience;
+}
+
+void Zab::admit_read(ReadGate::Waiting read) {
+  read.position = commit_;
+  if (gate_.add(read)) return;
+  if (read.from == kNobody) {
+    refuse_read(read.id, Refusal::kOverloaded);
+  } else {
+    send(read.from, SyncReply{reign_, static_cast<uint64_t>(read.id), false, 0});
+  }
+}
+
+void Zab::start_read_round() {
+  if (!reigns() || !gate_.waiting()) return;
+  const uint64_t round = gate_.start_round();
+  if (round == 0) return;
+  own_round_ = round;
+  for (FollowerProgress& other : peers_) {
+    if (electorate_.votes(other.id())) ping(other, true);
+  }
+  confirm_reads();  // a group of one needs nobody else
+}
+
+void Zab::confirm_reads() {
+  if (!reigns() || !gate_.waiting()) return;
+  const uint64_t round = quorum_position(electorate_, [&](NodeId id) {
+    if (id == options_.self) return own_round_;
+    const FollowerProgress* const other = peer(id);
+    return other == nullptr ? 0 : other->progress.round;
+  });
+  for (const ReadGate::Waiting& read : gate_.confirmed(round)) answer_read(read);
+}
+
+void Zab::answer_read(const ReadGate::Waiting& read) {
+  if (read.from == kNobody) {
+    reads_.push_back({read.id, read.position});
+  } else {
+    send(read.from, SyncReply{reign_, static_cast<uint64_t>(read.id), true, read.position});
+  }
+}
+
+void Zab::refuse_read(ReadId id, Refusal why) {
+  reads_refused_.push_back({id, why, known_leader()});
+  fact(FactKind::kReadRefused, 0, known_leader(), 0, refusal_name(why));
+}
+
+// The reign ends. Those who asked from elsewhere ask the next leader, or give up.
+void Zab::drop_leader_reads() {
+  for (const ReadGate::Waiting& read : gate_.clear()) {
+    if (read.from == kNobody) refuse_read(read.id, Refusal::kNotLeader);
+  }
+}
+
+// --- Reads of a follower ---
+
+void Zab::forward_reads() {
+  if (forwarded_.empty() || known_leader() == kNobody || sent_context_ == forwarded_.back().context) return;
+  sent_context_ = forwarded_.back().context;
+  if (resend_reads_due_ == kNever) resend_reads_due_ = now_ + options_.heartbeat;
+  send(leader_, SyncRequest{accepted_, sent_context_});
+}
+
+void Zab::refuse_forwarded_reads() {
+  for (const Forwarded& read : forwarded_) refuse_read(read.id, Refusal::kNotLeader);
+  forwarded_.clear();
+  resend_reads_due_ = kNever;
+}
+
+void Zab::handle(NodeId from, const SyncRequest& m) {
+  if (reigns()) admit_read({ReadId{m.context}, from, 0});
+}
+
+void Zab::handle(NodeId, const SyncReply& m) {
+  if (m.context > next_context_) return;
+  // Whatever was asked up to this number was asked before it was confirmed.
+  while (!forwarded_.empty() && forwarded_.front().context <= m.context) {
+    if (m.ok) {
+      reads_.push_back({forwarded_.front().id, m.position});
+    } else {
+      refuse_read(forwarded_.front().id, Refusal::kOverloaded);
+    }
+    forwarded_.pop_front();
+  }
+  if (forwarded_.empty()) resend_reads_due_ = kNever;
+}
+
+}  // namespace clew::consensus
