@@ -21,6 +21,8 @@ disks 10283 what came in place of a lost snapshot was forgotten by the next star
 disks 100 a first start without room for a log left a directory that looked like a lost one
 membership 10088 one late message made the leader send its window again for each of those behind it
 membership 10093 the same
+rot 29 the end of a log that could not be read for once was cut off
+overtaken 5 small appends were dropped whenever the log made room, and their receiver never caught up
 TEXT
 
 "$clew" sim --profile all --first 1 --seeds "$fixed"

@@ -44,7 +44,7 @@ class Authenticator {
   std::shared_ptr<const Entries> tokens() const;
 
   mutable Mutex mutex_;
-  std::shared_ptr<const Entries> tokens_ GUARDED_BY(mutex_);  // shared with the requests that are being judged
+  std::shared_ptr<const Entries> tokens_ CLEW_GUARDED_BY(mutex_);  // shared with the requests that are being judged
 };
 
 }  // namespace clew::api

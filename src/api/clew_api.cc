@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "api/clew_names.h"
 #include "api/clew_request.h"
 #include "api/clew_services.h"
 #include "api/conditions.h"
@@ -342,6 +343,7 @@ void add_clew_routes(HttpRouter& router, const QueryDeps& deps) {
   add("/clew/v1/stats", stats);
   add("/clew/v1/config", config);
   add_clew_service_routes(router, deps);
+  add_clew_name_routes(router, deps);
 }
 
 }  // namespace clew::api

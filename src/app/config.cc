@@ -503,6 +503,11 @@ Status check_config(const Config& config) {
       servers.max_in_flight_bytes < servers.otlp_grpc.max_recv_msg_size) {
     return fail("limits.max_in_flight", " is below the largest request: such a request could never be admitted");
   }
+  if (servers.otlp_grpc.memory_quota_bytes / 5 * 4 < servers.otlp_grpc.max_recv_msg_size) {
+    return fail("receivers.otlp.protocols.grpc.memory_quota",
+                " is below max_recv_msg_size and a quarter: a message of that size might never be received whole",
+                "receivers.otlp.protocols.grpc.max_recv_msg_size");
+  }
   if (std::find(kLogLevels.begin(), kLogLevels.end(), config.log_level) == kLogLevels.end()) {
     return fail("log.level", " '" + config.log_level + "' is none of trace, debug, info, warn, error");
   }

@@ -142,7 +142,7 @@ TEST(Config, ContradictionsOfTheControlPlaneAreNamed) {
               HasSubstr("founds a group or joins"));
   EXPECT_THAT(check("control: {role: king}"), HasSubstr("none of voter, witness, learner"));
   EXPECT_THAT(check("control: {consensus: gossip}"),
-              HasSubstr("clew.yaml:1: control.consensus 'gossip' is none of raft"));
+              HasSubstr("clew.yaml:1: control.consensus 'gossip' is none of raft, multipaxos"));
   EXPECT_THAT(check("control: {heartbeat: 1s}"), HasSubstr("control.election_timeout must be at least twice"));
   EXPECT_THAT(check("control: {peer: {endpoint: ''}}"), HasSubstr("control.peer.endpoint is empty"));
   EXPECT_THAT(check("control: {peer: {tls: {cert_file: a, key_file: b}}}"), HasSubstr("client_ca_file"));
@@ -151,6 +151,19 @@ TEST(Config, ContradictionsOfTheControlPlaneAreNamed) {
   Config config;
   EXPECT_THAT(read("control: {engine: lmdb}", config).to_string(), HasSubstr("none of memory, rocksdb"));
   EXPECT_THAT(read("control: {leases: yes}", config).to_string(), HasSubstr("neither true nor false"));
+}
+
+TEST(Config, WhatIsBoundedBesideOpenTracesFitsIntoTheMemoryLimitByDefault) {
+  const Config config = default_config();
+  EXPECT_LE(cluster::open_rows_limit_bytes(config.node.memory_limit_bytes) + config.servers.max_in_flight_bytes +
+                config.servers.otlp_grpc.memory_quota_bytes + config.node.block_cache_bytes,
+            config.node.memory_limit_bytes);
+}
+
+TEST(Config, MessagesThatGrpcMightNeverHoldWholeAreRefused) {
+  Config config;
+  ASSERT_TRUE(read("receivers: {otlp: {protocols: {grpc: {memory_quota: 64MiB}}}}", config).ok());
+  EXPECT_THAT(check_config(config).to_string(), HasSubstr("memory_quota is below max_recv_msg_size"));
 }
 
 TEST(Config, MemoryThatCouldNeverAdmitTheLargestRequestIsRefused) {

@@ -16,6 +16,7 @@
 
 #include "api/cluster_view.h"
 #include "api/etcd/server.h"
+#include "api/kv_view.h"
 #include "api/query_router.h"
 #include "api/servers.h"
 #include "api/ui.h"
@@ -218,6 +219,9 @@ class Process {
     ports.open_store = [this](env::Disk& disk, const cluster::StoreOptions& options) {
       return open_embedded(disk, options, random_.next());
     };
+    ports.report = [](const std::string& what) {
+      spdlog::error("msg=\"upkeep of the store failed; nothing is lost, it is tried again\" what=\"{}\"", what);
+    };
     cluster::ReplayTotals replay;
     const int64_t begin = clock_.mono_ns();
     CLEW_ASSIGN(node_, cluster::Node::open(std::move(ports), config_.node, &replay, [&events](Status status) {
@@ -247,8 +251,10 @@ class Process {
                              api::add_query_routes(http, deps, api::QueryPort::kJaeger);
                              api::add_query_routes(tempo, deps, api::QueryPort::kTempo);
                              api::add_cluster_routes(http, control_->service());
+                             api::add_kv_routes(http, control_->service());
                            },
-                           [this](UniqueFunction<void(std::string)> done) { control_->metrics(std::move(done)); }},
+                           [this](UniqueFunction<void(std::string)> done) { control_->metrics(std::move(done)); },
+                           [this](Task work) { workers_->run(env::Lane::kQuery, std::move(work)); }},
         config_.node.limits);
     CLEW_TRY(servers_->start());
     if (etcd_) CLEW_TRY(etcd_->start());

@@ -17,6 +17,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -42,9 +43,20 @@ inline std::string describe_entry(const Entry& entry) {
   return "?";
 }
 
+// What judges the group: Play::Group, or what Raft's papers and ZAB's have in common.
+template <typename Play, typename = void>
+struct GroupOf {
+  using type = raft::GroupCheck;
+};
+template <typename Play>
+struct GroupOf<Play, std::void_t<typename Play::Group>> {
+  using type = typename Play::Group;
+};
+
 template <typename Play>
 class Cores {
  public:
+  using Group = typename GroupOf<Play>::type;
   using Core = typename Play::Core;
   using Options = typename Play::Options;
   using Promise = typename Play::Promise;
@@ -123,7 +135,7 @@ class Cores {
   NodeId leader() const;  // the one of the highest term; nobody
   void trace_to(std::function<void(std::string)> trace) { trace_ = std::move(trace); }
   const std::optional<std::string>& failure() const { return failure_; }
-  raft::GroupCheck& group() { return group_; }
+  Group& group() { return group_; }
 
   // Inputs are given inside; effects are carried out behind it.
   void turn(NodeId id, const std::function<void(Core&)>& inputs);
@@ -146,7 +158,7 @@ class Cores {
   uint64_t next_id_ = 1;
   std::function<void(std::string)> trace_;
   std::optional<std::string> failure_;
-  raft::GroupCheck group_;
+  Group group_;
 };
 
 template <typename Play>

@@ -111,6 +111,19 @@ std::optional<Bug> bug_named(std::string_view name);
   X(kZabChangeDuringChange, "zab-change-during-change", 23, "a change is begun before the one before it is committed") \
   X(kZabSyncUnconfirmed, "zab-sync-unconfirmed", 0, "the leader answers sync without asking a quorum")                \
   X(kZabLeaseIgnored, "zab-lease-ignored", 10, "an epoch is promised although a lease rests on this node")            \
+  /* --- Multi-Paxos: where it differs from Raft; what it has in common stands above --- */                           \
+  X(kPaxosAcceptWithoutPromise, "paxos-accept-without-promise", 27, "a value is accepted at n without raising the promise to n") \
+  X(kPaxosLastSeenValue, "paxos-last-seen-value", 28, "a proposer takes the last value that it saw, not that of the highest ballot") \
+  X(kPaxosBallotReused, "paxos-ballot-reused", 28, "a ballot is told before it is durable, and drawn again after a restart")     \
+  X(kPaxosPromiseBeforeDurable, "paxos-promise-before-durable", 4, "a promise is sent before it is durable")                     \
+  X(kPaxosPromiseWithoutVotes, "paxos-promise-without-votes", 0, "a promise says nothing of what was accepted")                  \
+  X(kPaxosRefusalsAsPromises, "paxos-refusals-as-promises", 0, "a refusal is counted as a promise")                              \
+  X(kPaxosSuffixForgotten, "paxos-suffix-forgotten", 0, "a new leader proposes new values where older ones may be chosen")       \
+  X(kPaxosAcceptedOfOldBallot, "paxos-accepted-of-old-ballot", 0, "votes of an earlier ballot count in this one")                \
+  X(kPaxosCommitByOlderVote, "paxos-commit-by-older-vote", 0, "what was accepted under an older ballot is taken for the chosen value") \
+  X(kPaxosAmnesiacPromises, "paxos-amnesiac-promises", 0, "an acceptor that lost votes goes on promising")                       \
+  X(kPaxosBeyondStopSign, "paxos-beyond-stop-sign", 1, "values are proposed above a membership that is not chosen yet")          \
+  X(kPaxosNewMembersUnprepared, "paxos-new-members-unprepared", 1, "a leader goes on under a new membership without its promises") \
   /* --- replica, log on disk, sessions: placed there --- */                                                          \
   X(kSendBeforeDurable, "send-before-durable", 4, "the replica ignores Send::after")                                  \
   X(kSyncErrorRetried, "sync-error-retried", 18, "a failed sync is tried again and believed")                         \

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "consensus/multipaxos/multipaxos.h"
 #include "consensus/raft/raft.h"
 
 namespace clew::consensus {
@@ -31,6 +32,7 @@ constexpr ProtocolKind kind(std::string_view name) {
 
 constexpr std::array kProtocols = {
     kind<Raft, raft::Options>("raft"),
+    kind<MultiPaxos, multipaxos::Options>("multipaxos"),
 };
 
 }  // namespace

@@ -11,6 +11,7 @@
 //     full.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -45,6 +46,7 @@ class ReplicaImpl final : public Replica {
   Report report() const override { return core_->report(); }
   const Protocol& protocol() const override { return *core_; }
   Position applied() const override { return applier_.position(); }
+  int64_t time_ns() const override { return now() + time_offset_ns_; }
   Hash128 digest() const override { return applier_.digest(); }
   Instance instance() const override { return directory_.identity().instance; }
   bool halted() const override { return halted_; }
@@ -67,6 +69,7 @@ class ReplicaImpl final : public Replica {
   Status recover_log();
   Status recover_state();
   void begin();
+  void keep_up_with_time() { time_offset_ns_ = std::max(time_offset_ns_, applier_.time_ns() - now()); }
 
   // --- Requests (replica.cc) ---
   // Refuses at once when it cannot be taken: then false, and `done` was told so.
@@ -93,7 +96,9 @@ class ReplicaImpl final : public Replica {
   void send_snapshot_frame(NodeId to, std::string frame);
   Status room_for(uint64_t bytes);
   void wait_for_room(Waiting waiting);
-  void drain_backlog();
+  void drain_later();
+  void drain_backlogs();
+  void drain(std::deque<Waiting>& backlog, uint64_t room_to_leave);
   void wait_or_drop(NodeId from, std::string_view body);
   // A turn does not grow without bound, or heartbeats would come late; and nobody overtakes who waits.
   bool turn_is_full() const { return !backlog_.empty() || unflushed_bytes_ >= kMaxTurnBytes; }
@@ -149,8 +154,9 @@ class ReplicaImpl final : public Replica {
   bool turn_posted_ = false;
   uint64_t unflushed_bytes_ = 0;  // fed to the core since the last collect(), as far as it can become records
   LogSeq durable_ = 0;
+  std::deque<Waiting> small_frames_;  // that wait for room; the rest, commands included, in backlog_
   std::deque<Waiting> backlog_;
-  uint64_t backlog_bytes_ = 0;
+  uint64_t backlog_bytes_ = 0;  // of both, with what a place in them costs
   env::TimerId backlog_timer_ = 0;
   struct Held {
     LogSeq after;
@@ -168,6 +174,7 @@ class ReplicaImpl final : public Replica {
 
   // State and requests.
   Applier applier_;
+  int64_t time_offset_ns_;  // of time_ns() to the monotonic clock
   RequestTable requests_;
   uint64_t unanswered_ = 0;  // numbers of proposals for whom nobody waits
   std::multimap<Position, uint64_t> waiting_reads_;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "base/varint.h"
 
 namespace clew::control {
 namespace {
@@ -61,10 +62,10 @@ Status agrees(const Belonging& known, const BootstrapOptions& options, const std
   }
   if (options.founders.empty() || known.founders.empty()) return {};
   CLEW_ASSIGN(const Membership founders, Membership::make(options.founders));
-  if (cluster_of(options.token, founders) != known.cluster) {
+  if (cluster_of(options.token, founders, known.restored) != known.cluster) {
     return refuse("this data directory belongs to cluster " + hex(known.cluster) + ", founded as " +
                   founders_text(known.founders) + "; control.initial_cluster and its token found " +
-                  hex(cluster_of(options.token, founders)) +
+                  hex(cluster_of(options.token, founders, known.restored)) +
                   ". They are looked at once, at the first start: put them "
                   "back, or remove them; members change by `clew member`");
   }
@@ -104,10 +105,11 @@ Result<std::vector<Member>> parse_founders(std::string_view text) {
   return members;
 }
 
-uint64_t cluster_of(std::string_view token, const Membership& founders) {
+uint64_t cluster_of(std::string_view token, const Membership& founders, uint64_t restored) {
   std::string bytes(token);
   bytes.push_back('\0');
   founders.append_to(bytes);
+  if (restored != 0) append_fixed(bytes, restored);
   return std::max<uint64_t>(stable_hash64(bytes), 1);
 }
 
@@ -115,6 +117,7 @@ std::string Belonging::encode() const {
   std::string text(kTitle);
   text += "\ncluster " + hex(cluster) + "\nnode " + std::to_string(number(node)) + "\nfounders " +
           founders_text(founders) + "\nstate " + (is_new ? "new" : "started") + "\n";
+  if (restored != 0) text += "restored " + hex(restored) + "\n";
   return text + "checksum " + hex(stable_hash64(text)) + "\n";
 }
 
@@ -146,7 +149,9 @@ Result<Belonging> Belonging::parse(std::string_view text, const std::string& pat
   const auto id = value(2, "node ");
   const auto founders = value(3, "founders ");
   const auto state = value(4, "state ");
-  if (lines.size() != 5 || !cluster || !id || !founders || !state || !parse_number(*cluster, 16, belonging.cluster) ||
+  const auto restored = value(5, "restored ");
+  if (lines.size() != (restored ? 6 : 5) || (restored && !parse_number(*restored, 16, belonging.restored)) ||
+      !cluster || !id || !founders || !state || !parse_number(*cluster, 16, belonging.cluster) ||
       !parse_number(*id, 10, node) || node == 0 || (*state != "new" && *state != "started")) {
     return broken(path);
   }

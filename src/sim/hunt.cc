@@ -24,6 +24,7 @@ Plan smallest(const Plan& plan, int64_t failed_at_ns, const MakeScenario& make, 
   std::vector<int64_t> amounts(plan.items.size(), Choice::kAsDrawn);
   const auto chosen = [&](const std::vector<uint32_t>& numbers) {
     std::vector<Choice> choices;
+    choices.reserve(numbers.size());
     for (const uint32_t number : numbers) choices.push_back({number, amounts[number]});
     return reduce(plan, choices);
   };

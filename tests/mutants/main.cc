@@ -6,6 +6,7 @@
 // checker's budget, or does not end in time, kills nobody: it is counted apart, and the next one is tried.
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,6 +49,7 @@ struct Flags {
 };
 
 struct Job {
+  size_t place = 0;  // among all jobs
   Fate fate;
   Bug bug = Bug::kNone;
   uint64_t seeds = 0;
@@ -166,11 +168,12 @@ bool listen(Job& job, const Flags& flags) {
 }
 
 std::vector<Fate> run_jobs(std::vector<Job> jobs, const Flags& flags) {
-  std::vector<Fate> fates;
+  std::vector<Fate> fates(jobs.size());
   size_t next = 0;
   std::vector<Job*> running;
   while (next < jobs.size() || !running.empty()) {
     while (next < jobs.size() && running.size() < flags.jobs) {
+      jobs[next].place = next;
       start(jobs[next], flags);
       running.push_back(&jobs[next++]);
     }
@@ -180,7 +183,7 @@ std::vector<Fate> run_jobs(std::vector<Job> jobs, const Flags& flags) {
         continue;
       }
       print(running[i]->fate);
-      fates.push_back(running[i]->fate);
+      fates[running[i]->place] = running[i]->fate;
       running.erase(running.begin() + static_cast<ptrdiff_t>(i));
     }
   }
@@ -237,7 +240,8 @@ int run(const Flags& flags) {
     jobs.push_back(std::move(job));
   }
   std::printf("%-32s %3s  %-12s %5s  %8s  %s\n", "mutant", "no", "profile", "seeds", "time", "killed by");
-  const std::vector<Fate> fates = run_jobs(std::move(jobs), flags);
+  const auto started = std::chrono::steady_clock::now();
+  std::vector<Fate> fates = run_jobs(std::move(jobs), flags);
   std::map<std::pair<std::string, std::string>, uint64_t> needed;  // by family and profile
   size_t dead = 0;
   for (const Fate& fate : fates) {
@@ -246,7 +250,9 @@ int run(const Flags& flags) {
     uint64_t& most = needed[{fate.family, fate.profile}];
     most = std::max(most, fate.seeds);
   }
+  const size_t alive = fates.size() - dead;
   size_t false_alarms = 0;
+  std::vector<Fate> lived;  // of the clean build
   if (flags.clean) {
     std::vector<Job> clean;
     for (const auto& [world, seeds] : needed) {
@@ -258,14 +264,22 @@ int run(const Flags& flags) {
       job.fate.clean = true;
       clean.push_back(std::move(job));
     }
-    for (const Fate& fate : run_jobs(std::move(clean), flags)) {
+    for (Fate& fate : run_jobs(std::move(clean), flags)) {
       false_alarms += !fate.alive() || fate.undecided != 0 || fate.stuck != 0;
+      lived.push_back(std::move(fate));
     }
   }
-  const size_t alive = fates.size() - dead;
-  std::printf("\n%zu mutants: %zu dead, %zu alive%s\n", fates.size(), dead, alive,
-              false_alarms != 0 ? "; THE CLEAN BUILD FAILED" : "");
-  if (!flags.table.empty() && !write_table(flags.table, fates)) return 2;
+  rusage used{};
+  getrusage(RUSAGE_CHILDREN, &used);
+  char summary[256];
+  std::snprintf(summary, sizeof summary,
+                "%zu mutants: %zu dead, %zu alive, at most %llu seeds each; %.0f s on %zu processes, %.0f s of CPU%s",
+                fates.size(), dead, alive, static_cast<unsigned long long>(flags.seeds), since(started), flags.jobs,
+                static_cast<double>(used.ru_utime.tv_sec + used.ru_stime.tv_sec),
+                false_alarms != 0 ? "; THE CLEAN BUILD FAILED" : "");
+  std::printf("\n%s\n", summary);
+  fates.insert(fates.end(), lived.begin(), lived.end());
+  if (!flags.table.empty() && !write_table(flags.table, summary, fates)) return 2;
   return alive == 0 && false_alarms == 0 ? 0 : 1;
 }
 
@@ -290,6 +304,10 @@ int main(int argc, char** argv) {
   program.add_flag("--clean,!--no-clean", flags.clean, "let the clean build live through the same seeds");
   program.add_option("--table", flags.table, "the document whose table is written anew: docs/mutants.md");
   CLI11_PARSE(program, argc, argv);
+  if (!flags.table.empty() && (flags.quick || !flags.clean || !flags.mutants.empty() || !flags.profile.empty())) {
+    std::fprintf(stderr, "clew_mutants: --table is of all mutants and the clean build in their own profiles\n");
+    return 2;
+  }
   if (flags.seed && flags.mutants.size() != 1) {
     std::fprintf(stderr, "clew_mutants: --seed needs one --mutant\n");
     return 2;

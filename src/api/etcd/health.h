@@ -24,7 +24,7 @@ class Health {
 
   std::atomic<bool> serving_{false};
   Mutex mutex_;
-  std::vector<std::weak_ptr<rpc::Call>> watchers_ GUARDED_BY(mutex_);
+  std::vector<std::weak_ptr<rpc::Call>> watchers_ CLEW_GUARDED_BY(mutex_);
 };
 
 }  // namespace clew::api::etcd

@@ -146,7 +146,7 @@ struct Connection::Callbacks {
   }
 };
 
-Connection::Connection(std::shared_ptr<Shared> shared, Lane& lane, Socket socket)
+Connection::Connection(std::shared_ptr<Shared> shared, Lane& lane, ServerSocket socket)
     : shared_(std::move(shared)), lane_(lane), socket_(std::move(socket)), tls_context_(shared_->tls.current()) {
   lane_.connections.insert(this);
   heard_ = wrote_ = Clock::now();
@@ -165,8 +165,7 @@ void Connection::close() {
   while (!calls_.empty()) on_stream_closed(calls_.begin()->first);
   lane_.connections.erase(this);
   lane_.open.fetch_sub(1, std::memory_order_relaxed);
-  shared_->counters.open.fetch_sub(1);
-  shared_->tell_when_drained();
+  shared_->connection_gone();
 }
 
 void Connection::start() {

@@ -7,9 +7,6 @@
 
 #include <nghttp2/nghttp2.h>
 
-#include <boost/asio/basic_stream_socket.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <chrono>
 #include <memory>
@@ -25,12 +22,10 @@
 
 namespace clew::api::rpc {
 
-using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
-
 class Connection final : public std::enable_shared_from_this<Connection> {
  public:
   using Clock = std::chrono::steady_clock;
-  Connection(std::shared_ptr<Shared> shared, Lane& lane, Socket socket);
+  Connection(std::shared_ptr<Shared> shared, Lane& lane, ServerSocket socket);
   ~Connection();
 
   void start();
@@ -72,9 +67,9 @@ class Connection final : public std::enable_shared_from_this<Connection> {
 
   const std::shared_ptr<Shared> shared_;
   Lane& lane_;
-  Socket socket_;
+  ServerSocket socket_;
   SslContext tls_context_;
-  std::optional<boost::asio::ssl::stream<Socket&>> tls_;
+  std::optional<boost::asio::ssl::stream<ServerSocket&>> tls_;
   nghttp2_session* session_ = nullptr;
   std::unordered_map<int32_t, std::shared_ptr<Call>> calls_;
 

@@ -48,7 +48,7 @@ class Echo final : public Service {
   class Stream;
   friend class Unary;
   Mutex mutex_;
-  std::shared_ptr<Call> held_ GUARDED_BY(mutex_);
+  std::shared_ptr<Call> held_ CLEW_GUARDED_BY(mutex_);
 };
 
 class Echo::Unary final : public Handler {

@@ -1,12 +1,13 @@
 #include "sim/groups/family.h"
 
+#include "sim/groups/multipaxos_family.h"
 #include "sim/groups/raft_family.h"
 #include "sim/groups/zab_family.h"
 
 namespace clew::sim::groups {
 
 std::span<const Family> families() {
-  static const std::vector<Family> all = {raft_family(), zab_family()};
+  static const std::vector<Family> all = {raft_family(), multipaxos_family(), zab_family()};
   return all;
 }
 

@@ -1,5 +1,8 @@
 #include "sim/groups/group_hunt.h"
 
+#include <memory>
+#include <utility>
+
 namespace clew::sim::groups {
 
 Shape GroupHunt::shape(uint64_t seed) const {
@@ -32,7 +35,12 @@ std::optional<Finding> GroupHunt::hunt(uint64_t seed, RunResult* result) const {
   options.command = command();
   options.rerun_one_in = rerun_one_in;
   options.max_shrink_tries = max_shrink_tries;
-  return sim::hunt(seed, make(), options, result);
+  const MakeScenario again = [this](uint64_t one) {
+    return std::make_unique<GroupScenario>(*family, *profile, shape(one), one, nullptr);
+  };
+  bool first = true;
+  return sim::hunt(
+      seed, [&](uint64_t one) { return std::exchange(first, false) ? make()(one) : again(one); }, options, result);
 }
 
 }  // namespace clew::sim::groups

@@ -21,7 +21,7 @@ struct GroupHunt {
   uint64_t rerun_one_in = 20;
   uint64_t max_shrink_tries = 400;
   std::string program = "./dev sim";
-  Deeds* deeds = nullptr;  // summed up over all runs, reruns and shrinking included
+  Deeds* deeds = nullptr;  // adds what the first run of each seed did
 
   Shape shape(uint64_t seed) const;  // fitted to the family
   Plan plan(uint64_t seed) const;

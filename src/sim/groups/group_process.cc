@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -34,7 +35,6 @@ Status GroupProcess::open(consensus::ReplicaOptions options, consensus::Protocol
                                                   .observer = this},
                                                  std::move(options), std::move(factory),
                                                  [this](Status status) { machine_.halt(std::move(status)); }));
-  transport_.set_instance(replica_->instance());
   seen_ = replica_->applied();
   return {};
 }
@@ -64,7 +64,8 @@ Scope GroupProcess::scope_of(const std::string& path, uint64_t offset, uint64_t 
   const std::string directory = kDirectory;
   if (path.starts_with(directory + "/log/")) {
     if (path.ends_with(".spare")) return {.kind = Scope::Kind::kNothing, .items = {}};
-    return watcher_.cost_of(machine_.node, lost_with(path, offset, size));
+    const auto lost = lost_with(path, offset, size);
+    return lost ? watcher_.cost_of(machine_.node, *lost) : Scope{};
   }
   // A snapshot stands for everything up to its position; one that is being made, for everything so far.
   if (path.starts_with(directory + "/snapshots/")) {
@@ -73,9 +74,10 @@ Scope GroupProcess::scope_of(const std::string& path, uint64_t offset, uint64_t 
   return {};  // who it is, and whom it knows
 }
 
-std::vector<consensus::LogSeq> GroupProcess::lost_with(const std::string& path, uint64_t offset, uint64_t size) const {
+std::optional<std::vector<consensus::LogSeq>> GroupProcess::lost_with(const std::string& path, uint64_t offset,
+                                                                      uint64_t size) const {
   const std::string directory = std::string(kDirectory) + "/log";
-  const auto replayed = [&](bool damaged) {
+  const auto replayed = [&](bool damaged) -> std::optional<std::set<consensus::LogSeq>> {
     std::set<consensus::LogSeq> records;
     SimDisk copy;
     bool made = copy.make_dirs(directory).ok();
@@ -94,12 +96,13 @@ std::vector<consensus::LogSeq> GroupProcess::lost_with(const std::string& path, 
       return {};
     };
     const Status status = wal::recover(copy, options, note, report).status();
-    if (!status.ok()) records.clear();  // it cannot even be opened
+    if (!status.ok()) return std::nullopt;
     return records;
   };
-  const std::set<consensus::LogSeq> before = replayed(false), after = replayed(true);
+  const auto before = replayed(false), after = replayed(true);
+  if (!before || !after) return std::nullopt;
   std::vector<consensus::LogSeq> lost;
-  std::set_difference(before.begin(), before.end(), after.begin(), after.end(), std::back_inserter(lost));
+  std::set_difference(before->begin(), before->end(), after->begin(), after->end(), std::back_inserter(lost));
   return lost;
 }
 

@@ -1,6 +1,7 @@
 #include "sim/groups/group_scenario.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "consensus/replica_command.h"
@@ -21,29 +22,38 @@ constexpr int64_t kLastingFaultAtNs = 2'000'000'000;
 
 }  // namespace
 
+std::span<const Deeds::Field> Deeds::fields() {
+  static constexpr Field kFields[] = {
+      {"answered", &Deeds::answered},
+      {"failed", &Deeds::failed},
+      {"unknown", &Deeds::unknown},
+      {"busy", &Deeds::busy},
+      {"elections", &Deeds::elections},
+      {"leaders", &Deeds::leaders},
+      {"memberships", &Deeds::memberships},
+      {"snapshots_saved", &Deeds::snapshots_saved},
+      {"snapshots_installed", &Deeds::snapshots_installed},
+      {"restarts", &Deeds::restarts},
+      {"replaced", &Deeds::replaced},
+      {"holes", &Deeds::holes},
+      {"truncations", &Deeds::truncations},
+      {"entries", &Deeds::entries},
+      {"judged", &Deeds::judged},
+      {"undecided", &Deeds::undecided},
+  };
+  static_assert(sizeof(Deeds) == std::size(kFields) * sizeof(uint64_t));
+  return kFields;
+}
+
 void Deeds::add(const Deeds& other) {
-  answered += other.answered;
-  failed += other.failed;
-  unknown += other.unknown;
-  busy += other.busy;
-  elections += other.elections;
-  leaders += other.leaders;
-  memberships += other.memberships;
-  snapshots_saved += other.snapshots_saved;
-  snapshots_installed += other.snapshots_installed;
-  restarts += other.restarts;
-  replaced += other.replaced;
-  holes += other.holes;
-  truncations += other.truncations;
-  entries += other.entries;
-  judged += other.judged;
-  undecided += other.undecided;
+  for (const Field& field : fields()) this->*field.value += other.*field.value;
 }
 
 GroupScenario::GroupScenario(const Family& family, const Profile& profile, Shape shape, uint64_t seed, Deeds* deeds)
     : family_(family),
       profile_(profile),
       shape_(std::move(shape)),
+      bounds_(family.bounds(shape_)),
       seed_(seed),
       deeds_(deeds),
       judge_(family.judge([this](consensus::NodeId id) { return world_->clock(machine_of(id)).mono_ns(); })) {}
@@ -245,17 +255,15 @@ void GroupScenario::check_availability() {
 
 void GroupScenario::check_bounds(NodeIndex node, const consensus::Report& report) {
   const consensus::ReplicaStats stats = process(node)->replica().stats();
-  const Bounds most = family_.bounds(shape_);
-  const std::string who = "bounded memory: " + name(node) + " holds ";
-  if (stats.pending > shape_.replica.max_pending) {
-    world_->fail(who + std::to_string(stats.pending) + " requests without an answer");
-  }
+  const Bounds& most = bounds_;
+  const auto broken = [&](uint64_t held, std::string_view what) {
+    world_->fail("bounded memory: " + name(node) + " holds " + std::to_string(held) + " " + std::string(what));
+  };
+  if (stats.pending > shape_.replica.max_pending) broken(stats.pending, "requests without an answer");
   if (report.uncommitted_bytes > most.uncommitted_bytes) {
-    world_->fail(who + std::to_string(report.uncommitted_bytes) + " bytes of uncommitted entries");
+    broken(report.uncommitted_bytes, "bytes of uncommitted entries");
   }
-  if (report.log_bytes > most.log_bytes) {
-    world_->fail(who + std::to_string(report.log_bytes) + " bytes of log");
-  }
+  if (report.log_bytes > most.log_bytes) broken(report.log_bytes, "bytes of log");
 }
 
 void GroupScenario::after_event(World& world, NodeIndex node) {

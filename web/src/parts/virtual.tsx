@@ -17,10 +17,11 @@ export interface VirtualControl {
 }
 
 const beyond = 6; // rows kept on either side of the view
+const firstRows = 30; // drawn before the size of the view is known
 
 export function VirtualList({ count, rowHeight, row, control, onRange, children, ...rest }: VirtualProps) {
   const box = useRef<HTMLDivElement>(null);
-  const [range, setRange] = useState<[number, number]>([0, 60]);
+  const [range, setRange] = useState<[number, number]>([0, firstRows]);
   const shown = useRef(range);
   const update = () => {
     const element = box.current;

@@ -1,0 +1,252 @@
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "consensus/multipaxos/multipaxos.h"
+
+namespace clew::consensus::multipaxos {
+namespace {
+
+constexpr NodeId kOne{1};
+constexpr NodeId kTwo{2};
+constexpr NodeId kThree{3};
+
+Acceptance value(const Ballot& ballot, std::string text) {
+  return {ballot, {ballot.round, EntryKind::kCommand, Payload(std::move(text))}, false};
+}
+
+// A lone core of a group of three, fed by hand.
+class MultiPaxosAlone : public testing::Test {
+ protected:
+  MultiPaxosAlone() {
+    options_.self = kOne;
+    options_.founding = Membership::of_voters({kOne, kTwo, kThree});
+    start();
+  }
+  void start() {
+    core_ = std::make_unique<MultiPaxos>(options_, 1);
+    for (LogSeq seq = 1; seq <= durable_; ++seq) {
+      if (seq == damaged_) {
+        ASSERT_TRUE(core_->recover_gap(seq, seq).ok());
+        continue;
+      }
+      ASSERT_TRUE(core_->recover(seq, records_[seq - 1]).ok());
+    }
+    records_.resize(durable_);
+    core_->start(now_, durable_ + 1, true);
+    collect();
+  }
+  void collect() {
+    effects_.clear();
+    core_->collect(now_, effects_);
+    records_.insert(records_.end(), effects_.records.begin(), effects_.records.end());
+    ASSERT_TRUE(core_->check_invariants().ok()) << core_->check_invariants().message();
+  }
+  void receive(NodeId from, const Message& message) {
+    core_->receive(now_, from, encode(message));
+    collect();
+  }
+  void write() {
+    durable_ = records_.size();
+    core_->durable(now_, durable_);
+    collect();
+  }
+  // What was sent in the last turn, of one kind.
+  template <typename M>
+  std::vector<M> sent() const {
+    std::vector<M> all;
+    for (const Send& send : effects_.sends) {
+      const Message message = decode(send.frame).value();
+      if (const auto* const one = std::get_if<M>(&message)) all.push_back(*one);
+    }
+    return all;
+  }
+  LogSeq after() const { return effects_.sends.empty() ? 0 : effects_.sends.front().after; }
+  // Asks, prepares and wins with node 2's answer.
+  void lead(const std::vector<std::pair<Position, Acceptance>>& told = {}, Position commit = 0) {
+    now_ = std::max(now_, core_->deadline());
+    core_->tick(now_);
+    collect();
+    const Ballot ballot = sent<Prepare>().at(0).ballot;
+    receive(kTwo, Promise{ballot, true, commit_ + 1, kMaxNumber, 0, 0, {}, {}});
+    write();
+    receive(kTwo, Promise{ballot, false, commit_ + 1, kMaxNumber, commit, 0, {}, told});
+  }
+
+  Options options_;
+  std::unique_ptr<MultiPaxos> core_;
+  std::vector<std::string> records_;
+  LogSeq durable_ = 0;
+  LogSeq damaged_ = 0;
+  Time now_ = kSecond;
+  Position commit_ = 0;
+  Effects effects_;
+};
+
+TEST_F(MultiPaxosAlone, aPromiseWaitsForItsRecordAndTellsOfEveryVote) {
+  write();
+  const Ballot first{3, kTwo, 1};
+  receive(kTwo, Accept{first, false, 2, 0, {value(first, "b")}});
+  now_ += kSecond;
+  const Ballot second{4, kThree, 1};
+  receive(kThree, Prepare{second, false, {}, 1, {}});
+  ASSERT_EQ(sent<Promise>().size(), 1u);
+  EXPECT_EQ(after(), records_.size()) << "nothing is told before it is durable";
+  const Promise promise = sent<Promise>()[0];
+  ASSERT_EQ(promise.votes.size(), 1u);
+  EXPECT_EQ(promise.votes[0].first, 2u);
+  EXPECT_EQ(promise.votes[0].second.ballot, first);
+  EXPECT_EQ(promise.upto, kMaxNumber);
+}
+
+TEST_F(MultiPaxosAlone, toAcceptIsToPromise) {
+  const Ballot high{5, kTwo, 1};
+  receive(kTwo, Accept{high, false, 1, 0, {value(high, "a")}});
+  EXPECT_EQ(core_->state().promise, high);
+  ASSERT_EQ(sent<Accepted>().size(), 1u);
+  EXPECT_EQ(after(), records_.size());
+  // An older ballot gets nothing any more, neither before nor after a restart.
+  const Ballot low{4, kThree, 1};
+  receive(kThree, Accept{low, false, 1, 0, {value(low, "b")}});
+  ASSERT_EQ(sent<Refused>().size(), 1u);
+  EXPECT_EQ(sent<Refused>()[0].ballot, high);
+  write();
+  start();
+  receive(kThree, Accept{low, false, 1, 0, {value(low, "b")}});
+  EXPECT_EQ(sent<Refused>().size(), 1u);
+  EXPECT_EQ(core_->slots().find(1)->entry.payload.view(), "a");
+}
+
+TEST_F(MultiPaxosAlone, theValueOfTheHighestBallotIsProposedAgainAndGapsAreFilled) {
+  write();
+  const Ballot low{3, kTwo, 1}, high{3, kThree, 1};
+  receive(kTwo, Accept{low, false, 1, 0, {value(low, "mine")}});
+  write();
+  now_ += kSecond;
+  lead({{1, value(high, "theirs")}, {3, value(low, "later")}});
+  ASSERT_TRUE(core_->state().leading);
+  EXPECT_EQ(core_->slots().find(1)->entry.payload.view(), "theirs");
+  EXPECT_EQ(core_->slots().find(1)->entry.epoch, 3u) << "the round of its first proposal is part of a value";
+  EXPECT_EQ(core_->slots().find(2)->entry.kind, EntryKind::kNoop);
+  EXPECT_EQ(core_->slots().find(3)->entry.payload.view(), "later");
+  for (Position p = 1; p <= 3; ++p) EXPECT_EQ(core_->slots().find(p)->ballot, core_->state().promise);
+  core_->propose(now_, ProposalId{1}, Payload(std::string("new")));
+  collect();
+  ASSERT_EQ(effects_.placed.size(), 1u);
+  EXPECT_EQ(effects_.placed[0].position, 4u);
+}
+
+TEST_F(MultiPaxosAlone, aRefusalIsNoPromise) {
+  write();
+  now_ = std::max(now_, core_->deadline());
+  core_->tick(now_);
+  collect();
+  const Ballot ballot = sent<Prepare>().at(0).ballot;
+  receive(kTwo, Refused{Ballot{}, ballot, true});
+  receive(kThree, Refused{Ballot{}, ballot, true});
+  EXPECT_FALSE(core_->state().leading);
+  EXPECT_EQ(core_->state().promise, Ballot{}) << "asking raises nothing";
+}
+
+TEST_F(MultiPaxosAlone, aBallotIsNeverDrawnTwice) {
+  write();
+  now_ = std::max(now_, core_->deadline());
+  core_->tick(now_);
+  collect();
+  receive(kTwo, Promise{sent<Prepare>().at(0).ballot, true, 1, kMaxNumber, 0, 0, {}, {}});
+  ASSERT_EQ(sent<Prepare>().size(), 2u);
+  const Ballot told = sent<Prepare>()[0].ballot;
+  EXPECT_EQ(after(), records_.size()) << "nobody hears of it before it is durable";
+  write();
+  start();
+  now_ = std::max(now_, core_->deadline());
+  core_->tick(now_);
+  collect();
+  EXPECT_GT(sent<Prepare>().at(0).ballot, told);
+}
+
+TEST_F(MultiPaxosAlone, anOlderVoteIsNotTakenForTheChosenValue) {
+  write();
+  const Ballot low{1, kThree, 1}, high{2, kTwo, 1};
+  receive(kThree, Accept{low, false, 1, 0, {value(low, "not chosen")}});
+  write();
+  // The leader of the higher ballot says that slot 1 is chosen; this node has another value there.
+  receive(kTwo, Heartbeat{high, 1, kMaxNumber, 0, 0, 1, 0, true});
+  EXPECT_EQ(core_->report().committed, 0u);
+  receive(kTwo, Accept{high, false, 1, 1, {value(high, "chosen")}});
+  EXPECT_EQ(core_->report().committed, 1u);
+  ASSERT_EQ(effects_.deliveries.size(), 1u);
+  EXPECT_EQ(effects_.deliveries[0].entry.payload.view(), "chosen");
+}
+
+TEST_F(MultiPaxosAlone, votesOfAnotherBallotDoNotCount) {
+  write();
+  lead();
+  write();
+  const Position last = core_->report().last;
+  const Ballot older{1, kOne, 0};
+  ASSERT_NE(core_->state().promise, older);
+  receive(kTwo, Accepted{older, last, 0, false});
+  EXPECT_EQ(core_->report().committed, 0u);
+  receive(kTwo, Accepted{core_->state().promise, last, 0, false});
+  EXPECT_EQ(core_->report().committed, last);
+}
+
+TEST_F(MultiPaxosAlone, forgottenVotesAreNotDenied) {
+  write();
+  const Ballot ballot{3, kTwo, 1};
+  receive(kTwo, Accept{ballot, false, 1, 0, {value(ballot, "a")}});
+  write();
+  damaged_ = records_.size();
+  receive(kTwo, Accept{ballot, false, 2, 0, {value(ballot, "b")}});
+  write();
+  start();
+  EXPECT_EQ(core_->report().standing, Standing::kRecovering);
+  now_ += kSecond;
+  const Ballot next{4, kThree, 1};
+  receive(kThree, Prepare{next, false, {}, 1, {}});
+  EXPECT_EQ(sent<Promise>().size(), 0u) << "it would say that nothing was accepted in slot 1";
+  EXPECT_EQ(sent<Refused>().size(), 1u);
+  // Everything that it may have voted on is chosen and known again.
+  receive(kTwo, Accept{ballot, false, 1, 2, {value(ballot, "a"), value(ballot, "b")}});
+  EXPECT_EQ(core_->report().committed, 2u);
+  now_ += kSecond;
+  receive(kThree, Prepare{next, false, {}, 3, {}});
+  EXPECT_EQ(sent<Promise>().size(), 1u);
+}
+
+TEST_F(MultiPaxosAlone, slotsTooFarAheadAreDropped) {
+  const Ballot ballot{3, kTwo, 1};
+  const Position far = options_.max_open_slots + 2;
+  receive(kTwo, Accept{ballot, false, far, 0, {value(ballot, "a")}});
+  EXPECT_EQ(core_->slots().high(), 0u);
+  EXPECT_EQ(effects_.facts.back().reason, "slots too far ahead");
+}
+
+TEST_F(MultiPaxosAlone, anothersBallotIsNotSpokenUnder) {
+  receive(kThree, Heartbeat{Ballot{3, kTwo, 1}, 0, 0, 0, 0, 1, 0, true});
+  EXPECT_EQ(core_->report().leader, kNobody);
+  receive(kThree, Prepare{Ballot{3, kTwo, 1}, false, {}, 1, {}});
+  EXPECT_EQ(core_->state().promise, Ballot{});
+}
+
+TEST_F(MultiPaxosAlone, promisesComeInPages) {
+  options_.max_message_bytes = 100;
+  start();
+  write();
+  const Ballot ballot{3, kTwo, 1};
+  receive(kTwo, Accept{ballot, false, 1, 0, {value(ballot, "a"), value(ballot, "b"), value(ballot, "c")}});
+  now_ += kSecond;
+  const Ballot next{4, kThree, 1};
+  receive(kThree, Prepare{next, false, {}, 1, {}});
+  ASSERT_EQ(sent<Promise>().size(), 1u);
+  EXPECT_EQ(sent<Promise>()[0].votes.size(), 1u);
+  EXPECT_EQ(sent<Promise>()[0].upto, 1u);
+  receive(kThree, Prepare{next, false, {}, 2, {{3, 3, ballot}}});
+  ASSERT_EQ(sent<Promise>().size(), 1u);
+  EXPECT_EQ(sent<Promise>()[0].votes.size(), 1u) << "what the proposer holds need not come";
+  EXPECT_EQ(sent<Promise>()[0].upto, kMaxNumber);
+}
+
+}  // namespace
+}  // namespace clew::consensus::multipaxos

@@ -1,0 +1,99 @@
+// Membership change by a stop-sign (Lampson, "The ABCD's of Paxos", 2001; Lorch et al., "The SMART Way to Migrate
+// Replicated Stateful Services", 2006; why not a window of α slots: docs/decisions/0012).
+//
+//   reconfigure → the new membership proposed in slot s, nothing above → chosen by the old majority, held by the new
+//   → phase 1 with the new members, for the slots above s → the leader goes on, or gives way when it is not among them
+//
+// Safe whatever the two memberships have in common: in each slot one configuration decides, the one that the chosen
+// slots below name, and nobody proposes in a slot before he knows it.
+#include <utility>
+
+#include "consensus/multipaxos/multipaxos.h"
+#include "consensus/planted.h"
+
+namespace clew::consensus {
+
+using multipaxos::Acceptance;
+using multipaxos::TimeoutNow;
+
+void MultiPaxos::reconfigure(Time now, ProposalId id, const Membership& target) {
+  advance_clock(now);
+  const auto refuse = [&](Refusal why) { refused_.push_back({id, why, leader_}); };
+  if (!started_ || halt_ || !leading()) return refuse(Refusal::kNotLeader);
+  if (transfer_ || !settled_ || change_pending() || !sure_of_reign()) return refuse(Refusal::kNotReady);
+  if (target.empty() || !governing().can_become(target).ok()) return refuse(Refusal::kInvalid);
+  std::string bytes;
+  target.append_to(bytes);
+  place(id, EntryKind::kMembership, Payload(std::move(bytes)));
+  fact(FactKind::kMembershipProposed, last_);
+}
+
+void MultiPaxos::note_pending(Position position, const Acceptance& vote) {
+  if (vote.entry.kind == EntryKind::kMembership) {
+    Result<Membership> parsed = Membership::parse(vote.entry.payload.view());
+    if (!parsed.ok()) {  // own ones are made here, others were checked when they arrived
+      halt("the membership in slot " + std::to_string(position) + " does not parse: " + parsed.error().message);
+      return;
+    }
+    pending_ = Pending{position, std::move(parsed).value()};
+    if (!leading()) update_view();
+  } else if (pending_ && pending_->position == position) {
+    pending_.reset();
+    fact(FactKind::kMembershipUndone, position);
+    if (!leading()) update_view();
+  }
+}
+
+// While a change waits, the members of both are spoken to; whose votes count is the governing one's to say.
+void MultiPaxos::update_view() {
+  view_ = governing();
+  if (!pending_) return;
+  if (governing().empty()) {
+    view_ = pending_->target;
+  } else if (governing().can_become(pending_->target).ok()) {
+    view_ = governing().enter_joint(pending_->target);
+  }
+}
+
+void MultiPaxos::membership_chosen(Position position, const Payload& payload) {
+  Result<Membership> parsed = Membership::parse(payload.view());
+  if (!parsed.ok()) {
+    halt("the membership in slot " + std::to_string(position) + " does not parse: " + parsed.error().message);
+    return;
+  }
+  const bool other_voters = !governing().empty() && governing().enter_joint(*parsed).joint();
+  configs_.append(position, std::move(parsed).value());
+  if (pending_ && pending_->position <= position) pending_.reset();
+  update_view();
+  state_dirty_ = true;  // who governs is known from now on, also after a crash
+  fact(FactKind::kMembershipTaken, position);
+  if (!leading()) return;
+  const bool unprepared = other_voters && !planted(Bug::kPaxosNewMembersUnprepared);
+  if (unprepared || stopped_short_) settled_ = false;  // after_commit() goes on
+  sync_peers();
+}
+
+void MultiPaxos::after_commit() {
+  if (settled_) {
+    leave_if_removed();
+    if (leading()) release_deferred_reads();
+    return;
+  }
+  if (!answers_.empty() && prepare_from_ == commit_ + 1) return;  // under way
+  drop_leader_reads();    // confirmed by the old members they would prove nothing about the new ones
+  broadcast_heartbeat();  // that the stop-sign was chosen goes ahead
+  start_phase_one();
+}
+
+void MultiPaxos::leave_if_removed() {
+  if (!leading() || change_pending() || governing().may_lead(options_.self)) return;
+  // The members that go on learn what is chosen first, and the fittest of them takes over.
+  broadcast_heartbeat();
+  if (const NodeId successor = fittest(); successor != kNobody) {
+    lease_forfeited_ = true;
+    send(successor, TimeoutNow{promise_});
+  }
+  resign("not a voter any more");
+}
+
+}  // namespace clew::consensus

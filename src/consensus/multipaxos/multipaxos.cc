@@ -1,0 +1,341 @@
+#include "consensus/multipaxos/multipaxos.h"
+
+#include <algorithm>
+#include <iterator>
+#include <type_traits>
+#include <utility>
+
+#include "base/check.h"
+#include "consensus/planted.h"
+
+namespace clew::consensus {
+
+using multipaxos::Accept;
+using multipaxos::Acceptance;
+using multipaxos::Accepted;
+using multipaxos::Ballot;
+using multipaxos::ballot_of;
+using multipaxos::decode;
+using multipaxos::encode;
+using multipaxos::Heartbeat;
+using multipaxos::HeartbeatReply;
+using multipaxos::Message;
+using multipaxos::Options;
+using multipaxos::ReadReply;
+using multipaxos::ReadRequest;
+using multipaxos::State;
+using multipaxos::TimeoutNow;
+
+MultiPaxos::MultiPaxos(Options options, uint64_t seed)
+    : options_(std::move(options)), random_(seed), gate_(options_.max_waiting_reads) {
+  CHECK(options_.check().ok());
+}
+
+// --- Inputs ---
+
+void MultiPaxos::advance_clock(Time now) { now_ = std::max(now_, now); }
+
+void MultiPaxos::tick(Time now) {
+  advance_clock(now);
+  if (!started_ || halt_) return;
+  if (leading()) {
+    if (now_ >= quorum_check_due_) check_quorum();
+    if (leading() && now_ >= heartbeat_due_) beat();
+    if (transfer_ && now_ >= transfer_->deadline) abort_transfer("the successor did not take over in time");
+    return;
+  }
+  if (now_ >= resend_reads_due_) {
+    sent_context_ = 0;  // the newest goes again
+    resend_reads_due_ = now_ + options_.heartbeat;
+  }
+  if (now_ >= election_deadline_) campaign(true, Ballot());
+}
+
+void MultiPaxos::receive(Time now, NodeId from, std::string_view frame) {
+  advance_clock(now);
+  if (!started_ || halt_) return;
+  if (from == kNobody || from == options_.self) {
+    fact(FactKind::kMessageRefused, 0, from, 0, "from nobody or myself");
+    return;
+  }
+  Result<Message> message = decode(frame);
+  if (!message.ok()) {
+    static constexpr std::string_view kReasons[] = {"unknown version", "unknown type"};
+    std::string_view reason = "malformed";
+    for (std::string_view known : kReasons) {
+      if (message.error().message == known) reason = known;
+    }
+    fact(FactKind::kMessageRefused, 0, from, 0, reason);
+    return;
+  }
+  dispatch(from, *message);
+}
+
+void MultiPaxos::dispatch(NodeId from, Message& message) {
+  const Ballot ballot = ballot_of(message);
+  const Ballot before = promise_;
+  const bool leads = std::holds_alternative<Accept>(message) || std::holds_alternative<Heartbeat>(message);
+  if (leads) {
+    if (ballot.none() || ballot.proposer != from) {
+      fact(FactKind::kMessageRefused, 0, from, 0, "leads under another's ballot");
+      return;
+    }
+    if (ballot < promise_) return refuse(from, ballot, false);  // its reign is over: it learns so
+    // To hear a leader is to promise: nothing older is accepted from now on (scenario 27).
+    if (ballot > promise_) raise_promise(ballot);
+    follow(from);
+  } else if (std::holds_alternative<TimeoutNow>(message) || std::holds_alternative<ReadReply>(message)) {
+    if (ballot != promise_ || from != leader_) return;
+  } else if (std::holds_alternative<Accepted>(message) || std::holds_alternative<HeartbeatReply>(message) ||
+             std::holds_alternative<ReadRequest>(message)) {
+    if (!leading()) return;
+    const bool old = ballot != promise_;
+    if (old && !(planted(Bug::kReadRoundOfOldReign) && std::holds_alternative<HeartbeatReply>(message)) &&
+        !(planted(Bug::kPaxosAcceptedOfOldBallot) && std::holds_alternative<Accepted>(message))) {
+      return;
+    }
+  }
+  std::visit([&](auto& m) { handle(from, m); }, message);
+  if (planted(Bug::kPaxosAcceptWithoutPromise) && leads && promise_ > before) {
+    flush();
+    send_acknowledgement();
+    promise_ = before;
+  }
+}
+
+void MultiPaxos::propose(Time now, ProposalId id, Payload command) {
+  advance_clock(now);
+  const auto refuse = [&](Refusal why) { refused_.push_back({id, why, leader_}); };
+  if (!started_ || halt_ || !leading()) return refuse(Refusal::kNotLeader);
+  // Nothing stands above a stop-sign before it is chosen and the members behind it have promised.
+  if (transfer_ || ((!settled_ || change_pending()) && !planted(Bug::kPaxosBeyondStopSign))) {
+    return refuse(Refusal::kNotReady);
+  }
+  const uint64_t bytes = cost(Entry{promise_.round, EntryKind::kCommand, command});
+  if (uncommitted_bytes_ + bytes > options_.max_uncommitted_bytes || slots_.bytes() + bytes > options_.max_log_bytes ||
+      last_ - commit_ >= options_.max_open_slots) {
+    return refuse(Refusal::kOverloaded);
+  }
+  place(id, EntryKind::kCommand, std::move(command));
+}
+
+void MultiPaxos::durable(Time now, LogSeq seq) {
+  advance_clock(now);
+  CHECK(seq < next_seq_);
+  if (seq <= durable_seq_) return;
+  durable_seq_ = seq;
+  while (!writes_.empty() && writes_.front().seq <= seq) {
+    durable_position_ = std::max(durable_position_, writes_.front().upto);
+    writes_.pop_front();
+  }
+  update_release();
+  if (phase_ == Phase::kPreparing || (leading() && !settled_)) count_answers();
+  if (leading()) advance_commit();  // the own disk counts like a peer
+}
+
+void MultiPaxos::connection(Time now, NodeId id, bool up) {
+  advance_clock(now);
+  if (!started_ || halt_) return;
+  if (leading()) {
+    Peer* const other = peer(id);
+    if (other == nullptr) return;
+    if (up) {
+      send_heartbeat(*other, true);
+    } else {
+      other->known = false;  // until it says where it stands
+    }
+    return;
+  }
+  if (up || id != leader_) return;
+  // A hint that the leader died: ask the others soon whether they think so too. An error is harmless: to ask raises
+  // nothing. Promises are withheld no longer on the leader's behalf, except under its lease.
+  withheld_until_ = 0;
+  const Time soon = std::max(now_, leased_until_) + 1 +
+                    static_cast<Time>(random_.below(static_cast<uint64_t>(options_.heartbeat / 2)));
+  election_deadline_ = std::min(election_deadline_, soon);
+}
+
+void MultiPaxos::verified(Time, VerifyId, bool) {}  // Paxos asks for no verification
+
+// --- Outputs ---
+
+void MultiPaxos::send(NodeId to, const Message& message, After after) {
+  outgoing_.push_back({to, after, 0, encode(message)});
+}
+
+void MultiPaxos::send_after(NodeId to, std::string frame, LogSeq after) {
+  outgoing_.push_back({to, After::kPromise, after, std::move(frame)});
+}
+
+void MultiPaxos::fact(FactKind kind, Position position, NodeId peer, uint64_t value, std::string_view reason) {
+  facts_.push_back({kind, now_, promise_.round, position, peer, value, reason});
+}
+
+void MultiPaxos::halt(std::string why) {
+  if (halt_) return;
+  fact(FactKind::kHalted, 0, kNobody, 0, "a broken invariant");
+  halt_ = std::move(why);
+}
+
+// The leader delivers a stop-sign only once a majority of the members behind it knows that it was chosen: then whoever
+// was removed may be switched off.
+Position MultiPaxos::deliverable() const {
+  return leading() && !settled_ ? std::min(commit_, configs_.newest().position - 1) : commit_;
+}
+
+void MultiPaxos::deliver(Effects& effects) {
+  if (is_witness()) {
+    delivered_ = std::max(delivered_, commit_);
+    compact_witness();
+    return;
+  }
+  const Position limit = deliverable();
+  uint64_t bytes = 0;
+  while (delivered_ < limit && bytes < options_.max_delivery_bytes) {
+    const Acceptance* const vote = slots_.find(delivered_ + 1);
+    CHECK(vote != nullptr);
+    ++delivered_;
+    bytes += cost(vote->entry);
+    effects.deliveries.push_back({delivered_, vote->entry});
+  }
+}
+
+void MultiPaxos::collect(Time now, Effects& effects) {
+  advance_clock(now);
+  if (started_ && !halt_) {
+    if (leading()) {
+      advance_transfer();
+      start_read_round();
+    } else {
+      forward_reads();
+    }
+    flush();
+    if (leading()) replicate();
+    send_acknowledgement();
+  }
+  if (appended_now_ > 0) fact(FactKind::kAppended, slots_.high(), kNobody, std::exchange(appended_now_, 0));
+  if (commit_ > commit_told_) {
+    fact(FactKind::kCommitted, commit_, kNobody, commit_ - commit_told_);
+    commit_told_ = commit_;
+  }
+  if (halt_) {
+    effects.facts.insert(effects.facts.end(), facts_.begin(), facts_.end());
+    facts_.clear();
+    effects.halt = halt_;
+    return;
+  }
+  const auto move_to = [](auto& from, auto& to) {
+    if (to.empty()) {
+      to.swap(from);
+    } else {
+      std::move(from.begin(), from.end(), std::back_inserter(to));
+    }
+    from.clear();
+  };
+  effects.install = std::exchange(install_, std::nullopt);
+  if (started_) deliver(effects);
+  move_to(records_, effects.records);
+  for (Outgoing& out : outgoing_) {
+    LogSeq after = out.seq;
+    if (out.after == After::kPromise) after = std::max(after, state_seq_);
+    if (out.after == After::kEverything) after = next_seq_ - 1;
+    effects.sends.push_back({out.to, after > durable_seq_ ? after : 0, std::move(out.frame)});
+  }
+  outgoing_.clear();
+  move_to(placed_now_, effects.placed);
+  move_to(refused_, effects.refused);
+  move_to(reads_, effects.reads);
+  move_to(reads_refused_, effects.reads_refused);
+  move_to(facts_, effects.facts);
+  effects.fetch = std::exchange(fetch_, std::nullopt);
+  effects.cancel_fetch = std::exchange(cancel_fetch_, false);
+  effects.release_below = std::exchange(release_below_, 0);
+}
+
+Time MultiPaxos::deadline() const {
+  if (!started_ || halt_) return kNever;
+  if (delivered_ < deliverable() && !is_witness()) return now_;
+  if (!leading()) return std::min(election_deadline_, resend_reads_due_);
+  const Time due = std::min(heartbeat_due_, quorum_check_due_);
+  return transfer_ ? std::min(due, transfer_->deadline) : due;
+}
+
+bool MultiPaxos::is_witness(NodeId id) const {
+  const Member* const member = view_.find(id);
+  return member != nullptr && member->role == Role::kWitness;
+}
+
+bool MultiPaxos::is_witness() const { return snapshot_metadata_only_ || is_witness(options_.self); }
+
+Standing MultiPaxos::standing() const {
+  if (leading()) return Standing::kLeader;
+  if (is_witness()) return Standing::kWitness;
+  if (recovering()) return Standing::kRecovering;
+  if (phase_ != Phase::kFollower) return Standing::kCandidate;
+  return governing().votes(options_.self) ? Standing::kFollower : Standing::kLearner;
+}
+
+Report MultiPaxos::report() const {
+  Report report;
+  report.standing = standing();
+  report.epoch = promise_.round;
+  report.leader = leader_;
+  report.first = slots_.first();
+  report.last = leading() ? last_ : slots_.high();
+  report.committed = commit_;
+  report.delivered = delivered_;
+  report.durable_position = std::min(durable_position_, upto());
+  report.snapshot = snapshot_;
+  report.log_bytes = slots_.bytes();
+  report.uncommitted_bytes = uncommitted_bytes_;
+  for (const Peer& peer : peers_) {
+    report.peers.push_back({peer.id, peer.match, now_ - peer.heard <= options_.election_max});
+  }
+  return report;
+}
+
+std::optional<EntryId> MultiPaxos::entry_at(Position position) const {
+  const Acceptance* const vote = slots_.find(position);
+  if (vote == nullptr) return std::nullopt;
+  return identity(vote->entry);
+}
+
+Membership MultiPaxos::electorate() const {
+  if (!planted(Bug::kLearnerCounts)) return governing();
+  std::vector<NodeId> ids;
+  for (const Member& member : governing().members()) ids.push_back(member.id);
+  return ids.empty() ? Membership() : Membership::of_voters(ids);
+}
+
+State MultiPaxos::state() const {
+  State state;
+  state.self = options_.self;
+  state.standing = standing();
+  state.leading = leading();
+  state.settled = settled_;
+  state.may_lead = governing().may_lead(options_.self);
+  state.promise = promise_;
+  state.leader = leader_;
+  state.commit = commit_;
+  state.delivered = delivered_;
+  state.upto = upto();
+  state.durable = std::min(durable_position_, upto());
+  state.snapshot = snapshot_.position;
+  state.last = last_;
+  state.reign_start = reign_start_;
+  state.stop_sign = pending_ ? pending_->position : 0;
+  state.lost_to = lost_to_;
+  state.lease_until = leading() ? lease_until() : 0;
+  state.membership_position = configs_.newest().position;
+  state.next_seq = next_seq_;
+  state.durable_seq = durable_seq_;
+  for (const Peer& peer : peers_) state.peers.push_back({peer.id, peer.match, peer.next});
+  return state;
+}
+
+Status MultiPaxos::check_invariants() const {
+  if (!started_ || halt_) return {};
+  return transitions_.check(state(), slots_);
+}
+
+}  // namespace clew::consensus

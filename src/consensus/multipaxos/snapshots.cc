@@ -1,0 +1,133 @@
+// Snapshots (PML §5.4): a snapshot stands for a chosen prefix of the slots. The host writes and fetches the bytes; here
+// is decided when one is needed, and what becomes of the votes.
+#include <algorithm>
+
+#include "consensus/multipaxos/multipaxos.h"
+#include "consensus/planted.h"
+
+namespace clew::consensus {
+
+using multipaxos::Acceptance;
+using multipaxos::SnapshotOffer;
+
+void MultiPaxos::snapshot_saved(Time now, const SnapshotMeta& meta) {
+  advance_clock(now);
+  if (!started_ || halt_ || meta.position <= snapshot_.position) return;
+  const Acceptance* const vote = slots_.find(meta.position);
+  if (meta.position > delivered_ || vote == nullptr || vote->entry.epoch != meta.epoch) {
+    halt("a snapshot was saved at " + std::to_string(meta.position) + " in epoch " + std::to_string(meta.epoch) +
+         ", which these slots do not hold as delivered (delivered: " + std::to_string(delivered_) + ")");
+    return;
+  }
+  flush();
+  snapshot_ = meta;
+  // The membership that governs the position, not one that stands above it (scenario 13).
+  snapshot_.membership =
+      planted(Bug::kSnapshotUncommittedMembership) ? membership() : configs_.at(meta.position).membership;
+  base_seq_ = record_base(snapshot_);
+  compact();
+  fact(FactKind::kSnapshotSaved, meta.position);
+}
+
+void MultiPaxos::compact() {
+  Position keep_from = snapshot_.position + 1;
+  uint64_t bytes = 0;
+  while (keep_from > slots_.first()) {
+    const Acceptance* const vote = slots_.find(keep_from - 1);
+    if (vote == nullptr) break;
+    bytes += cost(vote->entry);
+    if (bytes > options_.keep_tail_bytes) break;
+    --keep_from;
+  }
+  slots_.compact(keep_from - 1);
+  configs_.compact(snapshot_.position);
+}
+
+void MultiPaxos::compact_witness() {
+  if (safe_ < slots_.first() + options_.witness_log_entries) return;
+  // It has no state to save: the description alone stands for the prefix.
+  snapshot_ = SnapshotMeta{safe_, slots_.find(safe_)->entry.epoch, configs_.at(safe_).membership, 0, {}};
+  snapshot_metadata_only_ = true;
+  floor_ballot_ = promise_;
+  flush();
+  base_seq_ = record_base(snapshot_);
+  slots_.compact(safe_);
+  configs_.compact(safe_);
+}
+
+void MultiPaxos::offer_snapshot(NodeId to, bool without_commands) {
+  if (snapshot_.position == 0 || (snapshot_metadata_only_ && !without_commands)) return;
+  send(to, SnapshotOffer{promise_, without_commands, snapshot_});
+}
+
+void MultiPaxos::handle(NodeId from, const SnapshotOffer& offer) {
+  if (leading()) return;  // it has everything that it calls chosen
+  if (!takes(offer.without_commands)) {
+    fact(FactKind::kMessageRefused, 0, from, 0, "a snapshot without commands for a member with data");
+    return;
+  }
+  const SnapshotMeta& meta = offer.meta;
+  if (meta.position <= commit_ && !planted(Bug::kSnapshotOverCommitted)) {
+    acknowledge();
+    return;
+  }
+  if (is_witness() || offer.without_commands) {
+    snapshot_metadata_only_ = true;
+    install(meta, from);
+    return;
+  }
+  if (fetching_ && fetching_->meta.position >= meta.position) return;  // under way; offers are repeated
+  const bool joins = planted(Bug::kSnapshotsMixedUp) && fetching_;
+  fetching_ = FetchSnapshot{from, meta};
+  if (joins) return;
+  fetch_ = fetching_;
+  cancel_fetch_ = false;
+}
+
+void MultiPaxos::snapshot_fetched(Time now, const SnapshotMeta& meta, bool ok) {
+  advance_clock(now);
+  if (!started_ || halt_ || !fetching_) return;
+  // Of two fetches in quick succession the first may end late: only the bytes that are waited for count (scenario 15).
+  if (fetching_->meta != meta && !planted(Bug::kSnapshotsMixedUp)) return;
+  const FetchSnapshot done = *fetching_;
+  fetching_.reset();
+  fetch_.reset();
+  if (!ok) return;  // the offer comes again
+  // Chosen slots may have overtaken it (scenario 11).
+  if (done.meta.position <= commit_ && !planted(Bug::kSnapshotOverCommitted)) return;
+  if (leading()) return;
+  if (phase_ != Phase::kFollower) become_follower(kNobody, "a snapshot takes its place");
+  install(done.meta, done.from);
+}
+
+// What it stands for is chosen. Votes above it stay: they may be part of what is chosen there.
+void MultiPaxos::install(const SnapshotMeta& meta, NodeId from) {
+  flush();
+  slots_.install(meta.position, meta.epoch);
+  while (!placed_.empty() && placed_.front().position <= meta.position) placed_.pop_front();
+  const bool witness = snapshot_metadata_only_;
+  snapshot_ = meta;
+  if (witness) floor_ballot_ = promise_;
+  configs_.reset(meta.position, meta.membership);
+  if (pending_ && pending_->position <= meta.position) pending_.reset();
+  update_view();
+  const Position before = commit_;
+  commit_ = meta.position;
+  delivered_ = meta.position;
+  extend_verified();
+  if (!planted(Bug::kSnapshotWithoutBase)) base_seq_ = record_base(snapshot_);
+  writes_.push_back({next_seq_ - 1, upto()});
+  if (!witness) install_ = InstallSnapshot{meta, next_seq_ - 1};
+  fact(FactKind::kSnapshotInstalled, meta.position, from);
+  if (lost_to_ > 0 && before < lost_to_ && commit_ >= lost_to_) fact(FactKind::kHoleFilled, lost_to_);
+  acknowledge();
+}
+
+void MultiPaxos::stop_fetching() {
+  if (!fetching_) return;
+  fetching_.reset();
+  fetch_.reset();
+  cancel_fetch_ = true;
+}
+
+}  // namespace clew::consensus

@@ -1,0 +1,308 @@
+// What only Multi-Paxos owes, judged from outside of its cores: from the records that they write, the frames that leave
+// and what they know as chosen. The image of a member is what its durable records say: the last thing that a crash
+// leaves. One value a slot, one leader a ballot and what a new leader proposes again: multipaxos/invariants.h.
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "base/check.h"
+#include "consensus/multipaxos/invariants.h"
+#include "consensus/multipaxos/messages.h"
+#include "consensus/multipaxos/multipaxos.h"
+#include "consensus/multipaxos/records.h"
+#include "consensus/quorum.h"
+#include "sim/groups/multipaxos_family.h"
+
+namespace clew::sim::groups {
+namespace {
+
+using consensus::EntryId;
+using consensus::LogSeq;
+using consensus::Membership;
+using consensus::MultiPaxos;
+using consensus::NodeId;
+using consensus::Position;
+using consensus::Protocol;
+namespace multipaxos = consensus::multipaxos;
+using multipaxos::Ballot;
+
+struct Told {
+  Ballot ballot;
+  EntryId value;
+  bool bare = false;  // as a witness holds it
+};
+
+// What a record adds.
+struct Written {
+  LogSeq seq = 0;
+  Ballot promise;
+  bool base = false;
+  Position position = 0;  // of a base
+  std::vector<std::pair<Position, Told>> votes;
+};
+
+struct Image {
+  Ballot promise;
+  Position base = 0;
+  std::map<Position, Told> votes;  // above the base
+
+  void take(const Written& written) {
+    promise = written.promise;
+    if (written.base) {
+      if (written.position < base) votes.clear();  // a lost snapshot, and everything with it
+      base = written.position;
+      votes.erase(votes.begin(), votes.upper_bound(base));
+    }
+    for (const auto& [position, told] : written.votes) {
+      if (position > base) votes[position] = told;
+    }
+  }
+  bool holds(Position position) const { return position <= base || votes.contains(position); }
+  bool holds(Position position, const EntryId& value) const {
+    if (position <= base) return true;
+    const auto found = votes.find(position);
+    return found != votes.end() && found->second.value.epoch == value.epoch &&
+           (found->second.bare || found->second.value.hash == value.hash);
+  }
+};
+
+// What a frame told the world, to be covered by the image before it left.
+struct Claim {
+  enum class Kind : uint8_t { kPromise, kProposer, kAccepted } kind;
+  Ballot ballot;
+  Position upto;
+};
+
+struct Span {
+  Position first;
+  bool base;
+};
+
+struct Node {
+  Image image;
+  std::map<LogSeq, Span> spans;  // what the records hold that hold votes or a snapshot
+  std::deque<Written> written;   // not known to be durable
+  std::vector<Claim> claims;     // of this event
+  LogSeq durable = 0;
+  bool leading = false;
+  Ballot ballot;
+  consensus::Time lease_until = 0;
+  Position commit = 0;
+  Membership governing;
+};
+
+std::string who(NodeId id) { return "node " + std::to_string(number(id)); }
+
+class MultiPaxosJudge final : public Judge {
+ public:
+  explicit MultiPaxosJudge(Clocks clocks) : clocks_(std::move(clocks)) {}
+  Status started(NodeId id, const Protocol& core, Position state, bool damaged) override;
+  void on_record(NodeId id, LogSeq seq, std::string_view record) override;
+  void on_sent(NodeId id, NodeId to, std::string_view frame) override;
+  Status after_event(NodeId id, const Protocol& core) override;
+  void stopped(NodeId id, const Protocol& core) override;
+  Scope cost_of(NodeId id, const Protocol& core, const std::vector<LogSeq>& lost) const override;
+
+ private:
+  static const MultiPaxos& paxos_of(const Protocol& core) { return static_cast<const MultiPaxos&>(core); }
+  void become_durable(Node& node, LogSeq durable);
+  Status check_claims(NodeId id, Node& node);
+  Status check_chosen(NodeId id, Node& node, const multipaxos::State& state, const MultiPaxos& core);
+  Status check_leases(NodeId id, const multipaxos::State& state) const;
+
+  const Clocks clocks_;
+  std::map<NodeId, Node> nodes_;
+  multipaxos::GroupCheck group_;
+};
+
+void MultiPaxosJudge::become_durable(Node& node, LogSeq durable) {
+  node.durable = durable;
+  while (!node.written.empty() && node.written.front().seq <= durable) {
+    node.image.take(node.written.front());
+    node.written.pop_front();
+  }
+}
+
+// What was promised and voted is there again after a restart, whatever happened to the process.
+Status MultiPaxosJudge::started(NodeId id, const Protocol& protocol, Position restored, bool damaged) {
+  const MultiPaxos& core = paxos_of(protocol);
+  const multipaxos::State state = core.state();
+  Node& node = nodes_[id];
+  const Image& image = node.image;
+  const auto lost = [&](const std::string& what) {
+    return Status(Code::kInternal, "durable state: " + who(id) + " restarted and " + what);
+  };
+  if (state.promise < image.promise) {
+    return lost("its promise fell from " + to_string(image.promise) + " to " + to_string(state.promise));
+  }
+  // A snapshot whose file is damaged: what it stood for has to come again.
+  const bool lost_snapshot = state.snapshot < image.base || core.recovered_snapshot().position > restored;
+  if (lost_snapshot && !damaged && core.recovered_snapshot().position <= restored) {
+    return lost("lost its snapshot");
+  }
+  if (!damaged && !lost_snapshot) {
+    for (const auto& [position, told] : image.votes) {
+      if (position <= state.snapshot) continue;
+      const multipaxos::Acceptance* const vote = core.slots().find(position);
+      if (vote == nullptr || vote->ballot < told.ballot) {
+        return lost("forgot its vote in slot " + std::to_string(position));
+      }
+    }
+  }
+  std::map<LogSeq, Span> spans = std::move(node.spans);
+  node = Node();
+  node.spans = std::move(spans);
+  node.image.promise = state.promise;
+  node.image.base = state.snapshot;
+  for (Position p = state.snapshot + 1; p <= core.slots().high(); ++p) {
+    const multipaxos::Acceptance* const vote = core.slots().find(p);
+    if (vote != nullptr) node.image.votes[p] = Told{vote->ballot, identity(vote->entry), vote->bare};
+  }
+  node.durable = state.durable_seq;
+  return {};
+}
+
+void MultiPaxosJudge::on_record(NodeId id, LogSeq seq, std::string_view record) {
+  auto parsed = multipaxos::parse_record(record);
+  if (!parsed.ok()) return;  // its recovery will tell
+  Written written;
+  written.seq = seq;
+  written.promise = parsed->header.promise;
+  Position first = UINT64_MAX;
+  if (parsed->header.kind == multipaxos::RecordKind::kBase) {
+    written.base = true;
+    written.position = first = parsed->meta.position;
+  }
+  for (const multipaxos::VoteRun& run : parsed->runs) {
+    first = std::min(first, run.first);
+    for (size_t i = 0; i < run.votes.size(); ++i) {
+      const multipaxos::Acceptance& vote = run.votes[i];
+      written.votes.emplace_back(run.first + i, Told{vote.ballot, identity(vote.entry), vote.bare});
+    }
+  }
+  if (first != UINT64_MAX) nodes_[id].spans[seq] = {first, written.base};
+  nodes_[id].written.push_back(std::move(written));
+}
+
+void MultiPaxosJudge::on_sent(NodeId id, NodeId, std::string_view frame) {
+  // Values make up most of the bytes, and claim nothing.
+  if (multipaxos::carries_values(frame)) return;
+  auto message = multipaxos::decode(frame);
+  CHECK(message.ok());  // it comes from a core of this very build; otherwise nothing would ever be judged here
+  std::vector<Claim>& claims = nodes_[id].claims;
+  if (const auto* promise = std::get_if<multipaxos::Promise>(&*message)) {
+    if (!promise->pre) claims.push_back({Claim::Kind::kPromise, promise->ballot, 0});
+  } else if (const auto* prepare = std::get_if<multipaxos::Prepare>(&*message)) {
+    if (!prepare->pre) claims.push_back({Claim::Kind::kProposer, prepare->ballot, 0});
+  } else if (const auto* accepted = std::get_if<multipaxos::Accepted>(&*message)) {
+    claims.push_back({Claim::Kind::kAccepted, accepted->ballot, accepted->upto});
+  }
+}
+
+Status MultiPaxosJudge::check_claims(NodeId id, Node& node) {
+  const Image& image = node.image;
+  for (const Claim& claim : node.claims) {
+    const std::string sent = "sent before durable: " + who(id) + " ";
+    if (image.promise < claim.ballot) {
+      return {Code::kInternal, sent +
+                                   (claim.kind == Claim::Kind::kPromise    ? "promised"
+                                    : claim.kind == Claim::Kind::kProposer ? "proposed under"
+                                                                           : "accepted under") +
+                                   " ballot " + to_string(claim.ballot) + ", which its disk does not know"};
+    }
+    if (claim.kind == Claim::Kind::kAccepted && image.promise == claim.ballot && !image.holds(claim.upto)) {
+      return {Code::kInternal, sent + "acknowledged slot " + std::to_string(claim.upto) + " under ballot " +
+                                   to_string(claim.ballot) + ", which its disk does not hold"};
+    }
+  }
+  node.claims.clear();
+  return {};
+}
+
+// A leader may call chosen what the durable images of a majority hold: of the members that governed the slot.
+Status MultiPaxosJudge::check_chosen(NodeId id, Node& node, const multipaxos::State& state, const MultiPaxos& core) {
+  const Position position = state.commit;
+  const auto value = core.entry_at(position);
+  if (!value) return {};
+  const auto held = [&](NodeId member) {
+    const auto found = nodes_.find(member);
+    return found != nodes_.end() && found->second.image.holds(position, *value);
+  };
+  if (has_quorum(node.governing, held)) return {};
+  std::string holders;
+  for (const auto& [member, other] : nodes_) {
+    if (other.image.holds(position, *value)) holders += (holders.empty() ? "" : ", ") + std::to_string(number(member));
+  }
+  return {Code::kInternal, "chosen without a quorum of durable votes: " + who(id) + " calls slot " +
+                               std::to_string(position) + " chosen, whose value only {" + holders + "} of " +
+                               node.governing.to_string() + " hold"};
+}
+
+// Nobody becomes leader while another may answer reads by its lease: whoever may promise has promised not to, or the
+// lease was given up before.
+Status MultiPaxosJudge::check_leases(NodeId id, const multipaxos::State& state) const {
+  for (const auto& [other, node] : nodes_) {
+    if (other == id || !node.leading || node.ballot >= state.promise || node.lease_until == 0) continue;
+    const consensus::Time left = node.lease_until - clocks_(other);
+    if (left <= 0) continue;
+    return {Code::kInternal, "lease: " + who(id) + " leads ballot " + to_string(state.promise) + " while " +
+                                 who(other) + " of ballot " + to_string(node.ballot) + " may read by its lease for " +
+                                 std::to_string(left / 1'000) + " us more"};
+  }
+  return {};
+}
+
+Status MultiPaxosJudge::after_event(NodeId id, const Protocol& protocol) {
+  const MultiPaxos& core = paxos_of(protocol);
+  Node& node = nodes_[id];
+  const multipaxos::State state = core.state();
+  become_durable(node, state.durable_seq);
+  if (!node.claims.empty()) CLEW_TRY(check_claims(id, node));
+  CLEW_TRY(group_.check(id, core));
+  const bool same_reign = state.leading && node.leading && state.promise == node.ballot;
+  if (same_reign && state.commit > node.commit) CLEW_TRY(check_chosen(id, node, state, core));
+  if (state.leading && !same_reign) CLEW_TRY(check_leases(id, state));
+  node.leading = state.leading;
+  node.ballot = state.promise;
+  node.lease_until = state.lease_until;
+  node.commit = state.commit;
+  if (state.leading && !(node.governing == core.governing())) node.governing = core.governing();
+  return {};
+}
+
+void MultiPaxosJudge::stopped(NodeId id, const Protocol& core) {
+  Node& node = nodes_[id];
+  become_durable(node, paxos_of(core).state().durable_seq);
+  node.claims.clear();
+  node.leading = false;
+  group_.crashed(id);
+}
+
+Scope MultiPaxosJudge::cost_of(NodeId id, const Protocol& protocol, const std::vector<LogSeq>& lost) const {
+  const MultiPaxos& core = paxos_of(protocol);
+  const Scope nothing{.kind = Scope::Kind::kNothing, .items = {}};
+  if (lost.empty()) return nothing;
+  // Without an intact and durable record behind it a gap looks like the end of the log.
+  if (lost.back() >= core.state().durable_seq) return {};
+  const auto found = nodes_.find(id);
+  Position first = UINT64_MAX;
+  for (const LogSeq seq : lost) {
+    const auto span = found->second.spans.find(seq);
+    if (span == found->second.spans.end()) continue;
+    first = std::min(first, span->second.base ? 1 : span->second.first);
+  }
+  // What stands behind counts as forgotten, too: see MultiPaxos.
+  return first == UINT64_MAX ? nothing : Scope{.kind = Scope::Kind::kItems, .items = {first, core.report().last}};
+}
+
+}  // namespace
+
+std::unique_ptr<Judge> make_multipaxos_judge(Clocks clocks) {
+  return std::make_unique<MultiPaxosJudge>(std::move(clocks));
+}
+
+}  // namespace clew::sim::groups
