@@ -20,6 +20,7 @@ void Zab::lead() {
   stage_ = Stage::kDiscovery;
   leader_ = options_.self;
   reign_ = 0;
+  renews_ = false;
   favoured_ = false;
   notify_due_ = look_deadline_ = settle_due_ = kNever;
   resend_reads_due_ = kNever;
@@ -58,7 +59,7 @@ bool Zab::has_reached(Step step) const {
 // Another epoch for the same leader: nobody else is asked, and nothing in its history is given up. What is not
 // committed becomes part of the next initial history.
 void Zab::renew_epoch(std::string_view reason) {
-  if (stage_ == Stage::kBroadcast) fact(FactKind::kSteppedDown, 0, kNobody, 0, reason);
+  if (reigns()) renews_ = true;
   if (transfer_) abort_transfer("the leader needs another epoch first");
   drop_leader_reads();
   for (FollowerProgress& other : peers_) {
@@ -69,14 +70,14 @@ void Zab::renew_epoch(std::string_view reason) {
   stage_ = Stage::kDiscovery;
   reign_ = 0;
   establish_until_ = now_ + 4 * options_.election_max;
-  choose_epoch();
+  choose_epoch(reason);
 }
 
 bool Zab::used_up() const {
   return log_.last() - reign_start_.position >= options_.max_counter && !planted(Bug::kZabCounterWraps);
 }
 
-void Zab::choose_epoch() {
+void Zab::choose_epoch(std::string_view reason) {
   // This node's own promise: another leader's lease may rest on it.
   if (leased_against(options_.self) || !has_reached(Step::kJoined)) return;
   reign_ = accepted_;
@@ -87,7 +88,7 @@ void Zab::choose_epoch() {
   accepted_ = reign_;
   promised_to_ = options_.self;
   state_dirty_ = true;
-  fact(FactKind::kEpochRaised);
+  fact(FactKind::kEpochRaised, 0, kNobody, 0, reason);
   for (const FollowerProgress& other : peers_) {
     if (other.step >= Step::kJoined) send(other.id(), NewEpoch{reign_});
   }
@@ -95,7 +96,7 @@ void Zab::choose_epoch() {
 
 void Zab::advance_reign() {
   if (!leading() || halt_) return;
-  if (reign_ == 0) choose_epoch();
+  if (reign_ == 0) choose_epoch({});
   if (reign_ == 0 || !epochs_durable()) return;
   if (stage_ == Stage::kDiscovery && (has_reached(Step::kPromised) || planted(Bug::kZabDiscoveryAlone))) {
     begin_synchronisation();

@@ -2,6 +2,7 @@
 // its current one and says so; then all of it is committed. What a member lacks comes as DIFF, what it has too much
 // goes by TRUNC, and where the leader's log begins too late a snapshot comes first (SNAP: snapshots.cc). Both sides.
 #include <algorithm>
+#include <utility>
 
 #include "consensus/planted.h"
 #include "consensus/zab/zab.h"
@@ -77,7 +78,7 @@ void Zab::acknowledged_history(FollowerProgress& other) {
 void Zab::establish() {
   stage_ = Stage::kBroadcast;
   establish_until_ = kNever;
-  fact(FactKind::kBecameLeader, log_.last());
+  if (!std::exchange(renews_, false)) fact(FactKind::kBecameLeader, log_.last());
   own_round_ = gate_.newest_round();
   const Epoch reign = reign_;
   for (FollowerProgress& other : peers_) {

@@ -153,7 +153,7 @@ class Zab final : public Protocol {
   void check_quorum();
   void renew_epoch(std::string_view reason);
   bool used_up() const;  // the counter of this reign
-  void choose_epoch();
+  void choose_epoch(std::string_view reason);
   void advance_reign();
   bool epochs_durable() const { return !state_dirty_ && state_seq_ <= durable_seq_; }
   bool has_reached(zab::Step step) const;  // a quorum, this node with it
@@ -291,6 +291,7 @@ class Zab final : public Protocol {
   // Leader.
   std::vector<zab::FollowerProgress> peers_;
   Epoch reign_ = 0;         // the epoch of this reign; 0: not chosen yet
+  bool renews_ = false;     // it led before, in the epoch before this one
   zab::Point reign_start_;  // the end of its initial history
   Time heartbeat_due_ = kNever;
   Time quorum_check_due_ = kNever;
