@@ -115,6 +115,7 @@ def run(command, timeout=10):
 
 class Clew(Group):
     name, engine = "clew", None
+    consensus = "raft"
 
     def start(self, index):
         founders = ",".join("%d=127.0.0.1:%d" % (i + 1, ports[0]) for i, ports in enumerate(self.ports))
@@ -124,7 +125,7 @@ class Clew(Group):
                 self.engine or self.options.engine, self.options.heartbeat_ms, self.options.election_ms))
         peer, client, etcd, http = self.ports[index]
         self.spawn(index, [self.options.clew, "serve", "--config", config, "--data-dir", self.path("node-%d" % index), "--node-id", str(index + 1),
-                           "--initial-cluster", founders, "--peer", "127.0.0.1:%d" % peer, "--client", "127.0.0.1:%d" % client,
+                           "--initial-cluster", founders, "--consensus", self.consensus, "--peer", "127.0.0.1:%d" % peer, "--client", "127.0.0.1:%d" % client,
                            "--etcd", "127.0.0.1:%d" % etcd, "--http", "127.0.0.1:%d" % http, "--otlp-grpc", "127.0.0.1:0",
                            "--otlp-http", "127.0.0.1:0", "--tempo", "127.0.0.1:0"])
 
@@ -245,6 +246,15 @@ class ZooKeeper(Group):
 
 SYSTEMS = {system.name: system for system in (Clew, ClewRocksDb, ClewEtcd, Etcd, ZooKeeper)}
 RUNS = ("table", "keys", "values", "nodes", "failover")
+
+
+def clew_on(protocol):
+    """The name of the system that is Clew by our own client, on another protocol: "clew-zab"."""
+    if protocol == Clew.consensus:
+        return Clew.name
+    name = "clew-" + protocol
+    SYSTEMS[name] = type(name, (Clew,), {"name": name, "consensus": protocol})
+    return name
 
 
 class Bench:
@@ -376,6 +386,7 @@ def main():
     parser.add_argument("--keys", type=int, default=10_000, help="different ones, where that is not what varies")
     parser.add_argument("--rounds", type=int, default=20, help="of failover")
     parser.add_argument("--failover-seconds", type=float, default=2.5, help="of load in a round of failover: five times the election timeout")
+    parser.add_argument("--consensus", help="Clew by our own client on each of these protocols beside each other, e.g. raft,zab; without others")
     parser.add_argument("--engine", default="memory", choices=["memory", "rocksdb"], help="of Clew's state")
     parser.add_argument("--heartbeat-ms", type=int, help="100; of failover 50")
     parser.add_argument("--election-ms", type=int, help="ten heartbeats")
@@ -389,7 +400,9 @@ def main():
     options.clew = os.environ.get("CLEW", "build/release/clew")
     options.etcd_load = os.environ.get("ETCD_LOAD", "build/release/bench/etcd_load")
     options.zookeeper_load = os.environ.get("ZOOKEEPER_LOAD", "build/release/bench/zookeeper_load")
-    if options.systems:
+    if options.consensus:
+        options.systems = [clew_on(protocol) for protocol in options.consensus.split(",")]
+    elif options.systems:
         options.systems = options.systems.split(",")
     else:
         options.systems = ["clew", "clew-rocksdb", "clew-etcd"] + [peer for peer in options.peers.split(",") if peer not in ("", "-")]

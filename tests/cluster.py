@@ -10,6 +10,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from faulty_machine import Machine  # noqa: E402
 from node import FAST, Node, free_ports, until  # noqa: E402
 
+# cluster.py zab: the same on another protocol than the default.
+CONSENSUS = ["--consensus", sys.argv[1]] if len(sys.argv) > 1 else []
+
 failed = 0
 
 
@@ -67,7 +70,7 @@ def group(count, config=""):
     members = [Member(number + 1, config) for number in range(count)]
     founders = ",".join("%d=%s" % (one.number, one.peer) for one in members)
     for one in members:
-        one.extra = ["--node-id", str(one.number), "--initial-cluster", founders]
+        one.extra = ["--node-id", str(one.number), "--initial-cluster", founders] + CONSENSUS
     return members
 
 
@@ -106,7 +109,7 @@ def life_of_a_group():
             expect("get through node %d" % node.number, node.kv("get", "greeting")[1], "hello")
         expect("its metrics are there", all(b"clew_consensus_leader" in node.get("/metrics")[1] and b"clew_kv_keys" in node.get("/metrics")[1] for node in nodes), True)
 
-        fourth = Member(4, arguments=["--join", nodes[2].client + "," + nodes[0].client])
+        fourth = Member(4, arguments=["--join", nodes[2].client + "," + nodes[0].client] + CONSENSUS)
         fourth.start()
         until(lambda: healthy(nodes + [fourth], 4))
         expect("a node that joined is a secondary", member_of(nodes[0].view(), 4).get("role"), "secondary")
@@ -118,7 +121,7 @@ def life_of_a_group():
         # A list that was changed afterwards, another number, a second life with an empty directory.
         victim = nodes[0]
         expect("stops", victim.stop(), 0)
-        kept, victim.extra = victim.extra, ["--node-id", "1", "--initial-cluster", "1=%s" % victim.peer]
+        kept, victim.extra = victim.extra, ["--node-id", "1", "--initial-cluster", "1=%s" % victim.peer] + CONSENSUS
         expect("another list is refused", "belongs to cluster" in victim.refused(), True)
         victim.extra = kept[:1] + ["2"] + kept[2:]
         expect("another number is refused", "is member 1's" in victim.refused(), True)
@@ -132,7 +135,7 @@ def life_of_a_group():
         victim.process.wait()
         victim.process = None
         shutil.rmtree(os.path.join(victim.directory, "data"))
-        victim.extra = ["--join", others[0].client]
+        victim.extra = ["--join", others[0].client] + CONSENSUS
         expect("joining under the old address is refused", "remove it first" in victim.refused(), True)
         expect("member remove", others[1].member("remove", "1"), 0)
         fifth = victim

@@ -26,6 +26,6 @@ dev_bench() {
       CLEW=build/release/clew ETCD_LOAD=build/release/bench/etcd_load ZOOKEEPER_LOAD=build/release/bench/zookeeper_load \
         python3 bench/kv.py "$@"
       ;;
-    *) die "usage: ./dev bench ingest [--quick] [--scale X] [--json] [RUN...]; ./dev bench raft [--quick] [--json] [RUN...]; ./dev bench kv [--quick] [--peers etcd,zookeeper] [--json] [RUN...]; --help for each" ;;
+    *) die "usage: ./dev bench ingest [--quick] [--scale X] [--json] [RUN...]; ./dev bench raft [--quick] [--json] [RUN...]; ./dev bench kv [--quick] [--peers etcd,zookeeper] [--consensus raft,zab] [--json] [RUN...]; --help for each" ;;
   esac
 }

@@ -296,6 +296,7 @@ void Zab::handle(NodeId from, Propose& m) {
   if (log_.last() > last_before) appended_now_ += log_.last() - last_before;
   const Position verified = prev + count;
   if (!m.diff) learn_commit(std::min(m.commit, verified));
+  synchronised_ = std::max(synchronised_, verified);
   ack_ = std::max(ack_.value_or(0), verified);
 }
 

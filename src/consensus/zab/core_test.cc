@@ -258,6 +258,20 @@ TEST_F(ZabAlone, whatTheLeaderLacksIsCut) {
   EXPECT_EQ(core_->report().last, 3u);
 }
 
+TEST_F(ZabAlone, aTruncThatWasOvertakenByItsDiffCutsNothing) {
+  follow_two(5);
+  write();
+  receive(kTwo, propose(5, true, {}, {1, 1, 2}));
+  write();
+  receive(kTwo, NewEpoch{6});
+  write();
+  receive(kTwo, propose(6, true, {1, {1, 1}}, {3}));
+  write();
+  ASSERT_EQ(core_->report().last, 2u);
+  receive(kTwo, Trunc{6, {1, {1, 1}}});
+  EXPECT_EQ(core_->report().last, 2u);  // it was acknowledged
+}
+
 TEST_F(ZabAlone, whatIsCommittedIsNeverCut) {
   follow_two(5);
   write();

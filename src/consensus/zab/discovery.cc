@@ -169,6 +169,7 @@ void Zab::handle(NodeId from, const NewEpoch& m) {
     accepted_ = m.epoch;
     promised_to_ = from;
     state_dirty_ = true;
+    synchronised_ = 0;
     ack_.reset();
     refuse_forwarded_reads();
     fact(FactKind::kEpochRaised);

@@ -124,6 +124,7 @@ void Zab::handle(NodeId, const Trunc& m) {
   // Late: the history is the leader's already. With a hole: see synchronise().
   if (current_ == m.epoch || log_.has_hole()) return;
   const Position to = m.to.position;
+  if (to < synchronised_) return;  // late: DIFF overtook it, and what that brought was acknowledged
   if (to < log_.base() || to > log_.last() || point(to) != m.to) return join();
   if (to < commit_) {
     halt("told to cut the history behind " + std::to_string(to) + ", and everything up to " + std::to_string(commit_) +

@@ -287,6 +287,7 @@ class Zab final : public Protocol {
   // Follower.
   Time patience_until_ = kNever;
   Time join_due_ = kNever;
+  Position synchronised_ = 0;  // up to there it took the leader's history under accepted_, and said so
 
   // Leader.
   std::vector<zab::FollowerProgress> peers_;
