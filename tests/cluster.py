@@ -379,7 +379,52 @@ def certificates_between_members():
         shutil.rmtree(keys, ignore_errors=True)
 
 
-SCENARIOS = (life_of_a_group, no_quorum, rocksdb_and_traces, restored_from_a_snapshot, certificates_between_members)
+def on_another_protocol(protocol="multipaxos"):
+    """A group that runs another protocol than the default: it works, and who comes with the wrong one is told so."""
+    nodes = group(3)
+    fourth = None
+    try:
+        for node in nodes:
+            node.extra += ["--consensus", protocol]
+            node.start()
+        until(lambda: healthy(nodes, 3))
+        expect("what it runs is said", nodes[1].view()["protocol"], protocol)
+        expect("put through any node", nodes[1].kv("put", "greeting", "hello")[0], 0)
+        leader = until(lambda: led(nodes))
+        first = next(node for node in nodes if node.view()["self"] == leader)
+        rest = [node for node in nodes if node is not first]
+        first.process.kill()
+        first.process.wait()
+        first.process = None
+        until(lambda: led(rest) not in (False, leader))
+        expect("nothing is lost with the leader", rest[0].kv("get", "greeting")[1], "hello")
+        expect("writes go on", rest[1].kv("put", "greeting", "again")[0], 0)
+
+        kept, first.extra = first.extra, first.extra[:-1] + ["raft"]
+        expect("its data refuses another protocol", "belongs to a group that runs %s, not to raft" % protocol in first.refused(), True)
+        first.extra = kept
+        first.start()
+        until(lambda: healthy(nodes, 3))
+        expect("it has what it missed", first.kv("get", "greeting")[1], "again")
+
+        fourth = Member(4, arguments=["--join", nodes[2].client])
+        expect("the group refuses one of another protocol", "the group runs %s, this node would run raft" % protocol in fourth.refused(), True)
+        expect("and has not taken it in", len(nodes[0].view()["members"]), 3)
+        fourth.extra += ["--consensus", protocol]
+        fourth.start()
+        until(lambda: healthy(nodes + [fourth], 4))
+        expect("a node that joined has everything", fourth.kv("get", "greeting")[1], "again")
+        expect("member remove", nodes[0].member("remove", "4"), 0)
+        until(lambda: healthy(nodes, 3))
+        leader = until(lambda: led(nodes))
+        first = next(node for node in nodes if node.view()["self"] == leader)
+        expect("the leader stops", first.stop(), 0)
+        expect("leadership was given away", "not given away" in first.output(), False)
+    finally:
+        close(nodes + [one for one in (fourth,) if one])
+
+
+SCENARIOS = (life_of_a_group, no_quorum, rocksdb_and_traces, restored_from_a_snapshot, certificates_between_members, on_another_protocol)
 
 if __name__ == "__main__":
     wanted = sys.argv[1:]

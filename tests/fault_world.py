@@ -267,3 +267,9 @@ class World:
             self.nodes.append(node)
         if int(node.get_json("/api/clew/cluster")["self"]) != node.id:
             raise RuntimeError("the new member is not node %d" % node.id)
+        if role == "voter":  # when it has caught up; until then the group spares nobody for it
+            until(lambda: self.role_of(node) in ("primary", "secondary"), DEADLINE, "node %d votes" % node.id)
+
+    def role_of(self, node):
+        members = self.leader().get_json("/api/clew/cluster")["members"]
+        return next((one["role"] for one in members if one["id"] == str(node.id)), None)

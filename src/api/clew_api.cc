@@ -264,9 +264,11 @@ HttpResponse stats_reply(const cluster::NodeStats& stats) {
   return json_response(std::move(body));
 }
 
-void config(const QueryDeps& deps, const RequestPtr&, HttpDone done) {
+void config(const QueryDeps& deps, const RequestPtr& request, HttpDone done) {
   std::string body;
-  JsonWriter(body).open_object().key("version").text(deps.version).key("yaml").text(deps.configuration).close_object();
+  const std::string yaml =
+      deps.configuration ? deps.configuration(request->tenant_only ? &request->tenant : nullptr) : std::string();
+  JsonWriter(body).open_object().key("version").text(deps.version).key("yaml").text(yaml).close_object();
   done(json_response(std::move(body)));
 }
 

@@ -23,18 +23,21 @@ constexpr const char* kShop = "0af7651916cd43dd8448eb211c80319c";
 class QueryApi : public testing::Test {
  protected:
   QueryApi() {
-    const QueryDeps deps{queries_, clock_, "0.1.0", "log:\n  level: info\n"};
+    const QueryDeps deps{queries_, clock_, "0.1.0", [](const std::string* tenant) {
+                           return tenant == nullptr ? std::string("log:\n  level: info\n") : "of " + *tenant;
+                         }};
     add_query_routes(jaeger_, deps, QueryPort::kJaeger);
     add_query_routes(tempo_, deps, QueryPort::kTempo);
   }
 
   static HttpResponse ask(const HttpRouter& router, const std::string& target, const std::string& accept = "",
                           const std::string& method = "GET", const std::string& body = "",
-                          const std::string& tenant = "default") {
+                          const std::string& tenant = "default", bool tenant_only = false) {
     auto request = std::make_shared<HttpRequest>();
     request->method = method;
     request->set_target(target);
     request->tenant = tenant;
+    request->tenant_only = tenant_only;
     request->body = body;
     if (!accept.empty()) request->headers.emplace_back("accept", accept);
     HttpResponse answer;
@@ -399,6 +402,11 @@ TEST_F(QueryApi, ClewServicesSayFromWhenOnTheyCount) {
 
 TEST_F(QueryApi, ClewConfigIsWhatIsInForce) {
   EXPECT_EQ(jaeger("/clew/v1/config").body, R"({"version":"0.1.0","yaml":"log:\n  level: info\n"})");
+}
+
+TEST_F(QueryApi, ClewConfigShowsATenantWhatIsItsOwn) {
+  EXPECT_EQ(ask(jaeger_, "/clew/v1/config", "", "GET", "", "acme", true).body,
+            R"({"version":"0.1.0","yaml":"of acme"})");
 }
 
 TEST_F(QueryApi, AnAnswerThatEndsAtItsBoundsSaysSo) {

@@ -553,6 +553,12 @@ std::string print_config(Config config) {
   return printer.text();
 }
 
+std::string print_config_for(const std::string& tenant, Config config) {
+  std::erase_if(config.servers.otlp_http.auth.bearer_tokens,
+                [&](const api::BearerToken& token) { return token.tenant != tenant; });
+  return print_config(std::move(config));
+}
+
 std::string config_reference() {
   Config config = default_config();
   ReferenceTable table;

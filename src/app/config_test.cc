@@ -233,5 +233,15 @@ TEST(Config, WhatCannotBeReadSaysWhy) {
   EXPECT_NE(absent.error().message.find("No such file"), std::string::npos) << absent.error().message;
 }
 
+TEST(Config, printedForATenant_nothingOfOthers) {
+  Config config = default_config();
+  config.servers.otlp_http.auth.bearer_tokens = {{"a", "acme"}, {"b", "bingo"}, {"c", ""}};
+  const std::string shown = print_config_for("acme", config);
+  EXPECT_NE(shown.find("{token: \"***\", tenant: \"acme\"}"), std::string::npos) << shown;
+  EXPECT_EQ(shown.find("bingo"), std::string::npos);
+  EXPECT_EQ(shown.find("tenant: \"\""), std::string::npos);
+  EXPECT_NE(print_config(config).find("bingo"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace clew::app

@@ -29,6 +29,7 @@
 #include "app/ui_files.h"
 #include "app/units.h"
 #include "app/version.h"
+#include "base/mutex.h"
 #include "cluster/node.h"
 #include "consensus/protocols.h"
 #include "os/clock.h"
@@ -200,6 +201,7 @@ class Process {
  public:
   Process(Config config, std::string config_file)
       : config_(std::move(config)),
+        auth_(config_.servers.otlp_http.auth),
         config_file_(std::move(config_file)),
         has_tokens_(!config_.servers.otlp_http.auth.bearer_tokens.empty()),
         has_control_tokens_(!control_tokens(config_).empty()) {}
@@ -239,7 +241,8 @@ class Process {
 
     std::vector<boost::asio::io_context*> contexts;
     for (const auto& loop : loops_) contexts.push_back(&loop->context());
-    const api::QueryDeps deps{*node_, clock_, kVersion, print_config(config_)};
+    const api::QueryDeps deps{*node_, clock_, kVersion,
+                              [this](const std::string* tenant) { return shown_configuration(tenant); }};
     if (!config_.servers.etcd.endpoint.empty()) {
       etcd_ = std::make_unique<api::EtcdServer>(config_.servers.etcd, control_->service(), contexts, kVersion);
     }
@@ -370,15 +373,31 @@ class Process {
     servers_->replace_tokens(fresh->servers);
     control_->replace_tokens(control_tokens(*fresh));
     if (etcd_) etcd_->replace_tokens(fresh->servers.etcd.auth);
+    {
+      const MutexLock lock(mutex_);
+      auth_ = fresh->servers.otlp_http.auth;
+    }
     has_tokens_ = count != 0;
     has_control_tokens_ = !control_tokens(*fresh).empty();
     spdlog::info("msg=\"bearer tokens reloaded; other settings need a restart\" tokens={} file={}", count,
                  config_file_);
   }
 
+  // The tokens in force, and all else as it was at the start. On the servers' loops.
+  std::string shown_configuration(const std::string* tenant) {
+    Config shown = config_;
+    {
+      const MutexLock lock(mutex_);
+      shown.servers.otlp_http.auth = auth_;
+    }
+    return tenant == nullptr ? print_config(std::move(shown)) : print_config_for(*tenant, std::move(shown));
+  }
+
   const Config config_;
-  const std::string config_file_;         // "": none
-  bool has_tokens_, has_control_tokens_;  // now
+  Mutex mutex_;
+  api::AuthOptions auth_ CLEW_GUARDED_BY(mutex_);  // now
+  const std::string config_file_;                  // "": none
+  bool has_tokens_, has_control_tokens_;           // now
   os::OsClock clock_;
   os::OsRandom random_;
   std::unique_ptr<os::Workers> workers_;

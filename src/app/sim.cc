@@ -1,4 +1,5 @@
-// clew sim: puts consensus groups through simulated worlds full of faults, one world a seed, and judges them.
+// clew sim: puts consensus groups, and whole nodes, through simulated worlds full of faults, one world a seed, and
+// judges them.
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,11 +26,19 @@
 #include "os/clock.h"
 #include "os/forked.h"
 #include "sim/groups/group_hunt.h"
+#include "sim/nodes/node_hunt.h"
 
 namespace clew::app {
 namespace {
 
 namespace groups = sim::groups;
+namespace nodes = sim::nodes;
+
+struct Hunt {
+  std::string_view profile;
+  std::unique_ptr<sim::Campaign> campaign;
+};
+using Hunts = std::vector<Hunt>;
 
 struct Flags {
   uint64_t seed = 0;
@@ -57,7 +66,7 @@ void on_abort(int) {
   (void)ignored;
 }
 
-void note_seed(const groups::GroupHunt& hunt, uint64_t seed) {
+void note_seed(const sim::Campaign& hunt, uint64_t seed) {
   std::snprintf(crash_note, sizeof crash_note,
                 "clew: the program itself gave up in seed %llu\n  replay: %s --seed %llu\n",
                 static_cast<unsigned long long>(seed), hunt.command().c_str(), static_cast<unsigned long long>(seed));
@@ -74,7 +83,7 @@ std::string deeds_text(const groups::Deeds& deeds) {
          grouped(deeds.undecided) + " of histories not decided";
 }
 
-constexpr std::string_view kAllProfiles = "all";
+constexpr std::string_view kAllProfiles = "all", kAllOfNodes = "nodes-all";
 constexpr int kFoundCode = 1, kUndecidedCode = 3;
 
 // One line about one seed; the exit code.
@@ -107,7 +116,7 @@ std::string faults_text(const std::array<uint64_t, sim::kFaultKinds>& faults) {
 }
 
 // One seed, with what happened in it when that is asked for.
-int replay(const groups::GroupHunt& hunt, const Flags& flags) {
+int replay(const sim::Campaign& hunt, const Flags& flags) {
   note_seed(hunt, flags.seed);
   sim::Plan plan = hunt.plan(flags.seed);
   if (!flags.only.empty()) {
@@ -137,16 +146,18 @@ std::string identity_of(const Flags& flags) {
   return line.str();
 }
 
-SimRecord run_seed(groups::GroupHunt hunt, uint64_t seed) {
-  note_seed(hunt, seed);
+// `deeds`: where the hunt notes what was done.
+SimRecord run_seed(const Hunt& hunt, groups::Deeds& deeds, uint64_t seed) {
+  note_seed(*hunt.campaign, seed);
+  deeds = {};
   SimRecord record;
   record.seed = seed;
-  record.profile = hunt.profile->name;
-  hunt.deeds = &record.deeds;
+  record.profile = hunt.profile;
   const double started = read_process_stats().cpu_seconds;
   sim::RunResult result;
-  const auto finding = hunt.hunt(seed, &result);
+  const auto finding = hunt.campaign->hunt(seed, &result);
   record.cpu_seconds = read_process_stats().cpu_seconds - started;
+  record.deeds = deeds;
   record.virtual_ns = result.virtual_ns;
   record.events = result.events;
   record.faults = result.faults;
@@ -154,7 +165,8 @@ SimRecord run_seed(groups::GroupHunt hunt, uint64_t seed) {
   record.undecided = !finding && !result.clean();
   if (finding) record.text = to_string(*finding);
   if (record.undecided) {
-    record.text = hunt.command() + " --seed " + std::to_string(seed) + ": NOT DECIDED: " + result.undecided + "\n";
+    record.text =
+        hunt.campaign->command() + " --seed " + std::to_string(seed) + ": NOT DECIDED: " + result.undecided + "\n";
   }
   return record;
 }
@@ -199,7 +211,7 @@ Status write_figures(const Flags& flags, const std::vector<SimRecord>& records, 
 }
 
 // Each seed in one of the hunts, in turn.
-int run_seeds(const std::vector<groups::GroupHunt>& hunts, const Flags& flags) {
+int run_seeds(const Hunts& hunts, const Flags& flags, groups::Deeds& deeds) {
   std::vector<SimRecord> records;
   SimLog log;
   if (!flags.log.empty()) {
@@ -223,7 +235,7 @@ int run_seeds(const std::vector<groups::GroupHunt>& hunts, const Flags& flags) {
   uint64_t done = 0;
   Status logged;
   const auto hear = [&](os::ForkedOutcome outcome) {
-    const groups::GroupHunt& hunt = hunts[outcome.task % hunts.size()];
+    const Hunt& hunt = hunts[outcome.task % hunts.size()];
     SimRecord record;
     if (outcome.signal == 0) {
       auto decoded = decode_sim_record(outcome.output);
@@ -231,10 +243,10 @@ int run_seeds(const std::vector<groups::GroupHunt>& hunts, const Flags& flags) {
       record = std::move(decoded).value();
     } else {
       record.seed = outcome.task;
-      record.profile = hunt.profile->name;
+      record.profile = hunt.profile;
       record.failed = true;
       record.text = "seed " + std::to_string(outcome.task) + ": the program itself gave up, by signal " +
-                    std::to_string(outcome.signal) + "\n  replay: " + hunt.command() + " --seed " +
+                    std::to_string(outcome.signal) + "\n  replay: " + hunt.campaign->command() + " --seed " +
                     std::to_string(outcome.task) + "\n";
     }
     if (!record.text.empty()) {
@@ -249,7 +261,8 @@ int run_seeds(const std::vector<groups::GroupHunt>& hunts, const Flags& flags) {
     return logged.ok() && (flags.keep_going || sum.failed == 0);
   };
   const Status ran = os::run_forked(
-      seeds, flags.jobs, [&](uint64_t seed) { return encode(run_seed(hunts[seed % hunts.size()], seed)); }, hear);
+      seeds, flags.jobs, [&](uint64_t seed) { return encode(run_seed(hunts[seed % hunts.size()], deeds, seed)); },
+      hear);
   bar.finish();
   if (!ran.ok()) return fail(ran, 2);
   if (!logged.ok()) return fail(logged, 2);
@@ -260,47 +273,71 @@ int run_seeds(const std::vector<groups::GroupHunt>& hunts, const Flags& flags) {
   return sum.failed != 0 ? kFoundCode : sum.undecided != 0 ? kUndecidedCode : 0;
 }
 
-int run(Flags flags) {
-  groups::GroupHunt hunt;
-  hunt.family = groups::family_named(flags.protocol);
-  if (hunt.family == nullptr) {
+// One for each profile that is asked for.
+Result<Hunts> groups_of(const Flags& flags, groups::Deeds& deeds) {
+  const groups::Family* const family = groups::family_named(flags.protocol);
+  if (family == nullptr) {
     std::string names;
-    for (const groups::Family& family : groups::families()) names += " " + std::string(family.name);
-    return fail(Status(Code::kInvalidArgument, "no protocol is called " + flags.protocol + "; there are:" + names), 2);
+    for (const groups::Family& one : groups::families()) names += " " + std::string(one.name);
+    return Error{Code::kInvalidArgument, "no protocol is called " + flags.protocol + "; there are:" + names};
   }
-  const bool all = flags.profile == kAllProfiles;
-  if (all && flags.seeds == 0) {
-    return fail(Status(Code::kInvalidArgument, "one seed needs one profile; all of them are for --seeds"), 2);
-  }
-  if (!all) {
-    auto profile = groups::profile_named(flags.profile);
-    if (!profile.ok()) return fail(profile.status(), 2);
-    hunt.profile = *profile;
-    if (!hunt.family->suits(*hunt.profile)) {
-      return fail(Status(Code::kInvalidArgument, "the protocol " + flags.protocol +
-                                                     " does not promise what the profile " + flags.profile + " asks"),
-                  2);
+  Hunts hunts;
+  const auto add = [&](const groups::Profile& profile) {
+    auto hunt = std::make_unique<groups::GroupHunt>();
+    hunt->family = family;
+    hunt->profile = &profile;
+    if (flags.nodes != 0 || flags.bench) hunt->nodes = flags.nodes != 0 ? flags.nodes : 5;
+    hunt->loses_appends = flags.canary;
+    hunt->deeds = &deeds;
+    hunts.push_back({profile.name, std::move(hunt)});
+  };
+  if (flags.profile == kAllProfiles) {
+    for (const groups::Profile& profile : groups::profiles()) {
+      if (family->suits(profile)) add(profile);
     }
+    return hunts;
   }
-  if (flags.nodes != 0) hunt.nodes = flags.nodes;
-  hunt.loses_appends = flags.canary;
+  CLEW_ASSIGN(const groups::Profile* const profile, groups::profile_named(flags.profile));
+  if (!family->suits(*profile)) {
+    return Error{Code::kInvalidArgument,
+                 "the protocol " + flags.protocol + " does not promise what the profile " + flags.profile + " asks"};
+  }
+  add(*profile);
+  return hunts;
+}
+
+Result<Hunts> nodes_of(const Flags& flags, groups::Deeds& deeds) {
+  if (flags.canary || flags.protocol != groups::families().front().name) {
+    return Error{Code::kInvalidArgument,
+                 "--canary and --protocol are for groups, and " + flags.profile + " is a profile of whole nodes"};
+  }
+  Hunts hunts;
+  for (const nodes::NodeProfile& profile : nodes::node_profiles()) {
+    if (flags.profile != kAllOfNodes && flags.profile != profile.name) continue;
+    auto hunt = std::make_unique<nodes::NodeHunt>();
+    hunt->profile = &profile;
+    if (flags.nodes != 0 || flags.bench) hunt->founders = flags.nodes != 0 ? flags.nodes : 5;
+    hunt->deeds = &deeds;
+    hunts.push_back({profile.name, std::move(hunt)});
+  }
+  return hunts;
+}
+
+int run(Flags flags) {
+  groups::Deeds deeds;
+  const bool whole_nodes = flags.profile == kAllOfNodes || nodes::node_profile_named(flags.profile) != nullptr;
+  auto hunts = whole_nodes ? nodes_of(flags, deeds) : groups_of(flags, deeds);
+  if (!hunts.ok()) return fail(hunts.status(), 2);
   std::signal(SIGABRT, on_abort);
   if (flags.bench) {
-    flags.seeds = flags.seeds == 0 ? 20 : flags.seeds;
-    if (flags.nodes == 0) hunt.nodes = 5;
-    hunt.rerun_one_in = 0;
+    if (flags.seeds == 0) flags.seeds = 20;
+    for (const Hunt& hunt : *hunts) hunt.campaign->rerun_one_in = 0;
   }
-  if (flags.seeds == 0) return replay(hunt, flags);
-  std::vector<groups::GroupHunt> hunts{hunt};
-  if (all) {
-    hunts.clear();
-    for (const groups::Profile& profile : groups::profiles()) {
-      if (!hunt.family->suits(profile)) continue;
-      hunts.push_back(hunt);
-      hunts.back().profile = &profile;
-    }
+  if (flags.seeds != 0) return run_seeds(*hunts, flags, deeds);
+  if (hunts->size() != 1) {
+    return fail(Status(Code::kInvalidArgument, "one seed needs one profile; all of them are for --seeds"), 2);
   }
-  return run_seeds(hunts, flags);
+  return replay(*hunts->front().campaign, flags);
 }
 
 }  // namespace
@@ -309,7 +346,8 @@ void add_sim(CLI::App& program, int& exit_code) {
   auto flags = std::make_shared<Flags>();
   auto* command = program.add_subcommand(
       "sim",
-      "put consensus groups through simulated worlds full of faults; exit code 0: nothing was found, 1: a seed "
+      "put consensus groups, or whole nodes with clients, through simulated worlds full of faults; exit code 0: "
+      "nothing was found, 1: a seed "
       "failed, 2: wrong arguments, 3: nothing was found, but a checker's budget did not suffice for a seed");
   auto* seed = command->add_option("--seed", flags->seed, "one world; a failing one is shrunk, and its replay printed");
   command->add_option("--only", flags->only, "of that world's plan only these items, as a replay names them")
@@ -324,7 +362,11 @@ void add_sim(CLI::App& program, int& exit_code) {
   for (const auto& profile : groups::profiles()) {
     names += "\n" + std::string(profile.name) + ": " + std::string(profile.text);
   }
-  names += "\n" + std::string(kAllProfiles) + ": the seeds in each of them in turn";
+  names += "\n" + std::string(kAllProfiles) + ": the seeds in each of them in turn; of whole nodes:";
+  for (const auto& profile : nodes::node_profiles()) {
+    names += "\n" + std::string(profile.name) + ": " + std::string(profile.text);
+  }
+  names += "\n" + std::string(kAllOfNodes) + ": the seeds in each of these in turn";
   command->add_option("--profile", flags->profile, "which faults and loads:" + names)->capture_default_str();
   command->add_option("--nodes", flags->nodes, "machines; default: by seed, 3 to 7")->check(CLI::Range(1, 9));
   command->add_option("--jobs", flags->jobs, "processes that share --seeds")

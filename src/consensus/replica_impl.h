@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "consensus/group_time.h"
 #include "consensus/replica.h"
 #include "consensus/replica_applier.h"
 #include "consensus/replica_directory.h"
@@ -46,8 +47,8 @@ class ReplicaImpl final : public Replica {
   Report report() const override { return core_->report(); }
   const Protocol& protocol() const override { return *core_; }
   Position applied() const override { return applier_.position(); }
-  int64_t time_ns() const override { return now() + time_offset_ns_; }
   Hash128 digest() const override { return applier_.digest(); }
+  int64_t time_ns() const override { return time_.now_ns(); }
   Instance instance() const override { return directory_.identity().instance; }
   bool halted() const override { return halted_; }
   ReplicaStats stats() const override;
@@ -69,7 +70,6 @@ class ReplicaImpl final : public Replica {
   Status recover_log();
   Status recover_state();
   void begin();
-  void keep_up_with_time() { time_offset_ns_ = std::max(time_offset_ns_, applier_.time_ns() - now()); }
 
   // --- Requests (replica.cc) ---
   // Refuses at once when it cannot be taken: then false, and `done` was told so.
@@ -174,7 +174,7 @@ class ReplicaImpl final : public Replica {
 
   // State and requests.
   Applier applier_;
-  int64_t time_offset_ns_;  // of time_ns() to the monotonic clock
+  GroupTime time_;
   RequestTable requests_;
   uint64_t unanswered_ = 0;  // numbers of proposals for whom nobody waits
   std::multimap<Position, uint64_t> waiting_reads_;

@@ -325,7 +325,6 @@ void ReplicaImpl::deliver() {
     deliveries_.pop_front();
     if (!apply(delivery)) return;
   }
-  keep_up_with_time();
 }
 
 bool ReplicaImpl::apply(Delivery& delivery) {
@@ -334,6 +333,7 @@ bool ReplicaImpl::apply(Delivery& delivery) {
     halt(outcome.status(), "an entry that this version cannot apply");
     return false;
   }
+  time_.applied(applier_.time_ns());
   bytes_since_snapshot_ += delivery.entry.payload.size() + kApplied;
   if (ports_.observer != nullptr) {
     ports_.observer->on_applied(delivery.position, delivery.entry, outcome->result);

@@ -58,8 +58,8 @@ Status remember(env::Disk& disk, const std::string& directory, const Belonging& 
 
 // Asks a group, through any of its members, to take in a new one with this peer address: one that was added before and
 // never started takes the id that it was given. The member's record must be free of it; a machine whose disk is gone is
-// another member. A group that runs another protocol than `protocol` is left as it is, and that is said. `existing`
-// outlives the answer.
+// another member. A group that runs another protocol than `protocol` is left as it is, and that is said. A member that
+// is behind refuses, as it may name one that was removed. `existing` outlives the answer.
 void join(Service& existing, std::string peer_address, consensus::Role role, std::string protocol, int64_t timeout_ns,
           Done<Belonging> done);
 

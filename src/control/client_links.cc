@@ -1,6 +1,7 @@
 // Connections of a client: one that is in use, at most one that is being made, and old ones with answers still due.
 #include <algorithm>
 
+#include "consensus/planted.h"
 #include "control/client_core.h"
 #include "control/client_streams.h"
 
@@ -370,7 +371,7 @@ void ClientCore::lost(uint64_t number, const std::string& why, bool silent) {
     CallError error;
     error.code = Code::kUnavailable;
     error.message = problem_;
-    error.uncertain = true;
+    error.uncertain = !consensus::planted(consensus::Bug::kLostAnswerIsCertain);
     fail(id, std::move(error));
   }
   if (!closed_ && active() == nullptr && (live_calls_ > 0 || !streams_.empty())) connect_next();

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "consensus/planted.h"
 #include "control/plane.h"
 #include "kv/validate.h"
 
@@ -217,6 +218,7 @@ void Plane::forward(uint64_t id, Call& call) {
   CallOptions once = call.options;
   once.forward = witness_ && leader_address().empty();  // it was passed to some member with data
   once.timeout_ns = std::max<int64_t>(call.deadline - now(), 1);
+  if (consensus::planted(consensus::Bug::kForwardDropsSession)) once.session = consensus::kNoSession;
   call.under_way = true;
   ++stats_.forwarded;
   leader->execute(call.space, call.request, once,
@@ -231,7 +233,7 @@ void Plane::forwarded(uint64_t id, Answered answer) {
   call->under_way = false;
   CallError* const error = std::get_if<CallError>(&answer);
   if (error == nullptr) return finish(id, std::move(answer));
-  call->maybe |= error->uncertain && !call->reads;
+  call->maybe |= error->uncertain && !call->reads && !consensus::planted(consensus::Bug::kForwardRetriesUncertain);
   const bool safe = !call->maybe || call->options.session != consensus::kNoSession;
   // To a session that has ended every further try is answered alike.
   if (safe && !error->session_ended && (error->code == Code::kUnavailable || error->uncertain))
@@ -243,13 +245,16 @@ void Plane::forwarded(uint64_t id, Answered answer) {
 // --- Reads ---
 
 void Plane::read_soon(uint64_t id, const Call& call) {
-  switch (call.options.consistency) {
+  const bool asks = !consensus::planted(consensus::Bug::kReadWithoutBarrier);
+  switch (asks ? call.options.consistency : Consistency::kSequential) {
     case Consistency::kLinearizable:
       return linear_reads_.push_back(id);
     case Consistency::kLease:
       return lease_reads_.push_back(id);
     case Consistency::kSequential:
-      if (call.options.at_least <= replica_->applied()) return local_reads_.push_back(id);
+      if (call.options.at_least <= replica_->applied() || consensus::planted(consensus::Bug::kSequentialIgnoresToken)) {
+        return local_reads_.push_back(id);
+      }
       return ask_barrier(ReadLevel::kLocal, call.options.at_least, {id});
   }
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "consensus/planted.h"
 #include "kv/validate.h"
 
 namespace clew::kv {
@@ -154,8 +155,10 @@ class Transaction {
   }
 
   void decide(const TxnRequest& request) {
-    const bool succeeds = std::all_of(request.compare.begin(), request.compare.end(),
-                                      [&](const Compare& compare) { return holds(store_, compare); });
+    const bool once = consensus::planted(consensus::Bug::kTxnComparesOnce) && request.compare.size() > 1;
+    const bool succeeds =
+        std::all_of(request.compare.begin(), once ? request.compare.begin() + 1 : request.compare.end(),
+                    [&](const Compare& compare) { return holds(store_, compare); });
     succeeds_.push_back(succeeds);
     for (const RequestOp& op : branch(request, succeeds)) {
       if (const auto* inner = std::get_if<TxnRequest>(&op.op)) decide(*inner);

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/varint.h"
+#include "consensus/planted.h"
 #include "kv/executor.h"
 #include "kv/long_read.h"
 #include "kv/snapshot.h"
@@ -216,7 +217,8 @@ void KvStateMachine::revoke(LeaseId id) {
 LeaseExpireResponse KvStateMachine::expire(uint64_t reign) {
   LeaseExpireResponse response;
   if (reign == reign_) {
-    response.revoked = leases_.due(time_ns_, kMaxExpiredPerCommand);
+    const int64_t early_ns = consensus::planted(consensus::Bug::kLeaseEndsEarly) ? 1'000'000'000 : 0;
+    response.revoked = leases_.due(time_ns_ + early_ns, kMaxExpiredPerCommand);
     for (LeaseId id : response.revoked) revoke(id);
     response.more = leases_.next_deadline_ns().value_or(INT64_MAX) <= time_ns_;
   }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "consensus/planted.h"
 #include "kv/validate.h"
 
 namespace clew::kv {
@@ -340,6 +341,7 @@ void WatchHub::on_commit() {
 void WatchHub::on_restore() {
   const Revision from = seen_ + 1;
   seen_ = store_.revision();
+  if (consensus::planted(consensus::Bug::kWatchSkipsSnapshot)) return;
   for (auto& [serial, watcher] : watchers_) {
     if (watcher->synced() && std::max(watcher->next, from) <= seen_) fall_behind(*watcher, from);
   }

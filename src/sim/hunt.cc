@@ -90,6 +90,15 @@ std::optional<Finding> hunt(uint64_t seed, const MakeScenario& make, const HuntO
   return finding;
 }
 
+std::optional<Finding> Campaign::hunt(uint64_t seed, RunResult* result) const {
+  HuntOptions with;
+  with.plan = options(seed);
+  with.command = command();
+  with.rerun_one_in = rerun_one_in;
+  with.max_shrink_tries = max_shrink_tries;
+  return sim::hunt(seed, make(), with, result);
+}
+
 std::string to_string(const Finding& finding) {
   std::string text = "seed " + std::to_string(finding.seed);
   if (finding.nondeterministic) {

@@ -15,6 +15,7 @@
 #include <chrono>
 #include <cstdio>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -24,6 +25,7 @@
 #include "consensus/planted.h"
 #include "report.h"
 #include "sim/groups/group_hunt.h"
+#include "sim/nodes/node_hunt.h"
 #include "table.h"
 
 namespace clew::mutants {
@@ -60,32 +62,40 @@ struct Job {
   std::chrono::steady_clock::time_point started, seed_started;
 };
 
-groups::GroupHunt hunt_in(std::string_view family, std::string_view profile) {
-  groups::GroupHunt hunt;
-  hunt.family = groups::family_named(family);
-  CHECK(hunt.family != nullptr);
-  auto found = groups::profile_named(profile);
-  if (!found.ok()) {
-    std::fprintf(stderr, "clew_mutants: %s\n", found.error().message.c_str());
-    std::exit(2);
+std::unique_ptr<sim::Campaign> hunt_in(std::string_view family, std::string_view profile) {
+  std::unique_ptr<sim::Campaign> hunt;
+  if (const auto* of_nodes = sim::nodes::node_profile_named(profile)) {
+    auto whole_nodes = std::make_unique<sim::nodes::NodeHunt>();
+    whole_nodes->profile = of_nodes;
+    hunt = std::move(whole_nodes);
+  } else {
+    auto group = std::make_unique<groups::GroupHunt>();
+    group->family = groups::family_named(family);
+    CHECK(group->family != nullptr);
+    auto found = groups::profile_named(profile);
+    if (!found.ok()) {
+      std::fprintf(stderr, "clew_mutants: %s\n", found.error().message.c_str());
+      std::exit(2);
+    }
+    group->profile = *found;
+    hunt = std::move(group);
   }
-  hunt.profile = *found;
-  hunt.rerun_one_in = 0;
-  hunt.max_shrink_tries = 0;
+  hunt->rerun_one_in = 0;
+  hunt->max_shrink_tries = 0;
   return hunt;
 }
 
 // In the child: one line a seed begun, and one when a check found it.
 [[noreturn]] void live(const Job& job, const Flags& flags, int out) {
   consensus::plant(job.bug);
-  const groups::GroupHunt hunt = hunt_in(job.fate.family, job.fate.profile);
+  const std::unique_ptr<sim::Campaign> hunt = hunt_in(job.fate.family, job.fate.profile);
   const auto say = [&](const std::string& line) {
     const ssize_t ignored = write(out, line.data(), line.size());
     (void)ignored;
   };
   for (uint64_t seed = flags.first + job.seeds_before; seed < flags.first + job.seeds; ++seed) {
     say(".\n");
-    const sim::RunResult result = run_plan(hunt.plan(seed), hunt.make());
+    const sim::RunResult result = run_plan(hunt->plan(seed), hunt->make());
     if (!result.ok) {
       std::string line = "!" + result.failure;
       std::replace(line.begin(), line.end(), '\n', ' ');
@@ -200,12 +210,12 @@ int replay(const Flags& flags) {
     if (profile.empty()) profile = row.profile;
     family = row.family;
   }
-  groups::GroupHunt hunt = hunt_in(family, profile.empty() ? "swarm" : profile);
-  hunt.max_shrink_tries = 400;
-  hunt.program = "clew_mutants --mutant " + flags.mutants.front();
-  sim::Plan plan = hunt.plan(*flags.seed);
+  const std::unique_ptr<sim::Campaign> hunt = hunt_in(family, profile.empty() ? "swarm" : profile);
+  hunt->max_shrink_tries = 400;
+  hunt->program = "clew_mutants --mutant " + flags.mutants.front();
+  sim::Plan plan = hunt->plan(*flags.seed);
   if (flags.only.empty() && !flags.play) {
-    const auto finding = hunt.hunt(*flags.seed);
+    const auto finding = hunt->hunt(*flags.seed);
     std::printf("%s", finding ? to_string(*finding).c_str() : "it lives\n");
     return 0;
   }
@@ -215,7 +225,7 @@ int replay(const Flags& flags) {
     plan = sim::reduce(plan, *choices);
   }
   std::string play;
-  const sim::RunResult result = run_plan(plan, hunt.make(), &play);
+  const sim::RunResult result = run_plan(plan, hunt->make(), &play);
   std::printf("%s%s\n", play.c_str(), result.ok ? "it lives" : result.failure.c_str());
   return 0;
 }

@@ -91,6 +91,18 @@ const std::vector<Row>& rows() {
       {kSuccessBeforeCommit, "swarm", true},
       {kReadBeforeApplied, "reads", true},
       {kWipedDiskVotes, "disks", true},
+      {kReadWithoutBarrier, "nodes-register", true},
+      {kSequentialIgnoresToken, "nodes-register", true},
+      {kForwardDropsSession, "nodes-sessions", true},
+      {kForwardRetriesUncertain, "nodes-register"},
+      {kLostAnswerIsCertain, "nodes-register", true},
+      {kTxnComparesOnce, "nodes-register", true},
+      {kWatchResumesLate, "nodes-watch", true},
+      {kWatchResumesEarly, "nodes-watch", true},
+      {kWatchSkipsSnapshot, "nodes-watch"},
+      {kLeaseEndsEarly, "nodes-lease", true},
+      {kLeaseLeapsWithClock, "nodes-clocks", true},
+      {kLeaseWaitsForClock, "nodes-clocks", true},
   };
   return all;
 }

@@ -45,8 +45,10 @@ ServerStats Server::stats() const {
   stats.tls_failures = c.tls_failures.load();
   stats.protocol_errors = c.protocol_errors.load();
   stats.calls = c.calls.load();
-  stats.open_calls = c.open_calls.load();
-  stats.held_bytes = c.held_bytes.load();
+  for (const Budget& budget : c.budgets) {
+    stats.open_calls += budget.calls.load();
+    stats.held_bytes += budget.bytes.load();
+  }
   for (size_t i = 0; i < 17; ++i) stats.by_code[i] = c.by_code[i].load();
   return stats;
 }

@@ -15,6 +15,7 @@
 
 #include "api/duration_histogram.h"
 #include "api/listener_shared.h"
+#include "api/rpc/budget.h"
 #include "api/rpc/call.h"
 #include "api/server_options.h"
 #include "api/tls.h"
@@ -27,7 +28,9 @@ class Connection;
 
 struct Counters {
   std::atomic<uint64_t> timeouts{0}, tls_failures{0}, protocol_errors{0};
-  std::atomic<uint64_t> calls{0}, open_calls{0}, held_bytes{0};
+  std::atomic<uint64_t> calls{0};
+  Budget budgets[kCallers];
+  std::atomic<uint64_t> paused{0};  // connections that are not read from because they take nothing
   std::atomic<uint64_t> by_code[17] = {};
 };
 

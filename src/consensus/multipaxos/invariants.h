@@ -23,6 +23,7 @@ struct State {
   Standing standing = Standing::kFollower;
   bool leading = false;
   bool settled = false;
+  bool sure = false;  // of a leader: it knows everything that may have been chosen before, and may serve reads
   bool may_lead = false;
   Ballot promise;
   NodeId leader = kNobody;

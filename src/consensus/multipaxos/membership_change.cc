@@ -1,5 +1,5 @@
 // Membership change by a stop-sign (Lampson, "The ABCD's of Paxos", 2001; Lorch et al., "The SMART Way to Migrate
-// Replicated Stateful Services", 2006; why not a window of α slots: docs/decisions/0012).
+// Replicated Stateful Services", 2006; why not a window of α slots: docs/decisions/0011).
 //
 //   reconfigure → the new membership proposed in slot s, nothing above → chosen by the old majority, held by the new
 //   → phase 1 with the new members, for the slots above s → the leader goes on, or gives way when it is not among them

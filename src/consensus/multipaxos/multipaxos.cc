@@ -313,6 +313,7 @@ State MultiPaxos::state() const {
   state.standing = standing();
   state.leading = leading();
   state.settled = settled_;
+  state.sure = sure_of_reign();
   state.may_lead = governing().may_lead(options_.self);
   state.promise = promise_;
   state.leader = leader_;

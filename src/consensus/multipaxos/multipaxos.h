@@ -18,7 +18,7 @@
 // leader that hears no quorum steps down. A lease is counted from the sending of the heartbeat and compared with the
 // clock at the moment of each read (PML §5.2): a pause of this process only makes it end sooner.
 //
-// Memberships: a stop-sign (docs/decisions/0012). An entry kMembership in slot s ends its configuration: nothing is
+// Memberships: a stop-sign (docs/decisions/0011). An entry kMembership in slot s ends its configuration: nothing is
 // proposed above s before s is chosen; then a phase 1 with the new members opens the slots above. s is called chosen
 // only when a majority of the new members holds everything up to it as well, and is delivered by the leader only when a
 // majority of them knows that it is chosen: whoever is removed may be switched off then.

@@ -1,14 +1,9 @@
 #include "sim/groups/group_process.h"
 
-#include <algorithm>
-#include <iterator>
-#include <optional>
-#include <set>
 #include <utility>
 
-#include "base/check.h"
 #include "consensus/replica_records.h"
-#include "wal/recovery.h"
+#include "sim/groups/log_damage.h"
 
 namespace clew::sim::groups {
 
@@ -64,7 +59,7 @@ Scope GroupProcess::scope_of(const std::string& path, uint64_t offset, uint64_t 
   const std::string directory = kDirectory;
   if (path.starts_with(directory + "/log/")) {
     if (path.ends_with(".spare")) return {.kind = Scope::Kind::kNothing, .items = {}};
-    const auto lost = lost_with(path, offset, size);
+    const auto lost = records_lost_with(*machine_.power, directory + "/log", path, offset, size);
     return lost ? watcher_.cost_of(machine_.node, *lost) : Scope{};
   }
   // A snapshot stands for everything up to its position; one that is being made, for everything so far.
@@ -72,38 +67,6 @@ Scope GroupProcess::scope_of(const std::string& path, uint64_t offset, uint64_t 
     return {.kind = Scope::Kind::kItems, .items = {1, replica_->report().last}};
   }
   return {};  // who it is, and whom it knows
-}
-
-std::optional<std::vector<consensus::LogSeq>> GroupProcess::lost_with(const std::string& path, uint64_t offset,
-                                                                      uint64_t size) const {
-  const std::string directory = std::string(kDirectory) + "/log";
-  const auto replayed = [&](bool damaged) -> std::optional<std::set<consensus::LogSeq>> {
-    std::set<consensus::LogSeq> records;
-    SimDisk copy;
-    bool made = copy.make_dirs(directory).ok();
-    for (const SimDisk::FileInfo& info : machine_.power->files()) {
-      if (!info.path.starts_with(directory + "/")) continue;
-      auto file = copy.open(info.path, {.create = true, .writable = true});
-      made = made && file.ok() && (*file)->write_at(0, machine_.power->content(info.path)).ok();
-    }
-    CHECK(made);
-    if (damaged) copy.damage(path, offset, size);
-    wal::Options options;
-    options.directory = directory;
-    wal::ReplayReport report;
-    wal::ReplayFn note = [&](uint64_t record, uint64_t, std::string_view) -> Status {
-      records.insert(record);
-      return {};
-    };
-    const Status status = wal::recover(copy, options, note, report).status();
-    if (!status.ok()) return std::nullopt;
-    return records;
-  };
-  const auto before = replayed(false), after = replayed(true);
-  if (!before || !after) return std::nullopt;
-  std::vector<consensus::LogSeq> lost;
-  std::set_difference(before->begin(), before->end(), after->begin(), after->end(), std::back_inserter(lost));
-  return lost;
 }
 
 }  // namespace clew::sim::groups

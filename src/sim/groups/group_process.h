@@ -61,11 +61,6 @@ class GroupProcess final : public Process, private consensus::Observer {
   void on_applied(consensus::Position position, const consensus::Entry& entry, std::string_view result) override;
   void on_record(consensus::LogSeq seq, std::string_view record) override;
 
-  // Records that a start would not find any more, were these bytes of one of the log's files unreadable; nothing when
-  // it would refuse the log as a whole.
-  std::optional<std::vector<consensus::LogSeq>> lost_with(const std::string& path, uint64_t offset,
-                                                          uint64_t size) const;
-
   Machine& machine_;
   Watcher& watcher_;
   const consensus::NodeId self_;

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "base/check.h"
 #include "consensus/replica_command.h"
 #include "sim/check/check.h"
 
@@ -19,6 +20,15 @@ namespace {
 constexpr std::string_view kDiskFailed = "a write or sync of the log failed";
 
 constexpr int64_t kLastingFaultAtNs = 2'000'000'000;
+
+// What the operator does with a disk whose sectors cannot be read: the directory goes to a sound one.
+void see_to(SimDisk& disk) {
+  for (const SimDisk::FileInfo& info : disk.files()) {
+    auto file = disk.open(info.path, {.writable = true});
+    const bool copied = file.ok() && (*file)->write_at(0, disk.content(info.path)).ok() && (*file)->sync().ok();
+    CHECK(copied);
+  }
+}
 
 }  // namespace
 
@@ -129,8 +139,10 @@ Result<std::unique_ptr<Process>> GroupScenario::start(World& world, Machine& mac
   const Status opened = process->open(std::move(options), factory(host.founder));
   if (machine.power->crashed()) return opened.ok() ? Error{Code::kUnavailable, "the power went"} : opened.error();
   if (!opened.ok()) {
-    // An error of the disk while it is read is no loss: the next start may succeed.
-    const bool disk_failed = opened.message().find("simulated I/O error") != std::string_view::npos;
+    // An error of the disk while it is read is no loss: the next start may succeed, or the one after the disk was seen
+    // to. (Bad sectors of a log file go with it when it is recycled, and may then lie where the log ends.)
+    const bool disk_failed = opened.message().find("I/O error") != std::string_view::npos;
+    if (disk_failed && world.healing()) see_to(world.disk(node));
     if ((opened.code() == Code::kDataLoss && !disk_failed) || opened.code() == Code::kInternal) {
       world.fail(name(node) +
                  " refuses to start, and nothing was done to it that it must not survive: " + opened.to_string());

@@ -89,6 +89,7 @@ struct Node {
   std::vector<Claim> claims;     // of this event
   LogSeq durable = 0;
   bool leading = false;
+  bool sure = false;
   Ballot ballot;
   consensus::Time lease_until = 0;
   Position commit = 0;
@@ -242,14 +243,15 @@ Status MultiPaxosJudge::check_chosen(NodeId id, Node& node, const multipaxos::St
                                node.governing.to_string() + " hold"};
 }
 
-// Nobody becomes leader while another may answer reads by its lease: whoever may promise has promised not to, or the
-// lease was given up before.
+// Nothing new is chosen, and nobody else reads, while a leader may answer reads by its lease: whoever may promise has
+// promised not to, or the lease was given up before. (One that is elected by members of a configuration that is over
+// may call itself leader: it chooses nothing but the stop-sign that is chosen already.)
 Status MultiPaxosJudge::check_leases(NodeId id, const multipaxos::State& state) const {
   for (const auto& [other, node] : nodes_) {
     if (other == id || !node.leading || node.ballot >= state.promise || node.lease_until == 0) continue;
     const consensus::Time left = node.lease_until - clocks_(other);
     if (left <= 0) continue;
-    return {Code::kInternal, "lease: " + who(id) + " leads ballot " + to_string(state.promise) + " while " +
+    return {Code::kInternal, "lease: " + who(id) + " goes on under ballot " + to_string(state.promise) + " while " +
                                  who(other) + " of ballot " + to_string(node.ballot) + " may read by its lease for " +
                                  std::to_string(left / 1'000) + " us more"};
   }
@@ -262,11 +264,14 @@ Status MultiPaxosJudge::after_event(NodeId id, const Protocol& protocol) {
   const multipaxos::State state = core.state();
   become_durable(node, state.durable_seq);
   if (!node.claims.empty()) CLEW_TRY(check_claims(id, node));
+  const Position chosen = group_.committed();
   CLEW_TRY(group_.check(id, core));
   const bool same_reign = state.leading && node.leading && state.promise == node.ballot;
   if (same_reign && state.commit > node.commit) CLEW_TRY(check_chosen(id, node, state, core));
-  if (state.leading && !same_reign) CLEW_TRY(check_leases(id, state));
+  const bool news = state.sure && !(same_reign && node.sure);
+  if (state.leading && (news || group_.committed() > chosen)) CLEW_TRY(check_leases(id, state));
   node.leading = state.leading;
+  node.sure = state.sure;
   node.ballot = state.promise;
   node.lease_until = state.lease_until;
   node.commit = state.commit;

@@ -140,17 +140,17 @@ std::vector<Profile> make_profiles() {
                  .load = 2});
   all.push_back({.name = "holes",
                  .text = "logs with holes, whose owners must not forget how far they went: some lag behind meanwhile",
-                 .only = {kKill, kPartition, kReadError, kBitRot},
-                 .always = {kKill, kPartition, kReadError, kBitRot},
+                 .only = {kKill, kPartition, kOneWay, kReadError, kBitRot},
+                 .always = {kKill, kReadError, kBitRot},
                  .intensity = 6,
-                 .nodes = 3,
-                 .voters = 3,
+                 .nodes = 5,
+                 .voters = 5,
                  .witness = false,
                  .snapshot_every_bytes = 64 << 20,
                  .mix = {.reads = 10, .admin = 1},
                  .admin = {.membership = 0, .transfer = 100},
-                 .longest_down_ns = 500'000'000,
-                 .load = 3});
+                 .longest_down_ns = 300'000'000,
+                 .load = 2});
   all.push_back({.name = "disks",
                  .text = "what disks do: errors, rot, full, slow, wiped",
                  .only = {kKill, kPowerCut, kPowerCutInIo, kWipe, kSlowDisk, kFullDisk, kWriteError, kSyncError,

@@ -27,7 +27,22 @@ Lines::Lines(Stage stage, size_t count) : stage_(stage), lines_(count) {
 void Lines::stopped(NodeIndex machine) {
   for (Line& line : lines_) {
     if (line.machine == machine) line.session.reset();
+    end_retired(line, machine);
   }
+}
+
+void Lines::end_retired(Line& line, NodeIndex machine) {
+  std::erase_if(line.retired, [&](const auto& one) { return one.first == machine; });
+}
+
+void Lines::go_elsewhere(size_t index, NodeIndex machine) {
+  Line& line = lines_[index];
+  Serving* const before = stage_.switchboard.serving(line.machine);
+  if (line.session != nullptr && before != nullptr) {
+    line.retired.emplace_back(line.machine, std::move(line.session));
+    before->machine().loop.post([this, index, from = line.machine] { end_retired(lines_[index], from); });
+  }
+  line.machine = machine;
 }
 
 // The first call of a line in a process makes its session.
@@ -126,7 +141,7 @@ void Lines::read(size_t index, bool final) {
 void Lines::issue(Generator random) {
   const size_t index = random.below(lines_.size());
   Line& line = lines_[index];
-  if (line.open == 0 && random.one_in(6)) line.machine = stage_.switchboard.door(random);
+  if (line.open == 0 && random.one_in(6)) go_elsewhere(index, stage_.switchboard.door(random));
   if (line.open >= 16) {
     ++tally_.busy;
     return;
@@ -144,13 +159,16 @@ std::string Lines::settle() {
     for (size_t i = 0; i < lines_.size(); ++i) read(i, true);
     return "final reads";
   }
-  // Those that were not answered in time are asked again.
+  // Those that were not answered are asked again, elsewhere.
   bool all = true;
   for (size_t i = 0; i < lines_.size(); ++i) {
     const bool read_once =
         std::any_of(history_.operations.begin(), history_.operations.end(),
                     [&](const check::Operation& op) { return op.final && op.ok() && op.key == lines_[i].key; });
-    if (!read_once) read(i, true);
+    if (!read_once) {
+      go_elsewhere(i, stage_.switchboard.door(lines_[i].random));
+      read(i, true);
+    }
     all = all && read_once;
   }
   return all ? "" : "final reads";

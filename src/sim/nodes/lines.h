@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "control/session.h"
@@ -31,9 +32,13 @@ class Lines final : public Workload {
     std::string key;
     NodeIndex machine{0};
     std::unique_ptr<control::Session> session;
+    // To be ended on the loop of the process that they belong to, which they must not outlive.
+    std::vector<std::pair<NodeIndex, std::unique_ptr<control::Session>>> retired;
     size_t open = 0;  // commands without an answer
     Generator random{0};
   };
+  void go_elsewhere(size_t index, NodeIndex machine);
+  static void end_retired(Line& line, NodeIndex machine);
   void append(size_t index);
   void read(size_t index, bool final);
   template <typename F>

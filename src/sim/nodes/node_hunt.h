@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -11,20 +12,16 @@
 
 namespace clew::sim::nodes {
 
-struct NodeHunt {
+struct NodeHunt final : Campaign {
   const NodeProfile* profile = &node_profiles().front();
   std::optional<size_t> founders;  // default: the profile's, or by seed
   double operations_per_second = 50;
-  uint64_t rerun_one_in = 20;
-  uint64_t max_shrink_tries = 400;
-  std::string program = "./dev sim";
   groups::Deeds* deeds = nullptr;  // summed up over all runs, reruns and shrinking included
 
-  Plan plan(uint64_t seed) const;
-  MakeScenario make() const;
-  // The command that replays a seed of this hunt, before --seed.
-  std::string command() const;
-  std::optional<Finding> hunt(uint64_t seed, RunResult* result = nullptr) const;
+  NodeShape shape(uint64_t seed) const { return draw_node_shape(seed, *profile, founders); }
+  PlanOptions options(uint64_t seed) const override;
+  std::unique_ptr<Scenario> scenario(uint64_t seed) const override;
+  std::string command() const override;
 };
 
 }  // namespace clew::sim::nodes

@@ -6,6 +6,7 @@
 #include "consensus/replica_records.h"
 #include "control/client.h"
 #include "kv/memory_engine.h"
+#include "sim/groups/log_damage.h"
 #include "sim/network.h"
 
 namespace clew::sim::nodes {
@@ -104,6 +105,21 @@ void NodeProcess::on_applied(consensus::Position position, const consensus::Entr
   }
   watcher_.on_applied(machine().node, position, seen_, entry, result);
   seen_ = position;
+}
+
+Scope NodeProcess::scope_of(const std::string& path, uint64_t offset, uint64_t size) const {
+  watcher_.on_damage(machine().node);
+  const std::string directory = kDirectory;
+  const auto in = [&](const char* folder) { return path.starts_with(directory + folder); };
+  if (in("/exports/")) return {.kind = Scope::Kind::kNothing, .items = {}};
+  if (in("/log/")) {
+    if (path.ends_with(".spare")) return {.kind = Scope::Kind::kNothing, .items = {}};
+    const auto lost = groups::records_lost_with(*machine().power, directory + "/log", path, offset, size);
+    return lost ? watcher_.cost_of(machine().node, *lost) : Scope{};
+  }
+  // A snapshot stands for everything up to its position; one that is being made, for everything so far.
+  if (in("/snapshots/")) return {.kind = Scope::Kind::kItems, .items = {1, replica().report().last}};
+  return {};  // who it is, and whom it knows
 }
 
 }  // namespace clew::sim::nodes

@@ -27,6 +27,10 @@ class NodeWatcher {
   // `after`: what this life had applied before.
   virtual void on_applied(NodeIndex node, consensus::Position position, consensus::Position after,
                           const consensus::Entry& entry, std::string_view result) = 0;
+  // Its disk may be damaged now.
+  virtual void on_damage(NodeIndex node) = 0;
+  // What the loss of these records of its log would cost the node.
+  virtual Scope cost_of(NodeIndex node, const std::vector<consensus::LogSeq>& lost) const = 0;
 
  protected:
   ~NodeWatcher() = default;
@@ -56,6 +60,7 @@ class NodeProcess final : public Serving, private consensus::Observer {
   // Deliveries so far, or a snapshot that was installed since: where the state stood when it was last looked at.
   consensus::Position seen() const { return seen_; }
   void see_install();
+  Scope scope_of(const std::string& path, uint64_t offset, uint64_t size) const override;
 
  private:
   class Tap;  // shows the watcher what leaves

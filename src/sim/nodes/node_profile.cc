@@ -17,16 +17,16 @@ std::vector<NodeProfile> make_profiles() {
     world.text = text;
     all.push_back({name, text, std::move(world), shares});
   };
-  add("nodes", "whole nodes: a random subset of all faults, every workload", {.at_leader_percent = 30});
-  add("nodes-calm", "whole nodes without faults: what clients and the operator alone bring about", {.intensity = 0});
-  add("nodes-register", "whole nodes: registers, lists and a bank, while nodes are killed and cut off",
+  add("nodes", "a random subset of all faults, every workload", {.at_leader_percent = 30});
+  add("nodes-calm", "no faults: what clients and the operator alone bring about", {.intensity = 0});
+  add("nodes-register", "registers, lists and a bank, while nodes are killed and cut off",
       {.only = {kKill, kPartition, kOneWay, kPause, kSlowLink, kBreakLinks, kDelay, kStragglers, kLoss},
        .always = {kKill, kPartition},
        .intensity = 2,
        .at_leader_percent = 50,
        .load = 2},
       {.objects = 100, .watches = 0, .leases = 0, .sessions = 0});
-  add("nodes-watch", "whole nodes: watches across changes of leader, restarts, slowness and compaction",
+  add("nodes-watch", "watches across changes of leader, restarts, slowness and compaction",
       {.only = {kKill, kPowerCut, kPartition, kOneWay, kPause, kBreakLinks, kClog, kStragglers, kSlowDisk},
        .always = {kKill, kPartition, kBreakLinks},
        .intensity = 2,
@@ -34,20 +34,20 @@ std::vector<NodeProfile> make_profiles() {
        .at_leader_percent = 50,
        .load = 3},
       {.objects = 60, .watches = 40, .leases = 0, .sessions = 0});
-  add("nodes-lease", "whole nodes: leases, with clocks that agree, while leaders come and go",
+  add("nodes-lease", "leases, while leaders come and go",
       {.only = {kKill, kPowerCut, kPartition, kOneWay, kPause, kBreakLinks, kSlowLink, kStragglers},
        .always = {kKill, kPartition, kPause},
        .intensity = 2,
        .mix = {.reads = 0, .admin = 4},
        .at_leader_percent = 50},
       {.objects = 15, .watches = 0, .leases = 85, .sessions = 0});
-  add("nodes-clocks", "whole nodes: leases and sessions, with clocks that jump, drift and differ",
+  add("nodes-clocks", "leases and sessions, with clocks that jump, drift and differ",
       {.only = {kDrift, kSkew, kWallJump, kKill, kPartition, kPause},
        .always = {kWallJump},
        .intensity = 2,
        .at_leader_percent = 50},
       {.objects = 20, .watches = 5, .leases = 55, .sessions = 20});
-  add("nodes-sessions", "whole nodes: sessions of the client library and of clients' own, asked again elsewhere",
+  add("nodes-sessions", "sessions of the client library and of clients' own, asked again elsewhere",
       {.only = {kKill, kPowerCut, kPartition, kOneWay, kClog, kPause, kBreakLinks, kSlowLink, kLoss, kDamage},
        .always = {kPartition, kBreakLinks, kClog},
        .intensity = 2,
@@ -55,9 +55,16 @@ std::vector<NodeProfile> make_profiles() {
        .sessions = true,
        .load = 2},
       {.objects = 40, .watches = 0, .leases = 0, .sessions = 60});
-  add("nodes-disks", "whole nodes: slow disks, full disks, failing disks, power cuts in the middle of writing",
-      {.only = {kKill, kPowerCut, kPowerCutInIo, kSlowDisk, kFullDisk, kWriteError, kSyncError},
-       .always = {kPowerCut, kFullDisk, kSyncError, kPowerCutInIo},
+  add("nodes-members", "members come, go and are replaced, under load and partitions",
+      {.only = {kKill, kPowerCut, kPartition, kOneWay, kPause, kDelay, kWipe, kSlowDisk},
+       .always = {kPartition, kWipe},
+       .mix = {.reads = 0, .admin = 14},
+       .admin = {.membership = 80, .transfer = 20},
+       .at_leader_percent = 30});
+  add("nodes-disks", "what disks do: errors, rot, full, slow, wiped; power cuts in the middle of writing",
+      {.only = {kKill, kPowerCut, kPowerCutInIo, kWipe, kSlowDisk, kFullDisk, kWriteError, kSyncError, kReadError,
+                kBitRot},
+       .always = {kPowerCut, kFullDisk, kSyncError, kBitRot},
        .mix = {.reads = 0, .admin = 8},
        .at_leader_percent = 30});
   return all;
@@ -85,6 +92,8 @@ NodeShape draw_node_shape(uint64_t seed, const NodeProfile& profile, std::option
   NodeShape shape;
   const uint64_t drawn = one_of({3, 3, 3, 5});
   shape.founders = founders.value_or(world.voters.value_or(drawn));
+  shape.spares = one_of({0, 1, 2});
+  shape.witness = world.witness.value_or(random.one_in(6)) && shape.founders >= 3;
   shape.client_machines = one_of({1, 2});
   shape.clients = one_of({6, 9, 18});
   shape.keys = world.keys.value_or(one_of({1, 3, 6}));
@@ -121,9 +130,7 @@ NodeShape draw_node_shape(uint64_t seed, const NodeProfile& profile, std::option
 
 PlanOptions node_plan_options(uint64_t seed, const NodeProfile& profile, size_t machines,
                               double operations_per_second) {
-  PlanOptions options = groups::plan_options(seed, profile.world, machines, operations_per_second);
-  options.without.insert(options.without.end(), {kWipe, kReadError, kBitRot});
-  return options;
+  return groups::plan_options(seed, profile.world, machines, operations_per_second);
 }
 
 }  // namespace clew::sim::nodes

@@ -23,12 +23,6 @@ namespace {
 // The reason of a halt that a disk may bring about; every other one is a broken promise.
 constexpr std::string_view kDiskFailed = "a write or sync of the log failed";
 
-bool clocks_agree(const Plan& plan, const NodeShape& shape) {
-  return shape.drift_ppm == 0 && std::none_of(plan.items.begin(), plan.items.end(), [](const Item& item) {
-           return item.kind == FaultKind::kDrift || item.kind == FaultKind::kSkew || item.kind == FaultKind::kWallJump;
-         });
-}
-
 }  // namespace
 
 NodeScenario::NodeScenario(const NodeProfile& profile, NodeShape shape, uint64_t seed, groups::Deeds* deeds)
@@ -67,6 +61,7 @@ void NodeScenario::begin(World& world) {
   world.links().weather().fifo = shape_.ordered;
   truth_.canon().found(founding_);
   world.atlas().bound_damaged_nodes();
+  update_tolerance();
 
   switchboard_ = std::make_unique<Switchboard>(world, hosts_.size(), mix64(seed_, 0x5b));
   const Stage stage{.world = world,
@@ -75,8 +70,7 @@ void NodeScenario::begin(World& world) {
                     .seed = seed_,
                     .keys = shape_.keys,
                     .clients = shape_.clients,
-                    .sessions = shape_.sessions,
-                    .clocks_agree = clocks_agree(world.plan(), shape_)};
+                    .sessions = shape_.sessions};
   const auto add = [&](int share, auto make) {
     if (share == 0) return;
     workloads_.push_back(make());
@@ -92,6 +86,19 @@ NodeProcess* NodeScenario::node(NodeIndex machine) const {
   return is_node(machine) ? dynamic_cast<NodeProcess*>(world_->process(machine)) : nullptr;
 }
 
+Status NodeScenario::open(NodeProcess& process, const Host& host) const {
+  NodeOptions options;
+  options.raft = shape_.raft;
+  options.raft.self = host.id;
+  if (host.founder) options.raft.founding = founding_;
+  options.plane = shape_.plane;
+  options.plane.replica.bootstrap = !host.initialised;
+  for (uint32_t i = 0; i < hosts_.size(); ++i) {
+    if (NodeIndex{i} != process.machine().node) options.plane.seeds.push_back(client_address(NodeIndex{i}));
+  }
+  return process.open(std::move(options));
+}
+
 Result<std::unique_ptr<Process>> NodeScenario::start(World& world, Machine& machine) {
   if (world_ == nullptr) begin(world);
   if (!is_node(machine.node)) {
@@ -102,16 +109,26 @@ Result<std::unique_ptr<Process>> NodeScenario::start(World& world, Machine& mach
   }
   Host& host = hosts_[at(machine.node)];
   if (host.id == consensus::kNobody) return std::unique_ptr<Process>(std::make_unique<Spare>(machine));
+  // A disk whose damage nobody could tell from a healthy end of the log is replaced when its machine is down.
+  if (host.starts > 0 && world.atlas().damaged(machine.node) && host.replaced_in <= host.damaged_in) {
+    world.disk(machine.node).wipe();
+  }
+  if (!host.lost && host.initialised && world.disk(machine.node).files().empty()) {
+    NodeProcess old_self(machine, static_cast<NodeWatcher&>(*this), registry_);
+    if (open(old_self, host).ok()) {
+      const std::string why =
+          "a wiped disk was not recognised: " + sim::name(machine.node) + " came back as its old self";
+      world.fail(why);
+      return Error{Code::kInternal, why};
+    }
+    host.lost = true;
+    host.held = 0;
+  }
+  if (host.lost) return std::unique_ptr<Process>(std::make_unique<Spare>(machine));
   ++host.starts;
   own_.restarts += host.starts > 1;
   auto process = std::make_unique<NodeProcess>(machine, static_cast<NodeWatcher&>(*this), registry_);
-  NodeOptions options;
-  options.raft = shape_.raft;
-  options.raft.self = host.id;
-  if (host.founder) options.raft.founding = founding_;
-  options.plane = shape_.plane;
-  options.plane.replica.bootstrap = !host.initialised;
-  const Status opened = process->open(std::move(options));
+  const Status opened = open(*process, host);
   if (machine.power->crashed()) return opened.ok() ? Error{Code::kUnavailable, "the power went"} : opened.error();
   if (!opened.ok()) {
     // An error of the disk while it is read is no loss: the next start may succeed.
@@ -163,25 +180,14 @@ void NodeScenario::on_applied(NodeIndex machine, Position position, Position aft
   own_.memberships += entry.kind == consensus::EntryKind::kMembership;
 }
 
-// --- Operations ---
-
-// The newest reign that somebody who is up believes to have.
-std::optional<NodeIndex> NodeScenario::leader() const {
-  std::optional<NodeIndex> best;
-  consensus::Epoch newest = 0;
-  for (uint32_t i = 0; i < hosts_.size(); ++i) {
-    const NodeIndex machine{i};
-    const NodeProcess* const process = node(machine);
-    if (process == nullptr || world_->paused(machine)) continue;
-    const consensus::Report report = process->replica().report();
-    if (report.standing != Standing::kLeader || report.epoch < newest) continue;
-    newest = report.epoch;
-    best = machine;
-  }
-  return best;
+Scope NodeScenario::cost_of(NodeIndex machine, const std::vector<consensus::LogSeq>& lost) const {
+  return judge_->cost_of(hosts_[at(machine)].id, node(machine)->replica().protocol(), lost);
 }
 
+// --- Operations ---
+
 void NodeScenario::operation(World& world, const Item& item) {
+  update_tolerance();
   if (world.healing()) return;
   Generator random(item.seed);
   if (static_cast<int>(random.below(100)) < profile_.world.mix.admin) return act(std::move(random));
@@ -191,22 +197,6 @@ void NodeScenario::operation(World& world, const Item& item) {
   size_t chosen = 0;
   while (dice >= shares_[chosen]) dice -= shares_[chosen++];
   workloads_[chosen]->issue(std::move(random));
-}
-
-void NodeScenario::act(Generator random) {
-  // What halted is started again by and by.
-  const NodeIndex some{static_cast<uint32_t>(random.below(world_->nodes()))};
-  if (world_->halted(some)) return world_->start(some);
-  const NodeIndex door = switchboard_->door(random);
-  const NodeId to = random.one_in(3) || !is_node(some) ? consensus::kNobody : hosts_[at(some)].id;
-  control::CallOptions options;
-  options.timeout_ns = 2'000'000'000;
-  switchboard_->call<NodeId>(
-      door, options.timeout_ns,
-      [to, options](control::Service& service, control::Done<NodeId> done) {
-        service.transfer_leadership(to, options, std::move(done));
-      },
-      [](const std::variant<NodeId, control::CallError>&) {});
 }
 
 // --- Judgement ---
@@ -246,7 +236,7 @@ bool NodeScenario::waits(NodeIndex node, const std::string& what) const {
 
 bool NodeScenario::converged() const {
   for (const consensus::Member& member : truth_.canon().membership().members()) {
-    const NodeIndex machine = machine_of_.at(member.id);
+    const NodeIndex machine = machine_at(member.address);
     const NodeProcess* const process = node(machine);
     if (process == nullptr || hosts_[at(machine)].id != member.id) return waits(machine, "to be a member");
     if (member.role == consensus::Role::kWitness) continue;
@@ -259,10 +249,17 @@ bool NodeScenario::converged() const {
 }
 
 bool NodeScenario::progressed(World& world) {
+  update_tolerance();
   for (uint32_t i = 0; i < world.nodes(); ++i) {
     if (!world.up(NodeIndex{i})) world.start(NodeIndex{i});
   }
   if (!leader()) return waits(kNoNode, "somebody who leads");
+  if (world.now_ns() >= mended_at_ns_ + 200'000'000) {
+    mended_at_ns_ = world.now_ns();
+    Generator random(mix64(seed_, static_cast<uint64_t>(world.now_ns())));
+    mended_ = mend(switchboard_->door(random));
+  }
+  if (!mended_) return waits(kNoNode, "the operator");
   bool done = true;
   for (const auto& workload : workloads_) {
     const std::string what = workload->settle();

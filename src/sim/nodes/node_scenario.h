@@ -45,7 +45,11 @@ class NodeScenario final : public Scenario, private NodeWatcher {
     consensus::NodeId id = consensus::kNobody;  // kNobody: a spare
     bool founder = false;
     bool initialised = false;  // its directory was made once
+    bool lost = false;         // its disk is gone: it waits to be replaced
+    bool counted = false;      // the membership has named it
     uint64_t starts = 0;
+    uint64_t damaged_in = 0;       // the start in which its disk was damaged last
+    uint64_t replaced_in = 0;      // the start in which it became another member last
     consensus::Position held = 0;  // as the atlas knows
   };
 
@@ -56,16 +60,32 @@ class NodeScenario final : public Scenario, private NodeWatcher {
   void on_applied(NodeIndex node, consensus::Position position, consensus::Position after,
                   const consensus::Entry& entry, std::string_view result) override;
 
+  void on_damage(NodeIndex node) override { hosts_[at(node)].damaged_in = hosts_[at(node)].starts; }
+  Scope cost_of(NodeIndex node, const std::vector<consensus::LogSeq>& lost) const override;
+
   void begin(World& world);
+  Status open(NodeProcess& process, const Host& host) const;
   bool is_node(NodeIndex machine) const { return at(machine) < hosts_.size(); }
   NodeProcess* node(NodeIndex machine) const;  // null: down, or a spare
   void check(const Status& status) {
     if (!status.ok()) world_->fail(std::string(status.message()));
   }
   bool waits(NodeIndex node, const std::string& what) const;  // false, and says why to the journal
-  std::optional<NodeIndex> leader() const;
-  void act(Generator random);
   bool converged() const;
+
+  // --- The operator: node_operator.cc ---
+  void act(Generator random);
+  std::optional<NodeIndex> leader() const;
+  NodeIndex machine_at(const std::string& peer_address) const;
+  const consensus::Member* member_at(NodeIndex machine) const;  // of the newest committed membership
+  void transfer(NodeIndex to, NodeIndex door);
+  void remove(NodeIndex machine, NodeIndex door);
+  void join(NodeIndex machine, NodeIndex door);
+  void joined(NodeIndex machine, consensus::NodeId id);
+  void retire(NodeIndex machine);  // it was removed: its disk is emptied, and it is a spare
+  bool mend(NodeIndex door);       // one step towards all machines being what the membership says; true: they are
+  void update_tolerance();
+  control::CallOptions patience() const;
 
   const NodeProfile& profile_;
   const NodeShape shape_;
@@ -82,6 +102,11 @@ class NodeScenario final : public Scenario, private NodeWatcher {
   std::vector<std::unique_ptr<Workload>> workloads_;
   std::vector<int> shares_;
   consensus::Membership founding_;
+  bool errand_ = false;   // of the operator's: a change of the membership is under way
+  bool unclear_ = false;  // one ended without an answer: it may still come into force
+  int64_t unclear_until_ns_ = 0;
+  int64_t mended_at_ns_ = 0;
+  bool mended_ = false;
 };
 
 }  // namespace clew::sim::nodes

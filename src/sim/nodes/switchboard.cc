@@ -9,8 +9,12 @@ constexpr int kStrikes = 3;
 
 }  // namespace
 
-control::CallError Switchboard::no_answer() {
-  return {Code::kUnavailable, "the process that was asked is gone", true, consensus::kNobody, {}};
+control::CallError Switchboard::no_answer(bool asked) {
+  return {Code::kUnavailable,
+          asked ? "the process that was asked is gone" : "there is no process to ask",
+          asked,
+          consensus::kNobody,
+          {}};
 }
 
 NodeIndex Switchboard::door(Generator& random) const {
@@ -23,7 +27,7 @@ bool Switchboard::speaks(NodeIndex machine, uint64_t life) const {
   return world_.up(machine) && world_.life(machine) == life && !world_.disk(machine).crashed();
 }
 
-uint64_t Switchboard::begin(NodeIndex machine, int64_t timeout_ns, std::function<void()> lose) {
+uint64_t Switchboard::begin(NodeIndex machine, int64_t timeout_ns, std::function<void(bool asked)> lose) {
   const uint64_t number = ++last_;
   open_[number] = {machine, world_.life(machine), false, timeout_ns, std::move(lose)};
   world_.scheduler().at(world_.now_ns() + timeout_ns + kLateNs, [this, number] { check(number, kStrikes); });
@@ -44,10 +48,10 @@ void Switchboard::twice(uint64_t number) {
   world_.fail("call " + std::to_string(number) + " of a service was answered twice");
 }
 
-void Switchboard::lose(uint64_t number, int64_t delay_ns) {
-  world_.scheduler().at(world_.now_ns() + delay_ns, [this, number] {
+void Switchboard::lose(uint64_t number, bool asked) {
+  world_.scheduler().at(world_.now_ns() + kRefusedNs, [this, number, asked] {
     const auto found = open_.find(number);
-    if (found != open_.end()) end(number, std::function<void()>(found->second.lose));
+    if (found != open_.end()) end(number, [lose = found->second.lose, asked] { lose(asked); });
   });
 }
 
@@ -61,7 +65,7 @@ void Switchboard::stopped(NodeIndex machine) {
   for (auto& [number, call] : open_) {
     if (call.machine != machine || call.answered) continue;
     call.answered = true;
-    lose(number, kRefusedNs);
+    lose(number, true);
   }
 }
 

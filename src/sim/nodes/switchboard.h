@@ -1,6 +1,6 @@
 // Switchboard: how workloads and the operator ask the control plane for something: a call goes to a process on a
 // machine (a node, as api/ does it within one process, or a machine of clients, over the network), and comes to exactly
-// one end: the service's answer, or kNoAnswer when the process died first.
+// one end: the service's answer, or no_answer() when the process is down or dies first.
 //
 // It judges what every Service owes (control/service.h): each call is answered once, and not long after its timeout.
 // Answers take a little while on their way back and are handled in an event of nobody's. One thread.
@@ -40,12 +40,12 @@ class Switchboard {
   void call(NodeIndex machine, int64_t timeout_ns, std::function<void(control::Service&, control::Done<T>)> ask,
             Then<T> then) {
     auto shared = std::make_shared<Then<T>>(std::move(then));  // by the answer and by the death, whichever comes
-    const uint64_t number = begin(machine, timeout_ns, [shared] { (*shared)(no_answer()); });
+    const uint64_t number = begin(machine, timeout_ns, [shared](bool asked) { (*shared)(no_answer(asked)); });
     Serving* const serving = this->serving(machine);
-    if (serving == nullptr) return lose(number, kRefusedNs);
+    if (serving == nullptr) return lose(number, false);
     serving->machine().loop.post([this, number, serving, shared, ask = std::move(ask)] {
       control::Service* const service = serving->service();
-      if (service == nullptr) return lose(number, kRefusedNs);
+      if (service == nullptr) return lose(number, false);
       ask(*service, [this, number, shared, said = false](std::variant<T, control::CallError> answer) mutable {
         if (std::exchange(said, true)) return twice(number);
         // In a box, so that the task can be copied.
@@ -62,8 +62,8 @@ class Switchboard {
   uint64_t answers() const { return answers_; }
   size_t open() const { return open_.size(); }
 
-  // `uncertain`, and said by nobody.
-  static control::CallError no_answer();
+  // Said by nobody; uncertain when somebody was asked.
+  static control::CallError no_answer(bool asked);
 
  private:
   static constexpr int64_t kRefusedNs = 5'000'000;
@@ -73,12 +73,12 @@ class Switchboard {
     uint64_t life;
     bool answered = false;
     int64_t timeout_ns;
-    std::function<void()> lose;
+    std::function<void(bool asked)> lose;
   };
-  uint64_t begin(NodeIndex machine, int64_t timeout_ns, std::function<void()> lose);
+  uint64_t begin(NodeIndex machine, int64_t timeout_ns, std::function<void(bool asked)> lose);
   void answered(uint64_t number, std::function<void()> deliver);
   void twice(uint64_t number);
-  void lose(uint64_t number, int64_t delay_ns);
+  void lose(uint64_t number, bool asked);
   void end(uint64_t number, const std::function<void()>& deliver);
   void check(uint64_t number, int strikes);
 

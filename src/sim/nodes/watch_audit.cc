@@ -13,12 +13,14 @@ std::string text_of(const kv::Event& event) {
 }  // namespace
 
 Status WatchAudit::wrong(const std::string& what) const {
-  return {Code::kInternal, "watch of [" + request_.key + ", " + request_.range_end + ") from revision " +
-                               std::to_string(request_.start_revision) + ", given all before " + std::to_string(next_) +
-                               ": " + what};
+  const kv::KeyRange range{request_.key, request_.range_end};
+  return {Code::kInternal, "watch of [" + request_.key + ", " + (range.unbounded() ? "..." : request_.range_end) +
+                               ") from revision " + std::to_string(request_.start_revision) + ", given all before " +
+                               std::to_string(next_) + ": " + what};
 }
 
 bool WatchAudit::wants(const Change& change) const {
+  if (change.event.kv.mod_revision < first_) return false;
   const bool put = change.event.type == kv::Event::Type::kPut;
   if (put ? request_.no_put : request_.no_delete) return false;
   return kv::KeyRange{request_.key, request_.range_end}.contains(change.event.kv.key);
@@ -76,10 +78,12 @@ Status WatchAudit::take(const kv::WatchResponse& response) {
     if (response.cancelled) return wrong("refused: " + response.cancel_reason);
     if (response.revision > truth_.revision()) return wrong("created at a revision that is not there yet");
     next_ = request_.start_revision == 0 ? response.revision + 1 : request_.start_revision;
+    first_ = next_;
     cursor_ = truth_.first_at(next_);
     return {};
   }
-  if (!announced_) return wrong("something comes before it was created");
+  // It may be cancelled before it was created anywhere.
+  if (!announced_ && !response.cancelled) return wrong("something comes before it was created");
   if (response.cancelled) {
     cancelled_ = true;
     if (response.compact_revision == 0) return {};

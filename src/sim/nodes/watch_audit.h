@@ -45,6 +45,7 @@ class WatchAudit {
   kv::WatchRequest request_;
   bool announced_ = false;
   bool cancelled_ = false;
+  kv::Revision first_ = 0;  // what is older was never asked for
   kv::Revision next_ = 0;
   size_t cursor_ = 0;  // the first change that was not looked at
   uint64_t events_ = 0;

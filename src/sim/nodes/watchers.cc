@@ -22,9 +22,8 @@ Watchers::Watchers(Stage stage, size_t count) : stage_(stage), watchers_(count) 
 
 void Watchers::stopped(NodeIndex machine) {
   for (Watcher& watcher : watchers_) {
-    if (watcher.machine != machine) continue;
-    watcher.stream.reset();
-    watcher.retired.clear();
+    if (watcher.machine == machine) watcher.stream.reset();
+    end_retired(watcher, machine);
   }
 }
 
@@ -34,8 +33,8 @@ void Watchers::go_elsewhere(size_t index, NodeIndex machine) {
   Watcher& watcher = watchers_[index];
   Serving* const before = stage_.switchboard.serving(watcher.machine);
   if (watcher.stream != nullptr && before != nullptr) {
-    watcher.retired.push_back(std::move(watcher.stream));
-    before->machine().loop.post([this, index] { watchers_[index].retired.clear(); });
+    watcher.retired.emplace_back(watcher.machine, std::move(watcher.stream));
+    before->machine().loop.post([this, index, from = watcher.machine] { end_retired(watchers_[index], from); });
   }
   watcher.machine = machine;
   watcher.open = true;
@@ -58,7 +57,7 @@ void Watchers::pull(size_t index) {
       watcher.machine, kNoTimeout,
       [this, index, turn, most](control::Service& service, control::Done<Responses> done) {
         Watcher& asking = watchers_[index];
-        if (asking.turn != turn) return done(Switchboard::no_answer());
+        if (asking.turn != turn) return done(Switchboard::no_answer(false));
         if (asking.stream == nullptr) {
           asking.stream = service.watch(kv::Space::kUser);
           ask_for(asking);

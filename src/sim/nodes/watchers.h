@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sim/nodes/watch_audit.h"
@@ -37,9 +38,13 @@ class Watchers final : public Workload {
     kv::WatchId last_id = 0;
     std::map<kv::WatchId, Watch> watches;
     std::unique_ptr<control::WatchStream> stream;
-    std::vector<std::unique_ptr<control::WatchStream>> retired;  // to be ended on their loop
+    // To be ended on the loop of the process that they belong to, which they must not outlive.
+    std::vector<std::pair<NodeIndex, std::unique_ptr<control::WatchStream>>> retired;
   };
 
+  static void end_retired(Watcher& watcher, NodeIndex machine) {
+    std::erase_if(watcher.retired, [&](const auto& one) { return one.first == machine; });
+  }
   void go_elsewhere(size_t index, NodeIndex machine);
   void pull(size_t index);
   void on_responses(size_t index, const Responses& responses);

@@ -27,8 +27,6 @@ struct Stage {
   size_t keys = 3;
   size_t clients = 8;
   bool sessions = true;
-  // All clocks of machines show true time as long as they run: then promises in agreed time hold in true time, too.
-  bool clocks_agree = false;
 
   Scheduler& scheduler() const { return world.scheduler(); }
   int64_t now_ns() const { return world.now_ns(); }

@@ -10,8 +10,6 @@ import { VirtualList, type VirtualControl } from './virtual';
 import { Minimap } from './minimap';
 
 export const rowHeight = 26;
-// Elements of rows that left the view are used for those that came: more than are ever in the document at once.
-const reused = 256;
 const mostKnown = 512;
 
 export interface WaterfallProps {
@@ -47,13 +45,14 @@ export function Waterfall(props: WaterfallProps) {
   const marks = useMemo(() => ticks(from - times.from, to - times.from, 6), [from, to, times]);
   const place = (time: number) => ((time - from) / span) * 100;
   // A row that is the same object as before is not looked at again: a step of the wheel costs the rows that came.
-  const known = useMemo(() => new Map<number, VNode>(), [tree, times, rows, props.collapsed, props.selected, props.matched, props.critical, from, to, props.baseDepth]);
-  const rowAt = (index: number, top: number) => {
-    const before = known.get(index);
+  const known = useMemo(() => ({ slots: 0, rows: new Map<number, VNode>() }), [tree, times, rows, props.collapsed, props.selected, props.matched, props.critical, from, to, props.baseDepth]);
+  const rowAt = (index: number, top: number, slots: number) => {
+    if (known.slots !== slots || known.rows.size >= mostKnown) known.rows.clear();
+    known.slots = slots;
+    const before = known.rows.get(index);
     if (before) return before;
-    if (known.size >= mostKnown) known.clear();
-    const made = <Row key={index % reused} {...props} node={rows[index]} index={index} top={top} place={place} />;
-    known.set(index, made);
+    const made = <Row key={index % slots} {...props} node={rows[index]} index={index} top={top} place={place} />;
+    known.rows.set(index, made);
     return made;
   };
   const onRange = (first: number, last: number) => {
