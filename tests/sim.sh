@@ -23,7 +23,15 @@ membership 10088 one late message made the leader send its window again for each
 membership 10093 the same
 TEXT
 
+while read -r profile seed _; do
+  "$clew" sim --protocol multipaxos --profile "$profile" --seed "$seed"
+done <<'TEXT'
+snapshots 1044 a proposer that only members of an old configuration elected was judged against a lease
+sessions 1061 a new leader proposes again what several earlier ones had under way
+TEXT
+
 "$clew" sim --profile all --first 1 --seeds "$fixed"
+"$clew" sim --protocol multipaxos --profile all --first 1 --seeds 30
 "$clew" sim --profile all --first "$first" --seeds "$fresh" --keep-going
 
 for profile in calm swarm; do
