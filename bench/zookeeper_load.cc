@@ -58,11 +58,11 @@ class Driver {
     KvLoad::Operation operation;
   };
 
-  void pump() REQUIRES(mutex_) {
+  void pump() CLEW_REQUIRES(mutex_) {
     while (load_.more(now_ns())) start();
   }
 
-  void start() REQUIRES(mutex_) {
+  void start() CLEW_REQUIRES(mutex_) {
     auto* const call = new Call{*this, load_.begin(now_ns())};  // comes back with the answer
     zhandle_t* const handle = handles_[next_++ % handles_.size()];
     const std::string path = "/bench/" + load_.key(call->operation.key).substr(6);
@@ -107,7 +107,7 @@ class Driver {
   std::vector<zhandle_t*> handles_;
   clew::Mutex mutex_;
   clew::os::Condition changed_;
-  size_t next_ GUARDED_BY(mutex_) = 0;
+  size_t next_ CLEW_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace

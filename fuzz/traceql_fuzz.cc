@@ -12,6 +12,16 @@ namespace {
 void require(bool condition) {
   if (!condition) std::abort();
 }
+
+// A filter alone is a search that selects nothing.
+clew::Result<clew::store::Expr> search_condition(std::string_view text) {
+  auto search = clew::api::parse_traceql_search(text);
+  const auto filter = clew::api::parse_traceql(text);
+  require(!filter.ok() || (search.ok() && search->select.empty()));
+  if (!search.ok()) return search.error();
+  require(search->select.size() <= clew::api::kMaxSelected);
+  return std::move(search->where);
+}
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -20,7 +30,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
   const auto parsed = data[0] == 'l'   ? clew::api::parse_logfmt_tags(text)
                       : data[0] == 'j' ? clew::api::parse_json_tags(text)
-                                       : clew::api::parse_traceql(text);
+                                       : search_condition(text);
   (void)clew::api::parse_field_name(text);
   if (!parsed.ok()) {
     const Code code = parsed.error().code;

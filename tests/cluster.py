@@ -1,10 +1,13 @@
 """Real nodes as one control group: founding, joining, replacing, stopping; what is refused, and what the views say. Standard library only."""
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from faulty_machine import Machine  # noqa: E402
 from node import FAST, Node, free_ports, until  # noqa: E402
 
 failed = 0
@@ -33,11 +36,14 @@ class Member(Node):
     def view(self):
         return self.get_json("/api/clew/cluster")
 
-    def kv(self, *arguments):
-        """(exit code, output) of `clew kv` through this node."""
-        ended = subprocess.run([self.program, "kv", *arguments, "--server", self.client],
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
+    def clew(self, *arguments):
+        """(exit code, output)"""
+        ended = subprocess.run([self.program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False)
         return ended.returncode, ended.stdout.decode().strip()
+
+    def kv(self, *arguments):
+        """`clew kv` through this node."""
+        return self.clew("kv", *arguments, "--server", self.client)
 
     def member(self, *arguments):
         return subprocess.run([self.program, "member", *arguments, "--server", self.client], stdout=subprocess.PIPE,
@@ -194,6 +200,182 @@ def rocksdb_and_traces():
         close([node])
 
 
+def restored_from_a_snapshot():
+    """Saved under load, by both tools; a new group of other nodes is made of it, and the old one's members are strangers to it."""
+    nodes = group(3)
+    restored = []
+    try:
+        for node in nodes:
+            node.start()
+        until(lambda: healthy(nodes, 3))
+        for number in range(20):
+            expect("put", nodes[0].kv("put", "before%d" % number, "v%d" % number)[0], 0)
+        expect("put again", nodes[0].kv("put", "before0", "newer")[0], 0)
+        lease = json.loads(nodes[0].kv("lease", "grant", "30", "--json")[1])["lease"]
+        expect("put with a lease", nodes[0].kv("put", "leased", "x", "--lease", lease)[0], 0)
+        load = subprocess.Popen([nodes[0].program, "bench", "kv", "--server", nodes[0].client, "--seconds", "60", "--outstanding", "16", "--value-bytes", "2000"], stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)
+        path = os.path.join(nodes[0].directory, "backup")
+        try:
+            until(lambda: nodes[0].kv("range", "bench/", "--prefix", "--count")[1] not in ("", "0"))
+            revision = json.loads(nodes[1].kv("put", "acknowledged", "1", "--json")[1])["revision"]
+            code, out = nodes[2].clew("snapshot", "save", path, "--json", "--server", nodes[2].client)
+        finally:
+            load.kill()
+            load.wait()
+        expect("saved under load", code, 0)
+        saved = json.loads(out)
+        expect("with what was acknowledged before", saved["revision"] >= revision, True)
+        expect("not written over", nodes[0].clew("snapshot", "save", path, "--server", nodes[0].client)[0], 2)
+        expect("its status", json.loads(nodes[0].clew("snapshot", "status", path, "--json")[1]), saved)
+
+        # Damaged, cut short, of somebody else: refused, and nothing is made.
+        with open(path, "rb") as file:
+            content = file.read()
+        for what, bad in (("damaged", content[:5000] + bytes([content[5000] ^ 1]) + content[5001:]), ("cut short", content[:-600]), ("no snapshot", b"PK" + content[2:]), ("empty", b"")):
+            with open(path + ".bad", "wb") as file:
+                file.write(bad)
+            code, out = nodes[0].clew("snapshot", "status", path + ".bad")
+            expect("%s: %s" % (what, out), code, 1)
+            code, out = nodes[0].clew("snapshot", "restore", path + ".bad", "--data-dir", path + ".data", "--node-id", "1", "--initial-cluster", "1=127.0.0.1:1")
+            expect("%s is not restored: %s" % (what, out), (code, os.path.exists(path + ".data/control")), (1, False))
+
+        restored = [Member(number + 1) for number in range(3)]
+        founders = ",".join("%d=%s" % (one.number, one.peer) for one in restored)
+        clusters = set()
+        for node in restored:
+            data = os.path.join(node.directory, "data")
+            arguments = ["snapshot", "restore", path, "--data-dir", data, "--node-id", str(node.number), "--initial-cluster", founders, "--json"]
+            code, out = node.clew(*arguments)
+            expect("restored: " + out, code, 0)
+            clusters.add(json.loads(out)["cluster"])
+            expect("not into a member's directory", node.clew(*arguments)[0], 2)
+            node.extra = ["--node-id", str(node.number), "--initial-cluster", founders]
+            node.start()
+        expect("one cluster", len(clusters), 1)
+        until(lambda: healthy(restored, 3))
+        view = restored[0].view()
+        expect("a new one", view["cluster"] in clusters and view["cluster"] != nodes[0].view()["cluster"], True)
+        for number in range(1, 20):
+            expect("restored key", restored[number % 3].kv("get", "before%d" % number)[1], "v%d" % number)
+        expect("the newest value", restored[0].kv("get", "before0")[1], "newer")
+        expect("and the former one", restored[1].kv("get", "before0", "--rev", "2")[1], "v0")
+        expect("acknowledged before", restored[2].kv("get", "acknowledged")[1], "1")
+        expect("keys of a lease", restored[0].kv("get", "leased")[1], "x")
+        next_revision = json.loads(restored[0].kv("put", "after", "1", "--json")[1])["revision"]
+        expect("revisions go on", next_revision, saved["revision"] + 1)
+        events = restored[1].kv("watch", "before0", "--rev", "2", "--count", "2", "--json")[1]
+        expect("a watch from the past", [json.loads(line)["kv"]["value"] for line in events.splitlines()], ["v0", "newer"])
+        until(lambda: restored[0].kv("get", "leased")[0] == 1, 90, "the lease that nobody renews ends")
+        # All restart, and one is replaced, as in any group.
+        for node in restored:
+            expect("stops", node.stop(), 0)
+        for node in restored:
+            node.start()
+        until(lambda: healthy(restored, 3))
+        expect("still there", restored[1].kv("get", "before7")[1], "v7")
+        restored.append(Member(4, arguments=["--join", restored[0].client]))
+        restored[3].start()
+        until(lambda: healthy(restored, 4))
+        expect("one that joins has it, too", restored[3].kv("get", "before7", "--consistency", "sequential")[1], "v7")
+    finally:
+        close(nodes + restored)
+
+
+def certificates_between_members():
+    """Mutual TLS between members, for our own protocol and for etcd's clients: made by `clew keys`; whose certificate is foreign, expired or missing is refused in words."""
+    keys = tempfile.mkdtemp(prefix="clew-keys-")
+    nodes = group(3)
+
+    def make(*arguments, directory=keys, shift_s=0):
+        machine = Machine(os.path.join(keys, "machine"))
+        machine.set_clock(shift_s)
+        subprocess.run([nodes[0].program, "keys", *arguments, "--dir", directory], check=True, stdout=subprocess.DEVNULL, env={**os.environ, **(machine.environment if shift_s else {})})
+
+    def tls(name, directory=keys):
+        return "{cert_file: %s/%s.crt, key_file: %s/%s.key, client_ca_file: %s/ca.crt}" % (directory, name, directory, name, keys)
+
+    def configure(node, files):
+        with open(node.config, "w") as file:
+            file.write(FAST + "control: {log_file_size: 8MiB, heartbeat: 50ms, election_timeout: 500ms, peer: {tls: %s}, client: {tls: %s}}\netcd: {tls: %s}\n" % (files, files, files))
+
+    def shown(name, directory=keys):
+        return ["--ca", keys + "/ca.crt", "--cert", "%s/%s.crt" % (directory, name), "--key", "%s/%s.key" % (directory, name)]
+
+    def etcdctl(node, *arguments, name="operator", directory=keys, files=True):
+        shown_files = ["--cert", "%s/%s.crt" % (directory, name), "--key", "%s/%s.key" % (directory, name)] if files else []
+        done = subprocess.run(["etcdctl", "--endpoints", "https://127.0.0.1:%d" % node.etcd_port, "--cacert", keys + "/ca.crt", "--dial-timeout", "2s", "--command-timeout", "5s", *shown_files,
+                               *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False, env={**os.environ, "ETCDCTL_API": "3"})
+        return done.returncode, done.stdout.decode()
+
+    def problem_of(number):
+        return member_of(nodes[0].view(), number).get("problem", "")
+
+    def start_again(node, files):
+        node.process.kill()
+        node.process.wait()
+        configure(node, files)
+        node.start()
+
+    try:
+        other = os.path.join(keys, "other")
+        make("ca")
+        make("client", "operator")
+        for node in nodes:
+            make("node", str(node.number), "--host", "127.0.0.1")
+        make("ca", directory=other)
+        make("client", "operator", directory=other)
+        make("node", "3", "--host", "127.0.0.1", directory=other)
+        # Made ten days ago, for a day.
+        old = os.path.join(keys, "old")
+        os.mkdir(old)
+        for name in ("ca.crt", "ca.key"):
+            shutil.copy(os.path.join(keys, name), old)
+        make("client", "operator", "--days", "1", directory=old, shift_s=-864000)
+        make("node", "3", "--host", "127.0.0.1", "--days", "1", directory=old, shift_s=-864000)
+
+        for node in nodes:
+            (node.etcd_port,) = free_ports(1)
+            configure(node, tls("node-%d" % node.number))
+            node.start()
+        until(lambda: healthy(nodes, 3))
+        mine = shown("operator")
+        expect("put", nodes[0].kv("put", "a", "1", *mine)[0], 0)
+        for node in nodes:
+            expect("get through node %d" % node.number, node.kv("get", "a", *mine), (0, "1"))
+        expect("status", nodes[1].clew("status", "--server", nodes[1].client, *mine)[0], 0)
+        for what, files, words in (("a foreign certificate", shown("operator", other), "another authority signed"), ("an expired certificate", shown("operator", old), "has expired"),
+                                   ("no TLS", [], "does it want TLS"), ("no certificate", ["--ca", keys + "/ca.crt"], "certificate")):
+            code, out = nodes[0].kv("get", "a", "--timeout", "2s", *files)
+            expect("%s: %s" % (what, out), (code, words in out), (2, True))
+        if shutil.which("etcdctl"):
+            expect("etcdctl", etcdctl(nodes[1], "get", "a", "--print-value-only"), (0, "1\n"))
+            for what, more in (("foreign", {"directory": other}), ("expired", {"directory": old}), ("missing", {"files": False})):
+                expect("etcdctl with a certificate that is " + what, etcdctl(nodes[1], "get", "a", **more)[0] != 0, True)
+
+        # A member whose certificate is not good is offline to the others, who say why; the group goes on.
+        for what, files, words in (("foreign", tls("node-3", other), "another authority signed its certificate"), ("expired", tls("node-3", old), "its certificate has expired"),
+                                   ("another member's", tls("node-2"), "another one than the member that is meant")):
+            start_again(nodes[2], files)
+            until(lambda w=words: w in problem_of(3), 60, "the others say that member 3's certificate is %s: %s" % (what, problem_of(3)))
+            expect("the group goes on", nodes[0].kv("put", "while", what, *mine)[0], 0)
+        until(lambda: any("TLS refused" in node.output() and "port=peer" in node.output() for node in nodes[:2]), 30, "the log says who was refused")
+        expect("it is counted", any('clew_tls_refused_total{port="peer",reason="expired_certificate"} 0' not in node.get("/metrics")[1].decode() for node in nodes[:2]), True)
+        # No TLS at all.
+        nodes[2].process.kill()
+        nodes[2].process.wait()
+        with open(nodes[2].config, "w") as file:
+            file.write(FAST)
+        nodes[2].start()
+        until(lambda: "does not speak TLS" in problem_of(3), 60, "the others say that member 3 speaks no TLS: %s" % problem_of(3))
+        start_again(nodes[2], tls("node-3"))
+        until(lambda: healthy(nodes, 3))
+        expect("and it has what it missed", nodes[2].kv("get", "while", "--consistency", "sequential", *mine), (0, "another member's"))
+    finally:
+        close(nodes)
+        shutil.rmtree(keys, ignore_errors=True)
+
+
 def on_another_protocol(protocol="multipaxos"):
     """A group that runs another protocol than the default: it works, and who comes with the wrong one is told so."""
     nodes = group(3)
@@ -239,7 +421,7 @@ def on_another_protocol(protocol="multipaxos"):
         close(nodes + [one for one in (fourth,) if one])
 
 
-SCENARIOS = (life_of_a_group, no_quorum, rocksdb_and_traces, on_another_protocol)
+SCENARIOS = (life_of_a_group, no_quorum, rocksdb_and_traces, restored_from_a_snapshot, certificates_between_members, on_another_protocol)
 
 if __name__ == "__main__":
     wanted = sys.argv[1:]

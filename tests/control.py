@@ -12,7 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "bench"))
 sys.path.insert(0, HERE)
 import kv as bench  # noqa: E402
-from node import free_ports  # noqa: E402
+from node import free_ports, until  # noqa: E402
 
 CLEW = os.environ.get("CLEW", "build/release/clew")
 
@@ -28,15 +28,6 @@ def clew(*arguments, servers=None, stdin=None, expect=0, timeout=60):
 def same(got, wanted, what=""):
     if got != wanted:
         sys.exit("%s: got %r, not %r" % (what, got, wanted))
-
-
-def until(what, attempt, seconds=60):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if attempt():
-            return
-        time.sleep(0.05)
-    sys.exit("not in %d s: %s" % (seconds, what))
 
 
 def keys_and_values(group, scratch):
@@ -108,7 +99,7 @@ def killed_leader(group):
             group.processes[leader].kill()
             group.processes[leader].wait()
             clew("kv", "put", "unwatched", "x", "--timeout", "30s", servers=every)
-            until("the status says who is missing", lambda: "  offline  " in clew("status", servers=every, expect=None))
+            until(lambda: "  offline  " in clew("status", servers=every, expect=None), 60, "the status says who is missing")
             page = clew("status", servers=every, expect=1)
             assert page.startswith("DEGRADED: it works, 2 of 3 voters up, and the next loss stops it"), page
             assert any(line.startswith("  - ") and "node-%d" % (leader + 1) in line for line in page.splitlines()), page
@@ -116,7 +107,7 @@ def killed_leader(group):
             group.wait_until_ready()
         # A command whose fate is not known may be repeated: the value is fixed.
         key = "w/%03d" % number
-        until(key, lambda k=key: clew("kv", "put", k, k, "--timeout", "10s", servers=every, expect=None) != "")
+        until(lambda k=key: clew("kv", "put", k, k, "--timeout", "10s", servers=every, expect=None) != "", 60, key)
         written.append(key)
     out, _ = watch.communicate(timeout=120)
     events = [json.loads(line) for line in out.splitlines()]
@@ -138,7 +129,7 @@ def members(group):
     leader = group.leader() + 1
     other = leader % 3 + 1
     clew("member", "transfer", str(other), servers=every)
-    until("node %d leads" % other, lambda: group.leader() == other - 1)
+    until(lambda: group.leader() == other - 1, 60, "node %d leads" % other)
     added = json.loads(clew("member", "add", "127.0.0.1:1", "--role", "learner", "--json", servers=every))["id"]
     same(len(clew("member", "list", servers=every).splitlines()), 4)
     clew("member", "promote", added, servers=every, expect=2)  # nobody lives there: it cannot have caught up
@@ -186,7 +177,7 @@ def certificates(scratch):
     try:
         where = "127.0.0.1:%d" % client
         mine = ["--ca", keys + "/ca.crt", "--cert", keys + "/operator.crt", "--key", keys + "/operator.key"]
-        until("a node with TLS", lambda: '"healthy":true' in clew("status", "--json", *mine, servers=where, expect=None))
+        until(lambda: '"healthy":true' in clew("status", "--json", *mine, servers=where, expect=None), 60, "a node with TLS")
         clew("kv", "put", "a", "1", *mine, servers=where)
         same(clew("kv", "get", "a", *mine, servers=where), "1\n")
         clew("kv", "get", "a", "--timeout", "1s", servers=where, expect=2)  # no TLS

@@ -2,8 +2,10 @@
 """Faults around a real node: full disk, damaged files, wrong directories, taken ports, ends under load, new certificates and tokens."""
 import glob
 import http.client
+import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -401,14 +403,30 @@ def tokens():
             got[token] = (node.post_traces(b"", PROTO, headers)[0], node.get("/api/services", headers)[0])
         return got
 
+    def shown(token):
+        """The tenants whose tokens the page's configuration names to who has this one."""
+        status, body = node.get("/clew/v1/config", {"Authorization": "Bearer " + token})[:2]
+        return re.findall(r'tenant: "(\w*)"', json.loads(body)["yaml"]) if status == 200 else status
+
+    def by_client_port(token):
+        """Whether our own client protocol takes the token."""
+        address = re.search(r"api=client endpoint=(\S+)", node.output()).group(1)
+        command = [node.program, "kv", "put", "key", "value", "--server", address, "--token", token]
+        return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30).returncode == 0
+
     good, bad = (200, 200), (401, 401)
     node = Node(FAST + "auth: {bearer_tokens: [{token: first}]}\n")
     with node:
         expect("the token of the start", answers(), {"first": good, "second": bad})
+        expect("the client port takes it", [by_client_port(token) for token in ("first", "third")], [True, False])
+        expect("an operator sees all tokens", shown("first"), [""])
         write("auth: {bearer_tokens: [{token: second, tenant: acme}, {token: third}]}\n")
         told("bearer tokens reloaded")
         expect("the reply says how many and from where", "tokens=2 file=" + node.config in node.output(), True)
         expect("the tokens of the file after SIGHUP", answers(), {"first": bad, "second": good})
+        expect("the client port, too", [by_client_port(token) for token in ("first", "second", "third")], [False, False, True])
+        expect("an operator sees the tokens that are in force, a tenant its own", [shown(token) for token in ("third", "second", "first")],
+               [["acme", ""], ["acme"], 401])
         write("auth: {bearer_tokens: [{token: first\n")
         told("bearer tokens not reloaded")
         write("")

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import re
+import select
 import socket
 import struct
 import subprocess
@@ -287,6 +288,108 @@ def grpc(attack):
         attack.expect("gRPC: %s ends the connection" % what, ended, True)
 
 
+class HalfMessages:
+    """One HTTP/2 connection whose calls each send a gRPC message but for its last byte, as fast as the windows allow."""
+
+    def __init__(self, port, calls, message_bytes):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=15)
+        self.window, self.first_window = 65535, 65535
+        self.left = {1 + 2 * i: 5 + message_bytes - 1 for i in range(calls)}  # bytes still to send, by stream
+        self.windows = {stream: 65535 for stream in self.left}
+        self.inbox, self.sent = b"", 0
+        field = lambda name, value: b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
+        head = b"".join(field(*pair) for pair in [(b":method", b"POST"), (b":scheme", b"http"), (b":path", EXPORT.encode()), (b":authority", b"x"),
+                                                  (b"content-type", b"application/grpc"), (b"te", b"trailers")])
+        self.outbox = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + self.frame(4, 0, 0, b"")
+        for stream in self.left:
+            self.outbox += self.frame(1, 4, stream, head)
+        self.prefix = struct.pack(">BI", 0, message_bytes)
+        self.started = set()
+        self.socket.setblocking(False)
+
+    @staticmethod
+    def frame(kind, flags, stream, payload):
+        return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+
+    def read(self):
+        try:
+            data = self.socket.recv(1 << 16)
+        except BlockingIOError:
+            return
+        if not data:
+            raise ConnectionResetError
+        self.inbox += data
+        while len(self.inbox) >= 9:
+            size = int.from_bytes(self.inbox[:3], "big")
+            if len(self.inbox) < 9 + size:
+                return
+            kind, flags, stream, payload = self.inbox[3], self.inbox[4], int.from_bytes(self.inbox[5:9], "big"), self.inbox[9:9 + size]
+            self.inbox = self.inbox[9 + size:]
+            if kind == 8 and stream == 0:
+                self.window += int.from_bytes(payload, "big")
+            elif kind == 8 and stream in self.windows:
+                self.windows[stream] += int.from_bytes(payload, "big")
+            elif kind == 4 and not flags & 1:
+                for at in range(0, size, 6):
+                    if payload[at:at + 2] == b"\x00\x04":
+                        value = int.from_bytes(payload[at + 2:at + 6], "big")
+                        self.windows = {one: window + value - self.first_window for one, window in self.windows.items()}
+                        self.first_window = value
+                self.outbox += self.frame(4, 1, 0, b"")
+            elif kind == 6 and not flags & 1:
+                self.outbox += self.frame(6, 1, 0, payload)
+            elif kind == 3 or (kind == 1 and flags & 1):  # the call was ended
+                self.left.pop(stream, None)
+
+    def write(self):
+        for stream, left in self.left.items():
+            size = min(left, self.window, self.windows[stream], 16384)
+            if len(self.outbox) > 1 << 20 or size < 1 or (stream not in self.started and size < 5):
+                continue
+            data = b"\x00" * size if stream in self.started else self.prefix + b"\x00" * (size - 5)
+            self.started.add(stream)
+            self.outbox += self.frame(0, 0, stream, data)
+            self.left[stream] -= size
+            self.window -= size
+            self.windows[stream] -= size
+        if self.outbox:
+            try:
+                sent = self.socket.send(self.outbox)
+            except BlockingIOError:
+                return
+            self.outbox, self.sent = self.outbox[sent:], self.sent + sent
+
+    def waits(self):
+        return bool(self.outbox) or any(left and self.window > 4 and self.windows[stream] > 4 for stream, left in self.left.items())
+
+
+def half_messages(attack):
+    """Calls that never end their large messages, which gRPC keeps until it has them whole."""
+    peers = [HalfMessages(attack.node.grpc_port, 4, 48 << 20) for _ in range(12)]
+    quiet_since = time.monotonic()
+    while peers and time.monotonic() - quiet_since < 3:  # nothing moves any more: all is sent, refused, or waits for room
+        readable, writable, _ = select.select([one.socket for one in peers], [one.socket for one in peers if one.waits()], [], 0.5)
+        for one in list(peers):
+            before = one.sent, len(one.left)
+            try:
+                if one.socket in readable:
+                    one.read()
+                if one.socket in writable:
+                    one.write()
+            except (ConnectionResetError, BrokenPipeError):
+                peers.remove(one)
+                quiet_since = time.monotonic()
+                continue
+            if before != (one.sent, len(one.left)):
+                quiet_since = time.monotonic()
+    sent = sum(one.sent for one in peers)
+    print("half messages: %d connections are left, which sent %d MB" % (len(peers), sent >> 20))
+    attack.expect("HTTP is served meanwhile", attack.node.post_traces(request(span(trace_id(33))), "application/x-protobuf")[0], 200)
+    for one in peers:
+        one.socket.close()
+    attack.grpc("gRPC: a good request after half messages", 0, request(span(trace_id(34))))
+
+
 def slow_peers(attack):
     """Hundreds of peers that take their time: refused each in time, and good requests pass meanwhile."""
     head = b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: 60000000\r\n"
@@ -421,7 +524,7 @@ def peak_mb(pid):
 
 
 def main():
-    parts = [amplification, hostile_protobuf, hostile_json, grpc, slow_peers, queries, tenants]
+    parts = [amplification, hostile_protobuf, hostile_json, grpc, half_messages, slow_peers, queries, tenants]
     chosen = [part for part in parts if part.__name__ in sys.argv[1:]] or parts
     with Node(CONFIG) as node:
         attack = Attack(node)

@@ -4,10 +4,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 
 sys.path.insert(0, sys.path[0])
-from node import free_ports  # noqa: E402
+from node import free_ports, until  # noqa: E402
 
 
 class Counter:
@@ -25,25 +24,20 @@ class Counter:
         self.process.wait()
 
 
-def until(what, attempt, seconds=30):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        got = attempt()
-        if got is not None:
-            return got
-        time.sleep(0.02)
-    sys.exit("not in %d s: %s" % (seconds, what))
+def answered(line):
+    return None if line.startswith("error") else line
 
 
 def add(nodes, amount):
     """By whichever node leads: the new value, and that node. A command that was refused had no effect."""
     def attempt():
+        "an addition"
         for node in nodes:
             got = node.ask("add %d" % amount)
             if not got.startswith("error"):
                 return int(got), node
         return None
-    return until("add", attempt)
+    return until(attempt)
 
 
 def main():
@@ -57,14 +51,14 @@ def main():
         value, leader = add(nodes, 7)
         assert value == 12, value
         for node in nodes:  # linearizable reads, on every node
-            assert until("get", lambda n=node: (lambda got: None if got.startswith("error") else got)(n.ask("get"))) == "12"
+            assert until(lambda n=node: answered(n.ask("get"))) == "12"
         leader.kill()
         rest = [node for node in nodes if node is not leader]
         value, _ = add(rest, 30)
         assert value == 42, value
         back = start(programs[1], nodes.index(leader))
         nodes[nodes.index(leader)] = back
-        assert until("get", lambda: (lambda got: None if got.startswith("error") else got)(back.ask("get"))) == "42"
+        assert until(lambda: answered(back.ask("get"))) == "42"
         print("counted to 42 over three processes, one of them killed and started again")
     finally:
         for node in nodes:

@@ -40,6 +40,8 @@ class Node:
         with open(self.config, "w") as file:
             file.write(config)
         self.control_arguments = ["--peer", "127.0.0.1:0", "--client", "127.0.0.1:0"]
+        self.etcd_port = 0
+        self.environment = {}  # of its process, besides this one's own
         self.process = None
         self.log_path = os.path.join(self.directory, "serve.log")
 
@@ -50,8 +52,8 @@ class Node:
             [self.program, "serve", "--config", self.config, "--data-dir", os.path.join(self.directory, "data"),
              "--otlp-grpc", address % self.grpc_port, "--otlp-http", address % self.otlp_port,
              "--http", address % self.http_port, "--tempo", address % self.tempo_port,
-             "--etcd", address % 0] + self.control_arguments + self.arguments,
-            stdout=self.log, stderr=self.log)
+             "--etcd", address % self.etcd_port] + self.control_arguments + self.arguments,
+            stdout=self.log, stderr=self.log, env={**os.environ, **self.environment})
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -132,16 +134,16 @@ class Node:
         return found
 
 
-def until(condition, seconds=30):
-    """Calls `condition` until it gives something true, and returns that; fails after `seconds`."""
+def until(condition, seconds=30, what=None):
+    """Calls `condition` until it gives something true, and returns that; fails after `seconds`, naming `what` it waited for."""
     deadline = time.monotonic() + seconds
     while True:
         found = condition()
         if found:
             return found
         if time.monotonic() > deadline:
-            raise RuntimeError("not within %d s: %s" % (seconds, condition.__doc__ or condition))
-        time.sleep(0.05)
+            raise RuntimeError("not within %d s: %s" % (seconds, what or condition.__doc__ or condition))
+        time.sleep(0.02)
 
 
 FAST = """

@@ -129,7 +129,13 @@ class Proxies:
         self.on_loop(change())
 
     def close(self):
-        self.set(list(self.modes), BREAK)
+        async def end():
+            others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+        self.on_loop(end())
         self.loop.call_soon_threadsafe(self.loop.stop)
 
     def heal(self):

@@ -15,26 +15,17 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from node import free_ports  # noqa: E402
-from peer_proxy import BREAK, STALL, Proxies, between  # noqa: E402
+import group_faults as faults  # noqa: E402
+from faulty_machine import Machine  # noqa: E402
+from node import free_ports, until  # noqa: E402
+from peer_proxy import BREAK, STALL, Proxies  # noqa: E402
 from raft_clients import Client, Driven, History, Load, check  # noqa: E402
 from raft_group import Group, Member  # noqa: E402
 from raft_peer_port import Attack, closes  # noqa: E402
 
 CLEW = os.environ.get("CLEW", "build/release/clew")
 RAFT_NODE = os.environ.get("RAFT_NODE", "build/release/bench/raft_node")
-SLOW_SYNC = os.environ.get("SLOW_SYNC", "build/release/tests/libslow_sync.so")
 DEADLINE = 90  # of every wait: only to fail
-
-
-def until(what, condition):
-    deadline = time.monotonic() + DEADLINE
-    while time.monotonic() < deadline:
-        got = condition()
-        if got:
-            return got
-        time.sleep(0.01)
-    raise RuntimeError("not in %d s: %s" % (DEADLINE, what))
 
 
 class World(Group):
@@ -94,7 +85,7 @@ class World(Group):
                     return node
             return None
 
-        return until("a leader", found)
+        return until(found, DEADLINE, "a leader")
 
     def lead(self, node):
         """Leadership is handed to that member."""
@@ -105,7 +96,7 @@ class World(Group):
                 leader.tell("transfer %d" % node.id)
             return leader is node
 
-        until("node %d leads" % node.id, leads)
+        until(leads, DEADLINE, "node %d leads" % node.id)
 
     def followers(self):
         leader = self.leader()
@@ -113,6 +104,9 @@ class World(Group):
 
     def progress(self, appends=60):
         self.load.wait("appended", appends, DEADLINE)
+
+    def refusals(self, count):
+        self.load.wait("refused", count, DEADLINE)
 
     def agree(self):
         """All members have applied the same, and it left them the same."""
@@ -125,7 +119,7 @@ class World(Group):
                 raise RuntimeError("digests differ at one position: %s" % states)
             return True
 
-        until("all members at one position", same)
+        until(same, DEADLINE, "all members at one position")
 
     def conclude(self):
         self.proxies.heal()
@@ -137,9 +131,9 @@ class World(Group):
         self.load.end()
         last = Client(self.load, 1000)
         self.load.ended.clear()  # its requests are repeated, too
-        until("an append when everything is healed", lambda: last.append("last"))
+        until(lambda: last.append("last"), DEADLINE, "an append when everything is healed")
         for key in sorted(self.load.keys | {"last"}):
-            until("a final read of " + key, lambda k=key: last.get(k, final=True) is not None)
+            until(lambda k=key: last.get(k, final=True) is not None, DEADLINE, "a final read of " + key)
         self.agree()
         for node in self.nodes:
             node.kill()
@@ -150,105 +144,52 @@ class World(Group):
 def kill_leader(directory):
     with World(3, directory, "kill_leader") as world:
         for _ in range(3):
-            leader = world.leader()
-            leader.kill()
-            world.progress()
-            leader.start()
-            world.progress(20)
+            faults.kill_leader(world)
 
 
 def kill_followers(directory):
     with World(5, directory, "kill_followers") as world:
         for _ in range(2):
-            gone = world.followers()[:2]
-            for node in gone:
-                node.kill()
-            world.progress()
-            for node in gone:
-                node.start()
-        gone = [world.leader(), world.followers()[0]]
-        for node in gone:
-            node.kill()
-        world.progress()
+            faults.kill_followers(world)
+        faults.kill_minority(world)
 
 
 def kill_all(directory):
     with World(3, directory, "kill_all") as world:
-        for node in world.nodes:
-            node.kill()
-        world.load.wait("refused", 5)
-        for node in world.nodes:
-            node.start()
-        world.progress()
+        faults.kill_all(world)
 
 
 def pause_leader(directory):
     with World(3, directory, "pause_leader", levels=("quorum", "lease", "local"), extra=["--leases"]) as world:
         for _ in range(3):
-            leader = world.leader()
-            leader.signal(signal.SIGSTOP)
-            others = [node for node in world.nodes if node is not leader]
-            until("a new leader", lambda: any(node.status()["standing"] == "leader" for node in others))
-            world.progress()
-            leader.signal(signal.SIGCONT)
-            world.progress(20)
+            faults.pause_leader(world)
 
 
 def pause_majority(directory):
     with World(3, directory, "pause_majority") as world:
-        paused = world.followers()
-        for node in paused:
-            node.signal(signal.SIGSTOP)
-        world.load.wait("refused", 8)
-        for node in paused:
-            node.signal(signal.SIGCONT)
-        world.progress()
+        faults.pause_majority(world)
 
 
 def full_partition(directory):
     for mode in (STALL, BREAK):
         with World(3, directory, "full_partition_" + mode) as world:
-            leader = world.leader()
-            others = [node for node in world.nodes if node is not leader]
-            world.proxies.set(between([leader.id], [node.id for node in others]), mode)
-            world.leader(others)
-            world.progress()
-            world.proxies.heal()
-            world.progress(20)
+            faults.full_partition(world, mode)
     with World(5, directory, "full_partition_5") as world:
-        leader = world.leader()
-        lost = [leader, world.followers()[0]]
-        others = [node for node in world.nodes if node not in lost]
-        world.proxies.set(between([node.id for node in lost], [node.id for node in others]), STALL)
-        world.leader(others)
-        world.progress()
+        faults.full_partition(world, STALL)
 
 
 def one_way_partition(directory):
     with World(3, directory, "one_way_partition") as world:
-        for deaf in (False, True):
-            leader = world.leader()
-            others = [node for node in world.nodes if node is not leader]
-            world.proxies.set([(node.id, leader.id) if deaf else (leader.id, node.id) for node in others], STALL)
-            world.leader(others)  # another one: deaf or mute, nobody leads
-            world.progress()
-            world.proxies.heal()
-            world.progress(20)
+        faults.mute_leader(world)
+        faults.deaf_leader(world)
 
 
 def partial_partition(directory):
     with World(3, directory, "partial_partition") as world:
         for mode in (STALL, BREAK):
-            leader, other = world.leader(), world.followers()[0]
-            world.proxies.set(between([leader.id], [other.id]), mode)
-            world.progress()
-            world.proxies.heal()
-            world.progress(20)
+            faults.partial_partition(world, mode)
     with World(5, directory, "partial_partition_5") as world:
-        leader = world.leader()
-        cut = [node.id for node in world.nodes if node is not leader]
-        world.proxies.set(between(cut[:2], cut[2:]), BREAK)  # only the leader sees both halves
-        world.progress()
+        faults.bridge(world)
 
 
 def rolling_restart(directory):
@@ -257,7 +198,7 @@ def rolling_restart(directory):
             node.kill()
             world.progress(20)
             node.start()
-            until("it has caught up", lambda n=node: n.status()["applied"] >= world.leader().status()["committed"] - 50)
+            until(lambda n=node: n.status()["applied"] >= world.leader().status()["committed"] - 50, DEADLINE, "it has caught up")
             node.tell("snapshot")
 
 
@@ -270,10 +211,10 @@ def snapshot_install(directory):
         world.leader(rest).ask("load 16 12000 1000", "load", DEADLINE)  # more than a leader keeps behind its snapshot
         for node in rest:
             node.tell("snapshot")
-        until("snapshots", lambda: all(node.status()["snapshots"] > 0 for node in rest))
+        until(lambda: all(node.status()["snapshots"] > 0 for node in rest), DEADLINE, "snapshots")
         world.progress()
         gone.start()
-        until("it installs a snapshot", lambda: gone.status()["installed"] > 0)
+        until(lambda: gone.status()["installed"] > 0, DEADLINE, "it installs a snapshot")
         world.progress()
 
 
@@ -282,7 +223,9 @@ def slow_disk(directory):
     with World(3, directory, "slow_disk") as world:
         slow = world.followers()[0]
         slow.kill()
-        slow.environment = {"LD_PRELOAD": os.path.abspath(SLOW_SYNC), "SLOW_SYNC_MS": "60"}
+        machine = Machine(os.path.join(directory, "machine"))
+        machine.slow_disk(60)
+        slow.environment = machine.environment
         slow.start()
         world.progress()
         world.lead(slow)
@@ -317,7 +260,7 @@ def change_membership(world, ids):
                 return True
         return False
 
-    until("members %s" % ids, done)
+    until(done, DEADLINE, "members %s" % ids)
 
 
 def full_disk(directory):
@@ -349,7 +292,7 @@ def full_disk(directory):
 
 def peer_port(directory):
     with World(3, directory, "peer_port") as world:
-        Attack(world, world.leader(), RAFT_NODE, until).run()
+        Attack(world, world.leader(), RAFT_NODE).run()
 
 
 def certificates(directory):
@@ -372,7 +315,7 @@ def certificates(directory):
                     closes(plain if files is None else context.wrap_socket(plain))
                 except ssl.SSLError:
                     pass  # refused within the handshake
-            until("%s is counted" % reason, lambda: victim.status()["refusals"].get(reason, 0) > before)
+            until(lambda: victim.status()["refusals"].get(reason, 0) > before, DEADLINE, "%s is counted" % reason)
             if victim.ask("load 1 20 100", "load")["errors"]:
                 raise RuntimeError("commands fail after a connection with " + reason)
 
@@ -385,7 +328,7 @@ def certificates(directory):
         before = victim.status()["refusals"].get("identity", 0)
         try:
             impostor.start()
-            until("identity is counted", lambda: victim.status()["refusals"].get("identity", 0) > before)
+            until(lambda: victim.status()["refusals"].get("identity", 0) > before, DEADLINE, "identity is counted")
         finally:
             impostor.stop()
         if victim.ask("load 1 20 100", "load")["errors"]:

@@ -4,8 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 command -v openssl >/dev/null || { echo "skipped: openssl is not installed"; exit 77; }
 command -v python3 >/dev/null || { echo "skipped: python3 is not installed"; exit 77; }
-for program in "${CLEW:=build/release/clew}" "${RAFT_NODE:=build/release/bench/raft_node}" "${SLOW_SYNC:=build/release/tests/libslow_sync.so}"; do
+for program in "${CLEW:=build/release/clew}" "${RAFT_NODE:=build/release/bench/raft_node}" "${FAULTY_MACHINE_LIBRARY:=build/release/tests/libfaulty_machine.so}"; do
   [ -e "$program" ] || { echo "$program is not built"; exit 1; }
 done
-export CLEW RAFT_NODE SLOW_SYNC
+export CLEW RAFT_NODE FAULTY_MACHINE_LIBRARY
 exec python3 tests/raft_faults.py "$@"

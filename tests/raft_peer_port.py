@@ -4,6 +4,7 @@ import random
 import socket
 import struct
 
+from node import until
 from raft_group import Member
 
 FRAME_HEADER = 12
@@ -59,8 +60,8 @@ def closes(stream):
 
 
 class Attack:
-    def __init__(self, world, victim, program, until):
-        self.world, self.victim, self.program, self.until = world, victim, program, until
+    def __init__(self, world, victim, program):
+        self.world, self.victim, self.program = world, victim, program
         self.port, self.last_id = world.ports[victim.id], 100
 
     def counted(self, reason):
@@ -70,7 +71,7 @@ class Attack:
         """`attack` is refused for that reason, and clients go on being served."""
         before = self.counted(reason)
         attack()
-        self.until("%s is counted" % reason, lambda: self.counted(reason) > before)
+        until(lambda: self.counted(reason) > before, 90, "%s is counted" % reason)
         self.world.progress(10)
 
     def bytes(self, sent, hang_up=False):
@@ -113,7 +114,7 @@ class Attack:
         before = self.counted("slow")
         try:
             self.expect("too_many", lambda: crowd.extend(socket.create_connection(("127.0.0.1", self.port), timeout=60) for _ in range(200)))
-            self.until("the silent are given up", lambda: self.counted("slow") > before)
+            until(lambda: self.counted("slow") > before, 90, "the silent are given up")
         finally:
             for one in crowd:
                 one.close()
@@ -126,7 +127,7 @@ class Attack:
         self.expect("garbage", self.bytes(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
         for size in (4097, 1 << 31, 0xFFFFFFFF):
             self.expect("too_long", self.bytes(header(size) + bytes(4096)))
-        hello = self.until("a handshake to repeat", lambda: next((bytes(sent) for (_, to), sent in self.world.proxies.hellos.items() if to == self.victim.id), None))
+        hello = until(lambda: next((bytes(sent) for (_, to), sent in self.world.proxies.hellos.items() if to == self.victim.id), None), 90, "a handshake to repeat")
         for cut in (1, FRAME_HEADER - 1, FRAME_HEADER, FRAME_HEADER + 1, len(hello) - 1):
             self.expect("truncated", self.bytes(hello[:cut], hang_up=True))
         self.expect("replayed", self.bytes(hello))

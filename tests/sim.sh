@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Consensus groups in the simulator: fixed seeds and fresh ones of every profile live, and the canary (a state machine
-# that loses what it acknowledged) dies. A fresh seed that fails prints its replay: mend the cause, then keep the seed
+# Consensus groups and whole nodes in the simulator: fixed seeds and fresh ones of every profile live, and the canary (a
+# state machine that loses what it acknowledged) dies. A fresh seed that fails prints its replay: mend the cause, then keep the seed
 # below. (A seed is another world once its profile is drawn otherwise, so each cause has a test of its own as well.)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,6 +8,8 @@ clew=${CLEW:-build/release/clew}
 
 fixed=60 # over all profiles in turn
 fresh=90
+fixed_of_nodes=36
+fresh_of_nodes=36
 first=$((RANDOM * 32768 + RANDOM + 100000))
 
 while read -r profile seed _; do
@@ -21,6 +23,8 @@ disks 10283 what came in place of a lost snapshot was forgotten by the next star
 disks 100 a first start without room for a log left a directory that looked like a lost one
 membership 10088 one late message made the leader send its window again for each of those behind it
 membership 10093 the same
+rot 29 the end of a log that could not be read for once was cut off
+overtaken 5 small appends were dropped whenever the log made room, and their receiver never caught up
 TEXT
 
 while read -r profile seed _; do
@@ -33,6 +37,9 @@ TEXT
 "$clew" sim --profile all --first 1 --seeds "$fixed"
 "$clew" sim --protocol multipaxos --profile all --first 1 --seeds 30
 "$clew" sim --profile all --first "$first" --seeds "$fresh" --keep-going
+
+"$clew" sim --profile nodes-all --first 1 --seeds "$fixed_of_nodes"
+"$clew" sim --profile nodes-all --first "$first" --seeds "$fresh_of_nodes" --keep-going
 
 for profile in calm swarm; do
   code=0

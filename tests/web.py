@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The page as a node serves it: files, their headers, codings and tags; what is not a file; tokens; and the Grafana files."""
+import glob
 import gzip
 import json
 import os
@@ -78,6 +79,10 @@ def check_nothing_else(node):
 def check_own_endpoints(node):
     config = node.get_json("/clew/v1/config")
     expect("the configuration in force has this node's directory", node.directory in config["yaml"])
+    keys = node.get_json("/api/clew/kv?delimiter=/&consistency=sequential")
+    expect("a new store has no keys: %r" % keys, keys["entries"] == [] and keys["next"] is None and keys["consistency"] == "sequential")
+    expect("a key that is not there", get(node, "/api/clew/kv?key=nothing")[0] == 404)
+    expect("names without spans are none", node.get_json("/clew/v1/names?of=services") == {"names": [], "truncated": False})
     expect("services without spans are none", node.get_json("/clew/v1/services")["services"] == [])
 
 
@@ -86,25 +91,36 @@ def check_tokens():
     with Node("auth: {bearer_tokens: [{token: %s}]}" % secret) as node:
         expect("the page needs no token", get(node, "/")[0] == 200)
         expect("its data do", get(node, "/clew/v1/stats")[0] == 401)
+        for path in ["/api/clew/kv", "/api/clew/kv?key=a", "/clew/v1/names?of=services"]:
+            expect(path + " does", get(node, path)[0] == 401)
         expect("the configuration does", get(node, "/clew/v1/config")[0] == 401)
         status, body, _ = get(node, "/clew/v1/config", {"Authorization": "Bearer " + secret})
         expect("the configuration masks the token", status == 200 and secret.encode() not in body and b"bearer_tokens" in body)
 
 
 def check_grafana(node):
-    with open(os.path.join(ROOT, "packaging/grafana/clew-dashboard.json")) as file:
-        dashboard = json.load(file)
     known = node.get("/metrics")[1].decode()
     names = set(re.findall(r"^# TYPE (\w+)", known, re.M))
-    for panel in dashboard["panels"]:
-        for target in panel["targets"]:
-            for name in re.findall(r"\b((?:clew|process)_\w+)", target["expr"]):
-                expect("the dashboard's %s is a metric of the node" % name, name in names or re.sub("_bucket$", "", name) in names)
-            for labels in re.findall(r"by \(([^)]*)\)", target["expr"]):
-                for label in labels.split(", "):
-                    expect("the dashboard's label %s exists" % label, label == "instance" or re.search(r"[{,]%s=" % label, known))
-    ids = [panel["id"] for panel in dashboard["panels"]]
-    expect("panels have ids of their own", len(ids) == len(set(ids)))
+    with open(os.path.join(ROOT, "docs/consensus-metrics.md")) as file:
+        names |= set(re.findall(r"`(clew_\w+)` \| `peer`", file.read()))  # a single member has no peers
+    paths = sorted(glob.glob(os.path.join(ROOT, "packaging/grafana/*-dashboard.json")))
+    expect("there are dashboards of the node and of the group", len(paths) == 2)
+    uids = set()
+    for path in paths:
+        with open(path) as file:
+            dashboard = json.load(file)
+        uids.add(dashboard["uid"])
+        what = os.path.basename(path)
+        for panel in dashboard["panels"]:
+            for target in panel["targets"]:
+                for name in re.findall(r"\b((?:clew|process)_\w+)", target["expr"]):
+                    expect("%s: %s is a metric of the node" % (what, name), name in names or re.sub("_bucket$", "", name) in names)
+                for label in re.findall(r"\bby \(([^)]*)\)", target["expr"]) + re.findall(r'[{,] ?(\w+)=~?"', target["expr"]):
+                    for one in label.split(", "):
+                        expect("%s: the label %s exists" % (what, one), one in ("instance", "peer") or re.search(r"[{,]%s=" % one, known))
+        ids = [panel["id"] for panel in dashboard["panels"]]
+        expect(what + ": panels have ids of their own", len(ids) == len(set(ids)))
+    expect("dashboards have uids of their own", len(uids) == len(paths))
 
 
 def main():

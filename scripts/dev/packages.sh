@@ -8,6 +8,7 @@ packages_clang=(clang libclang-rt-14-dev)
 packages_test=("${packages_clang[@]}" clang-format git python3 curl openssl)
 packages_js=(nodejs npm)
 packages_test_etcd=(etcd-server etcd-client)
+packages_models=(spin gcc libc6-dev python3)
 packages_browser=(chromium fonts-dejavu-core)
 packages_lint=("${packages_clang[@]}" clang-tidy clang-format shellcheck git)
 

@@ -13,6 +13,7 @@ count_results() {
 dev_test() {
   need "${packages_build[@]}" "${packages_test[@]}"
   [ -x /usr/bin/etcd ] && [ -x /usr/bin/etcdctl ] || (need "${packages_test_etcd[@]}") || say "no etcd: the comparisons with it will be skipped"
+  command -v spin >/dev/null || (need "${packages_models[@]}") || say "no spin: the models will be skipped"
   build_preset release
   if [ -z "${1:-}" ]; then build_preset fuzz; fi
   local report=$root/build/release/test-report.xml result=0 select=()

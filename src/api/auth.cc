@@ -35,6 +35,12 @@ std::shared_ptr<const Authenticator::Entries> Authenticator::tokens() const {
 }
 
 Result<std::string> Authenticator::tenant(std::string_view authorization, std::string_view tenant_header) const {
+  CLEW_ASSIGN(Identity found, identify(authorization, tenant_header));
+  return std::move(found.tenant);
+}
+
+Result<Authenticator::Identity> Authenticator::identify(std::string_view authorization,
+                                                        std::string_view tenant_header) const {
   const auto known = tokens();
   const Entry* found = nullptr;
   if (!known->empty()) {
@@ -62,9 +68,9 @@ Result<std::string> Authenticator::tenant(std::string_view authorization, std::s
                                                 std::string(kTenantHeader) +
                                                 " names; leave the header out or name the token's tenant"};
     }
-    return found->tenant;
+    return Identity{found->tenant, true};
   }
-  return std::string(tenant_header.empty() ? model::kDefaultTenant : tenant_header);
+  return Identity{std::string(tenant_header.empty() ? model::kDefaultTenant : tenant_header), false};
 }
 
 }  // namespace clew::api

@@ -26,10 +26,15 @@ class Authenticator {
 
   // Other tokens for the requests from now on. None: everybody is let in.
   void replace(const AuthOptions& options);
-  // The tenant's name. `authorization` and `tenant_header` are the headers' values, empty when absent.
+  // Whose the request is. `authorization` and `tenant_header` are the headers' values, empty when absent.
   // kUnauthenticated: no or a wrong token; kPermissionDenied: another tenant than the token's; kInvalidArgument: a
   // tenant name that none can have.
-  Result<std::string> tenant(std::string_view authorization, std::string_view tenant_header) const;
+  struct Identity {
+    std::string tenant;
+    bool bound = false;  // the token is good for that tenant alone
+  };
+  Result<Identity> identify(std::string_view authorization, std::string_view tenant_header) const;
+  Result<std::string> tenant(std::string_view authorization, std::string_view tenant_header) const;  // of identify()
   bool required() const { return !tokens()->empty(); }
 
  private:
@@ -44,7 +49,7 @@ class Authenticator {
   std::shared_ptr<const Entries> tokens() const;
 
   mutable Mutex mutex_;
-  std::shared_ptr<const Entries> tokens_ GUARDED_BY(mutex_);  // shared with the requests that are being judged
+  std::shared_ptr<const Entries> tokens_ CLEW_GUARDED_BY(mutex_);  // shared with the requests that are being judged
 };
 
 }  // namespace clew::api

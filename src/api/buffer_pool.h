@@ -32,8 +32,8 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
  private:
   BufferPool() = default;
   Mutex mutex_;
-  std::vector<std::string> kept_ GUARDED_BY(mutex_);
-  size_t kept_bytes_ GUARDED_BY(mutex_) = 0;
+  std::vector<std::string> kept_ CLEW_GUARDED_BY(mutex_);
+  size_t kept_bytes_ CLEW_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace clew::api

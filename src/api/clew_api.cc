@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "api/clew_names.h"
 #include "api/clew_request.h"
 #include "api/clew_services.h"
 #include "api/conditions.h"
@@ -263,9 +264,11 @@ HttpResponse stats_reply(const cluster::NodeStats& stats) {
   return json_response(std::move(body));
 }
 
-void config(const QueryDeps& deps, const RequestPtr&, HttpDone done) {
+void config(const QueryDeps& deps, const RequestPtr& request, HttpDone done) {
   std::string body;
-  JsonWriter(body).open_object().key("version").text(deps.version).key("yaml").text(deps.configuration).close_object();
+  const std::string yaml =
+      deps.configuration ? deps.configuration(request->tenant_only ? &request->tenant : nullptr) : std::string();
+  JsonWriter(body).open_object().key("version").text(deps.version).key("yaml").text(yaml).close_object();
   done(json_response(std::move(body)));
 }
 
@@ -342,6 +345,7 @@ void add_clew_routes(HttpRouter& router, const QueryDeps& deps) {
   add("/clew/v1/stats", stats);
   add("/clew/v1/config", config);
   add_clew_service_routes(router, deps);
+  add_clew_name_routes(router, deps);
 }
 
 }  // namespace clew::api

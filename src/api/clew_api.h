@@ -7,7 +7,7 @@
 //                          incomplete = collecting or timed_out, open = active or collecting; start and end are RFC
 //                          3339 or Unix nanoseconds; `next` of a page is the `cursor` of the following one
 //   /services, /red        calls, errors and latency of services (clew_services.h)
-//   /stats, /config        counters; the configuration in force as YAML, secrets masked
+//   /stats, /config        counters; the configuration in force as YAML, secrets masked, with the asker's own tokens
 // Errors: {"error":{"code":"INVALID_ARGUMENT","message":"..."}} with the HTTP status that belongs to the code.
 #pragma once
 

@@ -11,6 +11,7 @@
 #include "api/clew_request.h"
 #include "api/conditions.h"
 #include "api/json_writer.h"
+#include "api/text.h"
 
 namespace clew::api {
 namespace {
@@ -50,9 +51,29 @@ bool append_named(std::string_view list, std::string_view member, Named& all, si
   return cut;
 }
 
+// A text as a regular expression (RE2) that means itself.
+std::string literally(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const char letter = ascii_lower(c);
+    const bool plain = byte >= 0x80 || (letter >= 'a' && letter <= 'z') || (c >= '0' && c <= '9');
+    if (!plain) {
+      static constexpr char kDigits[] = "0123456789abcdef";
+      out += "\\x";
+      out += kDigits[byte >> 4];
+      out += kDigits[byte & 15];
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
 struct Asked {
   TimeRange range;
   std::string service, operation;
+  store::NameFilter filter;  // of services
   uint32_t points = kDefaultPoints;
 };
 
@@ -76,8 +97,10 @@ HttpResponse graph_reply(const Asked& asked, const cluster::FoundTraces& found) 
   Edges edges;
   for (const auto& trace : found.traces) {
     visit_calls(*trace, [&](const Call& call) {
-      services[std::string(call.service)].add(call);
-      if (!call.caller.empty()) edges[{std::string(call.caller), std::string(call.service)}].add(call);
+      const bool fits = asked.filter.fits(call.service);
+      if (fits) services[std::string(call.service)].add(call);
+      if (!call.caller.empty() && (fits || asked.filter.fits(call.caller)))
+        edges[{std::string(call.caller), std::string(call.service)}].add(call);
     });
   }
   std::string body;
@@ -147,6 +170,7 @@ Result<Asked> read_asked(const QueryDeps& deps, const HttpRequest& request, std:
     asked.range.from_ns = INT64_MIN;
   if (asked.range.from_ns >= asked.range.to_ns)
     return Error{Code::kInvalidArgument, "the time range is empty: 'start' must be before 'end'"};
+  asked.filter.text = request.params().get("filter").value_or("");
   asked.service = request.params().get("service").value_or("");
   asked.operation = request.params().get("operation").value_or("");
   CLEW_ASSIGN(asked.points, limit_param(request, "points", kDefaultPoints, kMaxPoints));
@@ -162,6 +186,10 @@ void answer(const QueryDeps& deps, const RequestPtr& request, Asked asked, HttpD
   query.limit = kServiceTraces;
   query.spans_per_trace = 0;
   if (!asked.service.empty()) query.where = text_condition(store::Field::kService, {}, store::Op::kEq, asked.service);
+  if (!asked.filter.text.empty()) {
+    query.where =
+        text_condition(store::Field::kService, {}, store::Op::kRegex, "(?is).*" + literally(asked.filter.text) + ".*");
+  }
   deps.queries.search_traces(
       std::move(query), kServiceBounds,
       [asked = std::move(asked), done = std::move(done)](Result<cluster::FoundTraces> found) mutable {
@@ -170,7 +198,7 @@ void answer(const QueryDeps& deps, const RequestPtr& request, Asked asked, HttpD
 }
 
 void services(const QueryDeps& deps, const RequestPtr& request, HttpDone done) {
-  static constexpr std::array<std::string_view, 3> kKnown = {"since", "start", "end"};
+  static constexpr std::array<std::string_view, 4> kKnown = {"filter", "since", "start", "end"};
   auto asked = read_asked(deps, *request, kKnown);
   if (!asked.ok()) return done(clew_failure(asked.error()));
   answer<graph_reply>(deps, request, std::move(*asked), std::move(done));

@@ -1,5 +1,6 @@
 // Services in Clew's own API: what calls what, how often, how well and how fast (call_stats.h says what a call is).
-//   /clew/v1/services?since|start|end             every service and every call between two
+//   /clew/v1/services?filter=TEXT&since|start|end every service and every call between two; with a filter those of
+//                                                 services whose name holds it, counted over traces with such a service
 //   /clew/v1/red?service=S&operation=O&since|start|end&points=60
 //                                                 one service over time, its operations, its callers and callees
 // The figures are counted over the newest traces of the range that fit the bounds below, never over a guess: the answer

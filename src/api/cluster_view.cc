@@ -70,7 +70,7 @@ std::string cluster_json(const control::GroupStatus& status) {
 }
 
 void add_cluster_routes(HttpRouter& router, control::Service& service) {
-  router.add("GET", "/api/clew/cluster", [&service](std::shared_ptr<const HttpRequest>, HttpDone done) {
+  router.add("GET", "/api/clew/cluster", [&service](const std::shared_ptr<const HttpRequest>&, HttpDone done) {
     control::CallOptions options;
     options.timeout_ns = kTimeout;
     service.status(options,

@@ -180,11 +180,7 @@ class FakeQueries final : public cluster::QueryService {
       hit.key = trace->key;
       hit.summary = trace->summary;
       for (const model::Span& span : trace->spans) {
-        if (!store::matches(query.where, span, trace->summary)) continue;
-        ++hit.matched;
-        if (hit.spans.size() >= query.spans_per_trace) continue;
-        hit.spans.push_back({span.id, span.start_ns, span.end_ns - span.start_ns, std::string(span.name),
-                             std::string(span.resource->service_name)});
+        if (store::matches(query.where, span, trace->summary)) store::add_match(span, query, hit);
       }
       if (page.hits.size() == query.limit) {
         page.more = true;
@@ -209,20 +205,28 @@ class FakeQueries final : public cluster::QueryService {
     last = std::move(query);
     done(std::move(result));
   }
-  void services(model::TenantId, int64_t, int64_t, Done<store::Vocabulary> done) override {
+  void services(model::TenantId, int64_t, int64_t, store::NameFilter wanted, Done<store::Vocabulary> done) override {
     if (failing) return done(*failing);
-    done(store::Vocabulary{{"", "batch", "cart", "web"}, false});
+    std::vector<std::string> names = {"", "batch", "cart", "web"};
+    std::erase_if(names, [&](const std::string& name) { return !wanted.fits(name); });
+    const bool truncated = wanted.bound(names);
+    done(store::Vocabulary{std::move(names), truncated, {}});
   }
-  void operations(model::TenantId, std::string service, Done<std::vector<Operation>> done) override {
+  void operations(model::TenantId, std::string service, store::NameFilter wanted,
+                  Done<std::vector<Operation>> done) override {
+    filter = wanted;
     if (service != "web") return done(std::vector<Operation>{});
     done(std::vector<Operation>{{"GET /cart", 2}, {"GET /cart", 3}, {"POST /cart", 2}});
   }
-  void keys(model::TenantId, store::Field scope, Done<store::Vocabulary> done) override {
-    if (scope == store::Field::kResource) return done(store::Vocabulary{{"host.name", "service.name"}, false});
-    done(store::Vocabulary{{"http.method", "http.status_code"}, false});
+  void keys(model::TenantId, store::Field scope, store::NameFilter wanted, Done<store::Vocabulary> done) override {
+    filter = wanted;
+    if (scope == store::Field::kResource) return done(store::Vocabulary{{"host.name", "service.name"}, false, {}});
+    done(store::Vocabulary{{"http.method", "http.status_code"}, false, {}});
   }
-  void values(model::TenantId, store::Field field, std::string key, Done<store::Vocabulary> done) override {
-    done(store::Vocabulary{{std::to_string(static_cast<int>(field)) + ":" + key}, false});
+  void values(model::TenantId, store::Field field, std::string key, store::NameFilter wanted,
+              Done<store::Vocabulary> done) override {
+    filter = wanted;
+    done(store::Vocabulary{{std::to_string(static_cast<int>(field)) + ":" + key}, false, {}});
   }
   void stats(Done<cluster::NodeStats> done) override {
     cluster::NodeStats stats;
@@ -237,6 +241,7 @@ class FakeQueries final : public cluster::QueryService {
   bool bounded = false;          // searches for whole traces end at their bounds after one
   uint64_t large_spans = 0;      // trace a11 has as many; 0: there is none
   store::TraceQuery last;
+  store::NameFilter filter;  // of the last list of names
 
  private:
   static constexpr Made kTraces[] = {small_trace, shop_trace};  // newest first

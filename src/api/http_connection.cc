@@ -35,7 +35,7 @@ HttpResponse plain_failure(int status, std::string_view message) {
   return response;
 }
 
-HttpConnection::HttpConnection(std::shared_ptr<HttpShared> shared, HttpLane& lane, HttpSocket socket)
+HttpConnection::HttpConnection(std::shared_ptr<HttpShared> shared, HttpLane& lane, ServerSocket socket)
     : shared_(std::move(shared)), lane_(lane), socket_(std::move(socket)), tls_context_(shared_->tls.current()) {
   lane_.connections.insert(this);
   no_deadline();

@@ -6,9 +6,6 @@
 // read while a request is handled. Deadlines are a field that the loop's sweep compares, so a request costs no timer.
 #pragma once
 
-#include <boost/asio/basic_stream_socket.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -18,17 +15,17 @@
 #include <string>
 
 #include "api/http_service.h"
+#include "api/listener_shared.h"
 #include "api/tls.h"
 
 namespace clew::api {
 
-using HttpSocket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
 struct HttpShared;  // http_shared.h: settings, counters and the service, shared by all connections of a server
 struct HttpLane;    // the connections of one loop
 
 class HttpConnection final : public std::enable_shared_from_this<HttpConnection>, private HttpHead {
  public:
-  HttpConnection(std::shared_ptr<HttpShared> shared, HttpLane& lane, HttpSocket socket);
+  HttpConnection(std::shared_ptr<HttpShared> shared, HttpLane& lane, ServerSocket socket);
   ~HttpConnection();
 
   void start();
@@ -87,9 +84,9 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
 
   std::shared_ptr<HttpShared> shared_;
   HttpLane& lane_;
-  HttpSocket socket_;
+  ServerSocket socket_;
   SslContext tls_context_;
-  std::optional<boost::asio::ssl::stream<HttpSocket&>> tls_;
+  std::optional<boost::asio::ssl::stream<ServerSocket&>> tls_;
   std::string remote_;
 
   State state_ = State::kHandshake;

@@ -51,6 +51,7 @@ class HttpRequest {
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
   std::string body;                                          // inflated
   std::string tenant;                                        // validated name; authentication is done
+  bool tenant_only = false;                                  // whoever asks may ask for that tenant alone
   std::string remote;                                        // "127.0.0.1:51234", for logs
 
   // "/api/traces/abc?start=1". A fragment is cut off; an absolute form ("http://host/path") loses scheme and host.

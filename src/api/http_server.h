@@ -26,6 +26,9 @@
 
 namespace clew::api {
 
+template <typename Kind>
+class Listener;
+
 struct HttpServerStats {
   uint64_t accepted_connections = 0;
   uint64_t refused_connections = 0;  // above max_connections
@@ -55,8 +58,8 @@ class HttpServer {
   std::vector<uint64_t> connections_per_loop() const;
 
  private:
-  class Listener;
-  std::shared_ptr<Listener> listener_;
+  struct Kind;
+  std::shared_ptr<Listener<Kind>> listener_;  // shared with what it has under way
 };
 
 }  // namespace clew::api

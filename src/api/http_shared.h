@@ -6,9 +6,7 @@
 #pragma once
 
 #include <atomic>
-#include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/io_context.hpp>
-#include <chrono>
 #include <memory>
 #include <string>
 #include <unordered_set>
@@ -18,24 +16,21 @@
 #include "api/cors.h"
 #include "api/duration_histogram.h"
 #include "api/http_service.h"
+#include "api/listener_shared.h"
 #include "api/server_options.h"
 #include "api/tls.h"
-#include "base/function.h"
 
 namespace clew::api {
 
 class HttpConnection;
 
 struct HttpCounters {
-  std::atomic<uint64_t> accepted{0}, refused{0}, open{0}, timeouts{0}, tls_failures{0}, requests{0}, bad_requests{0};
+  std::atomic<uint64_t> timeouts{0}, tls_failures{0}, requests{0}, bad_requests{0};
   std::atomic<uint64_t> responses[6] = {};
   DurationHistogram durations;
 };
 
 struct HttpLane {
-  using Timer =
-      boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
-                                        boost::asio::io_context::executor_type>;
   explicit HttpLane(boost::asio::io_context& loop) : io(loop) {}
   boost::asio::io_context& io;
   bool sweeping = false;
@@ -43,7 +38,7 @@ struct HttpLane {
   std::atomic<uint64_t> open{0};
 };
 
-struct HttpShared {
+struct HttpShared : ListenerShared {
   HttpShared(HttpEndpoint endpoint, HttpService& s, std::shared_ptr<BufferPool> p)
       : options(std::move(endpoint)), service(s), cors(options.cors), tls(options.tls), pool(std::move(p)) {}
   const HttpEndpoint options;
@@ -52,21 +47,6 @@ struct HttpShared {
   TlsReloader tls;
   const std::shared_ptr<BufferPool> pool;
   HttpCounters counters;
-  std::atomic<bool> draining{false};
-  std::atomic<bool> stopped_accepting{false};
-  Task drained;  // set before `draining`; run once, by whoever sees the last one go
-  std::atomic<bool> drained_told{false};
-
-  void connection_gone() {
-    counters.open.fetch_sub(1);
-    tell_when_drained();
-  }
-  void tell_when_drained() {
-    if (draining.load() && stopped_accepting.load() && counters.open.load() == 0 && !drained_told.exchange(true) &&
-        drained)
-      drained();
-  }
-
   std::vector<std::unique_ptr<HttpLane>> lanes;
 };
 

@@ -171,7 +171,7 @@ void get_trace(const QueryDeps& deps, const RequestPtr& request, HttpDone done) 
 }
 
 void services(const QueryDeps& deps, const RequestPtr& request, HttpDone done) {
-  deps.queries.services(model::tenant_id(request->tenant), INT64_MIN, INT64_MAX,
+  deps.queries.services(model::tenant_id(request->tenant), INT64_MIN, INT64_MAX, {},
                         [done = std::move(done)](Result<store::Vocabulary> vocabulary) mutable {
                           if (!vocabulary.ok()) return done(failure(vocabulary.error()));
                           for (std::string& name : vocabulary->values) name = jaeger_service(name);
@@ -181,7 +181,7 @@ void services(const QueryDeps& deps, const RequestPtr& request, HttpDone done) {
 
 void operation_names(const QueryDeps& deps, const RequestPtr& request, HttpDone done) {
   deps.queries.operations(
-      model::tenant_id(request->tenant), store_service(request->segment("service")),
+      model::tenant_id(request->tenant), store_service(request->segment("service")), {},
       [done = std::move(done)](Result<std::vector<cluster::QueryService::Operation>> operations) mutable {
         if (!operations.ok()) return done(failure(operations.error()));
         std::vector<std::string> names;
@@ -199,7 +199,7 @@ std::string_view kind_word(uint8_t kind) {
 void operations(const QueryDeps& deps, const RequestPtr& request, HttpDone done) {
   const auto service = request->params().get("service");
   if (!service || service->empty()) return done(failure({Code::kInvalidArgument, "parameter 'service' is required"}));
-  deps.queries.operations(model::tenant_id(request->tenant), store_service(*service),
+  deps.queries.operations(model::tenant_id(request->tenant), store_service(*service), {},
                           [done = std::move(done), kind = request->params().get("spanKind").value_or("")](
                               Result<std::vector<cluster::QueryService::Operation>> found) mutable {
                             if (!found.ok()) return done(failure(found.error()));

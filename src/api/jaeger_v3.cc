@@ -177,7 +177,7 @@ void get_trace(const QueryDeps& deps, const RequestPtr& request, HttpDone done) 
 }
 
 void services(const QueryDeps& deps, const RequestPtr& request, HttpDone done) {
-  deps.queries.services(model::tenant_id(request->tenant), INT64_MIN, INT64_MAX,
+  deps.queries.services(model::tenant_id(request->tenant), INT64_MIN, INT64_MAX, {},
                         [done = std::move(done)](Result<store::Vocabulary> vocabulary) mutable {
                           if (!vocabulary.ok()) return done(failure(vocabulary.error()));
                           std::string body;
@@ -193,7 +193,7 @@ void operations(const QueryDeps& deps, const RequestPtr& request, HttpDone done)
   const auto service = param(*request, {"service", "service_name", "serviceName"});
   if (!service) return done(failure({Code::kInvalidArgument, "missing required parameter service"}));
   deps.queries.operations(
-      model::tenant_id(request->tenant), *service == kNoServiceName ? std::string() : *service,
+      model::tenant_id(request->tenant), *service == kNoServiceName ? std::string() : *service, {},
       [done = std::move(done), kind = param(*request, {"span_kind", "spanKind"}).value_or("")](
           Result<std::vector<cluster::QueryService::Operation>> found) mutable {
         if (!found.ok()) return done(failure(found.error()));

@@ -76,6 +76,9 @@ void add_node(Families& out, const cluster::NodeStats& node) {
               real(node.malformed_rows));
   out.counter("clew_seal_read_failures_total", "Stored parts of a trace that could not be read when it was decided.",
               real(node.seal_read_failures));
+  out.counter("clew_store_maintenance_failures_total",
+              "Steps of compaction or retention that failed: nothing is lost, they are tried again.",
+              real(node.maintenance_failures));
   out.counter("clew_refused_requests_total", "Requests refused for load by the node.", real(node.refused_requests));
   out.gauge("clew_open_traces", "Traces that await their verdict.", real(node.open_traces));
   out.gauge("clew_open_rows", "Spans in memory that are not sealed yet.", real(node.open_rows));

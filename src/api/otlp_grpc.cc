@@ -38,6 +38,7 @@ constexpr unsigned kTlsWatchSeconds = 1;
 otlp::Encoding encoding_of(const grpc::ByteBuffer& buffer) {
   static_assert(sizeof(grpc::ByteBuffer) == sizeof(grpc_byte_buffer*));
   grpc_byte_buffer* raw = nullptr;
+  // NOLINTNEXTLINE(bugprone-undefined-memory-manipulation,bugprone-sizeof-expression): its pointer is read, as said
   std::memcpy(&raw, &buffer, sizeof raw);
   if (raw == nullptr || raw->type != GRPC_BB_RAW) return otlp::Encoding::kIdentity;
   switch (raw->data.raw.compression) {
@@ -74,7 +75,7 @@ std::string_view metadata(const grpc::ServerContext& context, const char* name) 
 grpc::Status grpc_status(Code code, std::string_view message, uint32_t retry_after_ms = 0) {
   std::string details;
   if (retry_after_ms > 0) details = encode_rpc_status(WireFormat::kProtobuf, code, message, retry_after_ms);
-  return {static_cast<grpc::StatusCode>(code), std::string(message), std::move(details)};
+  return {static_cast<grpc::StatusCode>(code), std::string(message), details};
 }
 
 }  // namespace
@@ -211,7 +212,7 @@ class OtlpGrpcServer::Impl::Call {
     ~Answer() {
       if (call_ != nullptr) call_->finish(grpc_status(Code::kInternal, "the request was dropped by the node"));
     }
-    void operator()(OtlpOutcome outcome) {
+    void operator()(const OtlpOutcome& outcome) {
       Call* call = std::exchange(call_, nullptr);
       if (call == nullptr) return;
       call->impl_.durations.add(std::chrono::steady_clock::now() - call->since_);

@@ -76,7 +76,7 @@ class OtlpHttpCall final : public HttpCall {
   void run(std::shared_ptr<const std::string> body, HttpDone done) override {
     request_.body = std::move(body);
     const WireFormat format = request_.format;
-    receiver_.receive(std::move(request_), [format, answer = std::move(done)](OtlpOutcome outcome) mutable {
+    receiver_.receive(std::move(request_), [format, answer = std::move(done)](const OtlpOutcome& outcome) mutable {
       if (!outcome.status.ok()) {
         const Code code = outcome.status.code();
         return answer(failure_response(format, http_status(code, outcome.retry_after_ms), code,

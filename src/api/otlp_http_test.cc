@@ -35,7 +35,10 @@ class OtlpHttp : public testing::Test {
   void start(HttpEndpoint endpoint = {}, uint64_t budget = 256ull << 20) {
     endpoint.endpoint = "127.0.0.1:0";
     gate_ = std::make_unique<AdmissionGate>(budget);
-    receiver_ = std::make_unique<OtlpReceiver>(ingest_, *gate_, pool_, otlp::Limits{}, 2000);
+    receiver_ = std::make_unique<OtlpReceiver>(ingest_, *gate_, pool_, otlp::Limits{}, 2000, [this](Task work) {
+      offloaded_.fetch_add(1);
+      boost::asio::post(*loops_.all().back(), [work = std::move(work)]() mutable { work(); });
+    });
     service_ = std::make_unique<OtlpHttpService>(*receiver_, endpoint);
     server_ = std::make_unique<HttpServer>("otlp/http", endpoint, *service_, loops_.all(), pool_);
     const Status status = server_->start();
@@ -52,6 +55,7 @@ class OtlpHttp : public testing::Test {
   std::unique_ptr<AdmissionGate> gate_;
   std::unique_ptr<OtlpReceiver> receiver_;
   std::unique_ptr<OtlpHttpService> service_;
+  std::atomic<int> offloaded_{0};
   test::Loops loops_{2};
   std::unique_ptr<HttpServer> server_;
 };
@@ -84,6 +88,21 @@ TEST_F(OtlpHttp, MediaTypeParametersAndCaseAreUnderstood) {
   const Reply json = exchange(post("/v1/traces", "Content-Type: application/json;charset=UTF-8\r\n", "{}"));
   EXPECT_EQ(json.status, 200);
   EXPECT_EQ(json.body, "{}");
+}
+
+TEST_F(OtlpHttp, OnlyLargeBodiesThatWantWorkAreMadeReadyElsewhere) {
+  start();
+  const std::string space(OtlpReceiver::kOffloadBytes, ' ');
+  EXPECT_EQ(exchange(post("/v1/traces", kJsonType, "{}")).status, 200);
+  EXPECT_EQ(exchange(post("/v1/traces", kProtobufType, sample_request(20'000))).status, 200);
+  EXPECT_EQ(offloaded_.load(), 0);
+  EXPECT_EQ(exchange(post("/v1/traces", kJsonType, space + "{}")).status, 200);
+  EXPECT_EQ(offloaded_.load(), 1);
+  EXPECT_EQ(exchange(post("/v1/traces", kJsonType, space + "{")).status, 400);
+  EXPECT_EQ(offloaded_.load(), 2);
+  EXPECT_EQ(gate_->used_bytes(), 0u);
+  EXPECT_EQ(receiver_->stats().requests, 4u);
+  EXPECT_EQ(receiver_->stats().failed, 1u);
 }
 
 TEST_F(OtlpHttp, AnEmptyRequestSucceeds) {

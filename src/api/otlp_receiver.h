@@ -1,12 +1,14 @@
 // OtlpReceiver: what OTLP/HTTP and OTLP/gRPC do alike with a complete body: inflate it bounded, transcode JSON, hand it
 // to the node, and turn the node's reply into an outcome that each protocol then words its way.
 //
-// Any thread, several at a time; inflating and transcoding happen in the caller. The lease on the admission gate is
-// held until the outcome, and grows by what inflating adds.
+// Any thread, several at a time. Inflating and transcoding happen in the caller, or, for a body of kOffloadBytes and
+// more, wherever `offload` runs them: the caller is a loop, which has others to serve. The lease on the admission gate
+// is held until the outcome, and grows by what inflating adds.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -47,9 +49,14 @@ struct OtlpReceiverStats {
 
 class OtlpReceiver {
  public:
-  // The service and the gate outlive this.
+  // A body of this many bytes, as it came, may become 64 MiB: tens to hundreds of milliseconds.
+  static constexpr size_t kOffloadBytes = 512u << 10;
+  // Runs the task once, on some thread that may be kept busy, or drops it when the node stops.
+  using Offload = std::function<void(Task)>;
+
+  // The gate outlives this, the service also what was offloaded. Without an `offload` the caller does everything.
   OtlpReceiver(cluster::IngestService& service, AdmissionGate& gate, std::shared_ptr<BufferPool> pool,
-               otlp::Limits limits, uint32_t retry_after_ms);
+               otlp::Limits limits, uint32_t retry_after_ms, Offload offload = {});
 
   // Whether a request may begin: not while the node starts or stops, and not above the budget. kUnavailable otherwise.
   Result<AdmissionGate::Lease> admit(uint64_t bytes);
@@ -58,21 +65,30 @@ class OtlpReceiver {
 
   void set_ready(bool ready) { ready_.store(ready); }
   bool ready() const { return ready_.load(); }
-  uint32_t retry_after_ms() const { return retry_after_ms_; }
-  BufferPool& pool() { return *pool_; }
+  uint32_t retry_after_ms() const { return work_->retry_after_ms; }
+  BufferPool& pool() { return *work_->pool; }
   OtlpReceiverStats stats() const;
 
  private:
-  cluster::IngestService& service_;
-  AdmissionGate& gate_;
-  const std::shared_ptr<BufferPool> pool_;
-  const otlp::Limits limits_;
-  const uint32_t retry_after_ms_;
-  std::atomic<bool> ready_{true};
-  struct Counters {
+  // What the work on a body needs; shared with work and completions that may come when this is gone.
+  struct Work : std::enable_shared_from_this<Work> {
+    Work(cluster::IngestService& s, std::shared_ptr<BufferPool> p, otlp::Limits l, uint32_t after)
+        : service(s), pool(std::move(p)), limits(l), retry_after_ms(after) {}
+    void run(OtlpRequest request, UniqueFunction<void(OtlpOutcome)> done);
+    void fail(OtlpRequest& request, UniqueFunction<void(OtlpOutcome)>& done, Status status, uint32_t after_ms = 0);
+    // The body as protobuf, not compressed; else the request was answered.
+    bool make_ready(OtlpRequest& request, UniqueFunction<void(OtlpOutcome)>& done);
+
+    cluster::IngestService& service;
+    const std::shared_ptr<BufferPool> pool;
+    const otlp::Limits limits;
+    const uint32_t retry_after_ms;
     std::atomic<uint64_t> requests{0}, received_bytes{0}, inflated_bytes{0}, failed{0};
   };
-  const std::shared_ptr<Counters> counters_ = std::make_shared<Counters>();  // shared with completions that come late
+  AdmissionGate& gate_;
+  const Offload offload_;
+  const std::shared_ptr<Work> work_;
+  std::atomic<bool> ready_{true};
 };
 
 }  // namespace clew::api

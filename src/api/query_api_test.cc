@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "api/clew_api.h"
+#include "api/clew_names.h"
 #include "api/fake_queries.h"
 #include "api/jaeger.h"
 #include "api/query_router.h"
@@ -22,18 +23,21 @@ constexpr const char* kShop = "0af7651916cd43dd8448eb211c80319c";
 class QueryApi : public testing::Test {
  protected:
   QueryApi() {
-    const QueryDeps deps{queries_, clock_, "0.1.0", "log:\n  level: info\n"};
+    const QueryDeps deps{queries_, clock_, "0.1.0", [](const std::string* tenant) {
+                           return tenant == nullptr ? std::string("log:\n  level: info\n") : "of " + *tenant;
+                         }};
     add_query_routes(jaeger_, deps, QueryPort::kJaeger);
     add_query_routes(tempo_, deps, QueryPort::kTempo);
   }
 
   static HttpResponse ask(const HttpRouter& router, const std::string& target, const std::string& accept = "",
                           const std::string& method = "GET", const std::string& body = "",
-                          const std::string& tenant = "default") {
+                          const std::string& tenant = "default", bool tenant_only = false) {
     auto request = std::make_shared<HttpRequest>();
     request->method = method;
     request->set_target(target);
     request->tenant = tenant;
+    request->tenant_only = tenant_only;
     request->body = body;
     if (!accept.empty()) request->headers.emplace_back("accept", accept);
     HttpResponse answer;
@@ -269,6 +273,38 @@ TEST_F(QueryApi, TempoSearchParametersReachTheStore) {
   EXPECT_EQ(tempo("/api/search?q=%7B").status, 400);
 }
 
+std::string url_encoded(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    char escape[4];
+    std::snprintf(escape, sizeof(escape), "%%%02X", static_cast<unsigned char>(c));
+    out += escape;
+  }
+  return out;
+}
+
+TEST_F(QueryApi, TempoSearchShowsWhatWasSelectedAsAttributesOfTheSpans) {
+  const std::string query =
+      "{ nestedSetParent < 0 } | select(status, resource.host.name, span.http.status_code, .ratio, "
+      "span.cache.hit, .absent, resource.service.name)";
+  const std::string body = tempo("/api/search?limit=2&q=" + url_encoded(query)).body;
+  EXPECT_NE(body.find(R"("attributes":[{"key":"service.name","value":{"stringValue":"web"}},)"
+                      R"({"key":"status","value":{"stringValue":"ok"}},)"
+                      R"({"key":"host.name","value":{"stringValue":"host-1"}},)"
+                      R"({"key":"http.status_code","value":{"intValue":"200"}},)"
+                      R"({"key":"ratio","value":{"doubleValue":0.25}},)"
+                      R"({"key":"cache.hit","value":{"boolValue":true}}])"),
+            std::string::npos)
+      << body;
+  EXPECT_NE(body.find(R"([{"key":"service.name","value":{"stringValue":"batch"}},)"
+                      R"({"key":"status","value":{"stringValue":"unset"}}])"),
+            std::string::npos)
+      << body;
+  const std::string own = tempo("/api/search?q=" + url_encoded("{ name = \"run\" } | select(.service.name)")).body;
+  EXPECT_NE(own.find(R"("attributes":[{"key":"service.name","value":{"stringValue":"batch"}}])"), std::string::npos)
+      << own;
+}
+
 TEST_F(QueryApi, BothPortsServeBothApisUnderTheirPrefixes) {
   const std::string id = kShop;
   EXPECT_EQ(jaeger("/tempo/api/traces/" + id).body, tempo("/api/traces/" + id).body);
@@ -327,6 +363,37 @@ TEST_F(QueryApi, ClewServicesCountCallsOverTheRange) {
   EXPECT_EQ(jaeger("/clew/v1/services?start=5&end=5").status, 400);
 }
 
+TEST_F(QueryApi, ClewServicesByAFilterAreCountedOverTheirOwnTraces) {
+  const HttpResponse found = jaeger("/clew/v1/services?filter=CAR&since=1h");
+  EXPECT_EQ(queries_.last.where.op, store::Op::kRegex);
+  EXPECT_EQ(queries_.last.where.literal.text, "(?is).*CAR.*");
+  EXPECT_NE(found.body.find(R"("services":[{"service":"cart",)"), std::string::npos) << found.body;
+  EXPECT_EQ(found.body.find(R"("service":"web")"), std::string::npos) << found.body;
+  EXPECT_NE(found.body.find(R"("from":"web","to":"cart")"), std::string::npos) << "its neighbours, by their calls";
+  jaeger("/clew/v1/services?filter=a.b%5C%20(&since=1h");
+  EXPECT_EQ(queries_.last.where.literal.text, R"((?is).*a\x2eb\x5c\x20\x28.*)");
+}
+
+TEST_F(QueryApi, ClewNamesAreChosenWhereTheyAre) {
+  EXPECT_EQ(jaeger("/clew/v1/names?of=services&text=A").body, R"({"names":["batch","cart"],"truncated":false})");
+  EXPECT_EQ(jaeger("/clew/v1/names?of=services&text=a&limit=1").body, R"({"names":["batch"],"truncated":true})");
+  EXPECT_EQ(jaeger("/clew/v1/names?of=operations&service=web").body,
+            R"({"names":["GET /cart","POST /cart"],"truncated":false})");
+  EXPECT_EQ(jaeger("/clew/v1/names?of=keys&text=x").body,
+            R"({"names":["http.method","http.status_code"],"truncated":false})");
+  EXPECT_EQ(queries_.filter.text, "x");
+  EXPECT_EQ(queries_.filter.most, kDefaultNames + 1) << "one more tells whether there are more";
+  EXPECT_EQ(jaeger("/clew/v1/names?of=values&key=.http.method&text=g").body,
+            R"({"names":["2:http.method"],"truncated":false})");
+  EXPECT_EQ(jaeger("/clew/v1/names?of=values&key=status&text=E").body,
+            R"({"names":["error","unset"],"truncated":false})");
+  jaeger("/clew/v1/names?of=keys&limit=100000");
+  EXPECT_EQ(queries_.filter.most, kMaxNames + 1);
+  for (const char* bad : {"", "?of=spans", "?of=values", "?of=services&limit=x", "?of=services&q=x"}) {
+    EXPECT_EQ(jaeger(std::string("/clew/v1/names") + bad).status, 400) << bad;
+  }
+}
+
 TEST_F(QueryApi, ClewServicesSayFromWhenOnTheyCount) {
   queries_.bounded = true;
   const std::string body = jaeger("/clew/v1/services?since=1h").body;
@@ -335,6 +402,11 @@ TEST_F(QueryApi, ClewServicesSayFromWhenOnTheyCount) {
 
 TEST_F(QueryApi, ClewConfigIsWhatIsInForce) {
   EXPECT_EQ(jaeger("/clew/v1/config").body, R"({"version":"0.1.0","yaml":"log:\n  level: info\n"})");
+}
+
+TEST_F(QueryApi, ClewConfigShowsATenantWhatIsItsOwn) {
+  EXPECT_EQ(ask(jaeger_, "/clew/v1/config", "", "GET", "", "acme", true).body,
+            R"({"version":"0.1.0","yaml":"of acme"})");
 }
 
 TEST_F(QueryApi, AnAnswerThatEndsAtItsBoundsSaysSo) {

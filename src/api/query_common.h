@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,9 +18,11 @@ namespace clew::api {
 // References outlive the router.
 struct QueryDeps {
   cluster::QueryService& queries;
-  const env::Clock& clock;         // for "the last hour"
-  std::string version;             // of this program
-  std::string configuration = {};  // in force, as YAML for people, secrets masked
+  const env::Clock& clock;  // for "the last hour"
+  std::string version;      // of this program
+  // In force now, as YAML for people, secrets masked; for somebody who may act for `tenant` alone, without what is
+  // other tenants' or the operators'; null: for an operator. Any thread.
+  std::function<std::string(const std::string* tenant)> configuration = {};
 };
 
 using RequestPtr = std::shared_ptr<const HttpRequest>;

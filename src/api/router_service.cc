@@ -96,9 +96,10 @@ HttpService::Decision RouterService::on_head(const HttpHead& head) {
   const std::string_view path = head.path();
   auto request = std::make_shared<HttpRequest>();
   if (!router_.open_to_anyone(path)) {
-    auto tenant = auth_.tenant(head.header("Authorization"), head.header(kTenantHeader));
-    if (!tenant.ok()) return {nullptr, error_response(http_status_of(tenant.error().code), tenant.error().message)};
-    request->tenant = std::move(*tenant);
+    auto who = auth_.identify(head.header("Authorization"), head.header(kTenantHeader));
+    if (!who.ok()) return {nullptr, error_response(http_status_of(who.error().code), who.error().message)};
+    request->tenant = std::move(who->tenant);
+    request->tenant_only = who->bound;
   }
   auto encoding = otlp::parse_encoding(trim(head.header("Content-Encoding")));
   if (!encoding.ok())

@@ -60,7 +60,7 @@ struct GrpcEndpoint {
   uint32_t max_concurrent_streams = 1024;      // of one connection
   uint32_t threads = 1;                        // completion queues, one thread each
   uint32_t max_pending_calls = 1024;           // accepted and not yet answered; more are refused as retryable
-  uint64_t memory_quota_bytes = 256ull << 20;  // of gRPC's own buffers
+  uint64_t memory_quota_bytes = 128ull << 20;  // of gRPC's own buffers; above it gRPC ends calls
   uint32_t keepalive_time_ms = 120'000;        // pings an idle client after this
   uint32_t keepalive_timeout_ms = 20'000;
   uint32_t min_ping_interval_ms = 10'000;  // a client that pings more often is sent away

@@ -10,7 +10,7 @@ Servers::Servers(ServerOptions options, Node node, otlp::Limits limits)
       node_(std::move(node)),
       gate_(options_.max_in_flight_bytes),
       pool_(BufferPool::create()),
-      receiver_(node_.ingest, gate_, pool_, limits, options_.retry_after_ms),
+      receiver_(node_.ingest, gate_, pool_, limits, options_.retry_after_ms, node_.offload),
       otlp_service_(receiver_, options_.otlp_http) {
   receiver_.set_ready(false);
   if (node_.add_query_routes) node_.add_query_routes(http_router_, tempo_router_);
@@ -43,22 +43,22 @@ void Servers::add_admin_routes(HttpRouter& router) {
   };
   router.add(
       "GET", "/ready",
-      [this, text](std::shared_ptr<const HttpRequest>, HttpDone done) {
+      [this, text](const std::shared_ptr<const HttpRequest>&, HttpDone done) {
         done(ready_.load() ? text(200, "ready\n") : text(503, "starting or stopping\n"));
       },
       Access::kAnyone);
   router.add(
-      "GET", "/health", [text](std::shared_ptr<const HttpRequest>, HttpDone done) { done(text(200, "ok\n")); },
+      "GET", "/health", [text](const std::shared_ptr<const HttpRequest>&, HttpDone done) { done(text(200, "ok\n")); },
       Access::kAnyone);
-  router.add("GET", "/metrics", [this](std::shared_ptr<const HttpRequest>, HttpDone done) {
+  router.add("GET", "/metrics", [this](const std::shared_ptr<const HttpRequest>&, HttpDone done) {
     node_.queries.stats([this, answer = std::move(done)](Result<cluster::NodeStats> stats) mutable {
       MetricsInput input = collect();
-      if (stats.ok()) input.node = std::move(*stats);
+      if (stats.ok()) input.node = *stats;
       HttpResponse response;
       response.content_type = kMetricsContentType;
       response.body = render_metrics(input);
       if (!node_.more_metrics) return answer(std::move(response));
-      node_.more_metrics([response = std::move(response), answer = std::move(answer)](std::string more) mutable {
+      node_.more_metrics([response = std::move(response), answer = std::move(answer)](const std::string& more) mutable {
         response.body += more;
         answer(std::move(response));
       });

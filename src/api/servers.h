@@ -41,6 +41,7 @@ class Servers {
     std::function<void(HttpRouter& http, HttpRouter& tempo)> add_query_routes;
     // Further metrics in Prometheus' text format, behind this server's; may be empty. Calls back once, on any thread.
     std::function<void(UniqueFunction<void(std::string)>)> more_metrics;
+    OtlpReceiver::Offload offload;  // for large bodies; may be empty
   };
   struct Ports {
     uint16_t otlp_http = 0, otlp_grpc = 0, http = 0, tempo = 0;  // 0: that server is off

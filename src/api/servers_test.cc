@@ -28,13 +28,19 @@ class NoTraces final : public cluster::QueryService {
   void search_traces(store::TraceQuery, cluster::TraceBounds, Done<cluster::FoundTraces> done) override {
     done(nothing());
   }
-  void services(model::TenantId tenant, int64_t, int64_t, Done<store::Vocabulary> done) override {
+  void services(model::TenantId tenant, int64_t, int64_t, store::NameFilter, Done<store::Vocabulary> done) override {
     asked = tenant;
-    done(store::Vocabulary{{"shop"}, false});
+    done(store::Vocabulary{{"shop"}, false, {}});
   }
-  void operations(model::TenantId, std::string, Done<std::vector<Operation>> done) override { done(nothing()); }
-  void keys(model::TenantId, store::Field, Done<store::Vocabulary> done) override { done(nothing()); }
-  void values(model::TenantId, store::Field, std::string, Done<store::Vocabulary> done) override { done(nothing()); }
+  void operations(model::TenantId, std::string, store::NameFilter, Done<std::vector<Operation>> done) override {
+    done(nothing());
+  }
+  void keys(model::TenantId, store::Field, store::NameFilter, Done<store::Vocabulary> done) override {
+    done(nothing());
+  }
+  void values(model::TenantId, store::Field, std::string, store::NameFilter, Done<store::Vocabulary> done) override {
+    done(nothing());
+  }
   void stats(Done<cluster::NodeStats> done) override { done(node); }
   cluster::NodeStats node;
   model::TenantId asked;

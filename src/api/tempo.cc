@@ -4,6 +4,7 @@
 #include <array>
 
 #include "api/conditions.h"
+#include "api/field_values.h"
 #include "api/json_writer.h"
 #include "api/tags.h"
 #include "api/traceql.h"
@@ -95,9 +96,10 @@ Result<store::TraceQuery> read_query(const HttpRequest& request) {
     if (expr.kind != Expr::Kind::kLeaf || expr.field != Field::kTrue) parts.push_back(std::move(expr));
   };
   if (const auto q = request.params().get("q"); q && !q->empty()) {
-    Expr expr;
-    CLEW_ASSIGN(expr, parse_traceql(*q));
-    add(std::move(expr));
+    TraceQlSearch search;
+    CLEW_ASSIGN(search, parse_traceql_search(*q));
+    add(std::move(search.where));
+    query.select = std::move(search.select);
   }
   if (const auto tags = request.params().get("tags"); tags && !tags->empty()) {
     Expr expr;
@@ -120,32 +122,43 @@ Result<store::TraceQuery> read_query(const HttpRequest& request) {
   return query;
 }
 
-void append_text_attribute(std::string_view key, std::string_view value, JsonWriter& json) {
-  json.open_object()
-      .key("key")
-      .text(key)
-      .key("value")
-      .open_object()
-      .key("stringValue")
-      .text(value)
-      .close_object()
-      .close_object();
+void append_attribute(std::string_view key, const model::Value& value, JsonWriter& json) {
+  std::string text;
+  otlp::append_any_value_json(value, otlp::JsonFlavour::kProtobuf, text);
+  json.open_object().key("key").text(key).key("value").raw(text).close_object();
 }
 
-void append_span_set(const store::TraceHit& hit, JsonWriter& json) {
+// The service, unless a selected attribute has its name, then what was selected and is there.
+void append_attributes(const store::MatchedSpan& span, const std::vector<std::string>& names, JsonWriter& json) {
+  constexpr std::string_view kService = "service.name";
+  bool has_service = span.service.empty();
+  for (size_t i = 0; i < span.selected.size(); ++i) {
+    has_service = has_service || (names[i] == kService && span.selected[i].type != model::ValueType::kEmpty);
+  }
+  json.open_array();
+  if (!has_service) append_attribute(kService, {model::ValueType::kString, span.service, 0, 0}, json);
+  for (size_t i = 0; i < span.selected.size(); ++i) {
+    if (span.selected[i].type == model::ValueType::kEmpty) continue;
+    append_attribute(names[i], span.selected[i].view(), json);
+  }
+  json.close_array();
+}
+
+void append_span_set(const store::TraceHit& hit, const std::vector<std::string>& names, JsonWriter& json) {
   json.open_object().key("spans").open_array();
   for (const store::MatchedSpan& span : hit.spans) {
     json.open_object().key("spanID").text(span.id.hex()).key("name").text(span.name);
     json.key("startTimeUnixNano").quoted_unsigned(static_cast<uint64_t>(span.start_ns));
     json.key("durationNanos").quoted_unsigned(static_cast<uint64_t>(std::max<int64_t>(span.duration_ns, 0)));
-    json.key("attributes").open_array();
-    if (!span.service.empty()) append_text_attribute("service.name", span.service, json);
-    json.close_array().close_object();
+    json.key("attributes");
+    append_attributes(span, names, json);
+    json.close_object();
   }
   json.close_array().key("matched").unsigned_number(hit.matched).close_object();
 }
 
-HttpResponse search_reply(const cluster::SearchPage& page) {
+// `names`: of what was selected.
+HttpResponse search_reply(const cluster::SearchPage& page, const std::vector<std::string>& names) {
   constexpr int64_t kNsPerMs = 1'000'000;
   std::string body;
   JsonWriter json(body);
@@ -158,9 +171,9 @@ HttpResponse search_reply(const cluster::SearchPage& page) {
     json.key("durationMs")
         .number(summary.end_ns > summary.start_ns ? (summary.end_ns - summary.start_ns) / kNsPerMs : 0);
     json.key("spanSet");  // the first of the sets, for clients older than the list
-    append_span_set(hit, json);
+    append_span_set(hit, names, json);
     json.key("spanSets").open_array();
-    append_span_set(hit, json);
+    append_span_set(hit, names, json);
     json.close_array().close_object();
   }
   json.close_array().key("metrics").open_object().close_object();
@@ -171,9 +184,12 @@ HttpResponse search_reply(const cluster::SearchPage& page) {
 void search(const QueryDeps& deps, const RequestPtr& request, HttpDone done) {
   auto query = read_query(*request);
   if (!query.ok()) return done(failure(query.error()));
-  deps.queries.search(std::move(*query), [done = std::move(done)](Result<cluster::SearchPage> page) mutable {
-    done(page.ok() ? search_reply(*page) : failure(page.error()));
-  });
+  std::vector<std::string> names;
+  for (const store::Selection& selection : query->select) names.emplace_back(selection_name(selection));
+  deps.queries.search(std::move(*query),
+                      [done = std::move(done), names = std::move(names)](Result<cluster::SearchPage> page) mutable {
+                        done(page.ok() ? search_reply(*page, names) : failure(page.error()));
+                      });
 }
 
 constexpr std::array<std::string_view, 8> kIntrinsicTags = {
@@ -192,11 +208,11 @@ struct TagNames {
 void fetch_tag_names(const QueryDeps& deps, const RequestPtr& request, UniqueFunction<void(Result<TagNames>)> reply) {
   const model::TenantId tenant = model::tenant_id(request->tenant);
   deps.queries.keys(
-      tenant, Field::kResource,
+      tenant, Field::kResource, {},
       [&queries = deps.queries, tenant, reply = std::move(reply)](Result<store::Vocabulary> resource) mutable {
         if (!resource.ok()) return reply(resource.error());
         queries.keys(
-            tenant, Field::kAttribute,
+            tenant, Field::kAttribute, {},
             [reply = std::move(reply), names = std::move(resource->values)](Result<store::Vocabulary> span) mutable {
               if (!span.ok()) return reply(span.error());
               reply(TagNames{std::move(names), std::move(span->values)});
@@ -284,28 +300,14 @@ HttpResponse values_v2(const TagValues& tag) {
 template <HttpResponse (*Reply)(const TagValues&)>
 void tag_values(const QueryDeps& deps, const RequestPtr& request, HttpDone done) {
   // Grafana encodes the tag twice; the router undid one.
-  const auto name = parse_field_name(url_decode(request->segment("tag"), false));
-  if (!name.ok()) return done(failure(name.error()));
-  TagValues fixed;
-  switch (name->field) {
-    case Field::kStatus:
-      fixed = {"keyword", {"error", "ok", "unset"}};
-      return done(Reply(fixed));
-    case Field::kKind:
-      fixed = {"keyword", {"client", "consumer", "internal", "producer", "server", "unspecified"}};
-      return done(Reply(fixed));
-    case Field::kDuration:
-    case Field::kTraceDuration:
-    case Field::kIsRoot:
-      return done(Reply(fixed));  // any; there is nothing to choose from
-    default:
-      break;
+  auto asked = field_values(url_decode(request->segment("tag"), false));
+  if (!asked.ok()) return done(failure(asked.error()));
+  if (asked->fixed) {
+    TagValues fixed;
+    if (!asked->fixed->empty()) fixed = {"keyword", std::move(*asked->fixed)};
+    return done(Reply(fixed));
   }
-  Field field = name->field;
-  std::string key = name->key;
-  if ((field == Field::kResource || field == Field::kAny) && key == "service.name")
-    field = Field::kService, key.clear();
-  deps.queries.values(model::tenant_id(request->tenant), field, std::move(key),
+  deps.queries.values(model::tenant_id(request->tenant), asked->field, std::move(asked->key), {},
                       [done = std::move(done)](Result<store::Vocabulary> vocabulary) mutable {
                         if (!vocabulary.ok()) return done(failure(vocabulary.error()));
                         TagValues tag;

@@ -1,7 +1,8 @@
 // Tempo's query API over HTTP, as Grafana's Tempo data source calls it: echo, ready, buildinfo, traces by id (v1 and
-// v2, protobuf or protobuf-JSON by Accept), search by TraceQL or logfmt tags, tag names and values (v1 and v2). A v2
-// reply of a trace whose newest verdict is not "complete" carries status PARTIAL and the verdict's sentence as message,
-// which stock Grafana shows. Metrics queries answer 501. Handlers run on any thread and answer on a query worker.
+// v2, protobuf or protobuf-JSON by Accept), search by TraceQL or logfmt tags, with the attributes that `| select()`
+// asks for in the span sets, tag names and values (v1 and v2). A v2 reply of a trace whose newest verdict is not
+// "complete" carries status PARTIAL and the verdict's sentence as message, which stock Grafana shows. Metrics queries
+// answer 501. Handlers run on any thread and answer on a query worker.
 #pragma once
 
 #include <string_view>

@@ -33,7 +33,7 @@ class TlsReloader {
   const TlsOptions options_;
   const Alpn protocol_;
   mutable Mutex mutex_;
-  SslContext current_ GUARDED_BY(mutex_);
+  SslContext current_ CLEW_GUARDED_BY(mutex_);
 };
 
 // For gRPC, which watches files itself, but stops serving when it meets a broken one, or a key whose certificate is not

@@ -14,6 +14,7 @@ using store::Expr;
 using store::Field;
 using store::Literal;
 using store::Op;
+using store::Selection;
 
 namespace {
 
@@ -35,6 +36,20 @@ std::optional<Op> mirrored(Op op) {
   }
 }
 
+// What every hit of a search has anyway.
+bool is_always_shown(const FieldName& name) {
+  switch (name.field) {
+    case Field::kName:
+    case Field::kDuration:
+    case Field::kTraceDuration:
+    case Field::kRootName:
+    case Field::kRootService:
+      return true;
+    default:
+      return name.field == Field::kResource && name.key == "service.name";
+  }
+}
+
 Expr negated(Expr operand) {
   Expr expr;
   expr.kind = Expr::Kind::kNot;
@@ -47,21 +62,22 @@ class Parser {
  public:
   explicit Parser(std::string_view text) : lexer_(text) {}
 
-  Result<Expr> query() {
-    lexer_.skip_space();
-    if (lexer_.at_end()) return Expr{};
-    if (lexer_.peek() == '(') return lexer_.unsupported("a spanset in parentheses");
-    if (!lexer_.take("{")) return lexer_.invalid("a query starts with '{'");
+  Result<Expr> filter() {
     Expr expr;
+    CLEW_ASSIGN(expr, spanset());
     lexer_.skip_space();
-    if (lexer_.peek() != '}') {
-      CLEW_ASSIGN(expr, disjunction(0));
+    if (!lexer_.at_end()) return after_spanset();
+    return expr;
+  }
+
+  Result<TraceQlSearch> search() {
+    TraceQlSearch query;
+    CLEW_ASSIGN(query.where, spanset());
+    for (lexer_.skip_space(); !lexer_.at_end(); lexer_.skip_space()) {
+      if (!take_select()) return after_spanset();
+      CLEW_TRY(selections(query.select));
     }
-    lexer_.skip_space();
-    if (!lexer_.take("}")) return lexer_.invalid("expected '}', && or ||");
-    lexer_.skip_space();
-    if (lexer_.at_end()) return expr;
-    return after_spanset();
+    return query;
   }
 
   Result<FieldName> field_name() {
@@ -73,6 +89,56 @@ class Parser {
   }
 
  private:
+  Result<Expr> spanset() {
+    lexer_.skip_space();
+    if (lexer_.at_end()) return Expr{};
+    if (lexer_.peek() == '(') return lexer_.unsupported("a spanset in parentheses");
+    if (!lexer_.take("{")) return lexer_.invalid("a query starts with '{'");
+    Expr expr;
+    lexer_.skip_space();
+    if (lexer_.peek() != '}') {
+      CLEW_ASSIGN(expr, disjunction(0));
+    }
+    lexer_.skip_space();
+    if (!lexer_.take("}")) return lexer_.invalid("expected '}', && or ||");
+    return expr;
+  }
+
+  // `| select`, or nothing is taken.
+  bool take_select() {
+    const size_t at = lexer_.position();
+    if (lexer_.take("|")) {
+      lexer_.skip_space();
+      if (lexer_.word_ahead() == "select") {
+        lexer_.skip(6);
+        return true;
+      }
+    }
+    lexer_.go_back(at);
+    return false;
+  }
+
+  Status selections(std::vector<Selection>& out) {
+    lexer_.skip_space();
+    if (!lexer_.take("(")) return lexer_.invalid("expected '(' after select");
+    do {
+      lexer_.skip_space();
+      const size_t at = lexer_.position();
+      FieldName name;
+      CLEW_ASSIGN(name, field());
+      if (name.field == Field::kIsRoot || name.field == Field::kEventName) {
+        return lexer_.unsupported("select() of a place in the tree or of events");
+      }
+      if (out.size() == kMaxSelected) {
+        return Lexer::invalid_at(at, "more than " + std::to_string(kMaxSelected) + " fields are selected");
+      }
+      if (!is_always_shown(name)) out.push_back({name.field, std::move(name.key)});
+      lexer_.skip_space();
+    } while (lexer_.take(","));
+    if (!lexer_.take(")")) return lexer_.invalid("expected ',' or ')'");
+    return {};
+  }
+
   Error after_spanset() {
     std::string_view rest = lexer_.rest();
     if (rest.starts_with('|') && !rest.starts_with("||")) {
@@ -95,21 +161,16 @@ class Parser {
 
   Result<Expr> joined(int depth, std::string_view token, Expr::Kind kind) {
     const bool either = kind == Expr::Kind::kOr;
-    Expr first;
-    CLEW_ASSIGN(first, either ? conjunction(depth) : unary(depth));
-    Expr all;
-    for (;;) {
+    std::vector<Expr> operands;
+    do {
+      CLEW_ASSIGN(operands.emplace_back(), either ? conjunction(depth) : unary(depth));
       lexer_.skip_space();
-      if (!lexer_.take(token)) break;
-      if (all.kind == Expr::Kind::kLeaf) {
-        all.kind = kind;
-        all.children.push_back(std::move(first));
-      }
-      Expr next;
-      CLEW_ASSIGN(next, either ? conjunction(depth) : unary(depth));
-      all.children.push_back(std::move(next));
-    }
-    return all.kind == Expr::Kind::kLeaf ? std::move(first) : std::move(all);
+    } while (lexer_.take(token));
+    if (operands.size() == 1) return std::move(operands.front());
+    Expr all;
+    all.kind = kind;
+    all.children = std::move(operands);
+    return all;
   }
 
   Result<Expr> unary(int depth) {
@@ -286,14 +347,37 @@ class Parser {
   Lexer lexer_;
 };
 
+Status check_size(std::string_view text) {
+  if (text.size() <= kMaxQueryBytes) return {};
+  return {Code::kInvalidArgument, "the query has " + std::to_string(text.size()) + " bytes; at most " +
+                                      std::to_string(kMaxQueryBytes) + " are taken"};
+}
+
 }  // namespace
 
 Result<Expr> parse_traceql(std::string_view text) {
-  if (text.size() > kMaxQueryBytes) {
-    return Error{Code::kInvalidArgument, "the query has " + std::to_string(text.size()) + " bytes; at most " +
-                                             std::to_string(kMaxQueryBytes) + " are taken"};
+  CLEW_TRY(check_size(text));
+  return Parser(text).filter();
+}
+
+Result<TraceQlSearch> parse_traceql_search(std::string_view text) {
+  CLEW_TRY(check_size(text));
+  return Parser(text).search();
+}
+
+std::string_view selection_name(const Selection& selection) {
+  switch (selection.field) {
+    case Field::kKind:
+      return "kind";
+    case Field::kStatus:
+      return "status";
+    case Field::kStatusMessage:
+      return "statusMessage";
+    case Field::kScopeName:
+      return "instrumentation:name";
+    default:
+      return selection.key;
   }
-  return Parser(text).query();
 }
 
 Result<FieldName> parse_field_name(std::string_view text) {

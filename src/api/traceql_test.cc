@@ -11,7 +11,6 @@ namespace {
 using store::Expr;
 using store::Field;
 using store::Literal;
-using store::Op;
 
 // A canonical text of an expression, for tables.
 std::string show(const Expr& expr) {
@@ -94,6 +93,39 @@ TEST(TraceQl, AcceptedForms) {
       {"{ nestedSetParent >= 0 || nestedSetParent > -1 || nestedSetParent != -1 }", "(or isRoot=0 isRoot=0 isRoot=0)"},
   };
   for (const auto& [text, expected] : kTable) EXPECT_EQ(parsed(text), expected) << text;
+}
+
+std::string selected(std::string_view text) {
+  const auto result = parse_traceql_search(text);
+  if (!result.ok()) return std::string(code_name(result.error().code)) + ": " + result.error().message;
+  std::string out = show(result->where) + " ->";
+  for (const store::Selection& selection : result->select) {
+    out += " " + std::to_string(static_cast<int>(selection.field)) + ":" + std::string(selection_name(selection));
+  }
+  return out;
+}
+
+TEST(TraceQl, SelectNamesWhatASearchShows) {
+  const std::pair<std::string_view, std::string_view> kTable[] = {
+      {"", "true ->"},
+      {"{} | select(.a)", "true -> 2:a"},
+      {"{ nestedSetParent < 0 && true } | select(status, resource.service.name, name, span.http.method)",
+       "(and isRoot=1 true) -> 6:status 0:http.method"},
+      {"{}|select( kind , .service.name,resource.\"a b\" )|select(span:statusMessage, scope.name)",
+       "true -> 5:kind 2:service.name 1:a b 7:statusMessage 12:instrumentation:name"},
+      {"{} | select(duration, rootName, rootServiceName, traceDuration)", "true ->"},
+  };
+  for (const auto& [text, expected] : kTable) EXPECT_EQ(selected(text), expected) << text;
+  for (std::string_view text :
+       {"{} | select", "{} | select()", "{} | select(.a", "{} | select(.a .b)", "{} | select(,)", "{} | select(.a) x",
+        "{} | selected(.a)", "{} | select(.a) | count() > 1", "{} | select(nestedSetLeft)",
+        "{} | select(nestedSetParent)", "{} || select(.a)"}) {
+    EXPECT_FALSE(parse_traceql_search(text).ok()) << text;
+  }
+  std::string many = "{} | select(.a0";
+  for (size_t i = 1; i < kMaxSelected; ++i) many += ",.a" + std::to_string(i);
+  EXPECT_TRUE(parse_traceql_search(many + ")").ok());
+  EXPECT_FALSE(parse_traceql_search(many + ", .b)").ok());
 }
 
 TEST(TraceQl, UnsupportedPartsAreNamed) {

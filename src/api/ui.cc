@@ -78,8 +78,8 @@ void add_ui_routes(HttpRouter& router, std::span<const UiFile> files) {
         "GET", "/",
         [](const RequestPtr&, HttpDone done) {
           done(text_response(
-              "this clew was built without its page (-DCLEW_UI=OFF); the APIs are at /clew/v1, /jaeger and "
-              "/tempo\n",
+              "this clew was built without its page (-DCLEW_UI=OFF, or npm could not install its packages); the APIs "
+              "are at /clew/v1, /jaeger and /tempo\n",
               404));
         },
         Access::kAnyone);

@@ -53,7 +53,7 @@ class Driver : public std::enable_shared_from_this<Driver> {
     }
     client_.client().execute(
         kv::Space::kUser, std::move(request), options_,
-        [self = shared_from_this(), operation](std::variant<control::CallReply, control::CallError> result) {
+        [self = shared_from_this(), operation](const std::variant<control::CallReply, control::CallError>& result) {
           self->ended(operation, result);
         });
   }

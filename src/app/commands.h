@@ -26,6 +26,7 @@ void add_kv(CLI::App& program, int& exit_code);
 void add_member(CLI::App& program, int& exit_code);
 void add_status(CLI::App& program, int& exit_code);
 void add_keys(CLI::App& program, int& exit_code);
+void add_snapshot(CLI::App& program, int& exit_code);
 
 // --server, --token, --ca and --tenant of the subcommands that talk to a node.
 struct ClientFlags {

@@ -503,6 +503,11 @@ Status check_config(const Config& config) {
       servers.max_in_flight_bytes < servers.otlp_grpc.max_recv_msg_size) {
     return fail("limits.max_in_flight", " is below the largest request: such a request could never be admitted");
   }
+  if (servers.otlp_grpc.memory_quota_bytes / 5 * 4 < servers.otlp_grpc.max_recv_msg_size) {
+    return fail("receivers.otlp.protocols.grpc.memory_quota",
+                " is below max_recv_msg_size and a quarter: a message of that size might never be received whole",
+                "receivers.otlp.protocols.grpc.max_recv_msg_size");
+  }
   if (std::find(kLogLevels.begin(), kLogLevels.end(), config.log_level) == kLogLevels.end()) {
     return fail("log.level", " '" + config.log_level + "' is none of trace, debug, info, warn, error");
   }
@@ -546,6 +551,12 @@ std::string print_config(Config config) {
   Printer printer;
   describe(config, printer);
   return printer.text();
+}
+
+std::string print_config_for(const std::string& tenant, Config config) {
+  std::erase_if(config.servers.otlp_http.auth.bearer_tokens,
+                [&](const api::BearerToken& token) { return token.tenant != tenant; });
+  return print_config(std::move(config));
 }
 
 std::string config_reference() {

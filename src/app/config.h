@@ -57,6 +57,8 @@ Status check_files(const Config& config);
 
 // YAML of every setting with its effective value, secrets masked; reads back as the same configuration but for those.
 std::string print_config(Config config);
+// The same for somebody who may act for `tenant` alone: without the tokens of others.
+std::string print_config_for(const std::string& tenant, Config config);
 // A Markdown table of every setting, its default and what it does.
 std::string config_reference();
 

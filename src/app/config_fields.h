@@ -55,7 +55,8 @@ void describe_grpc(api::GrpcEndpoint& grpc, Visitor& visit) {
   visit.field("threads", grpc.threads, Unit::kPlain, "completion queues, one thread each");
   visit.field("max_pending_calls", grpc.max_pending_calls, Unit::kPlain,
               "accepted and not yet answered, of one thread");
-  visit.field("memory_quota", grpc.memory_quota_bytes, Unit::kBytes, "of gRPC's own buffers");
+  visit.field("memory_quota", grpc.memory_quota_bytes, Unit::kBytes,
+              "of gRPC's own buffers, where messages are until they are whole; above it gRPC ends calls");
   visit.begin("keepalive", "of idle connections");
   visit.field("time", grpc.keepalive_time_ms, Unit::kMilliseconds, "an idle client is pinged after it");
   visit.field("timeout", grpc.keepalive_timeout_ms, Unit::kMilliseconds, "a ping's answer may take it");
@@ -119,6 +120,8 @@ void describe_control(ControlConfig& control, Visitor& visit) {
               "makes groups of the same founders different ones");
   visit.field("join", control.join, Unit::kPlain,
               "client ports of members of a group that exists: at its first start the node asks to be taken in");
+  visit.field("seeds", control.seeds, Unit::kPlain,
+              "of a witness among the founders: client ports of members with data, which it passes requests on to");
   visit.field("role", control.role, Unit::kPlain, "of a node that joins: voter, witness, learner");
   visit.field("consensus", control.consensus, Unit::kPlain,
               ("the protocol that the group runs, the same on all members for its life: " + consensus::protocol_names())

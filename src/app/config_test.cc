@@ -153,6 +153,19 @@ TEST(Config, ContradictionsOfTheControlPlaneAreNamed) {
   EXPECT_THAT(read("control: {leases: yes}", config).to_string(), HasSubstr("neither true nor false"));
 }
 
+TEST(Config, WhatIsBoundedBesideOpenTracesFitsIntoTheMemoryLimitByDefault) {
+  const Config config = default_config();
+  EXPECT_LE(cluster::open_rows_limit_bytes(config.node.memory_limit_bytes) + config.servers.max_in_flight_bytes +
+                config.servers.otlp_grpc.memory_quota_bytes + config.node.block_cache_bytes,
+            config.node.memory_limit_bytes);
+}
+
+TEST(Config, MessagesThatGrpcMightNeverHoldWholeAreRefused) {
+  Config config;
+  ASSERT_TRUE(read("receivers: {otlp: {protocols: {grpc: {memory_quota: 64MiB}}}}", config).ok());
+  EXPECT_THAT(check_config(config).to_string(), HasSubstr("memory_quota is below max_recv_msg_size"));
+}
+
 TEST(Config, MemoryThatCouldNeverAdmitTheLargestRequestIsRefused) {
   Config config;
   ASSERT_TRUE(read("limits: {memory: 100MiB}", config).ok());
@@ -218,6 +231,16 @@ TEST(Config, WhatCannotBeReadSaysWhy) {
   const auto absent = load_config(directory + "/clew-no-such-file.yaml");
   ASSERT_FALSE(absent.ok());
   EXPECT_NE(absent.error().message.find("No such file"), std::string::npos) << absent.error().message;
+}
+
+TEST(Config, printedForATenant_nothingOfOthers) {
+  Config config = default_config();
+  config.servers.otlp_http.auth.bearer_tokens = {{"a", "acme"}, {"b", "bingo"}, {"c", ""}};
+  const std::string shown = print_config_for("acme", config);
+  EXPECT_NE(shown.find("{token: \"***\", tenant: \"acme\"}"), std::string::npos) << shown;
+  EXPECT_EQ(shown.find("bingo"), std::string::npos);
+  EXPECT_EQ(shown.find("tenant: \"\""), std::string::npos);
+  EXPECT_NE(print_config(config).find("bingo"), std::string::npos);
 }
 
 }  // namespace

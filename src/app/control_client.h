@@ -48,7 +48,7 @@ class ControlClient {
     struct State {
       Mutex mutex;
       os::Condition condition;
-      std::optional<std::variant<T, control::CallError>> result GUARDED_BY(mutex);
+      std::optional<std::variant<T, control::CallError>> result CLEW_GUARDED_BY(mutex);
     };
     auto state = std::make_shared<State>();  // shared with the completion
     loop_->post([state, start = std::move(start)]() mutable {

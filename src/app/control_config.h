@@ -25,6 +25,7 @@ struct ControlConfig {
   std::string initial_cluster;  // empty: a group of one
   std::string initial_cluster_token = "clew";
   std::vector<std::string> join;   // client ports of members of a group that exists
+  std::vector<std::string> seeds;  // of a witness that founds: client ports of members with data
   std::string role = "voter";      // of a node that joins
   std::string consensus = "raft";  // a name of consensus/protocols.h
   EngineKind engine = EngineKind::kMemory;

@@ -19,6 +19,7 @@ constexpr int64_t kJoinTimeout = 30'000'000'000;
 constexpr int64_t kTransferTimeout = 3'000'000'000;
 constexpr int64_t kServerDrain = 3'000'000'000;
 constexpr int64_t kTracesEvery = 1'000'000'000;
+constexpr int64_t kRefusalsEvery = 1'000'000'000;
 
 std::string host_of(const std::string& address) { return address.substr(0, address.rfind(':')); }
 bool any_host(const std::string& host) { return host.empty() || host == "0.0.0.0" || host == "[::]"; }
@@ -27,6 +28,36 @@ bool any_host(const std::string& host) { return host.empty() || host == "0.0.0.0
 std::string reachable(const std::string& endpoint, uint16_t port, const std::string& known) {
   const std::string host = host_of(endpoint);
   return (any_host(host) ? host_of(known) : host) + ":" + std::to_string(port);
+}
+
+struct TlsRefusal {
+  uint64_t os::TlsNetworkStats::*field;
+  const char* name;
+  const char* words;
+};
+constexpr TlsRefusal kTlsRefusals[] = {
+    {&os::TlsNetworkStats::no_certificate, "no_certificate", "no certificate was shown"},
+    {&os::TlsNetworkStats::foreign_certificate, "foreign_certificate", "another authority signed the certificate"},
+    {&os::TlsNetworkStats::expired_certificate, "expired_certificate",
+     "the certificate has expired or is not valid yet"},
+    {&os::TlsNetworkStats::garbage, "garbage", "no TLS 1.3, or broken off"},
+    {&os::TlsNetworkStats::slow, "slow", "the handshake took too long"},
+    {&os::TlsNetworkStats::too_many, "too_many", "too many handshakes at a time"},
+};
+
+std::vector<consensus::MetricValue> tls_metrics(const os::TlsNetwork* peer, const os::TlsNetwork* client) {
+  std::vector<consensus::MetricValue> values;
+  for (const auto& [port, network] : {std::pair{"peer", peer}, std::pair{"client", client}}) {
+    if (network == nullptr) continue;
+    const os::TlsNetworkStats stats = network->stats();
+    for (const TlsRefusal& refusal : kTlsRefusals) {
+      values.push_back({"clew_tls_refused_total", "Connections that came to no agreement on TLS, in either direction.",
+                        consensus::MetricType::kCounter,
+                        "port=\"" + std::string(port) + "\",reason=\"" + refusal.name + "\"",
+                        static_cast<double>(stats.*refusal.field)});
+    }
+  }
+  return values;
 }
 
 }  // namespace
@@ -68,6 +99,7 @@ Status ControlHost::open_networks() {
   };
   CLEW_ASSIGN(peer_network_, open(config_.peer.tls, peer_tls_));
   CLEW_ASSIGN(client_network_, open(config_.client.tls, client_tls_));
+  loop_->post([this] { tell_refusals(); });
   return {};
 }
 
@@ -181,7 +213,7 @@ Status ControlHost::open_plane() {
   options.replica.log_file_bytes = config_.log_file_bytes;
   options.quota_bytes = config_.quota_bytes;
   options.heard_within_ns = protocol.election_max;
-  options.seeds = config_.join;
+  options.seeds = config_.seeds.empty() ? config_.join : config_.seeds;
   record_.name = name_;
   record_.version = ports_.version;
   record_.peer_urls = {"http://" + peer_address_};
@@ -230,7 +262,8 @@ void ControlHost::publish(std::vector<std::string> etcd_urls, std::string http_a
 void ControlHost::metrics(UniqueFunction<void(std::string)> done) {
   loop_->post([this, done = std::move(done)]() mutable {
     if (plane_ == nullptr) return done("");
-    std::string text = consensus::to_prometheus(telemetry_->metrics(&plane_->replica(), &transport_->stats()));
+    std::string text = consensus::to_prometheus(tls_metrics(peer_tls_, client_tls_));
+    text += consensus::to_prometheus(telemetry_->metrics(&plane_->replica(), &transport_->stats()));
     if (server_ != nullptr) {
       const control::ServerStats stats = server_->stats();
       text += consensus::to_prometheus(control::plane_metrics(*plane_, &stats));
@@ -239,6 +272,23 @@ void ControlHost::metrics(UniqueFunction<void(std::string)> done) {
     }
     done(std::move(text));
   });
+}
+
+// Whoever was refused may not be somebody who can tell; whoever runs the node wants to know.
+void ControlHost::tell_refusals() {
+  loop_->after(kRefusalsEvery, [this] { tell_refusals(); });
+  const auto tell = [](const char* port, const os::TlsNetwork* network, os::TlsNetworkStats& told) {
+    if (network == nullptr) return;
+    const os::TlsNetworkStats now = network->stats();
+    for (const auto& [field, name, words] : kTlsRefusals) {
+      if (now.*field > told.*field) {
+        spdlog::warn("msg=\"TLS refused\" port={} reason=\"{}\" connections={}", port, words, now.*field - told.*field);
+      }
+    }
+    told = now;
+  };
+  tell("peer", peer_tls_, peer_told_);
+  tell("client", client_tls_, client_told_);
 }
 
 void ControlHost::flush_traces() {

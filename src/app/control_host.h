@@ -75,6 +75,7 @@ class ControlHost {
   Status open_server();
   control::ClientOptions client_options(std::vector<std::string> addresses) const;
   void flush_traces();
+  void tell_refusals();
   template <typename F>
   auto on_loop(F function);
 
@@ -91,6 +92,7 @@ class ControlHost {
   std::unique_ptr<env::Network> peer_network_, client_network_;
   os::TlsNetwork* peer_tls_ = nullptr;    // peer_network_, with TLS
   os::TlsNetwork* client_tls_ = nullptr;  // client_network_, with TLS
+  os::TlsNetworkStats peer_told_, client_told_;
   std::unique_ptr<OwnTraces> traces_;
   std::unique_ptr<consensus::Telemetry> telemetry_;
   std::unique_ptr<os::OsLoop> loop_;

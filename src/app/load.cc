@@ -247,6 +247,7 @@ Status run_grpc(Run& run) {
     ++in_flight;
   };
   std::vector<Call*> idle;
+  idle.reserve(calls.size());
   for (Call& call : calls) idle.push_back(&call);
   std::optional<Schedule::Turn> turn = run.schedule.next();
   std::vector<Call*> refused;  // wait a second

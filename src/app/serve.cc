@@ -16,6 +16,7 @@
 
 #include "api/cluster_view.h"
 #include "api/etcd/server.h"
+#include "api/kv_view.h"
 #include "api/query_router.h"
 #include "api/servers.h"
 #include "api/ui.h"
@@ -28,6 +29,7 @@
 #include "app/ui_files.h"
 #include "app/units.h"
 #include "app/version.h"
+#include "base/mutex.h"
 #include "cluster/node.h"
 #include "consensus/protocols.h"
 #include "os/clock.h"
@@ -199,6 +201,7 @@ class Process {
  public:
   Process(Config config, std::string config_file)
       : config_(std::move(config)),
+        auth_(config_.servers.otlp_http.auth),
         config_file_(std::move(config_file)),
         has_tokens_(!config_.servers.otlp_http.auth.bearer_tokens.empty()),
         has_control_tokens_(!control_tokens(config_).empty()) {}
@@ -218,6 +221,9 @@ class Process {
     ports.open_store = [this](env::Disk& disk, const cluster::StoreOptions& options) {
       return open_embedded(disk, options, random_.next());
     };
+    ports.report = [](const std::string& what) {
+      spdlog::error("msg=\"upkeep of the store failed; nothing is lost, it is tried again\" what=\"{}\"", what);
+    };
     cluster::ReplayTotals replay;
     const int64_t begin = clock_.mono_ns();
     CLEW_ASSIGN(node_, cluster::Node::open(std::move(ports), config_.node, &replay, [&events](Status status) {
@@ -235,7 +241,8 @@ class Process {
 
     std::vector<boost::asio::io_context*> contexts;
     for (const auto& loop : loops_) contexts.push_back(&loop->context());
-    const api::QueryDeps deps{*node_, clock_, kVersion, print_config(config_)};
+    const api::QueryDeps deps{*node_, clock_, kVersion,
+                              [this](const std::string* tenant) { return shown_configuration(tenant); }};
     if (!config_.servers.etcd.endpoint.empty()) {
       etcd_ = std::make_unique<api::EtcdServer>(config_.servers.etcd, control_->service(), contexts, kVersion);
     }
@@ -247,8 +254,10 @@ class Process {
                              api::add_query_routes(http, deps, api::QueryPort::kJaeger);
                              api::add_query_routes(tempo, deps, api::QueryPort::kTempo);
                              api::add_cluster_routes(http, control_->service());
+                             api::add_kv_routes(http, control_->service());
                            },
-                           [this](UniqueFunction<void(std::string)> done) { control_->metrics(std::move(done)); }},
+                           [this](UniqueFunction<void(std::string)> done) { control_->metrics(std::move(done)); },
+                           [this](Task work) { workers_->run(env::Lane::kQuery, std::move(work)); }},
         config_.node.limits);
     CLEW_TRY(servers_->start());
     if (etcd_) CLEW_TRY(etcd_->start());
@@ -364,15 +373,31 @@ class Process {
     servers_->replace_tokens(fresh->servers);
     control_->replace_tokens(control_tokens(*fresh));
     if (etcd_) etcd_->replace_tokens(fresh->servers.etcd.auth);
+    {
+      const MutexLock lock(mutex_);
+      auth_ = fresh->servers.otlp_http.auth;
+    }
     has_tokens_ = count != 0;
     has_control_tokens_ = !control_tokens(*fresh).empty();
     spdlog::info("msg=\"bearer tokens reloaded; other settings need a restart\" tokens={} file={}", count,
                  config_file_);
   }
 
+  // The tokens in force, and all else as it was at the start. On the servers' loops.
+  std::string shown_configuration(const std::string* tenant) {
+    Config shown = config_;
+    {
+      const MutexLock lock(mutex_);
+      shown.servers.otlp_http.auth = auth_;
+    }
+    return tenant == nullptr ? print_config(std::move(shown)) : print_config_for(*tenant, std::move(shown));
+  }
+
   const Config config_;
-  const std::string config_file_;         // "": none
-  bool has_tokens_, has_control_tokens_;  // now
+  Mutex mutex_;
+  api::AuthOptions auth_ CLEW_GUARDED_BY(mutex_);  // now
+  const std::string config_file_;                  // "": none
+  bool has_tokens_, has_control_tokens_;           // now
   os::OsClock clock_;
   os::OsRandom random_;
   std::unique_ptr<os::Workers> workers_;

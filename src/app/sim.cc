@@ -1,28 +1,44 @@
-// clew sim: puts consensus groups through simulated worlds full of faults, one world a seed, and judges them.
+// clew sim: puts consensus groups, and whole nodes, through simulated worlds full of faults, one world a seed, and
+// judges them.
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstdio>
+#include <fstream>
 #include <memory>
-#include <numeric>
+#include <set>
+#include <sstream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "app/client_output.h"
 #include "app/commands.h"
 #include "app/process_stats.h"
 #include "app/progress.h"
-#include "base/random.h"
+#include "app/sim_record.h"
+#include "base/check.h"
+#include "base/hash.h"
+#include "base/marked_section.h"
 #include "os/clock.h"
-#include "otlp/encode.h"
+#include "os/forked.h"
 #include "sim/groups/group_hunt.h"
+#include "sim/nodes/node_hunt.h"
 
 namespace clew::app {
 namespace {
 
 namespace groups = sim::groups;
+namespace nodes = sim::nodes;
+
+struct Hunt {
+  std::string_view profile;
+  std::unique_ptr<sim::Campaign> campaign;
+};
+using Hunts = std::vector<Hunt>;
 
 struct Flags {
   uint64_t seed = 0;
@@ -38,6 +54,9 @@ struct Flags {
   bool bench = false;
   bool json = false;
   bool keep_going = false;
+  size_t jobs = 1;
+  std::string log;
+  std::string table;
 };
 
 // A broken CHECK ends the program: its seed must not be lost with it.
@@ -47,7 +66,7 @@ void on_abort(int) {
   (void)ignored;
 }
 
-void note_seed(const groups::GroupHunt& hunt, uint64_t seed) {
+void note_seed(const sim::Campaign& hunt, uint64_t seed) {
   std::snprintf(crash_note, sizeof crash_note,
                 "clew: the program itself gave up in seed %llu\n  replay: %s --seed %llu\n",
                 static_cast<unsigned long long>(seed), hunt.command().c_str(), static_cast<unsigned long long>(seed));
@@ -64,7 +83,7 @@ std::string deeds_text(const groups::Deeds& deeds) {
          grouped(deeds.undecided) + " of histories not decided";
 }
 
-constexpr std::string_view kAllProfiles = "all";
+constexpr std::string_view kAllProfiles = "all", kAllOfNodes = "nodes-all";
 constexpr int kFoundCode = 1, kUndecidedCode = 3;
 
 // One line about one seed; the exit code.
@@ -97,7 +116,7 @@ std::string faults_text(const std::array<uint64_t, sim::kFaultKinds>& faults) {
 }
 
 // One seed, with what happened in it when that is asked for.
-int replay(const groups::GroupHunt& hunt, const Flags& flags) {
+int replay(const sim::Campaign& hunt, const Flags& flags) {
   note_seed(hunt, flags.seed);
   sim::Plan plan = hunt.plan(flags.seed);
   if (!flags.only.empty()) {
@@ -116,102 +135,209 @@ int replay(const groups::GroupHunt& hunt, const Flags& flags) {
   return tell(flags.seed, result);
 }
 
-// Each seed in one of the hunts, in turn.
-int run_seeds(const std::vector<groups::GroupHunt>& hunts, const Flags& flags, const groups::Deeds& deeds) {
-  const os::OsClock clock;
-  ProgressBar bar("seeds", flags.seeds, clock);
+// Of which hunt a log is. The program itself stands for the version of everything in it.
+std::string identity_of(const Flags& flags) {
+  std::ostringstream program;
+  program << std::ifstream("/proc/self/exe", std::ios::binary).rdbuf();
+  std::ostringstream line;
+  line << "{\"hunt\":{\"program\":\"" << std::hex << stable_hash64(program.view()) << std::dec << "\",\"protocol\":\""
+       << flags.protocol << "\",\"profile\":\"" << flags.profile << "\",\"nodes\":" << flags.nodes
+       << ",\"canary\":" << (flags.canary ? "true" : "false") << "}}";
+  return line.str();
+}
+
+// `deeds`: where the hunt notes what was done.
+SimRecord run_seed(const Hunt& hunt, groups::Deeds& deeds, uint64_t seed) {
+  note_seed(*hunt.campaign, seed);
+  deeds = {};
+  SimRecord record;
+  record.seed = seed;
+  record.profile = hunt.profile;
   const double started = read_process_stats().cpu_seconds;
-  int64_t virtual_ns = 0;
-  uint64_t events = 0, failed = 0, undecided = 0, done = 0;
-  std::array<uint64_t, sim::kFaultKinds> faults{};
-  for (uint64_t seed = flags.first; seed < flags.first + flags.seeds; ++seed) {
-    const groups::GroupHunt& hunt = hunts[seed % hunts.size()];
-    note_seed(hunt, seed);
-    sim::RunResult result;
-    const auto finding = hunt.hunt(seed, &result);
-    ++done;
-    virtual_ns += result.virtual_ns;
-    events += result.events;
-    for (size_t k = 0; k < faults.size(); ++k) faults[k] += result.faults[k];
-    if (!finding && !result.clean()) {
-      ++undecided;
-      bar.finish();
-      std::printf("%s: ", hunt.command().c_str());
-      tell(seed, result);
-    }
-    if (finding) {
-      ++failed;
-      bar.finish();
-      std::fputs((to_string(*finding) + "\n").c_str(), stdout);
-      std::fflush(stdout);
-      if (!flags.keep_going) break;
-    }
-    bar.update(done, std::to_string(failed) + " failed");
+  sim::RunResult result;
+  const auto finding = hunt.campaign->hunt(seed, &result);
+  record.cpu_seconds = read_process_stats().cpu_seconds - started;
+  record.deeds = deeds;
+  record.virtual_ns = result.virtual_ns;
+  record.events = result.events;
+  record.faults = result.faults;
+  record.failed = finding.has_value();
+  record.undecided = !finding && !result.clean();
+  if (finding) record.text = to_string(*finding);
+  if (record.undecided) {
+    record.text =
+        hunt.campaign->command() + " --seed " + std::to_string(seed) + ": NOT DECIDED: " + result.undecided + "\n";
   }
-  bar.finish();
-  const double seconds = read_process_stats().cpu_seconds - started;
-  const double virtual_seconds = static_cast<double>(virtual_ns) / 1e9;
-  if (flags.json) {
+  return record;
+}
+
+void print(const SimSum& sum, uint64_t first, bool json) {
+  if (json) {
     std::printf(
         "{\"seeds\":%llu,\"failed\":%llu,\"undecided\":%llu,\"first\":%llu,\"virtual_seconds\":%.1f,"
         "\"seconds\":%.2f,\"events\":%llu,\"faults\":%llu,\"answered\":%llu,\"judged\":%llu}\n",
-        static_cast<unsigned long long>(done), static_cast<unsigned long long>(failed),
-        static_cast<unsigned long long>(undecided), static_cast<unsigned long long>(flags.first), virtual_seconds,
-        seconds, static_cast<unsigned long long>(events),
-        static_cast<unsigned long long>(std::accumulate(faults.begin(), faults.end(), uint64_t{0})),
-        static_cast<unsigned long long>(deeds.answered), static_cast<unsigned long long>(deeds.judged));
-  } else {
-    std::printf(
-        "%s, %s failed, %s not decided; %.0f virtual seconds in %.1f s of CPU: %.0f a second, %s events\n%s\n%s\n",
-        counted(done, "seed").c_str(), grouped(failed).c_str(), grouped(undecided).c_str(), virtual_seconds, seconds,
-        virtual_seconds / seconds, grouped(events).c_str(), faults_text(faults).c_str(), deeds_text(deeds).c_str());
+        static_cast<unsigned long long>(sum.seeds), static_cast<unsigned long long>(sum.failed),
+        static_cast<unsigned long long>(sum.undecided), static_cast<unsigned long long>(first), sum.virtual_seconds,
+        sum.cpu_seconds, static_cast<unsigned long long>(sum.events),
+        static_cast<unsigned long long>(sum.faults_in_all()), static_cast<unsigned long long>(sum.deeds.answered),
+        static_cast<unsigned long long>(sum.deeds.judged));
+    return;
   }
-  return failed != 0 ? kFoundCode : undecided != 0 ? kUndecidedCode : 0;
+  std::printf(
+      "%s, %s failed, %s not decided; %.0f virtual seconds in %.1f s of CPU: %.0f a second, %s events\n%s\n%s\n",
+      counted(sum.seeds, "seed").c_str(), grouped(sum.failed).c_str(), grouped(sum.undecided).c_str(),
+      sum.virtual_seconds, sum.cpu_seconds, sum.virtual_seconds / std::max(sum.cpu_seconds, 1e-9),
+      grouped(sum.events).c_str(), faults_text(sum.faults).c_str(), deeds_text(sum.deeds).c_str());
+}
+
+// The figures of docs/simulator.md.
+Status write_figures(const Flags& flags, const std::vector<SimRecord>& records, const SimSum& sum) {
+  std::ostringstream read;
+  read << std::ifstream(flags.table).rdbuf();
+  std::ostringstream text;
+  text << grouped(sum.seeds) << " seeds from " << flags.first << " on, of the protocol " << flags.protocol
+       << ", with `./dev sim --protocol " << flags.protocol << " --profile " << flags.profile << " --seeds "
+       << flags.seeds << " --first " << flags.first << "`: " << grouped(static_cast<uint64_t>(sum.cpu_seconds))
+       << " s of CPU, a twentieth of the seeds run twice.\n"
+       << "Faults that happened: " << faults_text(sum.faults) << ".\n\n"
+       << figures_table(records);
+  CLEW_ASSIGN(const std::string document,
+              with_section(read.str(), "<!-- figures of " + flags.protocol + ": written by ./dev sim --table -->",
+                           "<!-- end of figures -->", text.str()));
+  std::ofstream file(flags.table);
+  file << document;
+  file.flush();
+  return file ? Status() : Status(Code::kUnavailable, flags.table + " cannot be written");
+}
+
+// Each seed in one of the hunts, in turn.
+int run_seeds(const Hunts& hunts, const Flags& flags, groups::Deeds& deeds) {
+  std::vector<SimRecord> records;
+  SimLog log;
+  if (!flags.log.empty()) {
+    if (const Status opened = log.open(flags.log, identity_of(flags), records); !opened.ok()) return fail(opened, 2);
+  }
+  const auto wanted = [&](uint64_t seed) { return seed - flags.first < flags.seeds; };
+  std::erase_if(records, [&](const SimRecord& record) { return !wanted(record.seed); });
+  std::set<uint64_t> known;
+  SimSum sum;
+  for (const SimRecord& record : records) {
+    known.insert(record.seed);
+    sum.add(record);
+    std::fputs(record.text.c_str(), stdout);
+  }
+  std::vector<uint64_t> seeds;
+  for (uint64_t seed = flags.first; wanted(seed); ++seed) {
+    if (!known.contains(seed)) seeds.push_back(seed);
+  }
+  const os::OsClock clock;
+  ProgressBar bar("seeds", seeds.size(), clock);
+  uint64_t done = 0;
+  Status logged;
+  const auto hear = [&](os::ForkedOutcome outcome) {
+    const Hunt& hunt = hunts[outcome.task % hunts.size()];
+    SimRecord record;
+    if (outcome.signal == 0) {
+      auto decoded = decode_sim_record(outcome.output);
+      CHECK(decoded.ok());  // it is this very program that wrote it
+      record = std::move(decoded).value();
+    } else {
+      record.seed = outcome.task;
+      record.profile = hunt.profile;
+      record.failed = true;
+      record.text = "seed " + std::to_string(outcome.task) + ": the program itself gave up, by signal " +
+                    std::to_string(outcome.signal) + "\n  replay: " + hunt.campaign->command() + " --seed " +
+                    std::to_string(outcome.task) + "\n";
+    }
+    if (!record.text.empty()) {
+      bar.finish();
+      std::printf("%s\n", record.text.c_str());
+      std::fflush(stdout);
+    }
+    if (log.is_open()) logged = log.append(record);
+    sum.add(record);
+    records.push_back(std::move(record));
+    bar.update(++done, std::to_string(sum.failed) + " failed");
+    return logged.ok() && (flags.keep_going || sum.failed == 0);
+  };
+  const Status ran = os::run_forked(
+      seeds, flags.jobs, [&](uint64_t seed) { return encode(run_seed(hunts[seed % hunts.size()], deeds, seed)); },
+      hear);
+  bar.finish();
+  if (!ran.ok()) return fail(ran, 2);
+  if (!logged.ok()) return fail(logged, 2);
+  print(sum, flags.first, flags.json);
+  if (!flags.table.empty() && sum.seeds == flags.seeds) {
+    if (const Status written = write_figures(flags, records, sum); !written.ok()) return fail(written, 2);
+  }
+  return sum.failed != 0 ? kFoundCode : sum.undecided != 0 ? kUndecidedCode : 0;
+}
+
+// One for each profile that is asked for.
+Result<Hunts> groups_of(const Flags& flags, groups::Deeds& deeds) {
+  const groups::Family* const family = groups::family_named(flags.protocol);
+  if (family == nullptr) {
+    std::string names;
+    for (const groups::Family& one : groups::families()) names += " " + std::string(one.name);
+    return Error{Code::kInvalidArgument, "no protocol is called " + flags.protocol + "; there are:" + names};
+  }
+  Hunts hunts;
+  const auto add = [&](const groups::Profile& profile) {
+    auto hunt = std::make_unique<groups::GroupHunt>();
+    hunt->family = family;
+    hunt->profile = &profile;
+    if (flags.nodes != 0 || flags.bench) hunt->nodes = flags.nodes != 0 ? flags.nodes : 5;
+    hunt->loses_appends = flags.canary;
+    hunt->deeds = &deeds;
+    hunts.push_back({profile.name, std::move(hunt)});
+  };
+  if (flags.profile == kAllProfiles) {
+    for (const groups::Profile& profile : groups::profiles()) {
+      if (family->suits(profile)) add(profile);
+    }
+    return hunts;
+  }
+  CLEW_ASSIGN(const groups::Profile* const profile, groups::profile_named(flags.profile));
+  if (!family->suits(*profile)) {
+    return Error{Code::kInvalidArgument,
+                 "the protocol " + flags.protocol + " does not promise what the profile " + flags.profile + " asks"};
+  }
+  add(*profile);
+  return hunts;
+}
+
+Result<Hunts> nodes_of(const Flags& flags, groups::Deeds& deeds) {
+  if (flags.canary || flags.protocol != groups::families().front().name) {
+    return Error{Code::kInvalidArgument,
+                 "--canary and --protocol are for groups, and " + flags.profile + " is a profile of whole nodes"};
+  }
+  Hunts hunts;
+  for (const nodes::NodeProfile& profile : nodes::node_profiles()) {
+    if (flags.profile != kAllOfNodes && flags.profile != profile.name) continue;
+    auto hunt = std::make_unique<nodes::NodeHunt>();
+    hunt->profile = &profile;
+    if (flags.nodes != 0 || flags.bench) hunt->founders = flags.nodes != 0 ? flags.nodes : 5;
+    hunt->deeds = &deeds;
+    hunts.push_back({profile.name, std::move(hunt)});
+  }
+  return hunts;
 }
 
 int run(Flags flags) {
   groups::Deeds deeds;
-  groups::GroupHunt hunt;
-  hunt.family = groups::family_named(flags.protocol);
-  if (hunt.family == nullptr) {
-    std::string names;
-    for (const groups::Family& family : groups::families()) names += " " + std::string(family.name);
-    return fail(Status(Code::kInvalidArgument, "no protocol is called " + flags.protocol + "; there are:" + names), 2);
-  }
-  const bool all = flags.profile == kAllProfiles;
-  if (all && flags.seeds == 0) {
-    return fail(Status(Code::kInvalidArgument, "one seed needs one profile; all of them are for --seeds"), 2);
-  }
-  if (!all) {
-    auto profile = groups::profile_named(flags.profile);
-    if (!profile.ok()) return fail(profile.status(), 2);
-    hunt.profile = *profile;
-    if (!hunt.family->suits(*hunt.profile)) {
-      return fail(Status(Code::kInvalidArgument, "the protocol " + flags.protocol +
-                                                     " does not promise what the profile " + flags.profile + " asks"),
-                  2);
-    }
-  }
-  if (flags.nodes != 0) hunt.nodes = flags.nodes;
-  hunt.loses_appends = flags.canary;
-  hunt.deeds = &deeds;
+  const bool whole_nodes = flags.profile == kAllOfNodes || nodes::node_profile_named(flags.profile) != nullptr;
+  auto hunts = whole_nodes ? nodes_of(flags, deeds) : groups_of(flags, deeds);
+  if (!hunts.ok()) return fail(hunts.status(), 2);
   std::signal(SIGABRT, on_abort);
   if (flags.bench) {
-    flags.seeds = flags.seeds == 0 ? 20 : flags.seeds;
-    if (flags.nodes == 0) hunt.nodes = 5;
-    hunt.rerun_one_in = 0;
+    if (flags.seeds == 0) flags.seeds = 20;
+    for (const Hunt& hunt : *hunts) hunt.campaign->rerun_one_in = 0;
   }
-  if (flags.seeds == 0) return replay(hunt, flags);
-  std::vector<groups::GroupHunt> hunts{hunt};
-  if (all) {
-    hunts.clear();
-    for (const groups::Profile& profile : groups::profiles()) {
-      if (!hunt.family->suits(profile)) continue;
-      hunts.push_back(hunt);
-      hunts.back().profile = &profile;
-    }
+  if (flags.seeds != 0) return run_seeds(*hunts, flags, deeds);
+  if (hunts->size() != 1) {
+    return fail(Status(Code::kInvalidArgument, "one seed needs one profile; all of them are for --seeds"), 2);
   }
-  return run_seeds(hunts, flags, deeds);
+  return replay(*hunts->front().campaign, flags);
 }
 
 }  // namespace
@@ -220,7 +346,8 @@ void add_sim(CLI::App& program, int& exit_code) {
   auto flags = std::make_shared<Flags>();
   auto* command = program.add_subcommand(
       "sim",
-      "put consensus groups through simulated worlds full of faults; exit code 0: nothing was found, 1: a seed "
+      "put consensus groups, or whole nodes with clients, through simulated worlds full of faults; exit code 0: "
+      "nothing was found, 1: a seed "
       "failed, 2: wrong arguments, 3: nothing was found, but a checker's budget did not suffice for a seed");
   auto* seed = command->add_option("--seed", flags->seed, "one world; a failing one is shrunk, and its replay printed");
   command->add_option("--only", flags->only, "of that world's plan only these items, as a replay names them")
@@ -235,9 +362,20 @@ void add_sim(CLI::App& program, int& exit_code) {
   for (const auto& profile : groups::profiles()) {
     names += "\n" + std::string(profile.name) + ": " + std::string(profile.text);
   }
-  names += "\n" + std::string(kAllProfiles) + ": the seeds in each of them in turn";
+  names += "\n" + std::string(kAllProfiles) + ": the seeds in each of them in turn; of whole nodes:";
+  for (const auto& profile : nodes::node_profiles()) {
+    names += "\n" + std::string(profile.name) + ": " + std::string(profile.text);
+  }
+  names += "\n" + std::string(kAllOfNodes) + ": the seeds in each of these in turn";
   command->add_option("--profile", flags->profile, "which faults and loads:" + names)->capture_default_str();
   command->add_option("--nodes", flags->nodes, "machines; default: by seed, 3 to 7")->check(CLI::Range(1, 9));
+  command->add_option("--jobs", flags->jobs, "processes that share --seeds")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64));
+  command->add_option("--log", flags->log,
+                      "a line for each seed of --seeds; a hunt that was broken off goes on from it");
+  command->add_option("--table", flags->table,
+                      "the document whose figures are written anew, when all --seeds are done: docs/simulator.md");
   command->add_flag("--keep-going", flags->keep_going, "do not stop at the first seed that fails");
   command->add_flag("--canary", flags->canary, "a state machine that loses what it acknowledged: must be found");
   command->add_flag("--bench", flags->bench, "how many virtual seconds pass in one of CPU, with 5 nodes");

@@ -9,29 +9,29 @@
 #else
 #define CLEW_THREAD_ANNOTATION(x)
 #endif
-#define CAPABILITY(x) CLEW_THREAD_ANNOTATION(capability(x))
-#define SCOPED_CAPABILITY CLEW_THREAD_ANNOTATION(scoped_lockable)
-#define GUARDED_BY(x) CLEW_THREAD_ANNOTATION(guarded_by(x))
-#define REQUIRES(...) CLEW_THREAD_ANNOTATION(requires_capability(__VA_ARGS__))
-#define ACQUIRE(...) CLEW_THREAD_ANNOTATION(acquire_capability(__VA_ARGS__))
-#define RELEASE(...) CLEW_THREAD_ANNOTATION(release_capability(__VA_ARGS__))
+#define CLEW_CAPABILITY(x) CLEW_THREAD_ANNOTATION(capability(x))
+#define CLEW_SCOPED_CAPABILITY CLEW_THREAD_ANNOTATION(scoped_lockable)
+#define CLEW_GUARDED_BY(x) CLEW_THREAD_ANNOTATION(guarded_by(x))
+#define CLEW_REQUIRES(...) CLEW_THREAD_ANNOTATION(requires_capability(__VA_ARGS__))
+#define CLEW_ACQUIRE(...) CLEW_THREAD_ANNOTATION(acquire_capability(__VA_ARGS__))
+#define CLEW_RELEASE(...) CLEW_THREAD_ANNOTATION(release_capability(__VA_ARGS__))
 
 namespace clew {
 
-class CAPABILITY("mutex") Mutex {
+class CLEW_CAPABILITY("mutex") Mutex {
  public:
-  void lock() ACQUIRE() { mutex_.lock(); }
-  void unlock() RELEASE() { mutex_.unlock(); }
+  void lock() CLEW_ACQUIRE() { mutex_.lock(); }
+  void unlock() CLEW_RELEASE() { mutex_.unlock(); }
   std::mutex& native() { return mutex_; }  // for condition variables
 
  private:
   std::mutex mutex_;
 };
 
-class SCOPED_CAPABILITY MutexLock {
+class CLEW_SCOPED_CAPABILITY MutexLock {
  public:
-  explicit MutexLock(Mutex& mutex) ACQUIRE(mutex) : mutex_(mutex) { mutex_.lock(); }
-  ~MutexLock() RELEASE() { mutex_.unlock(); }
+  explicit MutexLock(Mutex& mutex) CLEW_ACQUIRE(mutex) : mutex_(mutex) { mutex_.lock(); }
+  ~MutexLock() CLEW_RELEASE() { mutex_.unlock(); }
   MutexLock(const MutexLock&) = delete;
   MutexLock& operator=(const MutexLock&) = delete;
 

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/random.h"
 #include "cluster/node.h"
@@ -48,6 +49,7 @@ class Machine {
       std::unique_ptr<store::SpanStore> store = std::move(opened);
       return wrap_store_ ? wrap_store_(std::move(store)) : std::move(store);
     };
+    ports.report = [this](const std::string& what) { reports_.push_back(what); };
     return ports;
   }
   void start() {
@@ -94,6 +96,14 @@ class Machine {
     EXPECT_TRUE(page.has_value() && page->ok());
     return page.has_value() && page->ok() ? std::move(page->value()) : SearchPage{};
   }
+  store::Vocabulary services(store::NameFilter wanted) {
+    std::optional<Result<store::Vocabulary>> names;
+    node_->services(model::tenant_id("default"), INT64_MIN, INT64_MAX, std::move(wanted),
+                    [&](Result<store::Vocabulary> result) { names.emplace(std::move(result)); });
+    scheduler_.run_until([&] { return names.has_value(); });
+    EXPECT_TRUE(names.has_value() && names->ok());
+    return names.has_value() && names->ok() ? std::move(names->value()) : store::Vocabulary{};
+  }
   FoundTraces search_traces(TraceBounds bounds) {
     std::optional<Result<FoundTraces>> found;
     store::TraceQuery query;
@@ -120,6 +130,7 @@ class Machine {
   std::function<std::unique_ptr<store::SpanStore>(std::unique_ptr<store::SpanStore>)> wrap_store_;  // may be empty
   ReplayTotals replay_;
   Status halted_;
+  std::vector<std::string> reports_;
   std::unique_ptr<sim::SimLoop> loop_;
   std::unique_ptr<Node> node_;
 };

@@ -41,8 +41,8 @@ Result<uint32_t> shards_of_directory(env::Disk& disk, const std::string& directo
 struct Gather {
   std::atomic<uint32_t> open{0};
   Mutex mutex;
-  IngestReply reply GUARDED_BY(mutex);
-  otlp::RejectCounts rejected GUARDED_BY(mutex){};
+  IngestReply reply CLEW_GUARDED_BY(mutex);
+  otlp::RejectCounts rejected CLEW_GUARDED_BY(mutex){};
   UniqueFunction<void(IngestReply)> done;
 };
 
@@ -98,7 +98,7 @@ Result<std::unique_ptr<Node>> Node::open(Ports ports, NodeOptions options, Repla
     const std::string shard_directory = directory + "/shard-" + std::to_string(i);
     CLEW_TRY(disk.make_dirs(shard_directory));
     CLEW_ASSIGN(auto shard, Shard::open({node->ports_.loops[i % node->ports_.loops.size()], &disk, node->ports_.random,
-                                         node->ports_.open_store},
+                                         node->ports_.open_store, node->ports_.report},
                                         i, node->options_, shard_directory, totals, on_tenant,
                                         [self](Status status) { self->halt(std::move(status)); }));
     hlc = std::max(hlc, shard->last_hlc());

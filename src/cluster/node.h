@@ -10,6 +10,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -39,6 +40,7 @@ class Node final : public IngestService, public QueryService {
     env::Disk* disk = nullptr;
     env::Random* random = nullptr;
     OpenStore open_store;
+    std::function<void(const std::string&)> report;  // troubles that endanger nothing admitted; any loop; may be empty
   };
   static Result<std::unique_ptr<Node>> open(Ports ports, NodeOptions options, ReplayTotals* replay,
                                             UniqueFunction<void(Status)> on_halt);
@@ -50,10 +52,14 @@ class Node final : public IngestService, public QueryService {
   void trace(model::TenantId tenant, model::TraceId id, Done<std::unique_ptr<model::TraceData>> done) override;
   void search(store::TraceQuery query, Done<SearchPage> done) override;
   void search_traces(store::TraceQuery query, TraceBounds bounds, Done<FoundTraces> done) override;
-  void services(model::TenantId tenant, int64_t from_ns, int64_t to_ns, Done<store::Vocabulary> done) override;
-  void operations(model::TenantId tenant, std::string service, Done<std::vector<Operation>> done) override;
-  void keys(model::TenantId tenant, store::Field scope, Done<store::Vocabulary> done) override;
-  void values(model::TenantId tenant, store::Field field, std::string key, Done<store::Vocabulary> done) override;
+  void services(model::TenantId tenant, int64_t from_ns, int64_t to_ns, store::NameFilter wanted,
+                Done<store::Vocabulary> done) override;
+  void operations(model::TenantId tenant, std::string service, store::NameFilter wanted,
+                  Done<std::vector<Operation>> done) override;
+  void keys(model::TenantId tenant, store::Field scope, store::NameFilter wanted,
+            Done<store::Vocabulary> done) override;
+  void values(model::TenantId tenant, store::Field field, std::string key, store::NameFilter wanted,
+              Done<store::Vocabulary> done) override;
   void stats(Done<NodeStats> done) override;
 
   // Refuses new requests, waits until admitted ones are durable and background work stands still, then calls `done`
@@ -82,9 +88,9 @@ class Node final : public IngestService, public QueryService {
   std::atomic<bool> halted_{false};
 
   Mutex mutex_;
-  clock::HybridClock hlc_ GUARDED_BY(mutex_);
-  uint64_t next_sequence_ GUARDED_BY(mutex_) = 1;
-  std::unordered_map<uint64_t, std::string> tenants_ GUARDED_BY(mutex_);
+  clock::HybridClock hlc_ CLEW_GUARDED_BY(mutex_);
+  uint64_t next_sequence_ CLEW_GUARDED_BY(mutex_) = 1;
+  std::unordered_map<uint64_t, std::string> tenants_ CLEW_GUARDED_BY(mutex_);
 };
 
 }  // namespace clew::cluster

@@ -20,9 +20,9 @@ template <typename T, typename Ask, typename Join>
 void on_all(const std::vector<std::unique_ptr<Shard>>& shards, Ask ask, Join join) {
   struct State {
     Mutex mutex;
-    std::vector<T> answers GUARDED_BY(mutex);
-    Status status GUARDED_BY(mutex);
-    size_t left GUARDED_BY(mutex) = 0;
+    std::vector<T> answers CLEW_GUARDED_BY(mutex);
+    Status status CLEW_GUARDED_BY(mutex);
+    size_t left CLEW_GUARDED_BY(mutex) = 0;
   };
   auto state = std::make_shared<State>();  // shared by the shards' completions
   auto joined = std::make_shared<Join>(std::move(join));
@@ -64,32 +64,30 @@ void on_snapshots(const std::vector<std::unique_ptr<Shard>>& shards, Work work, 
       std::move(join));
 }
 
-store::Vocabulary merge(std::vector<store::Vocabulary> parts) {
+store::Vocabulary merge(std::vector<store::Vocabulary> parts, const store::NameFilter& wanted) {
   store::Vocabulary all;
   for (store::Vocabulary& part : parts) {
     all.truncated = all.truncated || part.truncated;
     all.values.insert(all.values.end(), std::make_move_iterator(part.values.begin()),
                       std::make_move_iterator(part.values.end()));
   }
-  std::sort(all.values.begin(), all.values.end());
-  all.values.erase(std::unique(all.values.begin(), all.values.end()), all.values.end());
-  if (all.values.size() > kVocabularyValues) {
-    all.values.resize(kVocabularyValues);
-    all.truncated = true;
-  }
+  all.truncated = wanted.bound(all.values) || all.truncated;
   return all;
 }
 
 // What answers when all shards have said their words.
-auto join_vocabularies(QueryService::Done<store::Vocabulary> done) {
-  return [done = std::move(done)](std::vector<store::Vocabulary> parts, const Status& status) mutable {
+auto join_vocabularies(store::NameFilter wanted, QueryService::Done<store::Vocabulary> done) {
+  return [wanted = std::move(wanted), done = std::move(done)](std::vector<store::Vocabulary> parts,
+                                                              const Status& status) mutable {
     if (!status.ok()) return done(status.error());
-    done(merge(std::move(parts)));
+    done(merge(std::move(parts), wanted));
   };
 }
 
 void add_values(const std::set<std::string>& values, store::Vocabulary& out) {
-  out.values.insert(out.values.end(), values.begin(), values.end());
+  for (const std::string& value : values) {
+    if (out.wanted.fits(value)) out.values.push_back(value);
+  }
 }
 
 // Open rows as readable spans, for the rarer vocabularies. `visit` sees each span once.
@@ -204,10 +202,10 @@ void Node::search_traces(store::TraceQuery query, TraceBounds bounds, Done<Found
     }
     struct State {
       Mutex mutex;
-      Traces traces GUARDED_BY(mutex);
-      Status status GUARDED_BY(mutex);
-      size_t left GUARDED_BY(mutex) = 0;
-      FoundTraces result GUARDED_BY(mutex);
+      Traces traces CLEW_GUARDED_BY(mutex);
+      Status status CLEW_GUARDED_BY(mutex);
+      size_t left CLEW_GUARDED_BY(mutex) = 0;
+      FoundTraces result CLEW_GUARDED_BY(mutex);
     };
     auto state = std::make_shared<State>();
     std::map<Shard*, std::pair<std::vector<model::TraceKey>, std::vector<size_t>>> by_shard;
@@ -252,11 +250,13 @@ void Node::search_traces(store::TraceQuery query, TraceBounds bounds, Done<Found
   });
 }
 
-void Node::services(model::TenantId tenant, int64_t from_ns, int64_t to_ns, Done<store::Vocabulary> done) {
+void Node::services(model::TenantId tenant, int64_t from_ns, int64_t to_ns, store::NameFilter wanted,
+                    Done<store::Vocabulary> done) {
   on_snapshots<store::Vocabulary>(
       shards_,
-      [tenant, from_ns, to_ns](const OpenSnapshot& snapshot) -> Result<store::Vocabulary> {
+      [tenant, from_ns, to_ns, wanted](const OpenSnapshot& snapshot) -> Result<store::Vocabulary> {
         store::Vocabulary out;
+        out.wanted = wanted;
         CLEW_TRY(snapshot.view->services(tenant, from_ns, to_ns, out));
         std::set<std::string> found;
         const model::Dictionary* last_dictionary = nullptr;
@@ -274,47 +274,55 @@ void Node::services(model::TenantId tenant, int64_t from_ns, int64_t to_ns, Done
         add_values(found, out);
         return out;
       },
-      join_vocabularies(std::move(done)));
+      join_vocabularies(wanted, std::move(done)));
 }
 
-void Node::operations(model::TenantId tenant, std::string service, Done<std::vector<Operation>> done) {
+void Node::operations(model::TenantId tenant, std::string service, store::NameFilter wanted,
+                      Done<std::vector<Operation>> done) {
   using Names = std::set<std::pair<std::string, uint8_t>>;
   auto answer = std::make_shared<Done<std::vector<Operation>>>(std::move(done));  // shared by the steps
   on_snapshots<Names>(
       shards_,
-      [tenant, service](const OpenSnapshot& snapshot) -> Result<Names> {
+      [tenant, service, wanted](const OpenSnapshot& snapshot) -> Result<Names> {
         Names names;
         store::Vocabulary stored;
+        stored.wanted = wanted;
         std::vector<uint8_t> kinds;
         CLEW_TRY(snapshot.view->operations(tenant, service, stored, kinds));
         for (size_t i = 0; i < stored.values.size(); ++i) names.emplace(stored.values[i], kinds[i]);
         std::string scratch;
-        visit_recent_rows(
-            snapshot, tenant, kVocabularyRows, [&](const model::Dictionary& dictionary, std::string_view row) {
-              model::RowHead head;
-              if (!model::parse_row_head(row, head) ||
-                  (!service.empty() && dictionary.service_name(head.resource) != service))
-                return;
-              if (names.size() >= kVocabularyValues) return;
-              names.emplace(model::strref_text(dictionary, model::EntryKind::kString, head.name, scratch), head.kind);
-            });
+        visit_recent_rows(snapshot, tenant, kVocabularyRows,
+                          [&](const model::Dictionary& dictionary, std::string_view row) {
+                            model::RowHead head;
+                            if (!model::parse_row_head(row, head) ||
+                                (!service.empty() && dictionary.service_name(head.resource) != service))
+                              return;
+                            if (names.size() >= kVocabularyValues) return;
+                            const std::string_view name =
+                                model::strref_text(dictionary, model::EntryKind::kString, head.name, scratch);
+                            if (wanted.fits(name)) names.emplace(name, head.kind);
+                          });
         return names;
       },
-      [answer](std::vector<Names> parts, const Status& status) {
+      [answer, wanted](std::vector<Names> parts, const Status& status) {
         if (!status.ok()) return (*answer)(status.error());
         Names all;
         for (Names& part : parts) all.merge(part);
         std::vector<Operation> operations;
         for (const auto& [name, kind] : all) operations.push_back({name, kind});
+        std::stable_partition(operations.begin(), operations.end(),
+                              [&](const Operation& operation) { return wanted.begins(operation.name); });
+        if (operations.size() > wanted.most) operations.resize(wanted.most);
         (*answer)(std::move(operations));
       });
 }
 
-void Node::keys(model::TenantId tenant, store::Field scope, Done<store::Vocabulary> done) {
+void Node::keys(model::TenantId tenant, store::Field scope, store::NameFilter wanted, Done<store::Vocabulary> done) {
   on_snapshots<store::Vocabulary>(
       shards_,
-      [tenant, scope](const OpenSnapshot& snapshot) -> Result<store::Vocabulary> {
+      [tenant, scope, wanted](const OpenSnapshot& snapshot) -> Result<store::Vocabulary> {
         store::Vocabulary out;
+        out.wanted = wanted;
         CLEW_TRY(snapshot.view->keys(tenant, scope, out));
         std::set<std::string> found;
         visit_recent_spans(snapshot, tenant, [&](const model::Span& span) {
@@ -328,14 +336,16 @@ void Node::keys(model::TenantId tenant, store::Field scope, Done<store::Vocabula
         add_values(found, out);
         return out;
       },
-      join_vocabularies(std::move(done)));
+      join_vocabularies(wanted, std::move(done)));
 }
 
-void Node::values(model::TenantId tenant, store::Field field, std::string key, Done<store::Vocabulary> done) {
+void Node::values(model::TenantId tenant, store::Field field, std::string key, store::NameFilter wanted,
+                  Done<store::Vocabulary> done) {
   on_snapshots<store::Vocabulary>(
       shards_,
-      [tenant, field, key](const OpenSnapshot& snapshot) -> Result<store::Vocabulary> {
+      [tenant, field, key, wanted](const OpenSnapshot& snapshot) -> Result<store::Vocabulary> {
         store::Vocabulary out;
+        out.wanted = wanted;
         CLEW_TRY(snapshot.view->values(tenant, field, key, out));
         std::set<std::string> found;
         visit_recent_spans(snapshot, tenant, [&](const model::Span& span) {
@@ -349,7 +359,7 @@ void Node::values(model::TenantId tenant, store::Field field, std::string key, D
         add_values(found, out);
         return out;
       },
-      join_vocabularies(std::move(done)));
+      join_vocabularies(wanted, std::move(done)));
 }
 
 void Node::stats(Done<NodeStats> done) {
@@ -366,6 +376,7 @@ void Node::stats(Done<NodeStats> done) {
           all.duplicate_spans += part.duplicate_spans;
           all.malformed_rows += part.malformed_rows;
           all.seal_read_failures += part.seal_read_failures;
+          all.maintenance_failures += part.maintenance_failures;
           all.open_traces += part.open_traces;
           all.open_rows += part.open_rows;
           all.memory_bytes += part.memory_bytes;

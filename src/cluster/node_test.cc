@@ -151,6 +151,61 @@ TEST(Node, search_finds_open_and_stored_traces_newest_first_and_pages_without_ga
   for (uint64_t n = 0; n < 50; ++n) EXPECT_EQ(seen[n], trace_id(49 - n)) << n;
 }
 
+TEST(Node, search_shows_what_is_selected_of_open_and_stored_spans_alike) {
+  Machine machine;
+  machine.start();
+  const auto send = [&](uint64_t n) {
+    TestRequest request("shop");
+    request.span({.trace = trace_id(n),
+                  .id = span_id(1),
+                  .name = "pay",
+                  .kind = 2,
+                  .attributes = {{"order", "no " + std::to_string(n)}}});
+    ASSERT_TRUE(machine.ingest(request.bytes()).status.ok());
+  };
+  send(1);
+  machine.run(60 * kSecond);
+  ASSERT_EQ(machine.stats().open_rows, 0u);
+  send(2);
+  store::TraceQuery query;
+  query.select = {{store::Field::kAttribute, "order"},
+                  {store::Field::kKind, ""},
+                  {store::Field::kResource, "service.name"},
+                  {store::Field::kAny, "absent"}};
+  const SearchPage page = machine.search(query);
+  ASSERT_EQ(page.hits.size(), 2u);
+  for (const store::TraceHit& hit : page.hits) {
+    ASSERT_EQ(hit.spans.size(), 1u);
+    const auto& values = hit.spans[0].selected;
+    ASSERT_EQ(values.size(), 4u);
+    EXPECT_EQ(values[0].bytes, hit.key.trace == trace_id(1) ? "no 1" : "no 2");
+    EXPECT_EQ(values[1].bytes, "server");
+    EXPECT_EQ(values[2].bytes, "shop");
+    EXPECT_EQ(values[3].type, model::ValueType::kEmpty);
+  }
+}
+
+TEST(Node, names_that_are_wanted_are_found_among_open_and_stored_spans_the_best_first) {
+  Machine machine;
+  machine.start();
+  const auto one = [&](uint64_t n, const std::string& service) {
+    TestRequest request(service);
+    request.span({.trace = trace_id(n), .id = span_id(1), .name = "x"});
+    machine.ingest(request.bytes());
+  };
+  for (uint64_t n = 0; n < 20; ++n) one(n, "a-cart-" + std::to_string(n));
+  one(20, "cart-old");
+  machine.run(60 * kSecond);  // those are stored, these are open
+  one(21, "Cart-new");
+  one(22, "dog");
+  using Names = std::vector<std::string>;
+  const store::Vocabulary best = machine.services({.text = "cart", .most = 4});
+  EXPECT_EQ(best.values, (Names{"Cart-new", "cart-old", "a-cart-0", "a-cart-1"}));
+  EXPECT_TRUE(best.truncated);
+  EXPECT_EQ(machine.services({.text = "DOG"}).values, Names{"dog"});
+  EXPECT_EQ(machine.services({}).values.size(), 23u);
+}
+
 TEST(Node, whole_traces_of_a_search_end_before_the_one_that_would_pass_a_bound) {
   Machine machine;
   machine.start();
@@ -376,16 +431,18 @@ TEST(Node, failed_sync_of_an_admitted_request_halts_and_never_acknowledges) {
   EXPECT_FALSE(machine.halted_.ok());
 }
 
-// Reads of what is stored fail while `broken` says so; all else is the real store.
-struct BrokenReads {
+// Reads of what is stored fail while `broken` says so, and its upkeep while `maintenance` does; all else is the real
+// store.
+struct BrokenStore {
   bool broken = false;
   uint64_t reads = 0;
+  Status maintenance;
+  uint64_t maintained = 0;  // failures
 };
 
-class ViewWithBrokenReads final : public store::View {
+class ViewThatBreaks final : public store::View {
  public:
-  ViewWithBrokenReads(std::shared_ptr<const store::View> view, BrokenReads& state)
-      : view_(std::move(view)), state_(state) {}
+  ViewThatBreaks(std::shared_ptr<const store::View> view, BrokenStore& state) : view_(std::move(view)), state_(state) {}
   bool may_contain(const model::TraceKey& key) const override { return view_->may_contain(key); }
   Status read(const model::TraceKey& key, model::TraceData& out) const override {
     ++state_.reads;
@@ -411,33 +468,37 @@ class ViewWithBrokenReads final : public store::View {
 
  private:
   std::shared_ptr<const store::View> view_;
-  BrokenReads& state_;
+  BrokenStore& state_;
 };
 
-class StoreWithBrokenReads final : public store::SpanStore {
+class StoreThatBreaks final : public store::SpanStore {
  public:
-  StoreWithBrokenReads(std::unique_ptr<store::SpanStore> store, BrokenReads& state)
+  StoreThatBreaks(std::unique_ptr<store::SpanStore> store, BrokenStore& state)
       : store_(std::move(store)), state_(state) {}
   Result<std::unique_ptr<store::Prepared>> prepare(std::span<const store::SealTrace> traces) override {
     return store_->prepare(traces);
   }
   void publish(std::unique_ptr<store::Prepared> batch) override { store_->publish(std::move(batch)); }
   std::shared_ptr<const store::View> view() const override {
-    return std::make_shared<ViewWithBrokenReads>(store_->view(), state_);
+    return std::make_shared<ViewThatBreaks>(store_->view(), state_);
   }
-  Result<bool> maintain(int64_t wall_now_ns) override { return store_->maintain(wall_now_ns); }
+  Result<bool> maintain(int64_t wall_now_ns) override {
+    if (state_.maintenance.ok()) return store_->maintain(wall_now_ns);
+    ++state_.maintained;
+    return state_.maintenance.error();
+  }
   store::StoreStats stats() const override { return store_->stats(); }
 
  private:
   std::unique_ptr<store::SpanStore> store_;
-  BrokenReads& state_;
+  BrokenStore& state_;
 };
 
 TEST(Node, trace_whose_stored_part_cannot_be_read_waits_and_is_decided_once_it_can) {
   Machine machine;
-  BrokenReads reads;
+  BrokenStore reads;
   machine.wrap_store_ = [&](std::unique_ptr<store::SpanStore> store) {
-    return std::make_unique<StoreWithBrokenReads>(std::move(store), reads);
+    return std::make_unique<StoreThatBreaks>(std::move(store), reads);
   };
   machine.start();
   machine.ingest(whole_trace(1));
@@ -460,6 +521,31 @@ TEST(Node, trace_whose_stored_part_cannot_be_read_waits_and_is_decided_once_it_c
   EXPECT_EQ(stats.store.spans, 4u);
   EXPECT_EQ(stats.duplicate_spans, 2u);
   EXPECT_EQ(machine.trace(trace_id(1))->history.size(), 1u);
+}
+
+TEST(Node, upkeep_that_fails_is_counted_and_said_once_and_neither_halts_nor_stops_for_good) {
+  Machine machine;
+  BrokenStore broken;
+  machine.wrap_store_ = [&](std::unique_ptr<store::SpanStore> store) {
+    return std::make_unique<StoreThatBreaks>(std::move(store), broken);
+  };
+  machine.start();
+  machine.ingest(whole_trace(1));
+  broken.maintenance = {Code::kDataLoss, "write /data/seg: the device reports a failure"};
+  machine.run(60 * kSecond);
+  EXPECT_GE(broken.maintained, 3u);
+  EXPECT_LE(broken.maintained, 7u) << "tried again in peace";
+  EXPECT_EQ(machine.stats().maintenance_failures, broken.maintained);
+  ASSERT_EQ(machine.reports_.size(), 1u);
+  EXPECT_NE(machine.reports_[0].find("the device reports a failure"), std::string::npos);
+  EXPECT_TRUE(machine.halted_.ok()) << "what was admitted is where it was";
+  EXPECT_TRUE(machine.ingest(whole_trace(2)).status.ok());
+  broken.maintenance = {};
+  machine.run(30 * kSecond);
+  EXPECT_EQ(machine.stats().maintenance_failures, broken.maintained);
+  broken.maintenance = {Code::kResourceExhausted, "no space"};
+  machine.run(30 * kSecond);
+  EXPECT_EQ(machine.reports_.size(), 2u) << "another trouble is said, too";
 }
 
 TEST(Node, stamps_go_on_from_the_newest_although_the_log_was_released) {

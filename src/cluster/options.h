@@ -50,6 +50,8 @@ struct NodeOptions {
   int64_t seal_delay_ns = 5'000'000'000;
 };
 
+// The part of the limit that is for open rows, their tables and a batch being sealed; all else has to fit beside it.
+uint64_t open_rows_limit_bytes(uint64_t memory_limit_bytes);
 // The largest body that a node of so many shards can ever admit.
 uint64_t largest_admissible_bytes(uint64_t memory_limit_bytes, uint32_t shards);
 

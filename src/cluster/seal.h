@@ -26,7 +26,7 @@ namespace clew::cluster {
 // Learnt by the sealer, read by queries on other threads.
 struct SharedPeerHistory {
   Mutex mutex;
-  trace::DecayedPeerHistory peers GUARDED_BY(mutex);
+  trace::DecayedPeerHistory peers CLEW_GUARDED_BY(mutex);
 };
 
 struct SealItem {

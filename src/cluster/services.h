@@ -69,8 +69,9 @@ struct NodeStats {
   otlp::RejectCounts rejected{};
   uint64_t refused_requests = 0;  // back-pressure
   uint64_t duplicate_spans = 0;
-  uint64_t malformed_rows = 0;      // met while sealing, left out
-  uint64_t seal_read_failures = 0;  // stored parts of a trace that could not be read: its seal was put off
+  uint64_t malformed_rows = 0;        // met while sealing, left out
+  uint64_t seal_read_failures = 0;    // stored parts of a trace that could not be read: its seal was put off
+  uint64_t maintenance_failures = 0;  // compaction or retention that failed: nothing is lost, it is tried again
   uint64_t open_traces = 0, open_rows = 0, memory_bytes = 0, memory_limit_bytes = 0;
   uint64_t verdicts_complete = 0, verdicts_timed_out = 0, reopened = 0;
   uint64_t wal_bytes = 0, wal_syncs = 0, wal_damage = 0, wal_torn_bytes = 0;
@@ -92,14 +93,19 @@ class QueryService {
   virtual void search(store::TraceQuery query, Done<SearchPage> done) = 0;
   // The same hits with whole traces (Jaeger).
   virtual void search_traces(store::TraceQuery query, TraceBounds bounds, Done<FoundTraces> done) = 0;
-  virtual void services(model::TenantId tenant, int64_t from_ns, int64_t to_ns, Done<store::Vocabulary> done) = 0;
+  // Names for completion, that fit `wanted` and within its bound.
+  virtual void services(model::TenantId tenant, int64_t from_ns, int64_t to_ns, store::NameFilter wanted,
+                        Done<store::Vocabulary> done) = 0;
   struct Operation {
     std::string name;
     uint8_t kind = 0;
   };
-  virtual void operations(model::TenantId tenant, std::string service, Done<std::vector<Operation>> done) = 0;
-  virtual void keys(model::TenantId tenant, store::Field scope, Done<store::Vocabulary> done) = 0;
-  virtual void values(model::TenantId tenant, store::Field field, std::string key, Done<store::Vocabulary> done) = 0;
+  virtual void operations(model::TenantId tenant, std::string service, store::NameFilter wanted,
+                          Done<std::vector<Operation>> done) = 0;
+  virtual void keys(model::TenantId tenant, store::Field scope, store::NameFilter wanted,
+                    Done<store::Vocabulary> done) = 0;
+  virtual void values(model::TenantId tenant, store::Field field, std::string key, store::NameFilter wanted,
+                      Done<store::Vocabulary> done) = 0;
   virtual void stats(Done<NodeStats> done) = 0;
 };
 

@@ -8,10 +8,7 @@
 namespace clew::cluster {
 namespace {
 
-constexpr int64_t kTickNs = 100'000'000;
-constexpr int64_t kMaintenanceNs = 1'000'000'000;
 constexpr int64_t kRetryFullDiskNs = 2'000'000'000;
-constexpr int64_t kSettleNs = 3'000'000'000;  // quiet this long with nothing open: give spare space back
 constexpr int64_t kWaitForRoomNs = 3'000'000'000;
 constexpr int64_t kLookForRoomNs = 2'000'000;
 constexpr uint64_t kRequestOverhead = 65'536;  // in the log beside a request's own bytes: dictionary additions, headers
@@ -40,8 +37,10 @@ Error exhausted(std::string what) { return Error{Code::kResourceExhausted, std::
 
 }  // namespace
 
+uint64_t open_rows_limit_bytes(uint64_t memory_limit_bytes) { return memory_limit_bytes * kRowsShare / 100; }
+
 uint64_t largest_admissible_bytes(uint64_t memory_limit_bytes, uint32_t shards) {
-  const uint64_t most = memory_limit_bytes * kRowsShare / 100 / std::max(1u, shards) * kWaitShare / 100;
+  const uint64_t most = open_rows_limit_bytes(memory_limit_bytes) / std::max(1u, shards) * kWaitShare / 100;
   return most > kRequestOverhead ? most - kRequestOverhead : 0;
 }
 
@@ -49,7 +48,7 @@ Shard::Shard(Ports ports, uint32_t number, const NodeOptions& options, UniqueFun
     : ports_(ports),
       number_(number),
       options_(options),
-      memory_limit_(options.memory_limit_bytes * kRowsShare / 100 / std::max(1u, options.shards)),
+      memory_limit_(open_rows_limit_bytes(options.memory_limit_bytes) / std::max(1u, options.shards)),
       on_halt_(std::move(on_halt)),
       decoder_(options.limits),
       traces_(options.lifecycle, ports.random->next()),
@@ -169,28 +168,6 @@ void Shard::new_dictionary() {
   if (chunk_ != nullptr) chunk_->close();
   chunk_ = nullptr;
   std::erase_if(former_dictionaries_, [](const FormerDictionary& former) { return former.dictionary.expired(); });
-}
-
-void Shard::rotate() {
-  const uint64_t file = wal_->rotate();
-  files_.push_back({.file = file, .last_record = wal_->last_record()});
-  new_dictionary();
-}
-
-// A record without rows: it carries the newest stamp on when the files before it go.
-void Shard::log_stamp() {
-  if (!wal_->reserve(kRequestOverhead).ok()) return;  // asked again with the next tick
-  head_.clear();
-  append_record_head({{.hlc = last_hlc_, .sequence = last_sequence_}, {}, dictionary_->sizes(), {}, {}}, head_);
-  const std::string_view pieces[] = {head_};
-  ++in_flight_;
-  FileUse& file = files_.back();
-  file.last_record = wal_->append(pieces, [this] {
-    --in_flight_;
-    release_wal();
-    if (draining_) finish_drain();
-  });
-  file.first_record = file.last_record;
 }
 
 void Shard::add_row(model::TenantId tenant, model::TraceId trace, std::string_view row, const model::Stamp& stamp,
@@ -317,29 +294,6 @@ void Shard::take(std::shared_ptr<const ParsedRequest> request, UniqueFunction<vo
   last_sequence_ = std::max(last_sequence_, request->stamp.sequence);
   for (std::string* scratch : {&row_, &rows_, &additions_}) give_back(*scratch);
   schedule_tick();
-}
-
-void Shard::start() {
-  next_maintenance_ns_ = ports_.loop->clock().mono_ns() + kMaintenanceNs;
-  ports_.loop->post([this] { schedule_tick(); });
-}
-
-void Shard::schedule_tick() {
-  if (tick_timer_ != 0 || draining_) return;
-  tick_timer_ = ports_.loop->after(kTickNs, [this] {
-    tick_timer_ = 0;
-    tick();
-    schedule_tick();
-  });
-}
-
-void Shard::tick() {
-  const int64_t now = ports_.loop->clock().mono_ns();
-  collect_due(now);
-  if (under_pressure() && !sealing_ && pending_.empty()) relieve_memory();
-  start_seal_if_due(now);
-  settle(now);
-  maintain(now);
 }
 
 void Shard::push_pending(trace::OpenTrace& open, trace::Due why, int64_t since_ns, bool begun) {
@@ -531,65 +485,6 @@ const std::shared_ptr<store::RowChunk>& Shard::new_chunk(uint64_t wal_file,
   chunks_.push_back(std::make_shared<store::RowChunk>(next_chunk_++, wal_file, std::move(dictionary), bytes));
   chunk_bytes_ += chunks_.back()->memory_bytes();
   return chunks_.back();
-}
-
-bool Shard::has_durable_record(uint64_t file_index) const {
-  const uint64_t first = files_[file_index].first_record;
-  return first != 0 && first <= wal_->durable_record();
-}
-
-void Shard::release_wal() {
-  if (wal_ == nullptr) return;  // a seal during the replay: open() releases when the log is open
-  uint64_t up_to = 0;
-  // Some later file holds a stamp at least as new.
-  size_t newest = files_.size() - 1;
-  while (newest > 0 && !has_durable_record(newest)) --newest;
-  for (; newest > 0 && files_.front().live_rows == 0; --newest) {
-    up_to = files_.front().last_record;
-    files_.pop_front();
-  }
-  if (up_to != 0) wal_->release(up_to);
-}
-
-// An idle shard: nothing is open and nothing comes. Its log and its dictionary go, so that both cost nothing.
-void Shard::settle(int64_t now) {
-  if (counters_.open_rows != 0 || in_flight_ != 0 || sealing_ || now - last_ingest_ns_ < kSettleNs) return;
-  if (dictionary_->position() != 0) {
-    rotate();
-    release_wal();
-    chunks_.clear();
-    keepers_.clear();
-    chunk_bytes_ = 0;
-  }
-  if (files_.size() > 1 && files_.back().first_record == 0 && last_sequence_ != 0) return log_stamp();
-  wal_->trim();  // settled, but for what the log still has to give back
-}
-
-void Shard::maintain(int64_t now) {
-  if (maintaining_ || now < next_maintenance_ns_) return;
-  maintaining_ = true;
-  auto more = std::make_shared<Result<bool>>(false);  // shared: by the work and its completion
-  const int64_t wall = ports_.loop->clock().wall_ns();
-  ports_.loop->offload(
-      env::Lane::kBackground, [this, more, wall] { *more = store_->maintain(wall); },
-      [this, more] {
-        maintaining_ = false;
-        const bool again = more->ok() && more->value();
-        next_maintenance_ns_ = ports_.loop->clock().mono_ns() + (again ? 0 : kMaintenanceNs);
-        if (draining_) finish_drain();
-      });
-}
-
-void Shard::drain(Task done) {
-  draining_ = true;
-  ports_.loop->cancel(std::exchange(tick_timer_, 0));  // or it would start work on a shard that is gone
-  on_drained_.push_back(std::move(done));
-  finish_drain();
-}
-
-void Shard::finish_drain() {
-  if (in_flight_ != 0 || !waiting_.empty() || sealing_ || maintaining_) return;
-  for (Task& task : std::exchange(on_drained_, {})) task();
 }
 
 OpenSnapshot Shard::snapshot() const { return {chunks_, store_->view()}; }

@@ -59,6 +59,7 @@ class Shard {
     env::Disk* disk = nullptr;
     env::Random* random = nullptr;
     OpenStore open_store;
+    std::function<void(const std::string&)> report;  // what a person should know of and nothing ends by; on the loop
   };
   // Blocking: opens the store, replays the WAL. `on_tenant` is told the tenants met in the WAL.
   static Result<std::unique_ptr<Shard>> open(Ports ports, uint32_t number, const NodeOptions& options,
@@ -167,6 +168,7 @@ class Shard {
   bool store_full_ = false;  // the last seal met a full disk
   int64_t retry_seal_ns_ = 0;
   int64_t next_maintenance_ns_ = 0;
+  std::string maintenance_error_;  // of the last one, while it lasts
   int64_t last_ingest_ns_ = 0;
   uint64_t in_flight_ = 0;
   std::vector<Task> on_drained_;

@@ -163,11 +163,7 @@ class ShardSearch : public std::enable_shared_from_this<ShardSearch> {
       if (!model::append_span_of_row(*row.dictionary, row.row, row.stamp, data).ok()) continue;
     }
     auto check = [&](const model::Span& span) {
-      if (!matcher_->matcher().matches(span, hit.summary)) return;
-      ++hit.matched;
-      if (hit.spans.size() >= query_->spans_per_trace) return;
-      hit.spans.push_back({span.id, span.start_ns, span.end_ns - span.start_ns, std::string(span.name),
-                           std::string(span.resource->service_name)});
+      if (matcher_->matcher().matches(span, hit.summary)) store::add_match(span, *query_, hit);
     };
     if (stored != nullptr) {
       for (const model::Span& span : stored->spans) check(span);

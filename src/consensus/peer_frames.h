@@ -15,8 +15,11 @@
 namespace clew::consensus {
 
 // Raised when the meaning of frames changes. Members speak the highest version that both know, so that a group can be
-// upgraded one by one.
-constexpr uint32_t kPeerVersion = 1;
+// upgraded one by one. A test builds a program of a later version from the same sources (tests/CMakeLists.txt).
+#ifndef CLEW_PEER_VERSION
+#define CLEW_PEER_VERSION 1
+#endif
+constexpr uint32_t kPeerVersion = CLEW_PEER_VERSION;
 constexpr uint32_t kOldestPeerVersion = 1;
 
 constexpr size_t kFrameHeaderBytes = 12;

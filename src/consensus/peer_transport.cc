@@ -29,6 +29,7 @@ struct PeerTransport::Link {
   Time taken_at = 0;    // last time that nothing waited for the system
   Time backoff = 0;
   env::TimerId timer = 0;
+  std::string problem;  // of the last attempt that failed
 };
 
 struct PeerTransport::Incoming {
@@ -76,6 +77,11 @@ void PeerTransport::start(Handler handler) {
   started_ = true;
   swept_at_ = now();
   sweep_timer_ = loop_.after(kSweepEvery, [this] { sweep(); });
+}
+
+std::string PeerTransport::unreached(NodeId peer) const {
+  const auto it = links_.find(peer);
+  return it == links_.end() || it->second->state == Link::State::kReady ? std::string() : it->second->problem;
 }
 
 bool PeerTransport::connected(NodeId peer) const {
@@ -183,6 +189,7 @@ void PeerTransport::connect(Link& link) {
 void PeerTransport::connected(Link& link, Result<std::unique_ptr<env::Stream>> stream) {
   if (!stream.ok()) {
     ++stats_.connect_failures;
+    link.problem = stream.error().message;
     return link_lost(link);
   }
   link.stream = std::move(stream).value();
@@ -197,7 +204,11 @@ void PeerTransport::connected(Link& link, Result<std::unique_ptr<env::Stream>> s
     };
   };
   link.stream->start({.on_bytes = guarded([this](Link& l, std::string_view bytes) { on_link_bytes(l, bytes); }),
-                      .on_closed = guarded([this](Link& l, const Status&) { link_lost(l); }),
+                      .on_closed = guarded([this](Link& l, const Status& status) {
+                        l.problem =
+                            status.ok() ? l.address + ": it closed the connection" : std::string(status.message());
+                        link_lost(l);
+                      }),
                       .on_writable = guarded([this](Link& l) { l.taken_at = now(); })});
 }
 
@@ -245,10 +256,16 @@ void PeerTransport::on_link_frame(Link& link, std::string_view body) {
                       handler_.admits(link.peer, welcome->instance);
   if (!itself) {
     ++stats_.connect_failures;
+    link.problem = link.address + ": " +
+                   (welcome.ok() && !welcome->welcome
+                        ? "it refuses this member: " + std::string(peer_refusal_name(welcome->refusal))
+                    : welcome.ok() ? "another one than the member that is meant answers there"
+                                   : "what answers there speaks another protocol");
     return link_lost(link);
   }
   ++stats_.connects;
   link.state = Link::State::kReady;
+  link.problem.clear();
   link.backoff = 0;
   link.written_at = link.taken_at = now();
   handler_.on_connection(link.peer, true);

@@ -83,6 +83,7 @@ class PeerTransport final : public Transport {
   void set_peers(const std::vector<Member>& peers) override;
   void send(NodeId to, std::string frame) override;
   void flush() override;
+  std::string unreached(NodeId peer) const override;
 
   uint16_t port() const { return listener_->port(); }
   const PeerTransportStats& stats() const { return stats_; }

@@ -172,6 +172,22 @@ TEST_F(PeerTransportTest, aMemberThatWasAwayIsFoundAgain) {
   EXPECT_THAT(one.hints, ::testing::Contains("-2"));
 }
 
+TEST_F(PeerTransportTest, whyAMemberIsNotReachedIsToldUntilItIs) {
+  Peer& one = add(1);
+  EXPECT_EQ(one.transport->unreached(NodeId{2}), "");
+  one.transport->set_peers(members({1, 2}));
+  run();
+  EXPECT_THAT(one.transport->unreached(NodeId{2}), ::testing::HasSubstr("refused"));
+  Peer& other = add(2, 0, 8);
+  run(3 * kSecond);
+  EXPECT_THAT(one.transport->unreached(NodeId{2}), ::testing::HasSubstr("it refuses this member: cluster"));
+  other.transport.reset();
+  Peer& two = add(2);
+  two.transport->set_peers(members({1, 2}));
+  run(3 * kSecond);
+  EXPECT_EQ(one.transport->unreached(NodeId{2}), "");
+}
+
 TEST_F(PeerTransportTest, aRestartedMemberIsReachedAtOnceWhateverTheBackoff) {
   Peer& one = add(1);
   one.transport->set_peers(members({2}));

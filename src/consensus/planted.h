@@ -114,7 +114,20 @@ std::optional<Bug> bug_named(std::string_view name);
   X(kSessionsNotInSnapshot, "sessions-not-in-snapshot", 22, "a snapshot leaves the sessions out")                     \
   X(kSuccessBeforeCommit, "success-before-commit", 0, "a command is answered when it is placed, not when delivered")  \
   X(kReadBeforeApplied, "read-before-applied", 0, "a read is answered before its position is applied")                \
-  X(kWipedDiskVotes, "wiped-disk-votes", 0, "a node whose disk was lost comes back as its old self")
+  X(kWipedDiskVotes, "wiped-disk-votes", 0, "a node whose disk was lost comes back as its old self")                  \
+  /* --- whole nodes: the store, the control plane, its client library --- */                                         \
+  X(kReadWithoutBarrier, "read-without-barrier", 0, "a linearizable read is answered from the state of whoever is asked") \
+  X(kSequentialIgnoresToken, "sequential-ignores-token", 0, "a sequential read does not wait for what its session has seen") \
+  X(kForwardDropsSession, "forward-drops-session", 22, "a command that is passed on to the leader loses its session")  \
+  X(kForwardRetriesUncertain, "forward-retries-uncertain", 22, "a command that may have taken effect is passed on again") \
+  X(kLostAnswerIsCertain, "lost-answer-is-certain", 22, "a lost connection is taken for a request that never arrived") \
+  X(kTxnComparesOnce, "txn-compares-once", 0, "a transaction looks at the first of its comparisons only")               \
+  X(kWatchResumesLate, "watch-resumes-late", 0, "a watch goes on one revision too late when its node has died")          \
+  X(kWatchResumesEarly, "watch-resumes-early", 0, "a watch goes on one revision too early when its node has died")        \
+  X(kWatchSkipsSnapshot, "watch-skips-snapshot", 0, "watchers get nothing of what a snapshot brought")                 \
+  X(kLeaseEndsEarly, "lease-ends-early", 0, "leases are ended that have some time left")                               \
+  X(kLeaseLeapsWithClock, "lease-leaps-with-clock", 0, "a leader's clock that is set forward ends leases")              \
+  X(kLeaseWaitsForClock, "lease-waits-for-clock", 0, "replicated time stands still until a clock that was set back has caught up")
 // clang-format on
 
 enum class Bug : uint16_t {

@@ -41,6 +41,7 @@ ReplicaImpl::ReplicaImpl(Ports ports, ReplicaOptions options, ReplicaDirectory d
       core_(std::move(core)),
       on_halt_(std::move(on_halt)),
       applier_(ports.machine, options_.sessions, ports.loop.clock()),
+      time_(ports.loop.clock()),
       requests_(options_.max_pending),
       exchange_(ports.loop, ports.disk,
                 {.directory = directory_.snapshots(), .chunk_bytes = options_.snapshot_chunk_bytes},
@@ -122,6 +123,7 @@ Status ReplicaImpl::recover_state() {
     return Error{restored.code(), directory_.path() + ": restore the snapshot of position " +
                                       std::to_string(meta.position) + ": " + std::string(restored.message())};
   }
+  time_.applied(applier_.time_ns());
   return {};
 }
 
@@ -197,7 +199,7 @@ void ReplicaImpl::propose(CommandHeader header, uint64_t id, std::string body) {
 void ReplicaImpl::feed(CommandHeader header, uint64_t id, std::string_view body) {
   header.run = run_;
   header.request = id;
-  header.proposed_ns = std::max<int64_t>(ports_.loop.clock().wall_ns(), 0);
+  header.proposed_ns = time_.propose_ns();
   Payload payload = encode_command(header, body);
   unflushed_bytes_ += payload.size() + kMaxCommandHeaderBytes;
   core_->propose(now(), ProposalId{id}, std::move(payload));

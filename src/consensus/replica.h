@@ -166,6 +166,10 @@ class Replica {
   virtual Report report() const = 0;
   virtual const Protocol& protocol() const = 0;
   virtual Position applied() const = 0;
+  // What a command that is proposed here and now would carry as its time (group_time.h): Unix time as the clock had
+  // it when the replica was opened, steady from there however that clock is set, and never behind replicated time. For
+  // the durations that a group measures: a step of a leader's clock must not end its clients' leases and sessions.
+  virtual int64_t time_ns() const = 0;
   virtual Hash128 digest() const = 0;  // of state and sessions at applied()
   virtual Instance instance() const = 0;
   virtual bool halted() const = 0;

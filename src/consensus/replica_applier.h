@@ -28,6 +28,14 @@ class Applier {
       : machine_(machine), sessions_(limits), clock_(clock) {}
   // The membership before the first entry that names one.
   void start_from(Membership base) { membership_ = std::move(base); }
+  // The state machine's present state stands for everything up to `position`: of a group that begins with one
+  // (replica_seed.h).
+  void start_from(Membership base, Position position, Epoch epoch, int64_t time_ns) {
+    membership_ = std::move(base);
+    position_ = position;
+    epoch_ = epoch;
+    time_ns_ = time_ns;
+  }
 
   struct Outcome {
     EntryKind kind = EntryKind::kNoop;
@@ -42,6 +50,7 @@ class Applier {
   Result<Outcome> apply(const Delivery& delivery);
 
   Position position() const { return position_; }
+  int64_t time_ns() const { return time_ns_; }                  // replicated time
   const Membership& membership() const { return membership_; }  // the newest committed one
   Hash128 digest() const;
 

@@ -19,7 +19,7 @@ struct CommandHeader {
   // Whose client waits: drawn at random by each run of a replica, and its number there. Says who answers, nothing else.
   uint64_t run = 0;
   uint64_t request = 0;
-  int64_t proposed_ns = 0;  // the proposer's wall clock; see Applied::time_ns
+  int64_t proposed_ns = 0;  // the proposer's Replica::time_ns()
   SessionId session = kNoSession;
   uint64_t sequence = 0;
   uint64_t acknowledged_below = 0;

@@ -11,6 +11,7 @@
 //     full.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -19,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "consensus/group_time.h"
 #include "consensus/replica.h"
 #include "consensus/replica_applier.h"
 #include "consensus/replica_directory.h"
@@ -46,6 +48,7 @@ class ReplicaImpl final : public Replica {
   const Protocol& protocol() const override { return *core_; }
   Position applied() const override { return applier_.position(); }
   Hash128 digest() const override { return applier_.digest(); }
+  int64_t time_ns() const override { return time_.now_ns(); }
   Instance instance() const override { return directory_.identity().instance; }
   bool halted() const override { return halted_; }
   ReplicaStats stats() const override;
@@ -93,7 +96,9 @@ class ReplicaImpl final : public Replica {
   void send_snapshot_frame(NodeId to, std::string frame);
   Status room_for(uint64_t bytes);
   void wait_for_room(Waiting waiting);
-  void drain_backlog();
+  void drain_later();
+  void drain_backlogs();
+  void drain(std::deque<Waiting>& backlog, uint64_t room_to_leave);
   void wait_or_drop(NodeId from, std::string_view body);
   // A turn does not grow without bound, or heartbeats would come late; and nobody overtakes who waits.
   bool turn_is_full() const { return !backlog_.empty() || unflushed_bytes_ >= kMaxTurnBytes; }
@@ -149,8 +154,9 @@ class ReplicaImpl final : public Replica {
   bool turn_posted_ = false;
   uint64_t unflushed_bytes_ = 0;  // fed to the core since the last collect(), as far as it can become records
   LogSeq durable_ = 0;
+  std::deque<Waiting> small_frames_;  // that wait for room; the rest, commands included, in backlog_
   std::deque<Waiting> backlog_;
-  uint64_t backlog_bytes_ = 0;
+  uint64_t backlog_bytes_ = 0;  // of both, with what a place in them costs
   env::TimerId backlog_timer_ = 0;
   struct Held {
     LogSeq after;
@@ -168,6 +174,7 @@ class ReplicaImpl final : public Replica {
 
   // State and requests.
   Applier applier_;
+  GroupTime time_;
   RequestTable requests_;
   uint64_t unanswered_ = 0;  // numbers of proposals for whom nobody waits
   std::multimap<Position, uint64_t> waiting_reads_;

@@ -111,9 +111,9 @@ void ReplicaImpl::handle_frame(NodeId from, std::string_view frame) {
   if (kind != kProtocolFrame) return note(FactKind::kMessageRefused, from, "unknown kind of frame");
   const std::string_view body = frame.substr(0, frame.size() - 1);
   const bool small = body.size() <= kSmallFrameBytes;
-  if (!small && turn_is_full()) return wait_or_drop(from, body);
+  if (small ? !small_frames_.empty() : turn_is_full()) return wait_or_drop(from, body);
   if (const Status room = room_for(body.size() + (small ? 0 : kRoomForSmallFrames)); !room.ok()) {
-    if (!small && room.code() == Code::kUnavailable) return wait_or_drop(from, body);
+    if (room.code() == Code::kUnavailable) return wait_or_drop(from, body);
     ++stats_.frames_without_room;
     return;
   }
@@ -122,7 +122,8 @@ void ReplicaImpl::handle_frame(NodeId from, std::string_view frame) {
   turn_soon();
 }
 
-// Small frames pass by: nothing may depend on the order of frames.
+// A frame that is dropped costs its sender a heartbeat until it is asked again: a member that drops one whenever its
+// log grows never catches up.
 void ReplicaImpl::wait_or_drop(NodeId from, std::string_view body) {
   if (backlog_bytes_ + body.size() > kMaxBacklogBytes) {
     ++stats_.frames_without_room;
@@ -144,22 +145,34 @@ void ReplicaImpl::send_snapshot_frame(NodeId to, std::string frame) {
 Status ReplicaImpl::room_for(uint64_t bytes) { return wal_->reserve(unflushed_bytes_ + bytes); }
 
 void ReplicaImpl::wait_for_room(Waiting waiting) {
-  backlog_bytes_ += waiting.bytes.size();
-  backlog_.push_back(std::move(waiting));
+  backlog_bytes_ += waiting.bytes.size() + sizeof waiting;
+  const bool small = waiting.from != kNobody && waiting.bytes.size() <= kSmallFrameBytes;
+  (small ? small_frames_ : backlog_).push_back(std::move(waiting));
+  drain_later();
+}
+
+void ReplicaImpl::drain_later() {
   if (backlog_timer_ != 0) return;
   backlog_timer_ = ports_.loop.after(kRoomEvery, [this] {
     backlog_timer_ = 0;
-    drain_backlog();
+    drain_backlogs();
   });
 }
 
-void ReplicaImpl::drain_backlog() {
-  while (running() && !backlog_.empty() && unflushed_bytes_ < kMaxTurnBytes) {
-    const Status room = room_for(backlog_.front().bytes.size() + kRoomForSmallFrames);
-    if (room.code() == Code::kUnavailable) break;
-    Waiting waiting = std::move(backlog_.front());
-    backlog_.pop_front();
-    backlog_bytes_ -= waiting.bytes.size();
+// Small frames pass by the rest: nothing may depend on the order of frames.
+void ReplicaImpl::drain_backlogs() {
+  drain(small_frames_, 0);
+  drain(backlog_, kRoomForSmallFrames);
+  if (running() && (!small_frames_.empty() || !backlog_.empty())) drain_later();
+}
+
+void ReplicaImpl::drain(std::deque<Waiting>& backlog, uint64_t room_to_leave) {
+  while (running() && !backlog.empty() && unflushed_bytes_ < kMaxTurnBytes) {
+    const Status room = room_for(backlog.front().bytes.size() + room_to_leave);
+    if (room.code() == Code::kUnavailable) return;
+    Waiting waiting = std::move(backlog.front());
+    backlog.pop_front();
+    backlog_bytes_ -= waiting.bytes.size() + sizeof waiting;
     if (waiting.from != kNobody) {
       if (room.ok()) {
         unflushed_bytes_ += waiting.bytes.size();
@@ -174,11 +187,6 @@ void ReplicaImpl::drain_backlog() {
       feed(waiting.header, waiting.id, waiting.bytes);
     }
   }
-  if (!running() || backlog_.empty() || backlog_timer_ != 0) return;
-  backlog_timer_ = ports_.loop.after(kRoomEvery, [this] {
-    backlog_timer_ = 0;
-    drain_backlog();
-  });
 }
 
 // --- Turns ---
@@ -244,7 +252,7 @@ void ReplicaImpl::turn() {
   if (effects_.fetch) exchange_.fetch(*effects_.fetch);
   if (effects_.release_below != 0) release_soon(effects_.release_below);
   if (bytes_since_snapshot_ >= options_.snapshot_every_bytes) take_snapshot();
-  if (!backlog_.empty()) drain_backlog();
+  if (!small_frames_.empty() || !backlog_.empty()) drain_backlogs();
   arm_tick();
 }
 
@@ -325,6 +333,7 @@ bool ReplicaImpl::apply(Delivery& delivery) {
     halt(outcome.status(), "an entry that this version cannot apply");
     return false;
   }
+  time_.applied(applier_.time_ns());
   bytes_since_snapshot_ += delivery.entry.payload.size() + kApplied;
   if (ports_.observer != nullptr) {
     ports_.observer->on_applied(delivery.position, delivery.entry, outcome->result);
@@ -425,6 +434,7 @@ void ReplicaImpl::halt(Status why, std::string_view reason) {
   if (std::exchange(halted_, true)) return;
   note(FactKind::kHalted, kNobody, reason);
   held_.clear();
+  small_frames_.clear();
   backlog_.clear();
   exchange_.cancel();
   ports_.loop.post([this, alive = Guard(alive_), why = std::move(why)]() mutable {

@@ -20,7 +20,8 @@ namespace clew::consensus {
 struct Applied {
   Position position = 0;
   // Replicated time, nanoseconds since 1970: the largest that a leader proposed so far; never goes back, the same on
-  // every node. Not a clock: it stands still while nothing is proposed.
+  // every node. Not a clock: it stands still while nothing is proposed, and leaps when a leader's clock is set forward
+  // (consensus/group_time.h).
   int64_t time_ns = 0;
 };
 

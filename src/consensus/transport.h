@@ -5,8 +5,9 @@
 // On the replica's loop only. send() never blocks and never calls back: a full queue of a peer drops the frame
 // (counted), as every protocol repeats itself.
 //
-// A transport that knows connections asks `admits` at each handshake; what a datagram carries is checked once more by
-// the replica.
+// A transport asks `admits` when it meets a peer: at each handshake, or, when it has none, before the first frame of
+// each instance, and it delivers nothing of a peer that is not admitted. Members should meet even when they have
+// nothing to say to each other (a greeting): a wiped disk is recognised by those who knew it before.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +34,8 @@ class Transport {
     // A connection to or from the peer came (true) or went. A hint, which may be repeated. No callback may call
     // set_peers() from within.
     UniqueFunction<void(NodeId peer, bool up)> on_connection;
-    // At each handshake, in either direction. False: this peer is known with another instance, its data directory is
-    // not what it was. A member that is met first is remembered.
+    // When a peer is met, in either direction; may be asked again. False: this peer is known with another instance, its
+    // data directory is not what it was. A member that is met first is remembered.
     UniqueFunction<bool(NodeId peer, Instance instance)> admits;
   };
   virtual void start(Handler handler) = 0;
@@ -43,6 +44,8 @@ class Transport {
   virtual void send(NodeId to, std::string frame) = 0;
   // The end of a turn: what was sent since the last one may go out together now. Frames go out without it too, later.
   virtual void flush() {}
+  // Why the newest attempt to connect to the peer failed, for people; empty: it is connected, or nobody knows.
+  virtual std::string unreached(NodeId /*peer*/) const { return {}; }
 };
 
 }  // namespace clew::consensus

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "base/varint.h"
+#include "control/system_space.h"
 
 namespace clew::control {
 namespace {
@@ -61,10 +63,10 @@ Status agrees(const Belonging& known, const BootstrapOptions& options, const std
   }
   if (options.founders.empty() || known.founders.empty()) return {};
   CLEW_ASSIGN(const Membership founders, Membership::make(options.founders));
-  if (cluster_of(options.token, founders) != known.cluster) {
+  if (cluster_of(options.token, founders, known.restored) != known.cluster) {
     return refuse("this data directory belongs to cluster " + hex(known.cluster) + ", founded as " +
                   founders_text(known.founders) + "; control.initial_cluster and its token found " +
-                  hex(cluster_of(options.token, founders)) +
+                  hex(cluster_of(options.token, founders, known.restored)) +
                   ". They are looked at once, at the first start: put them "
                   "back, or remove them; members change by `clew member`");
   }
@@ -104,10 +106,11 @@ Result<std::vector<Member>> parse_founders(std::string_view text) {
   return members;
 }
 
-uint64_t cluster_of(std::string_view token, const Membership& founders) {
+uint64_t cluster_of(std::string_view token, const Membership& founders, uint64_t restored) {
   std::string bytes(token);
   bytes.push_back('\0');
   founders.append_to(bytes);
+  if (restored != 0) append_fixed(bytes, restored);
   return std::max<uint64_t>(stable_hash64(bytes), 1);
 }
 
@@ -115,6 +118,7 @@ std::string Belonging::encode() const {
   std::string text(kTitle);
   text += "\ncluster " + hex(cluster) + "\nnode " + std::to_string(number(node)) + "\nfounders " +
           founders_text(founders) + "\nstate " + (is_new ? "new" : "started") + "\n";
+  if (restored != 0) text += "restored " + hex(restored) + "\n";
   return text + "checksum " + hex(stable_hash64(text)) + "\n";
 }
 
@@ -146,7 +150,9 @@ Result<Belonging> Belonging::parse(std::string_view text, const std::string& pat
   const auto id = value(2, "node ");
   const auto founders = value(3, "founders ");
   const auto state = value(4, "state ");
-  if (lines.size() != 5 || !cluster || !id || !founders || !state || !parse_number(*cluster, 16, belonging.cluster) ||
+  const auto restored = value(5, "restored ");
+  if (lines.size() != (restored ? 6 : 5) || (restored && !parse_number(*restored, 16, belonging.restored)) ||
+      !cluster || !id || !founders || !state || !parse_number(*cluster, 16, belonging.cluster) ||
       !parse_number(*id, 10, node) || node == 0 || (*state != "new" && *state != "started")) {
     return broken(path);
   }
@@ -201,48 +207,67 @@ Result<std::optional<Belonging>> belong(env::Disk& disk, env::Random& random, co
   return std::optional<Belonging>(std::move(made));
 }
 
+namespace {
+
+struct Joining {
+  std::string peer_address;
+  consensus::Role role;
+  std::string protocol;
+  CallOptions options;
+  Done<Belonging> done;
+};
+
+// `as_of`: a state that the group had reached when it was asked to take somebody in.
+void join_as_seen(Service& existing, Joining joining, const GroupStatus& group, consensus::Position as_of) {
+  const auto refuse = [&](Code code, std::string why) { joining.done(CallError{code, std::move(why), false, {}, {}}); };
+  if (group.protocol != joining.protocol) {
+    return refuse(Code::kFailedPrecondition, "the group runs " + group.protocol + ", this node would run " +
+                                                 joining.protocol + "; set control.consensus (--consensus) to " +
+                                                 group.protocol);
+  }
+  // One that has not heard of everything yet may name a member that was removed.
+  if (group.applied < as_of) return refuse(Code::kUnavailable, "the member that was asked is behind; ask again");
+  Belonging belonging;
+  belonging.cluster = group.cluster;
+  for (const MemberStatus& member : group.members) {
+    const auto& urls = member.record.peer_urls;
+    if (std::find(urls.begin(), urls.end(), "http://" + joining.peer_address) == urls.end()) continue;
+    belonging.node = member.record.id;
+    if (member.record.name.empty()) return joining.done(std::move(belonging));
+    const std::string id = std::to_string(number(member.record.id));
+    return refuse(Code::kAlreadyExists, "member " + id + " has the address " + joining.peer_address +
+                                            " and has been started before; if its disk is gone, remove it first: "
+                                            "`clew member remove " +
+                                            id + "` (docs/operations.md, Replacing a dead machine)");
+  }
+  existing.add_member({joining.peer_address, joining.role, true}, joining.options,
+                      [belonging, done = std::move(joining.done)](std::variant<NodeId, CallError> added) mutable {
+                        if (auto* const error = std::get_if<CallError>(&added)) return done(std::move(*error));
+                        belonging.node = std::get<NodeId>(added);
+                        done(std::move(belonging));
+                      });
+}
+
+}  // namespace
+
 void join(Service& existing, std::string peer_address, consensus::Role role, std::string protocol, int64_t timeout_ns,
           Done<Belonging> done) {
   CallOptions options;
   options.timeout_ns = timeout_ns;
-  existing.status(
-      options, [&existing, peer_address = std::move(peer_address), role, options, protocol = std::move(protocol),
-                done = std::move(done)](std::variant<GroupStatus, CallError> answer) mutable {
-        if (auto* const error = std::get_if<CallError>(&answer)) return done(std::move(*error));
-        const GroupStatus& group = std::get<GroupStatus>(answer);
-        if (group.protocol != protocol) {
-          return done(CallError{Code::kFailedPrecondition,
-                                "the group runs " + group.protocol + ", this node would run " + protocol +
-                                    "; set control.consensus (--consensus) to " + group.protocol,
-                                false,
-                                {},
-                                {}});
-        }
-        Belonging belonging;
-        belonging.cluster = group.cluster;
-        for (const MemberStatus& member : group.members) {
-          const auto& urls = member.record.peer_urls;
-          if (std::find(urls.begin(), urls.end(), "http://" + peer_address) == urls.end()) continue;
-          belonging.node = member.record.id;
-          if (member.record.name.empty()) return done(std::move(belonging));
-          return done(CallError{
-              Code::kAlreadyExists,
-              "member " + std::to_string(number(member.record.id)) + " has the address " + peer_address +
-                  " and has been started before; if its disk is gone, remove it first: `clew member "
-                  "remove " +
-                  std::to_string(number(member.record.id)) + "` (docs/operations.md, Replacing a dead machine)",
-              false,
-              {},
-              {}});
-        }
-        Service::NewMember member{peer_address, role, true};
-        existing.add_member(std::move(member), options,
-                            [belonging, done = std::move(done)](std::variant<NodeId, CallError> added) mutable {
-                              if (auto* const error = std::get_if<CallError>(&added)) return done(std::move(*error));
-                              belonging.node = std::get<NodeId>(added);
-                              done(std::move(belonging));
-                            });
-      });
+  Joining joining{std::move(peer_address), role, std::move(protocol), options, std::move(done)};
+  kv::RangeRequest anything;
+  anything.key = kNextMemberKey;
+  existing.execute(kv::Space::kSystem, std::move(anything), options,
+                   [&existing, joining = std::move(joining)](std::variant<CallReply, CallError> now) mutable {
+                     if (auto* const error = std::get_if<CallError>(&now)) return joining.done(std::move(*error));
+                     const consensus::Position as_of = std::get<CallReply>(now).position;
+                     const CallOptions with = joining.options;
+                     existing.status(with, [&existing, as_of, joining = std::move(joining)](
+                                               std::variant<GroupStatus, CallError> answer) mutable {
+                       if (auto* const error = std::get_if<CallError>(&answer)) return joining.done(std::move(*error));
+                       join_as_seen(existing, std::move(joining), std::get<GroupStatus>(answer), as_of);
+                     });
+                   });
 }
 
 }  // namespace clew::control

@@ -25,8 +25,9 @@ namespace clew::control {
 
 // "1=host:4330,2=host:4330,3=host:4330/witness": the founders. kInvalidArgument says what is wrong with which.
 Result<std::vector<consensus::Member>> parse_founders(std::string_view text);
-// The same for the same founders in any order; never 0.
-uint64_t cluster_of(std::string_view token, const consensus::Membership& founders);
+// The same for the same founders in any order; never 0. `restored`: checksum of the snapshot that the group began with
+// (restore.h), 0: with nothing.
+uint64_t cluster_of(std::string_view token, const consensus::Membership& founders, uint64_t restored = 0);
 
 // What a configuration says.
 struct BootstrapOptions {
@@ -42,6 +43,7 @@ struct Belonging {
   uint64_t cluster = 0;
   consensus::NodeId node = consensus::kNobody;
   consensus::Membership founders;  // empty for one that was added
+  uint64_t restored = 0;           // checksum of the snapshot that the group began with; 0: with nothing
   bool is_new = true;              // its replica was not made yet
   friend bool operator==(const Belonging&, const Belonging&) = default;
 
@@ -56,8 +58,8 @@ Status remember(env::Disk& disk, const std::string& directory, const Belonging& 
 
 // Asks a group, through any of its members, to take in a new one with this peer address: one that was added before and
 // never started takes the id that it was given. The member's record must be free of it; a machine whose disk is gone is
-// another member. A group that runs another protocol than `protocol` is left as it is, and that is said. `existing`
-// outlives the answer.
+// another member. A group that runs another protocol than `protocol` is left as it is, and that is said. A member that
+// is behind refuses, as it may name one that was removed. `existing` outlives the answer.
 void join(Service& existing, std::string peer_address, consensus::Role role, std::string protocol, int64_t timeout_ns,
           Done<Belonging> done);
 

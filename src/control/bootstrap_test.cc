@@ -90,6 +90,31 @@ TEST_F(Bootstrap, aDamagedFileIsRefused) {
   }
 }
 
+// Found by the simulator (profile nodes-members): through a member that was cut off a machine was given the id of a
+// member that had been removed meanwhile.
+TEST_F(Planes, aNodeThatJoinsIsNotGivenTheIdOfAMemberThatWasRemoved) {
+  found(3);
+  run(2 * kSecond);
+  const auto joins = [&](uint64_t through) {
+    return ask<Belonging>([&](auto done) {
+      join(plane(through), peer_address(4), consensus::Role::kVoter, "raft", 2 * kSecond, std::move(done));
+    });
+  };
+  ASSERT_TRUE(joins(1)->ok());
+  const uint64_t stale = follower();
+  ASSERT_TRUE(wait([&] { return plane(stale).replica().protocol().membership().contains(NodeId{4}); }));
+  isolate(stale);
+  const uint64_t leads = leader(stale);
+  const auto removed = ask<Position>([&](auto done) { plane(leads).remove_member(NodeId{4}, {}, std::move(done)); });
+  ASSERT_TRUE(removed->ok()) << removed->text();
+  EXPECT_FALSE(joins(stale)->ok());
+  heal();
+  leader();
+  const auto again = joins(stale);
+  ASSERT_TRUE(again->ok()) << again->text();
+  EXPECT_EQ(number(again->get().node), 5u);
+}
+
 TEST_F(Planes, aNodeThatJoinsIsTakenInOnceAndAWipedOneIsToldWhatToDo) {
   found(3);
   run(2 * kSecond);

@@ -36,37 +36,41 @@ class CallTable {
   bool full(uint64_t bytes) const { return live_ >= max_calls_ || bytes_ + bytes > max_bytes_; }
   size_t size() const { return live_; }
 
-  // Only when !full().
-  uint64_t add(Call call) {
+  // A place for one of so many bytes and that deadline; the rest is for the caller to fill in. Only when !full(). The
+  // reference is good until the next add() or take(): requests are large, and not moved more often than need be.
+  std::pair<uint64_t, Call&> add(uint64_t bytes, consensus::Time deadline) {
     if (free_.empty()) {
       free_.push_back(static_cast<uint32_t>(slots_.size()));
       slots_.emplace_back();
     }
     const uint32_t index = free_.back();
     free_.pop_back();
-    Slot& slot = slots_[index];
-    bytes_ += call.bytes;
-    next_deadline_ = std::min(next_deadline_, call.deadline);
-    slot.call.emplace(std::move(call));
+    Call& call = slots_[index].call.emplace();
+    call.bytes = bytes;
+    call.deadline = deadline;
+    bytes_ += bytes;
+    next_deadline_ = std::min(next_deadline_, deadline);
     ++live_;
-    return number(index);
+    return {number(index), call};
   }
   // Null: it was answered. Valid until the next add() or take().
   Call* find(uint64_t id) {
     const auto index = static_cast<uint32_t>(id);
     return index < slots_.size() && slots_[index].call && number(index) == id ? &*slots_[index].call : nullptr;
   }
-  std::optional<Call> take(uint64_t id) {
-    if (find(id) == nullptr) return std::nullopt;
+  // Whom to answer; the call is gone. Empty: it was answered.
+  Done<CallReply> take(uint64_t id) {
+    Call* const call = find(id);
+    if (call == nullptr) return {};
     const auto index = static_cast<uint32_t>(id);
     Slot& slot = slots_[index];
-    std::optional<Call> call = std::move(slot.call);
+    Done<CallReply> done = std::move(call->done);
+    bytes_ -= call->bytes;
     slot.call.reset();
     ++slot.generation;
     free_.push_back(index);
-    bytes_ -= call->bytes;
     --live_;
-    return call;
+    return done;
   }
   std::vector<uint64_t> expired(consensus::Time now) {
     std::vector<uint64_t> due;

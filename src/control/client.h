@@ -17,7 +17,8 @@
 // One connection, to the leader where that is known: requests are pipelined, and all of one turn of the loop leave in
 // one write. A member that is not the leader names it, and the client goes there; where the leader cannot be reached
 // from here, members forward. Connections that break, or say nothing for `silence_limit_ns` while an answer is due,
-// are replaced: the next address at once, with growing pauses when none answers.
+// are replaced: the next address at once, with growing pauses when none answers. A member that knows no leader for half
+// a second is left for another one: it may be cut off from those who have one.
 //
 // What happens to a request whose answer does not come:
 //   - one that certainly had no effect is asked again until its timeout;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "control/client_streams.h"
+#include "kv/validate.h"
 
 namespace clew::control {
 namespace {
@@ -29,6 +30,14 @@ ClientCore::Call* ClientCore::find(uint64_t id) {
 }
 
 void ClientCore::call(Ask ask, Answer done) {
+  // A frame that is too long ends the connection, and what others wait for on it.
+  if (ask.body.size() > kMaxRequestFrameBytes - kFullFrameBytes) {
+    CallError error;
+    error.code = kv::errors::request_too_large().code;
+    error.message = kv::errors::request_too_large().message;
+    loop_.post([done = std::move(done), error = std::move(error)]() mutable { done(std::move(error)); });
+    return;
+  }
   if (closed_ || live_calls_ >= options_.max_outstanding) {
     CallError error;
     error.code = closed_ ? Code::kUnavailable : Code::kResourceExhausted;
@@ -144,8 +153,10 @@ void ClientCore::on_call_error(uint64_t id, CallError error) {
     return fail(id, std::move(error));
   if (error.uncertain && !call->ask.read) call->uncertain = true;
   problem_ = error.message;
+  const bool leaderless = call->link == active_ && call->ask.leader && error.leader == consensus::kNobody;
   detach(*call);
   retry_later(id);
+  if (leaderless) no_leader_here();
 }
 
 void ClientCore::retry_later(uint64_t id) {

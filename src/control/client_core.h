@@ -126,6 +126,7 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
   void on_bytes(uint64_t number, std::string_view bytes);
   void on_message(Link& link, const Message& message);
   void follow(consensus::NodeId leader, const std::string& address, uint64_t id);
+  void no_leader_here();
   void lost(uint64_t number, const std::string& why, bool silent);
   void drop(uint64_t number);
   void check_links(int64_t now);
@@ -158,7 +159,9 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
   size_t cursor_ = 0;    // of options_.addresses
   size_t failures_ = 0;  // in a row
   size_t redirects_in_a_row_ = 0;
-  bool elsewhere_ = false;  // the member that is connected does not serve what it should
+  bool elsewhere_ = false;           // the member that is connected does not serve what it should
+  int64_t leaderless_since_ns_ = 0;  // the member that is connected knows no leader; 0: it does, or nobody asked
+  size_t leaderless_moves_ = 0;      // to other members for that reason, without finding a leader
   env::TimerId connect_timer_ = 0;
   std::string problem_;                      // of the last attempt
   std::map<std::string, int64_t> suspects_;  // leaders that did not answer, and since when

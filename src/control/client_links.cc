@@ -1,6 +1,7 @@
 // Connections of a client: one that is in use, at most one that is being made, and old ones with answers still due.
 #include <algorithm>
 
+#include "consensus/planted.h"
 #include "control/client_core.h"
 #include "control/client_streams.h"
 
@@ -13,6 +14,8 @@ constexpr int64_t kPingAfter = 5'000'000'000;
 // How long a leader that does not answer is given, before the member that names it is asked to forward: by then there
 // is another leader, or this one cannot be reached from here.
 constexpr int64_t kSuspicion = 2'000'000'000;
+// How long a member that knows no leader is stayed with, at first: most elections take less.
+constexpr int64_t kLeaderless = 500'000'000;
 
 std::string words_for(Refusal refusal) {
   switch (refusal) {
@@ -96,7 +99,7 @@ void ClientCore::connected(Link& link, Result<std::unique_ptr<env::Stream>> stre
   link.stream->start(
       {.on_bytes = guarded([](ClientCore& c, uint64_t n, std::string_view bytes) { c.on_bytes(n, bytes); }),
        .on_closed = guarded([](ClientCore& c, uint64_t n, const Status& status) {
-         c.lost(n, status.ok() ? "the connection was closed" : std::string(status.message()), false);
+         c.lost(n, status.ok() ? "" : std::string(status.message()), false);
        }),
        .on_writable = {}});
   Hello hello;
@@ -193,6 +196,17 @@ void ClientCore::follow(consensus::NodeId leader, const std::string& address, ui
   connect_to(address, leader);
 }
 
+// The member may be cut off from the others, who have a leader: ours is not to wait with it.
+void ClientCore::no_leader_here() {
+  const int64_t now = loop_.clock().mono_ns();
+  if (leaderless_since_ns_ == 0) leaderless_since_ns_ = now;
+  const int64_t patience = kLeaderless << std::min<size_t>(leaderless_moves_ / options_.addresses.size(), 4);
+  if (options_.addresses.size() == 1 || now - leaderless_since_ns_ < patience) return;
+  leaderless_since_ns_ = 0;
+  ++leaderless_moves_;
+  elsewhere();
+}
+
 void ClientCore::elsewhere() {
   const Link* const link = active();
   if (link == nullptr || attempt_ != 0) return;
@@ -275,6 +289,10 @@ void ClientCore::on_message(Link& link, const Message& message) {
       return;
     case MessageKind::kReply:
       redirects_in_a_row_ = 0;
+      if (call->ask.leader) {
+        leaderless_since_ns_ = 0;
+        leaderless_moves_ = 0;
+      }
       return finish(message.id, message.body);
     case MessageKind::kError: {
       auto error = parse<CallError>(message.body);
@@ -315,11 +333,14 @@ void ClientCore::lost(uint64_t number, const std::string& why, bool silent) {
   const auto it = links_.find(number);
   if (it == links_.end()) return;
   Link& link = *it->second;
-  if (link.state != Link::State::kReady) return attempt_failed(link, why);
+  if (link.state != Link::State::kReady) {
+    // A port with TLS ends what is no TLS without a word.
+    return attempt_failed(link, why.empty() ? "it closes the connection; does it want TLS (certificates)?" : why);
+  }
   ++stats.losses;
   const std::string address = link.address;
   const bool was_active = number == active_;
-  problem_ = "the connection to " + address + " was lost: " + why;
+  problem_ = "the connection to " + address + " was lost: " + (why.empty() ? "it was closed" : why);
   if (silent) suspects_[address] = loop_.clock().mono_ns();
   if (was_active) {
     active_ = 0;
@@ -350,7 +371,7 @@ void ClientCore::lost(uint64_t number, const std::string& why, bool silent) {
     CallError error;
     error.code = Code::kUnavailable;
     error.message = problem_;
-    error.uncertain = true;
+    error.uncertain = !consensus::planted(consensus::Bug::kLostAnswerIsCertain);
     fail(id, std::move(error));
   }
   if (!closed_ && active() == nullptr && (live_calls_ > 0 || !streams_.empty())) connect_next();

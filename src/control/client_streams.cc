@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "consensus/planted.h"
+
 namespace clew::control {
 namespace {
 
@@ -43,6 +45,10 @@ void ClientWatches::send_create(int64_t wire, const Watch& watch) {
   request.id = wire;
   if (watch.announced) {
     request.start_revision = watch.part_of != 0 ? watch.part_of : watch.next;
+    if (watch.part_of == 0) {
+      request.start_revision += consensus::planted(consensus::Bug::kWatchResumesLate);
+      request.start_revision -= consensus::planted(consensus::Bug::kWatchResumesEarly);
+    }
     request.resumes = request.start_revision > watch.request.start_revision;
   }
   core_.stream_send(MessageKind::kWatchCreate, id_, [&](std::string& out) { append(out, request); });

@@ -79,6 +79,23 @@ TEST(Client, aFollowerNamesTheLeader_andTheClientGoesThere) {
   EXPECT_EQ(client->connected_to(), consensus::NodeId{2});
 }
 
+TEST(Client, whatIsTooLargeIsRefused_andOthersOnItsConnectionGoOn) {
+  World world;
+  auto client = world.client();
+  Answer<CallReply> before, large, after;
+  client->execute(kv::Space::kUser, put("a", "1"), {}, before.done());
+  client->execute(kv::Space::kUser, put("b", std::string(2 << 20, 'v')), {}, large.done());
+  client->execute(kv::Space::kUser, put("c", "1"), {}, after.done());
+  ASSERT_TRUE(world.until([&] { return before.here() && large.here() && after.here(); }));
+  EXPECT_TRUE(before.ok());
+  EXPECT_TRUE(after.ok());
+  ASSERT_FALSE(large.ok());
+  EXPECT_EQ(large.error().message, "etcdserver: request is too large");
+  EXPECT_FALSE(large.error().uncertain);
+  EXPECT_EQ(client->stats().losses, 0);
+  EXPECT_EQ(client->stats().connects, 1);
+}
+
 TEST(Client, withoutForwarding_theRefusalOfAFollowerIsTheAnswer) {
   World world;
   world.group.leader = consensus::NodeId{3};
@@ -148,6 +165,24 @@ TEST(Client, whenTheLeaderDies_readsGoOnAndBareCommandsAreUncertain) {
   EXPECT_EQ(value_in(read), "1");
   EXPECT_TRUE(write.error().uncertain);
   EXPECT_TRUE(later.ok()) << later.error().message;
+}
+
+TEST(Client, aMemberThatIsCutOffFromTheOthers_isLeftForThem) {
+  World world;
+  auto client = world.client();
+  Answer<CallReply> before, after, read;
+  client->execute(kv::Space::kUser, put("a", "1"), {}, before.done());
+  ASSERT_TRUE(world.until([&] { return before.here(); }));
+  EXPECT_EQ(client->connected_to(), consensus::NodeId{1});
+  world.nodes[0]->member.cut_off = true;
+  world.group.leader = consensus::NodeId{3};
+  client->execute(kv::Space::kUser, put("a", "2"), {}, after.done());
+  ASSERT_TRUE(world.until([&] { return after.here(); }));
+  EXPECT_TRUE(after.ok()) << after.error().message;
+  client->execute(kv::Space::kUser, get("a"), {}, read.done());
+  ASSERT_TRUE(world.until([&] { return read.here(); }));
+  EXPECT_EQ(value_in(read), "2");
+  EXPECT_EQ(client->connected_to(), consensus::NodeId{3});
 }
 
 TEST(Client, aLeaderThatSaysNothing_isGivenUp) {

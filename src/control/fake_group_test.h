@@ -98,6 +98,7 @@ class Member final : public Service {
 
   int64_t latency_ns = 0;
   bool mute = false;       // takes requests and never answers
+  bool cut_off = false;    // from the others: knows no leader
   bool no_state = false;   // a witness: watches end at once
   uint64_t asked = 0;      // requests that came
   size_t max_waiting = 0;  // answers that were due at once
@@ -195,6 +196,7 @@ class Member final : public Service {
     return error;
   }
   std::optional<CallError> not_leader(const CallOptions& options) {
+    if (cut_off) return error(Code::kUnavailable, "etcdserver: no leader");
     if (group_.leader == id_ || (options.forward && group_.leader != consensus::kNobody)) return std::nullopt;
     CallError refused = error(Code::kUnavailable, "etcdserver: not leader");
     refused.leader = group_.leader;

@@ -94,6 +94,9 @@ class Description {
       status.problem = status.record.name.empty() && member.role == consensus::Role::kLearner
                            ? "never heard of; start it with --join"
                            : "not heard of; look whether it runs and whether its peer port is reachable";
+      if (const std::string why = view_.unreached(member.id); !why.empty()) {
+        status.problem += " (from member " + std::to_string(number(view_.self)) + ": " + why + ")";
+      }
     } else if (member.role == consensus::Role::kLearner || status.behind > kSyncedWithin) {
       status.state = MemberState::kSyncing;
     } else {

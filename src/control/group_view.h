@@ -31,8 +31,10 @@ struct GroupView {
   // Null where this node keeps no state (a witness): members are then known by their addresses only.
   const SystemView::State* system = nullptr;
   std::function<bool(consensus::NodeId)> heard;  // lately, by this node
-  std::set<consensus::NodeId> strangers_disks;   // came back with another data directory than they had
-  std::string halted;                            // why; empty: it has not
+  // Why this node does not reach it, in words; empty: it does, or nothing is known.
+  std::function<std::string(consensus::NodeId)> unreached = [](consensus::NodeId) { return std::string(); };
+  std::set<consensus::NodeId> strangers_disks;  // came back with another data directory than they had
+  std::string halted;                           // why; empty: it has not
 };
 
 GroupStatus group_status(const GroupView& view);

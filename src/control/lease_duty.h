@@ -20,9 +20,9 @@ class LeaseDuty {
   using Propose = UniqueFunction<void(kv::Space, kv::Request, Done<CallReply>)>;
   LeaseDuty(const kv::Spaces& spaces, Propose propose) : spaces_(spaces), propose_(std::move(propose)) {}
 
-  void tick(bool leading, consensus::Epoch epoch, int64_t wall_ns) {
+  void tick(bool leading, consensus::Epoch epoch, int64_t now_ns) {
     for (size_t i = 0; i < kv::kSpaces; ++i) {
-      if (leading && !states_[i].busy) next(static_cast<kv::Space>(i), epoch, wall_ns);
+      if (leading && !states_[i].busy) next(static_cast<kv::Space>(i), epoch, now_ns);
     }
   }
 
@@ -32,7 +32,7 @@ class LeaseDuty {
     bool busy = false;
   };
 
-  void next(kv::Space space, consensus::Epoch epoch, int64_t wall_ns) {
+  void next(kv::Space space, consensus::Epoch epoch, int64_t now_ns) {
     State& state = states_[static_cast<size_t>(space)];
     if (state.extended != epoch) {
       state.busy = true;
@@ -43,14 +43,14 @@ class LeaseDuty {
       return;
     }
     const auto deadline = spaces_.machine(space).leases().next_deadline_ns();
-    if (!deadline || *deadline > wall_ns) return;
+    if (!deadline || *deadline > now_ns) return;
     state.busy = true;
     propose_(space, kv::LeaseExpireRequest{epoch},
-             [this, &state, space, epoch, wall_ns](std::variant<CallReply, CallError> answer) {
+             [this, &state, space, epoch, now_ns](std::variant<CallReply, CallError> answer) {
                state.busy = false;
                const auto* reply = std::get_if<CallReply>(&answer);
                if (reply != nullptr && std::get<kv::LeaseExpireResponse>(reply->response).more) {
-                 next(space, epoch, wall_ns);
+                 next(space, epoch, now_ns);
                }
              });
   }

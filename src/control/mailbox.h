@@ -56,8 +56,8 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   Plane* plane_;  // of the loop
   Task opened_;
   Mutex mutex_;
-  std::vector<Letter> letters_ GUARDED_BY(mutex_);
-  bool posted_ GUARDED_BY(mutex_) = false;
+  std::vector<Letter> letters_ CLEW_GUARDED_BY(mutex_);
+  bool posted_ CLEW_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace clew::control

@@ -43,6 +43,7 @@ class PeerTap final : public consensus::Transport {
   }
   void send(consensus::NodeId to, std::string frame) override { behind_.send(to, std::move(frame)); }
   void flush() override { behind_.flush(); }
+  std::string unreached(consensus::NodeId peer) const override { return behind_.unreached(peer); }
 
   // Whether anything came from it since `since`, on the monotonic clock, or it is connected.
   bool heard_since(consensus::NodeId peer, consensus::Time since) const {

@@ -59,6 +59,12 @@ Plane::Plane(Ports& ports, PlaneOptions options, std::unique_ptr<kv::Spaces> spa
       spaces_(std::move(spaces)),
       system_(spaces_->machine(kv::Space::kSystem).store()),
       watches_(ports.loop, *spaces_, options_.watches, options_.max_watch_streams),
+      reads_({ports.loop, *spaces_, [this] { return std::max(replica_->applied(), spaces_->ahead()); },
+              [this](uint64_t id) { return calls_.find(id) != nullptr; },
+              [this](uint64_t id, Result<kv::Response> response, consensus::Position at) {
+                if (!response.ok()) return fail(id, response.error().code, response.error().message);
+                finish(id, CallReply{std::move(*response), at, epoch_});
+              }}),
       exports_(ports.loop, ports.disk, *spaces_, options_.replica.directory + "/exports"),
       leases_(*spaces_, [this](kv::Space space, kv::Request request,
                                Done<CallReply> done) { propose(space, std::move(request), std::move(done)); }),
@@ -153,7 +159,7 @@ void Plane::wake() {
   settle_transfers();
   for (const uint64_t id : std::exchange(parked_, {})) dispatch(id);
   for (auto& errand : std::exchange(parked_errands_, {})) errand();
-  leases_.tick(leading_, epoch_, loop_.clock().wall_ns());
+  leases_.tick(leading_, epoch_, replica_->time_ns());
   publish_record();
   turn_over();
 }
@@ -182,15 +188,13 @@ void Plane::tick() {
 void Plane::propose(kv::Space space, kv::Request request, Done<CallReply> done) {
   if (!halted_.empty() || closing_ || !leading_)
     return done(error(Code::kUnavailable, "this member does not lead", false));
-  Call call;
+  auto [id, call] = calls_.add(0, now() + CallOptions().timeout_ns);
   call.duty = true;
   call.space = space;
   call.request = std::move(request);
   call.options.forward = false;
-  call.deadline = now() + call.options.timeout_ns;
   call.done = std::move(done);
-  const uint64_t id = calls_.add(std::move(call));
-  submit(id, *calls_.find(id));
+  submit(id, call);
 }
 
 void Plane::publish_record() {

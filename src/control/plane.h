@@ -31,6 +31,7 @@
 #include "control/mailbox.h"
 #include "control/membership_desk.h"
 #include "control/peer_tap.h"
+#include "control/read_desk.h"
 #include "control/service.h"
 #include "control/snapshot_exports.h"
 #include "control/system_space.h"
@@ -158,7 +159,7 @@ class Plane final : public Service, private consensus::Observer {
   void fail(uint64_t id, Code code, std::string message);
   CallError error(Code code, std::string message, bool uncertain);
   std::string leader_address();
-  Service* leader_service();  // whom to ask what only the leader, or only a member with data, can do
+  Forwarder::Reached leader_service();  // whom to ask what only the leader, or only a member with data, can do
 
   // --- plane_group.cc ---
   template <typename T>
@@ -188,6 +189,7 @@ class Plane final : public Service, private consensus::Observer {
   std::unique_ptr<kv::Spaces> spaces_;
   SystemView system_;
   WatchDesk watches_;
+  ReadDesk reads_;
   SnapshotExports exports_;
   LeaseDuty leases_;
   MembershipDesk desk_;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "consensus/planted.h"
 #include "control/plane.h"
 #include "kv/validate.h"
 
@@ -92,11 +93,11 @@ std::string Plane::leader_address() {
   return at == records.end() ? std::string() : at->second.client_address;
 }
 
-Service* Plane::leader_service() {
+Forwarder::Reached Plane::leader_service() {
   if (leader_ != record_.id) {
-    if (Service* const leader = forwarder_.to(leader_address(), now())) return leader;
+    if (auto leader = forwarder_.to(leader_address(), now())) return leader;
   }
-  if (!witness_ || options_.seeds.empty()) return nullptr;
+  if (!witness_ || options_.seeds.empty()) return {};
   return forwarder_.to(options_.seeds[seed_++ % options_.seeds.size()], now());
 }
 
@@ -105,20 +106,24 @@ void Plane::start(Space space, kv::Request request, CallOptions options, Done<Ca
   if (const Status good = kv::validate(request); !good.ok()) {
     return done(error(good.code(), std::string(good.message()), false));
   }
-  Call call;
-  call.reads = kv::read_only(request);
-  call.bytes = bytes_of(request);
-  ++(call.reads ? stats_.reads : stats_.changes);
-  if (calls_.full(call.bytes)) {
+  const bool reads = kv::read_only(request);
+  const uint64_t bytes = bytes_of(request);
+  ++(reads ? stats_.reads : stats_.changes);
+  // Not left to the leader: a message that is longer than any good one ends the connection that it is passed on by.
+  if (bytes > kv::kMaxRequestBytes && kv::Spaces::command(space, request).size() > kv::kMaxRequestBytes) {
+    return done(error(kv::errors::request_too_large().code, kv::errors::request_too_large().message, false));
+  }
+  if (calls_.full(bytes)) {
     ++stats_.refused;
     return done(error(Code::kResourceExhausted, "etcdserver: too many requests", false));
   }
+  auto [id, call] = calls_.add(bytes, now() + std::max<int64_t>(options.timeout_ns, 1));
+  call.reads = reads;
   call.space = space;
   call.request = std::move(request);
   call.options = options;
   call.done = std::move(done);
-  call.deadline = now() + std::max<int64_t>(options.timeout_ns, 1);
-  dispatch(calls_.add(std::move(call)));
+  dispatch(id);
 }
 
 void Plane::dispatch(uint64_t id) {
@@ -164,9 +169,6 @@ void Plane::submit(uint64_t id, Call& call) {
   command.sequence = call.options.sequence;
   command.acknowledged_below = call.options.acknowledged_below;
   command.body = kv::Spaces::command(call.space, call.request);
-  if (command.body.size() > kv::kMaxRequestBytes) {
-    return fail(id, kv::errors::request_too_large().code, kv::errors::request_too_large().message);
-  }
   call.under_way = true;
   replica_->submit(std::move(command), [this, id](std::variant<consensus::Reply, RequestError> answer) {
     submitted(id, std::move(answer));
@@ -208,19 +210,21 @@ void Plane::submitted(uint64_t id, std::variant<consensus::Reply, RequestError> 
 // --- By another member ---
 
 void Plane::forward(uint64_t id, Call& call) {
-  Service* const leader = leader_service();
-  if (leader == nullptr) {
+  const Forwarder::Reached leader = leader_service();
+  if (!leader) {
     return park(id, call,
                 leader_ == consensus::kNobody ? kNoLeader : "the leader's address is not known here yet; ask again");
   }
   CallOptions once = call.options;
   once.forward = witness_ && leader_address().empty();  // it was passed to some member with data
   once.timeout_ns = std::max<int64_t>(call.deadline - now(), 1);
+  if (consensus::planted(consensus::Bug::kForwardDropsSession)) once.session = consensus::kNoSession;
   call.under_way = true;
   ++stats_.forwarded;
-  leader->execute(call.space, call.request, once, [this, id, alive = std::weak_ptr<char>(alive_)](Answered answer) {
-    if (!alive.expired()) forwarded(id, std::move(answer));
-  });
+  leader->execute(call.space, call.request, once,
+                  [this, id, use = leader.use, alive = std::weak_ptr<char>(alive_)](Answered answer) {
+                    if (!alive.expired()) forwarded(id, std::move(answer));
+                  });
 }
 
 void Plane::forwarded(uint64_t id, Answered answer) {
@@ -229,7 +233,7 @@ void Plane::forwarded(uint64_t id, Answered answer) {
   call->under_way = false;
   CallError* const error = std::get_if<CallError>(&answer);
   if (error == nullptr) return finish(id, std::move(answer));
-  call->maybe |= error->uncertain && !call->reads;
+  call->maybe |= error->uncertain && !call->reads && !consensus::planted(consensus::Bug::kForwardRetriesUncertain);
   const bool safe = !call->maybe || call->options.session != consensus::kNoSession;
   // To a session that has ended every further try is answered alike.
   if (safe && !error->session_ended && (error->code == Code::kUnavailable || error->uncertain))
@@ -241,13 +245,16 @@ void Plane::forwarded(uint64_t id, Answered answer) {
 // --- Reads ---
 
 void Plane::read_soon(uint64_t id, const Call& call) {
-  switch (call.options.consistency) {
+  const bool asks = !consensus::planted(consensus::Bug::kReadWithoutBarrier);
+  switch (asks ? call.options.consistency : Consistency::kSequential) {
     case Consistency::kLinearizable:
       return linear_reads_.push_back(id);
     case Consistency::kLease:
       return lease_reads_.push_back(id);
     case Consistency::kSequential:
-      if (call.options.at_least <= replica_->applied()) return local_reads_.push_back(id);
+      if (call.options.at_least <= replica_->applied() || consensus::planted(consensus::Bug::kSequentialIgnoresToken)) {
+        return local_reads_.push_back(id);
+      }
       return ask_barrier(ReadLevel::kLocal, call.options.at_least, {id});
   }
 }
@@ -291,11 +298,9 @@ void Plane::read(uint64_t id) {
   }
   if (auto* const left = std::get_if<kv::LeaseTimeToLiveRequest>(&call->request);
       left != nullptr && left->now_ns == 0) {
-    left->now_ns = loop_.clock().wall_ns();
+    left->now_ns = replica_->time_ns();
   }
-  auto response = spaces_->machine(call->space).read(call->request);
-  if (!response.ok()) return fail(id, response.error().code, response.error().message);
-  finish(id, CallReply{std::move(*response), std::max(replica_->applied(), spaces_->ahead()), epoch_});
+  reads_.read(id, call->space, std::move(call->request));
 }
 
 // --- Keep-alives ---
@@ -341,14 +346,13 @@ void Plane::park(uint64_t id, Call& call, std::string why) {
 }
 
 void Plane::finish(uint64_t id, Answered answer) {
-  if (auto call = calls_.take(id)) call->done(std::move(answer));
+  if (auto done = calls_.take(id)) done(std::move(answer));
 }
 
 void Plane::fail(uint64_t id, Code code, std::string message) {
   const Call* const call = calls_.find(id);
   if (call == nullptr) return;
   CallError answer = error(code, std::move(message), !call->reads && (call->maybe || call->under_way));
-  answer.leader_address = leader_address();
   answer.session_ended = call->session_ended;
   finish(id, std::move(answer));
 }

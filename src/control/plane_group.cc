@@ -42,7 +42,10 @@ void Plane::attempt(std::shared_ptr<Errand<T>> errand) {
     errand->waits_for = std::move(why);
     parked_errands_.push_back([this, errand] { attempt(errand); });
   };
-  Done<T> concluded = [this, errand, alive = std::weak_ptr<char>(alive_)](std::variant<T, CallError> answer) {
+  Forwarder::Reached leader;
+  if (!leading_ && errand->forward) leader = leader_service();
+  Done<T> concluded = [this, errand, use = leader.use,
+                       alive = std::weak_ptr<char>(alive_)](std::variant<T, CallError> answer) {
     errand->under_way = false;
     const auto* const refused = std::get_if<CallError>(&answer);
     const bool again = refused != nullptr && refused->code == Code::kUnavailable && !refused->uncertain &&
@@ -56,17 +59,14 @@ void Plane::attempt(std::shared_ptr<Errand<T>> errand) {
     return errand->here(std::move(concluded));
   }
   if (!errand->forward) {
-    CallError answer = error(Code::kUnavailable, "this member does not lead; ask the leader", false);
-    answer.leader_address = leader_address();
-    return errand->answer(std::move(answer));
+    return errand->answer(error(Code::kUnavailable, "this member does not lead; ask the leader", false));
   }
-  Service* const leader = leader_service();
-  if (leader == nullptr) return wait("etcdserver: no leader");
+  if (!leader) return wait("etcdserver: no leader");
   CallOptions once;
   once.forward = witness_ && leader_address().empty();
   once.timeout_ns = errand->deadline - now();
   errand->under_way = true;
-  errand->there(*leader, once, std::move(concluded));
+  errand->there(*leader.service, once, std::move(concluded));
 }
 
 template void Plane::run<NodeId>(CallOptions, UniqueFunction<void(Done<NodeId>)>,
@@ -137,6 +137,7 @@ GroupStatus Plane::own_status() {
   if (!witness_) view.system = &system_.now();
   const consensus::Time since = now() - options_.heard_within_ns;
   view.heard = [this, since](NodeId id) { return tap_.heard_since(id, since); };
+  view.unreached = [this](NodeId id) { return tap_.unreached(id); };
   for (const consensus::Member& member : view.membership.members()) {
     if (tap_.refused_since(member.id, now() - kStaleDiskSeen)) view.strangers_disks.insert(member.id);
   }
@@ -145,12 +146,13 @@ GroupStatus Plane::own_status() {
 }
 
 void Plane::ask_status(CallOptions options, Done<GroupStatus> done) {
-  Service* const leader = options.forward && !leading_ && halted_.empty() ? leader_service() : nullptr;
-  if (leader == nullptr) return done(own_status());
+  Forwarder::Reached leader;
+  if (options.forward && !leading_ && halted_.empty()) leader = leader_service();
+  if (!leader) return done(own_status());
   CallOptions once;
   once.forward = false;
   once.timeout_ns = std::min(options.timeout_ns, kStatusTimeout);
-  leader->status(once, [this, done = std::move(done),
+  leader->status(once, [this, done = std::move(done), use = leader.use,
                         alive = std::weak_ptr<char>(alive_)](std::variant<GroupStatus, CallError> answer) mutable {
     if (alive.expired() || closing_) return done(CallError{Code::kUnavailable, "this node is stopping", false, {}, {}});
     GroupStatus own = own_status();

@@ -222,6 +222,8 @@ TEST_F(Members, customCommandsAreTakenOnlyWhenAllMembersHaveTheSame) {
   run(kSecond);
   const kv::CustomRequest touch{"touch", 1, "k"};
   EXPECT_THAT(call(1, touch)->text(), HasSubstr("member"));
+  const auto of_the_system = call(1, touch, {}, kv::Space::kSystem);
+  EXPECT_THAT(of_the_system->text(), HasSubstr("FAILED_PRECONDITION: member"));
   EXPECT_THAT(status(leader()).problems, Contains(HasSubstr("has other custom commands registered")));
   power_cut(3);
   registries_[2] = &with;

@@ -39,7 +39,7 @@ void Plane::close_session(consensus::SessionId session, CallOptions options) {
     if (plane == nullptr) return;
     if (plane->leading_) return plane->replica_->close_session(session);
     if (!options.forward) return;
-    if (Service* const leader = plane->leader_service()) {
+    if (const auto leader = plane->leader_service()) {
       CallOptions once = options;
       once.forward = plane->witness_;
       leader->close_session(session, once);

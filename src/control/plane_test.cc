@@ -2,6 +2,7 @@
 #include "control/plane.h"
 
 #include "control/plane_rig_test.h"
+#include "kv/validate.h"
 
 namespace clew::control {
 namespace {
@@ -163,6 +164,23 @@ TEST_F(Planes, readsThatArriveTogetherShareABarrierAndKeepAlivesAnEntry) {
   EXPECT_EQ(plane(leads).replica().applied(), applied + 1);
 }
 
+TEST_F(Planes, aRequestThatIsTooLargeIsRefusedByWhoeverIsAsked) {
+  found(3);
+  const uint64_t leads = leader();
+  for (const uint64_t to : {leads, follower()}) {
+    const uint64_t passed_on = exchange_.calls;
+    EXPECT_EQ(call(to, put("k", std::string(kv::kMaxRequestBytes, 'v')))->text(),
+              "INVALID_ARGUMENT: etcdserver: request is too large");
+    EXPECT_EQ(exchange_.calls, passed_on);
+    // Many small operations are not large because of what they cost in memory.
+    kv::TxnRequest txn;
+    for (size_t i = 0; i < kv::kMaxTxnOps; ++i) {
+      txn.success.push_back({put("k" + std::to_string(i), std::string(12'000, 'v'))});
+    }
+    EXPECT_TRUE(call(to, txn)->ok());
+  }
+}
+
 // --- Leases ---
 
 TEST_F(Planes, aLeaseEndsInTimeWhoeverLeadsAndLivesWhileItIsRenewed) {
@@ -192,6 +210,41 @@ TEST_F(Planes, aLeaseEndsInTimeWhoeverLeadsAndLivesWhileItIsRenewed) {
   run(3 * kSecond);
   EXPECT_EQ(get(next, "held-1"), "1");
   EXPECT_TRUE(wait([&] { return get(next, "held-1") == "none"; }, 10 * kSecond));
+}
+
+TEST_F(Planes, aLeaseOutlivesAStepOfTheLeadersClockAndEndsInItsTimeAllTheSame) {
+  constexpr int64_t kHour = 3'600 * kSecond;
+  found(3);
+  kv::LeaseGrantRequest grant;
+  grant.id = kv::LeaseId{1};
+  grant.ttl_s = 10;
+  for (const int64_t step : {kHour, -kHour}) {
+    const uint64_t leads = leader();
+    ASSERT_TRUE(call(leads, grant)->ok());
+    kv::PutRequest request = put("held", "1");
+    request.lease = grant.id;
+    ASSERT_TRUE(call(leads, request)->ok());
+    clocks_[leads - 1]->set_wall_offset(step);
+    run(5 * kSecond);
+    kv::LeaseTimeToLiveRequest asked;
+    asked.id = grant.id;
+    const auto left = call(leads, asked);
+    ASSERT_TRUE(left->ok());
+    EXPECT_NEAR(std::get<kv::LeaseTimeToLiveResponse>(left->get().response).ttl_s, 5, 1);
+    EXPECT_EQ(get(leads, "held"), "1") << "after a step of " << step;
+    EXPECT_TRUE(wait([&] { return get(leads, "held") == "none"; }, 10 * kSecond)) << "after a step of " << step;
+    EXPECT_EQ(leader(), leads);
+  }
+  // A session that was opened before is not idle because a clock says so.
+  const uint64_t leads = leader();
+  const auto session = ask<consensus::SessionId>([&](auto done) { plane(leads).open_session({}, std::move(done)); });
+  ASSERT_TRUE(session->ok());
+  clocks_[leads - 1]->set_wall_offset(24 * kHour);
+  run(1 * kSecond);
+  CallOptions within;
+  within.session = session->get();
+  within.sequence = 1;
+  EXPECT_TRUE(call(leads, put("k", "v"), within)->ok());
 }
 
 TEST_F(Planes, clientsCannotProposeWhatIsTheLeadersToPropose) {
@@ -285,6 +338,105 @@ TEST_F(Planes, aFailedDiskHaltsItsMemberAndTheOthersGoOn) {
   EXPECT_EQ(after->error().code, Code::kUnavailable);
   const uint64_t other = leads == 1 ? 2 : 1;
   EXPECT_TRUE(call(other, put("k", "w"))->ok());
+}
+
+// A halt leaves nobody waiting: neither whoever is under way nor whoever waits for a leader.
+TEST_F(Planes, aHaltAnswersErrandsThatAreUnderWayAndThoseThatWait) {
+  found(3);
+  const uint64_t leads = leader();
+  isolate(leads);
+  auto under_way = std::make_shared<Answer<NodeId>>();
+  plane(leads).add_member({peer_address(4), consensus::Role::kVoter, true}, {}, into(under_way));
+  run(10 * kMillisecond);
+  disks_[leads - 1]->fail_sync(1);
+  const auto write = send(leads, put("k", "v"));
+  ASSERT_TRUE(wait([&] { return process(leads).halts.size() == 1 && write->came() && under_way->came(); }));
+  EXPECT_FALSE(under_way->ok());
+  heal();
+
+  const uint64_t waits = leader(leads);
+  power_cut(leads);
+  const uint64_t alone = waits == 1 ? (leads == 2 ? 3 : 2) : (leads == 1 ? (waits == 2 ? 3 : 2) : 1);
+  power_cut(waits);
+  ASSERT_TRUE(wait([&] { return plane(alone).replica().report().leader == kNobody; }));
+  auto parked = std::make_shared<Answer<NodeId>>();
+  CallOptions patient;
+  patient.timeout_ns = 1'000 * kSecond;
+  plane(alone).add_member({peer_address(4), consensus::Role::kVoter, true}, patient, into(parked));
+  run(kSecond);
+  EXPECT_FALSE(parked->came());
+  disks_[alone - 1]->fail_sync(1);
+  // Its next vote for itself is what it cannot write.
+  ASSERT_TRUE(wait([&] { return parked->came(); }, 100 * kSecond));
+  EXPECT_EQ(parked->error().code, Code::kUnavailable);
+  EXPECT_THAT(process(alone).halts, SizeIs(1));
+}
+
+TEST_F(Planes, aKeepAliveThatMayNotBePassedOnNamesTheLeadersAddress) {
+  found(3);
+  run(kSecond);
+  const uint64_t asked = follower();
+  CallOptions here;
+  here.forward = false;
+  const auto renewal = ask<int64_t>([&](auto done) { plane(asked).keep_alive(kv::LeaseId{1}, here, std::move(done)); });
+  ASSERT_FALSE(renewal->ok());
+  EXPECT_EQ(renewal->error().leader_address, client_address(leader()));
+  EXPECT_EQ(number(renewal->error().leader), leader());
+}
+
+TEST_F(Planes, aSessionThatHasEndedIsToldAtOnceWhoeverIsAsked) {
+  found(3);
+  const uint64_t asked = follower();
+  const auto session = ask<consensus::SessionId>([&](auto done) { plane(asked).open_session({}, std::move(done)); });
+  ASSERT_TRUE(session->ok());
+  plane(asked).close_session(session->get(), {});
+  run(kSecond);
+  CallOptions options;
+  options.session = session->get();
+  options.sequence = 1;
+  options.timeout_ns = 1'000 * kSecond;
+  for (const uint64_t member : {asked, leader()}) {
+    const auto answer = send(member, put("a", "1"), options);
+    ASSERT_TRUE(wait([&] { return answer->came(); }, 2 * kSecond)) << "it is not tried again and again";
+    ASSERT_FALSE(answer->ok());
+    EXPECT_EQ(answer->error().code, Code::kFailedPrecondition);
+    EXPECT_TRUE(answer->error().session_ended);
+  }
+  EXPECT_EQ(get(asked, "a"), "none");
+}
+
+TEST_F(Planes, whatAsksForAMillionKeysIsPassedByWhatAsksForOne) {
+  found(1);
+  for (int n = 0; n < 12'000; n += 100) {
+    kv::TxnRequest puts;
+    for (int i = n; i < n + 100; ++i) puts.success.push_back({put("k" + std::to_string(10'000 + i), "v")});
+    ASSERT_TRUE(call(1, puts)->ok());
+  }
+  kv::RangeRequest all = range("k");
+  all.range_end = "l";
+  kv::RangeRequest sorted = all;
+  sorted.sort_order = kv::SortOrder::kDescend;
+  // It begins after the barrier; from then on each turn of the loop does a part of it.
+  const auto first = send(1, all);
+  const auto second = send(1, sorted);
+  const auto one = send(1, range("k10000"));
+  const auto written = send(1, put("k10000", "w"));
+  ASSERT_TRUE(wait([&] { return one->came(); }));
+  EXPECT_FALSE(first->came());
+  ASSERT_TRUE(wait([&] { return first->came() && second->came() && written->came(); }));
+  const auto& response = std::get<kv::RangeResponse>(first->get().response);
+  EXPECT_EQ(response.count, 12'000);
+  EXPECT_EQ(response.kvs.size(), 12'000u);
+  EXPECT_EQ(response.kvs.front().value, "v") << "of the revision at which it began";
+  EXPECT_EQ(std::get<kv::RangeResponse>(second->get().response).kvs.front().key, "k21999");
+  // Whoever does not wait any more costs nothing more, and holds nobody up.
+  CallOptions hasty;
+  hasty.timeout_ns = 1;
+  std::vector<std::shared_ptr<Answer<CallReply>>> given_up;
+  for (int i = 0; i < 20; ++i) given_up.push_back(send(1, all, hasty));
+  const auto last = send(1, all);
+  ASSERT_TRUE(wait([&] { return last->came(); }));
+  EXPECT_TRUE(last->ok());
 }
 
 }  // namespace

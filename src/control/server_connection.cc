@@ -30,6 +30,18 @@ bool may_be_long(const kv::Request& request) {
          std::holds_alternative<kv::LeaseTimeToLiveRequest>(request) || (deleted != nullptr && deleted->prev_kv);
 }
 
+// Encoding it takes about a millisecond, or more.
+bool large(const CallReply& reply) {
+  constexpr size_t kLarge = 1u << 20;
+  const auto* const range = std::get_if<kv::RangeResponse>(&reply.response);
+  if (range == nullptr) return false;
+  size_t bytes = 0;
+  for (size_t i = 0; i < range->kvs.size() && bytes <= kLarge; ++i) {
+    bytes += sizeof(kv::KeyValue) + range->kvs[i].key.size() + range->kvs[i].value.size();
+  }
+  return bytes > kLarge;
+}
+
 // The numbers that answer requests.
 NumberBody as_body(int64_t n) { return {n}; }
 NumberBody as_body(uint64_t n) { return {static_cast<int64_t>(n)}; }
@@ -260,6 +272,11 @@ Done<T> ServerConnection::answer(uint64_t id, bool is_long) {
 
 template <typename T>
 void ServerConnection::answered(uint64_t id, bool is_long, std::variant<T, CallError> result) {
+  if constexpr (std::is_same_v<T, CallReply>) {
+    if (auto* const reply = std::get_if<CallReply>(&result); is_long && reply != nullptr && large(*reply)) {
+      return encode_elsewhere(id, std::move(*reply));
+    }
+  }
   --in_flight_;
   if (is_long) --long_in_flight_;
   if (auto* error = std::get_if<CallError>(&result)) {
@@ -271,6 +288,38 @@ void ServerConnection::answered(uint64_t id, bool is_long, std::variant<T, CallE
   if (paused_) make_progress();
 }
 
+// By a worker: the loop has better to do than to copy hundreds of megabytes.
+void ServerConnection::encode_elsewhere(uint64_t id, CallReply reply) {
+  struct Work {
+    CallReply reply;
+    std::string bytes;
+  };
+  auto work = std::make_shared<Work>();  // shared by the worker's task and the one that follows it
+  work->reply = std::move(reply);
+  loop_.offload(
+      env::Lane::kQuery,
+      [work] {
+        append(work->bytes, work->reply);
+        work->reply = {};
+      },
+      [self = shared_from_this(), id, work] {
+        if (self->closed_) return;
+        --self->in_flight_;
+        --self->long_in_flight_;
+        self->send_long(MessageKind::kReply, id, std::move(work->bytes));
+        if (self->paused_) self->make_progress();
+      });
+}
+
+void ServerConnection::send_long(MessageKind kind, uint64_t id, std::string bytes) {
+  long_bytes_ += bytes.size();
+  long_answers_.push_back({kind, id, std::move(bytes), 0});
+  const auto stream = streams_.find(id);
+  if (stream != streams_.end()) stream->second.in_parts = true;
+  send_parts();
+  if (!std::exchange(unflushed_, true)) server_.flush_later(number_);
+}
+
 template <typename Body>
 void ServerConnection::send(MessageKind kind, uint64_t id, const Body& body) {
   append(batch_.begin(kind, id), body);
@@ -278,13 +327,9 @@ void ServerConnection::send(MessageKind kind, uint64_t id, const Body& body) {
     batch_.end();
   } else {
     batch_.abandon();
-    LongAnswer answer{kind, id, {}, 0};
-    append(answer.bytes, body);
-    long_bytes_ += answer.bytes.size();
-    long_answers_.push_back(std::move(answer));
-    const auto stream = streams_.find(id);
-    if (stream != streams_.end()) stream->second.in_parts = true;
-    send_parts();
+    std::string bytes;
+    append(bytes, body);
+    return send_long(kind, id, std::move(bytes));
   }
   if (!std::exchange(unflushed_, true)) server_.flush_later(number_);
 }
@@ -406,11 +451,17 @@ void ServerConnection::on_stream_message(const Message& message) {
 
 void ServerConnection::open_stream(const Message& message) {
   if (streams_.contains(message.id)) return refuse(Refusal::kGarbage);
-  if (streams_.size() >= server_.options_.max_streams) return refuse(Refusal::kTooManyStreams);
   CallError error;
   error.code = Code::kUnavailable;
   error.message = "this node is stopping; ask another one";
   if (leaving_) return end_stream(message.id, error);
+  if (streams_.size() >= server_.options_.max_streams) {
+    server_.count(Refusal::kTooManyStreams);
+    error.code = Code::kResourceExhausted;
+    error.message = "this connection has as many streams as it may have (" +
+                    std::to_string(server_.options_.max_streams) + "); close some, or open another client";
+    return end_stream(message.id, error);
+  }
   Stream stream;
   stream.id = message.id;
   if (message.kind == MessageKind::kSnapshotOpen) {

@@ -73,6 +73,8 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   void pulled(uint64_t id, std::variant<std::string, CallError> result);
   void end_stream(uint64_t id, const CallError& error);
 
+  void encode_elsewhere(uint64_t id, CallReply reply);
+  void send_long(MessageKind kind, uint64_t id, std::string bytes);
   template <typename Body>
   void send(MessageKind kind, uint64_t id, const Body& body);
   void send_error(uint64_t id, Code code, std::string message);

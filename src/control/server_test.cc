@@ -315,8 +315,16 @@ TEST(ControlServer, streamsAndUnansweredWatches_areBounded) {
   }
   raw.stream->write(batch.take());
   world.run(50);
-  EXPECT_TRUE(raw.closed);
+  // The third is ended with a word; a closed connection would only come back, and ask for it again.
+  EXPECT_FALSE(raw.closed);
   EXPECT_EQ(refused(world, Refusal::kTooManyStreams), 1);
+  const auto later = raw.frames();
+  ASSERT_EQ(later.size(), 3);
+  MessageReader more(later[2]);
+  ASSERT_TRUE(more.next(ended));
+  EXPECT_EQ(ended.kind, MessageKind::kStreamEnded);
+  EXPECT_EQ(ended.id, 4);
+  EXPECT_EQ(parse<CallError>(ended.body)->code, Code::kResourceExhausted);
 }
 
 TEST(ControlServer, answersThatComeAfterItsEnd_areDropped) {

@@ -16,6 +16,11 @@ size_t bytes_of(const kv::WatchResponse& response) {
   return bytes;
 }
 
+size_t bytes_of(const WatchDesk::Ask& ask) {
+  const auto* request = std::get_if<kv::WatchRequest>(&ask);
+  return sizeof(ask) + (request == nullptr ? 0 : request->key.size() + request->range_end.size());
+}
+
 }  // namespace
 
 WatchDesk::WatchDesk(env::Loop& loop, kv::Spaces& spaces, kv::WatchOptions options, size_t max_streams)
@@ -59,6 +64,7 @@ void WatchDesk::close(Key key) {
   if (at == streams_.end()) return;
   if (at->second.opened) hub(at->second.space).close(at->second.id);
   fail(at->second, {Code::kCancelled, "the stream was closed", false, {}, {}});
+  held_bytes_ -= at->second.held_bytes;
   ready_.erase(key);
   streams_.erase(at);
 }
@@ -71,7 +77,10 @@ void WatchDesk::ask(Key key, Ask what) {
     perform(stream, what);
     return pump_soon(stream.space);
   }
-  if (stream.held.size() < kMaxHeld) {
+  const size_t bytes = bytes_of(what);
+  if (stream.held.size() < kMaxHeld && held_bytes_ + bytes <= kMaxHeldBytes) {
+    stream.held_bytes += bytes;
+    held_bytes_ += bytes;
     stream.held.push_back(std::move(what));
     return;
   }
@@ -122,6 +131,9 @@ void WatchDesk::serve(Key key, Stream& stream) {
     responses.push_back(std::move(response));
   }
   while (!stream.held.empty() && !from.full(stream.id)) {
+    const size_t bytes_held = bytes_of(stream.held.front());
+    stream.held_bytes -= bytes_held;
+    held_bytes_ -= bytes_held;
     perform(stream, stream.held.front());
     stream.held.pop_front();
   }

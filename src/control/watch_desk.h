@@ -24,7 +24,8 @@ namespace clew::control {
 
 class WatchDesk {
  public:
-  static constexpr size_t kMaxHeld = 4'096;  // requests of one stream that wait for its answers to be taken
+  static constexpr size_t kMaxHeld = 4'096;           // requests of one stream that wait for its answers to be taken
+  static constexpr size_t kMaxHeldBytes = 64u << 20;  // of all streams' waiting requests
 
   WatchDesk(env::Loop& loop, kv::Spaces& spaces, kv::WatchOptions options, size_t max_streams);
   ~WatchDesk();
@@ -50,6 +51,7 @@ class WatchDesk {
     bool opened = false;  // false: there were too many
     bool overrun = false;
     std::deque<Ask> held;
+    size_t held_bytes = 0;
     size_t max_bytes = 0;
     Done<std::vector<kv::WatchResponse>> waiting;
   };
@@ -69,6 +71,7 @@ class WatchDesk {
   std::map<Key, Stream> streams_;
   std::set<Key> ready_;
   bool serving_ = false;
+  size_t held_bytes_ = 0;  // of all streams
   std::optional<CallError> refused_;
   const std::shared_ptr<char> alive_ = std::make_shared<char>();  // shared: tasks of the loop ask whether `this` lives
 };

@@ -205,5 +205,25 @@ TEST(ClientWatch, progress_isAnsweredAfterAReconnectToo) {
   EXPECT_EQ(taker.notes[1], "progress 1");
 }
 
+TEST(ClientWatch, beyondTheBoundOfAConnection_isToldSo_andTheOthersGoOn) {
+  World world(1, [](ServerOptions& options) { options.max_streams = 2; });
+  auto client = world.client(world.client_options());
+  std::vector<std::unique_ptr<WatchStream>> streams;
+  std::vector<Answer<std::vector<kv::WatchResponse>>> answers(3);
+  for (size_t i = 0; i < 3; ++i) {
+    streams.push_back(client->watch(kv::Space::kUser));
+    kv::WatchRequest watch;
+    watch.key = "k";
+    streams.back()->create(watch);
+    streams.back()->next(1'000, answers[i].done());
+  }
+  ASSERT_TRUE(world.until([&] { return answers[0].here() && answers[1].here() && answers[2].here(); }));
+  EXPECT_TRUE(answers[0].ok());
+  EXPECT_TRUE(answers[1].ok());
+  ASSERT_FALSE(answers[2].ok());
+  EXPECT_EQ(answers[2].error().code, Code::kResourceExhausted);
+  EXPECT_EQ(client->stats().connects, 1);
+}
+
 }  // namespace
 }  // namespace clew::control

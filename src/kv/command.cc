@@ -27,7 +27,7 @@ void fields(Archive& a, T& v) {
   } else if constexpr (kIs<T, RangeRequest>) {
     a(v.key), a(v.range_end), a(v.limit), a(v.revision);
     a.choice(v.sort_order, SortOrder::kDescend), a.choice(v.sort_target, SortTarget::kValue);
-    a.flags(v.keys_only, v.count_only);
+    a.flags(v.keys_only, v.count_only, v.uncounted);
     a(v.min_mod_revision), a(v.max_mod_revision), a(v.min_create_revision), a(v.max_create_revision);
   } else if constexpr (kIs<T, PutRequest>) {
     a.flags(v.prev_kv, v.ignore_value, v.ignore_lease), a(v.key), a(v.lease), a(v.value);
@@ -131,11 +131,12 @@ bool read_only(const Request& request) {
          std::holds_alternative<LeasesRequest>(request) || std::holds_alternative<HashRequest>(request);
 }
 
-std::string encode(const Request& request) {
+std::string encode(const Request& request, std::string_view prefix) {
   std::string out;
   if (const auto* put = std::get_if<PutRequest>(&request)) {
-    out.reserve(put->key.size() + put->value.size() + 3 * kMaxVarintBytes + 3);
+    out.reserve(prefix.size() + put->key.size() + put->value.size() + 3 * kMaxVarintBytes + 3);
   }
+  out += prefix;
   append_encoded(out, request);
   return out;
 }

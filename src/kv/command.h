@@ -34,6 +34,9 @@ struct RangeRequest {
   SortTarget sort_target = SortTarget::kKey;
   bool keys_only = false;
   bool count_only = false;
+  // Not in etcd: the walk ends where the limit is reached, so that a page costs what the page holds; `count` is -1
+  // then. Other orders than that of the keys, and bounds of revisions, have to look at the whole range all the same.
+  bool uncounted = false;
   Revision min_mod_revision = 0;  // 0: no bound; the same for the three below
   Revision max_mod_revision = 0;
   Revision min_create_revision = 0;
@@ -169,7 +172,7 @@ struct RangeResponse {
   Revision revision = 0;
   std::vector<KeyValue> kvs;
   bool more = false;
-  int64_t count = 0;  // of the keys in the range, whatever limit and revision bounds left out
+  int64_t count = 0;  // of the keys in the range, whatever limit and revision bounds left out; -1: not counted
   friend bool operator==(const RangeResponse&, const RangeResponse&) = default;
 };
 struct PutResponse {
@@ -269,7 +272,8 @@ using Response =
 constexpr size_t kMaxDecodedOps = 65'536;
 constexpr int kMaxTxnDepth = 128;
 
-std::string encode(const Request& request);
+// Behind `prefix`, in one allocation for what is large.
+std::string encode(const Request& request, std::string_view prefix = {});
 void append_encoded(std::string& out, const Request& request);
 Result<Request> decode_request(std::string_view bytes);  // kInvalidArgument; untrusted
 std::string encode(const Result<Response>& response);

@@ -10,7 +10,7 @@ namespace {
 
 // One value of each kind with every field set.
 std::vector<Request> all_requests() {
-  const RangeRequest range{"k", "l", 3, 4, SortOrder::kDescend, SortTarget::kValue, true, true, 5, 6, 7, 8};
+  const RangeRequest range{"k", "l", 3, 4, SortOrder::kDescend, SortTarget::kValue, true, true, true, 5, 6, 7, 8};
   const PutRequest put{"k", "v", LeaseId{-3}, true, true, true};
   const DeleteRangeRequest erase{"k", "l", true};
   const Compare compare{Compare::Result::kNotEqual, Compare::Target::kLease, "k", "l", -9, "v"};

@@ -5,6 +5,9 @@
 // Not for: values that are dear to copy while snapshots live (a change copies its leaf, up to kFan values, once a
 // snapshot). V needs a copy only then; it is moved otherwise.
 //
+// Keys of one node mostly begin alike. Beside them stand the eight bytes behind what all of a node's keys share: a
+// search compares numbers that lie together, and looks at a key only where eight bytes do not tell.
+//
 // One thread changes it; snapshots may be read and destroyed on others. Why that is no race: every node bears the
 // number of the tree's snapshot count at which it was made; a node older than the newest snapshot is never written
 // again. Pointers to values are good until the next change.
@@ -84,6 +87,7 @@ class CowTree {
     if (at == node->keys.size() || node->keys[at] != key) {
       node->keys.emplace(node->keys.begin() + static_cast<std::ptrdiff_t>(at), key);
       node->values.emplace(node->values.begin() + static_cast<std::ptrdiff_t>(at));
+      note_key(*node, at);
       size_++;
     }
     return node->values[at];
@@ -136,15 +140,19 @@ class CowTree {
   // looked at.
   struct Node {
     uint64_t made = 0;
+    size_t shared = 0;            // bytes with which all keys begin that are looked at
+    std::vector<uint64_t> heads;  // of each key the bytes behind them, as a number; zeros behind a short one
     std::vector<std::string> keys;
     std::vector<V> values;
     std::vector<NodePtr> children;
     bool leaf() const { return children.empty(); }
+    size_t first() const { return leaf() ? 0 : 1; }  // of the keys that are looked at
   };
 
   NodePtr make(bool leaf) const {
     auto node = std::make_shared<Node>();
     node->made = snapshots_;
+    node->heads.reserve(kFan);
     node->keys.reserve(kFan);
     if (leaf) {
       node->values.reserve(kFan);
@@ -157,6 +165,8 @@ class CowTree {
   Node& own(NodePtr& slot) {
     if (slot->made != snapshots_) {
       NodePtr copy = make(slot->leaf());
+      copy->shared = slot->shared;
+      copy->heads.assign(slot->heads.begin(), slot->heads.end());
       copy->keys.assign(slot->keys.begin(), slot->keys.end());
       copy->values.assign(slot->values.begin(), slot->values.end());
       copy->children.assign(slot->children.begin(), slot->children.end());
@@ -183,39 +193,63 @@ class CowTree {
     return a.size() < b.size();
   }
 
-  static size_t lower(const Node& node, std::string_view key) {
-    size_t at = 0;
-    size_t n = node.keys.size();
-    while (n > 0) {
-      const size_t half = n / 2;
-      if (less(node.keys[at + half], key)) {
-        at += half + 1;
-        n -= half + 1;
-      } else {
-        n = half;
-      }
+  static uint64_t head_of(std::string_view key, size_t shared) {
+    if (key.size() < shared + 8) {
+      uint64_t value = 0;
+      if (key.size() > shared) std::memcpy(&value, key.data() + shared, key.size() - shared);
+      return __builtin_bswap64(value);
     }
-    return at;
+    uint64_t value = 0;
+    std::memcpy(&value, key.data() + shared, 8);
+    return __builtin_bswap64(value);
   }
 
-  static size_t child_of(const Node& node, std::string_view key) {
-    size_t at = 1;
-    size_t n = node.keys.size() - 1;
-    while (n > 0) {
-      const size_t half = n / 2;
-      if (!less(key, node.keys[at + half])) {
-        at += half + 1;
-        n -= half + 1;
-      } else {
-        n = half;
-      }
-    }
-    return at - 1;
+  // The heads of all keys.
+  static void note_keys(Node& node) {
+    const size_t first = node.first();
+    node.shared = shared_bytes(node);
+    node.heads.assign(node.keys.size(), 0);
+    for (size_t i = first; i < node.keys.size(); i++) node.heads[i] = head_of(node.keys[i], node.shared);
   }
+  // The keys are in order: what the first and the last one share, all do.
+  static size_t shared_bytes(const Node& node) {
+    const size_t first = node.first();
+    if (node.keys.size() <= first) return 0;
+    const std::string& a = node.keys[first];
+    const std::string& b = node.keys.back();
+    const size_t most = std::min(a.size(), b.size());
+    size_t same = 0;
+    while (same < most && a[same] == b[same]) same++;
+    return same;
+  }
+  // A key was added at `at`.
+  static void note_key(Node& node, size_t at) {
+    const bool outermost = at <= node.first() || at + 1 == node.keys.size();
+    if (outermost && shared_bytes(node) < node.shared) return note_keys(node);
+    // One key alone shares all of itself with itself.
+    if (node.keys.size() <= node.first() + 2) return note_keys(node);
+    node.heads.insert(node.heads.begin() + static_cast<std::ptrdiff_t>(at), head_of(node.keys[at], node.shared));
+  }
+
+  // The first key from `from` on that is not less than `key`, or, with `above`, that is greater.
+  static size_t search(const Node& node, size_t from, std::string_view key, bool above) {
+    const size_t n = node.keys.size();
+    if (from >= n) return n;
+    const int begins = key.substr(0, node.shared).compare(std::string_view(node.keys.back()).substr(0, node.shared));
+    if (begins != 0) return begins < 0 ? from : n;
+    const uint64_t head = head_of(key, node.shared);
+    size_t at = from;
+    for (size_t i = from; i < n; i++) at += node.heads[i] < head ? 1 : 0;
+    while (at < n && node.heads[at] == head && (above ? !less(key, node.keys[at]) : less(node.keys[at], key))) at++;
+    return at;
+  }
+  static size_t lower(const Node& node, std::string_view key) { return search(node, 0, key, false); }
+  static size_t child_of(const Node& node, std::string_view key) { return search(node, 1, key, true) - 1; }
 
   void grow_root(std::string_view key) {
     NodePtr root = make(false);
     root->keys.emplace_back();
+    root->heads.push_back(0);
     root->children.push_back(std::move(root_));
     root_ = std::move(root);
     split_child(*root_, 0, key);
@@ -237,8 +271,11 @@ class CowTree {
       right->children.assign(left.children.begin() + keep, left.children.end());
       left.children.resize(static_cast<size_t>(keep));
     }
+    note_keys(left);
+    note_keys(*right);
     parent.keys.insert(parent.keys.begin() + static_cast<std::ptrdiff_t>(at) + 1, right->keys.front());
     parent.children.insert(parent.children.begin() + static_cast<std::ptrdiff_t>(at) + 1, std::move(right));
+    note_key(parent, at + 1);
   }
 
   void erase_below(NodePtr& slot, std::string_view key) {
@@ -246,6 +283,7 @@ class CowTree {
     if (node.leaf()) {
       const auto at = static_cast<std::ptrdiff_t>(lower(node, key));
       node.keys.erase(node.keys.begin() + at);
+      node.heads.erase(node.heads.begin() + at);
       node.values.erase(node.values.begin() + at);
       return;
     }
@@ -254,6 +292,7 @@ class CowTree {
     erase_below(child, key);
     if (!child->keys.empty()) return;
     node.keys.erase(node.keys.begin() + at);
+    node.heads.erase(node.heads.begin() + at);
     node.children.erase(node.children.begin() + at);
   }
 
@@ -275,6 +314,9 @@ class CowTree {
 
   static void check_node(const Node& node) {
     CHECK(!node.keys.empty() && node.keys.size() <= kFan);
+    CHECK(node.heads.size() == node.keys.size());
+    CHECK(node.keys.size() <= node.first() || node.shared <= shared_bytes(node));
+    for (size_t i = node.first(); i < node.keys.size(); i++) CHECK(node.heads[i] == head_of(node.keys[i], node.shared));
     CHECK(node.leaf() ? node.values.size() == node.keys.size() : node.children.size() == node.keys.size());
     for (const NodePtr& child : node.children) check_node(*child);
   }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <string>
@@ -21,6 +22,45 @@ Reference content(const Tree& tree, std::string_view begin = "", std::string_vie
   Reference result;
   tree.each(begin, end, [&](std::string_view key, int value) { return result.emplace(key, value).second; });
   return result;
+}
+
+// Keys that begin alike, that begin others, that differ in nothing but zeros, or late.
+TEST(CowTree, keysOfEveryKindStandInTheOrderOfTheirBytes) {
+  for (uint64_t seed = 1; seed <= 30; seed++) {
+    SCOPED_TRACE(seed);
+    Generator random(seed);
+    const std::string common(random.below(20), 'c');
+    const auto key = [&] {
+      std::string bytes = random.one_in(10) ? "" : common;
+      const uint64_t length = random.below(random.one_in(3) ? 3 : 14);
+      for (uint64_t i = 0; i < length; i++) {
+        constexpr char kBytes[] = {'\0', '\1', 'a', 'b', '\x7f', '\x80', '\xff'};
+        bytes.push_back(kBytes[random.below(i < 6 ? 2 : sizeof kBytes)]);
+      }
+      return bytes;
+    };
+    CowTree<int> tree;
+    Reference reference;
+    for (int i = 0; i < 3'000; i++) {
+      const std::string one = key();
+      if (random.below(10) < (i < 1'500 ? 2u : 7u)) {
+        ASSERT_EQ(tree.erase(one), reference.erase(one) == 1);
+      } else {
+        tree.upsert(one) = i;
+        reference[one] = i;
+      }
+      const std::string other = key();
+      const int* found = tree.find(other);
+      ASSERT_EQ(found != nullptr, reference.contains(other));
+      if (i % 50 == 0) {
+        tree.check_invariants();
+        const auto [begin, end] = std::minmax(one, other);
+        Reference part(reference.lower_bound(begin), end.empty() ? reference.end() : reference.lower_bound(end));
+        ASSERT_EQ(content(tree, begin, end), part);
+      }
+    }
+    ASSERT_EQ(content(tree), reference);
+  }
 }
 
 TEST(CowTree, doesAsAMapDoesAndSnapshotsStayWhatTheyWere) {

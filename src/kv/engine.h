@@ -65,7 +65,7 @@ class Engine {
 
   virtual const EngineMark& mark() const = 0;  // of the newest batch; {0, ""} when there was none
   // Takes what the batch holds and leaves it empty. An error means that the engine cannot go on.
-  virtual Status commit(EngineBatch& batch, EngineMark mark) = 0;
+  virtual Status commit(EngineBatch& batch, const EngineMark& mark) = 0;
 
   // kNotFound, or an error of the disk. Overwrites `value`.
   virtual Status get(std::string_view key, std::string& value) const = 0;

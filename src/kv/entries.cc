@@ -9,8 +9,15 @@ namespace clew::kv {
 namespace {
 
 template <typename T>
-void append_big_endian(std::string& out, T v) {
-  for (size_t shift = sizeof(T) * 8; shift > 0; shift -= 8) out.push_back(static_cast<char>(v >> (shift - 8)));
+char* put_big_endian(char* out, T v) {
+  for (size_t shift = sizeof(T) * 8; shift > 0; shift -= 8) *out++ = static_cast<char>(v >> (shift - 8));
+  return out;
+}
+
+std::string tagged(char tag, uint64_t number) {
+  char key[1 + sizeof number];
+  key[0] = tag;
+  return {key, put_big_endian(key + 1, number)};
 }
 
 template <typename T>
@@ -25,23 +32,13 @@ constexpr char kTombstone = 1;
 
 }  // namespace
 
-std::string result_key(uint64_t position) {
-  std::string key(1, kResultTag);
-  append_big_endian(key, position);
-  return key;
-}
-
-std::string lease_key(LeaseId id) {
-  std::string key(1, kLeaseTag);
-  append_big_endian(key, static_cast<uint64_t>(number(id)));
-  return key;
-}
+std::string result_key(uint64_t position) { return tagged(kResultTag, position); }
+std::string lease_key(LeaseId id) { return tagged(kLeaseTag, static_cast<uint64_t>(number(id))); }
 
 std::string record_key(RecordId id) {
-  std::string key(1, kRecordTag);
-  append_big_endian(key, static_cast<uint64_t>(id.main));
-  append_big_endian(key, id.sub);
-  return key;
+  char key[1 + sizeof(uint64_t) + sizeof id.sub];
+  key[0] = kRecordTag;
+  return {key, put_big_endian(put_big_endian(key + 1, static_cast<uint64_t>(id.main)), id.sub)};
 }
 
 bool parse_lease_key(std::string_view bytes, LeaseId& id) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "consensus/planted.h"
 #include "kv/validate.h"
 
 namespace clew::kv {
@@ -50,14 +51,34 @@ DeleteRangeResponse erase(Store& store, const DeleteRangeRequest& request) {
   return response;
 }
 
-// What an operation reads into its answer.
-size_t bytes_read(const Store& store, const RangeRequest& request) {
-  return store.range_bytes(request, kMaxRangeBytes);
-}
-size_t bytes_read(const Store& store, const DeleteRangeRequest& request) {
-  if (!request.prev_kv) return 0;
-  return store.range_bytes({.key = request.key, .range_end = request.range_end}, kMaxRangeBytes);
-}
+// What the ranges of one request may cost, all together.
+class Allowance {
+ public:
+  explicit Allowance(const Store& store) : store_(store) {}
+
+  Status take(const RangeRequest& request) {
+    // Above a bound counting stops, so the sums do not run over.
+    const Store::Extent extent = store_.extent(request, {kMaxRangeKeys, kMaxRangeBytes});
+    keys_ += extent.keys;
+    bytes_ += extent.bytes;
+    if (keys_ > kMaxRangeKeys) return errors::too_many_keys();
+    if (bytes_ > kMaxRangeBytes) return errors::range_too_large();
+    return {};
+  }
+  Status take(const DeleteRangeRequest& request) {
+    if (request.range_end.empty() && !request.prev_kv) return {};
+    return take({.key = request.key, .range_end = request.range_end, .count_only = !request.prev_kv});
+  }
+  Status take(const Compare& compare) {
+    if (compare.range_end.empty()) return {};
+    return take({.key = compare.key, .range_end = compare.range_end, .count_only = true});
+  }
+
+ private:
+  const Store& store_;
+  size_t keys_ = 0;
+  size_t bytes_ = 0;  // that the answer will hold, about
+};
 
 bool holds(const Compare& compare, const KeyValue& kv) {
   const auto order = [&]() -> std::strong_ordering {
@@ -106,9 +127,10 @@ bool holds(const Store& store, const Compare& compare) {
 class Transaction {
  public:
   Transaction(const Store& store, Store* writer, const LeaseTable& leases)
-      : store_(store), writer_(writer), leases_(leases) {}
+      : store_(store), writer_(writer), leases_(leases), allowance_(store) {}
 
   Result<TxnResponse> run(const TxnRequest& request) {
+    CLEW_TRY(check_compares(request));
     decide(request);
     CLEW_TRY(check(request));
     met_ = 0;
@@ -122,9 +144,21 @@ class Transaction {
     return succeeds ? request.success : request.failure;
   }
 
+  Status check_compares(const TxnRequest& request) {
+    for (const Compare& compare : request.compare) CLEW_TRY(allowance_.take(compare));
+    for (const auto* operations : {&request.success, &request.failure}) {
+      for (const RequestOp& op : *operations) {
+        if (const auto* inner = std::get_if<TxnRequest>(&op.op)) CLEW_TRY(check_compares(*inner));
+      }
+    }
+    return {};
+  }
+
   void decide(const TxnRequest& request) {
-    const bool succeeds = std::all_of(request.compare.begin(), request.compare.end(),
-                                      [&](const Compare& compare) { return holds(store_, compare); });
+    const bool once = consensus::planted(consensus::Bug::kTxnComparesOnce) && request.compare.size() > 1;
+    const bool succeeds =
+        std::all_of(request.compare.begin(), once ? request.compare.begin() + 1 : request.compare.end(),
+                    [&](const Compare& compare) { return holds(store_, compare); });
     succeeds_.push_back(succeeds);
     for (const RequestOp& op : branch(request, succeeds)) {
       if (const auto* inner = std::get_if<TxnRequest>(&op.op)) decide(*inner);
@@ -135,15 +169,14 @@ class Transaction {
     for (const RequestOp& op : branch(request, succeeds_[met_++])) {
       if (const auto* range = std::get_if<RangeRequest>(&op.op)) {
         CLEW_TRY(store_.check_revision(range->revision));
-        bytes_ += bytes_read(store_, *range);
+        CLEW_TRY(allowance_.take(*range));
       } else if (const auto* gone = std::get_if<DeleteRangeRequest>(&op.op)) {
-        bytes_ += bytes_read(store_, *gone);
+        CLEW_TRY(allowance_.take(*gone));
       } else if (const auto* put = std::get_if<PutRequest>(&op.op)) {
         CLEW_TRY(check_put(store_, leases_, *put));
       } else if (const auto* inner = std::get_if<TxnRequest>(&op.op)) {
         CLEW_TRY(check(*inner));
       }
-      if (bytes_ > kMaxRangeBytes) return errors::range_too_large();
     }
     return {};
   }
@@ -176,7 +209,7 @@ class Transaction {
   const LeaseTable& leases_;
   std::vector<bool> succeeds_;
   size_t met_ = 0;
-  size_t bytes_ = 0;  // that the answer will hold, about
+  Allowance allowance_;
 };
 
 // Changes of a custom command, kept apart until it has succeeded; then they are one transaction, in the order of keys.
@@ -245,7 +278,7 @@ class Overlay final : public CustomContext {
 
 Result<RangeResponse> execute(const Store& store, const RangeRequest& request) {
   if (request.revision > 0) CLEW_TRY(store.check_revision(request.revision));
-  if (bytes_read(store, request) > kMaxRangeBytes) return errors::range_too_large();
+  CLEW_TRY(Allowance(store).take(request));
   return store.range(request);
 }
 
@@ -268,19 +301,13 @@ LeaseTimeToLiveResponse execute(const Store& store, const LeaseTable& leases, in
   return response;
 }
 
-Result<HashResponse> execute(const Store& store, const HashRequest& request) {
-  if (request.revision > 0) CLEW_TRY(store.check_revision(request.revision));
-  const Revision at = request.revision > 0 ? request.revision : store.revision();
-  return HashResponse{store.revision(), store.compact_revision(), store.hash_at(at)};
-}
-
 Result<PutResponse> execute(Store& store, const LeaseTable& leases, const PutRequest& request) {
   CLEW_TRY(check_put(store, leases, request));
   return put(store, request);
 }
 
 Result<DeleteRangeResponse> execute(Store& store, const DeleteRangeRequest& request) {
-  if (bytes_read(store, request) > kMaxRangeBytes) return errors::range_too_large();
+  CLEW_TRY(Allowance(store).take(request));
   return erase(store, request);
 }
 

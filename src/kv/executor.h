@@ -18,7 +18,6 @@ Result<RangeResponse> execute(const Store& store, const RangeRequest& request);
 Result<TxnResponse> execute_read_only(const Store& store, const LeaseTable& leases, const TxnRequest& request);
 LeaseTimeToLiveResponse execute(const Store& store, const LeaseTable& leases, int64_t time_ns,
                                 const LeaseTimeToLiveRequest& request);
-Result<HashResponse> execute(const Store& store, const HashRequest& request);
 
 // Writes.
 Result<PutResponse> execute(Store& store, const LeaseTable& leases, const PutRequest& request);

@@ -21,7 +21,7 @@ class View final : public EngineView {
 
 }  // namespace
 
-Status MemoryEngine::commit(EngineBatch& batch, EngineMark mark) {
+Status MemoryEngine::commit(EngineBatch& batch, const EngineMark& mark) {
   CHECK(mark.position >= mark_.position);
   for (EngineBatch::Operation& operation : batch.operations()) {
     if (operation.erases) {
@@ -31,7 +31,7 @@ Status MemoryEngine::commit(EngineBatch& batch, EngineMark mark) {
     }
   }
   batch.clear();
-  mark_ = std::move(mark);
+  mark_ = mark;
   return {};
 }
 

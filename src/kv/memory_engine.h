@@ -14,7 +14,7 @@ namespace clew::kv {
 class MemoryEngine final : public Engine {
  public:
   const EngineMark& mark() const override { return mark_; }
-  Status commit(EngineBatch& batch, EngineMark mark) override;
+  Status commit(EngineBatch& batch, const EngineMark& mark) override;
   Status get(std::string_view key, std::string& value) const override;
   Status scan(std::string_view begin, std::string_view end, EngineVisitor visit) const override;
   std::shared_ptr<const EngineView> view() const override;

@@ -144,7 +144,7 @@ Status read_snapshot(consensus::SnapshotSource& source, Engine& engine) {
   CLEW_TRY(in.varint(promised));
   if (promised != count) return damaged("entries are missing");
   CLEW_TRY(in.expect_end());
-  return engine.commit(batch, std::move(mark));
+  return engine.commit(batch, mark);
 }
 
 }  // namespace clew::kv

@@ -145,9 +145,8 @@ Result<std::unique_ptr<Spaces>> Spaces::open(Engines engines, const CustomRegist
 }
 
 std::string Spaces::command(Space space, const Request& request) {
-  std::string bytes(1, static_cast<char>(space));
-  bytes += encode(request);
-  return bytes;
+  const char first = static_cast<char>(space);
+  return encode(request, {&first, 1});
 }
 
 std::string Spaces::apply(const consensus::Applied& at, std::string_view command) {

@@ -14,7 +14,7 @@ class KeptEngine final : public Engine {
  public:
   explicit KeptEngine(MemoryEngine& kept) : kept_(kept) {}
   const EngineMark& mark() const override { return kept_.mark(); }
-  Status commit(EngineBatch& batch, EngineMark mark) override { return kept_.commit(batch, std::move(mark)); }
+  Status commit(EngineBatch& batch, const EngineMark& mark) override { return kept_.commit(batch, mark); }
   Status get(std::string_view key, std::string& value) const override { return kept_.get(key, value); }
   Status scan(std::string_view begin, std::string_view end, EngineVisitor visit) const override {
     return kept_.scan(begin, end, std::move(visit));

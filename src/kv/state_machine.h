@@ -43,8 +43,10 @@ class KvStateMachine final : public consensus::StateMachine {
   Status restore(consensus::SnapshotSource& source) override;
   Hash128 digest() const override;
 
-  // As query(), without the bytes; for a host in the same process.
+  // As query(), without the bytes; for a host in the same process. The request is valid (validate.h).
   Result<Response> read(const Request& request) const;
+  // The same of a request that LongRead does not take.
+  Result<Response> read_at_once(const Request& request) const;
 
   const Store& store() const { return store_; }
   const LeaseTable& leases() const { return leases_; }
@@ -63,7 +65,7 @@ class KvStateMachine final : public consensus::StateMachine {
   Result<Response> change(const consensus::Applied& at, const Request& request);
   LeaseExpireResponse expire(uint64_t reign);
   void revoke(LeaseId id);
-  std::string mark_state() const;
+  void append_mark_state(std::string& out) const;
   void keep_result(consensus::Position position, const std::string& result);
   Status load();
 
@@ -77,6 +79,7 @@ class KvStateMachine final : public consensus::StateMachine {
   consensus::Position results_from_ = 0;
   consensus::Position results_superfluous_below_ = 0;
   consensus::Position frozen_at_ = 0;
+  EngineMark mark_;  // of the command that is applied: its room is used again
   Task on_commit_;
   Task on_restore_;
 };

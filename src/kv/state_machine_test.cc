@@ -140,6 +140,27 @@ TEST_F(Rules, limitSortBoundsAndCount) {
   EXPECT_FALSE(machine.range(request).more);
 }
 
+TEST_F(Rules, anUncountedPageEndsAtItsLimitAndSaysThatThereIsMore) {
+  for (int i = 0; i < 5; i++) machine.put("k" + std::to_string(i), "v");  // revisions 2 to 6
+  machine.put("k0", "w");
+  RangeRequest request{.key = "k", .range_end = "l", .limit = 2, .keys_only = true, .uncounted = true};
+  const RangeResponse page = machine.range(request);
+  EXPECT_THAT(keys(request), ElementsAre("k0", "k1"));
+  EXPECT_TRUE(page.more);
+  EXPECT_EQ(page.count, -1);
+  EXPECT_EQ(page.kvs[0].version, 2);
+  EXPECT_EQ(page.kvs[0].create_revision, 2);
+  EXPECT_EQ(page.kvs[0].mod_revision, 7);
+  request.revision = 6;  // before the second change of k0: its record says what it was
+  EXPECT_EQ(machine.range(request).kvs[0].version, 1);
+  EXPECT_EQ(machine.range(request).kvs[0].mod_revision, 2);
+  request.limit = 5;
+  EXPECT_FALSE(machine.range(request).more);
+  TxnRequest txn;
+  txn.success.push_back({request});
+  EXPECT_FALSE(validate(txn).ok()) << "what stands in the log means the same to members that do not know it";
+}
+
 TEST_F(Rules, refusalsHaveTheCodesAndWordsOfEtcd) {
   const struct {
     Request request;
@@ -492,6 +513,29 @@ TEST_F(Rules, damagedSnapshotsAreRefused) {
   Machine copy(other, registry);
   StringSource longer(good + "x", 64);
   EXPECT_EQ(copy.state->restore(longer).code(), Code::kDataLoss);
+}
+
+// One command is carried out at one go on every member, and nothing else is meanwhile.
+TEST_F(Rules, aChangeThatWouldLookAtTooManyKeysIsRefusedAndChangesNothing) {
+  const auto key = [](size_t n) { return "k" + std::to_string(1'000'000 + n); };
+  for (size_t n = 0; n <= kMaxRangeKeys; n += kMaxTxnOps) {
+    TxnRequest puts;
+    for (size_t i = n; i < n + kMaxTxnOps && i <= kMaxRangeKeys; ++i) puts.success.push_back(put_op(key(i)));
+    machine.done(puts);
+  }
+  const Revision before = machine.state->store().revision();
+  const std::string refused = error_of(Result<Response>(errors::too_many_keys()));
+  EXPECT_EQ(refusal(DeleteRangeRequest{.key = "k", .range_end = "l"}), refused);
+  EXPECT_EQ(refusal(DeleteRangeRequest{.key = "k", .range_end = "l", .prev_kv = true}), refused);
+  EXPECT_EQ(refusal(txn({delete_op("k", "l")})), refused);
+  EXPECT_EQ(refusal(txn({put_op("a")}, {Compare{.key = "k", .range_end = "l"}})), refused);
+  EXPECT_EQ(refusal(txn({delete_op("k", key(50'001)), delete_op(key(50'001), "l")})), refused);
+  EXPECT_EQ(error_of(machine.ask(txn({{RangeRequest{.key = "k", .range_end = "l", .limit = 1}}}))), refused);
+  EXPECT_EQ(machine.state->store().revision(), before);
+  EXPECT_EQ(machine.range({.key = "k", .range_end = "l", .count_only = true}).count, kMaxRangeKeys + 1)
+      << "a read of a range goes in steps";
+  EXPECT_EQ(machine.must<DeleteRangeResponse>(DeleteRangeRequest{.key = "k", .range_end = key(kMaxRangeKeys)}).deleted,
+            kMaxRangeKeys);
 }
 
 }  // namespace

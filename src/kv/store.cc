@@ -73,6 +73,11 @@ size_t most_loaded(const RangeRequest& request) {
   return all ? std::numeric_limits<size_t>::max() : static_cast<size_t>(request.limit) + 1;
 }
 
+// Values are neither answered nor sorted by.
+bool drops_values(const RangeRequest& request) {
+  return request.keys_only && request.sort_target != SortTarget::kValue;
+}
+
 // Of a range that is no single key.
 std::string_view end_of(KeyRange keys) { return keys.unbounded() ? std::string_view() : keys.end; }
 
@@ -151,25 +156,56 @@ KeyValue Store::load(RecordId id) const {
 }
 
 RangeResponse Store::range(const RangeRequest& request) const {
-  RangeResponse response;
-  response.revision = revision();
-  const Revision at = request.revision <= 0 ? response.revision : request.revision;
+  constexpr size_t kAll = std::numeric_limits<size_t>::max();
+  size_t effort = kAll;
+  RangeProgress progress;
+  progress.at = request.revision <= 0 ? revision() : request.revision;
+  progress.response.revision = revision();
+  CHECK(range_step(request, effort, kAll, progress));
+  finish_range(request, progress.response);
+  return std::move(progress.response);
+}
+
+bool Store::range_step(const RangeRequest& request, size_t& effort, size_t most_bytes, RangeProgress& progress) const {
+  RangeResponse& response = progress.response;
   const size_t most = most_loaded(request);
-  const KeyRange keys{request.key, request.range_end};
-  const auto look = [&](std::string_view, const History& history) {
-    const Change* change = history.at(at);
+  bool complete = true;
+  const bool from_index = drops_values(request);
+  const auto look = [&](std::string_view key, const History& history) {
+    if (effort == 0) {
+      progress.next = key;
+      complete = false;
+      return false;
+    }
+    --effort;
+    const Change* change = history.at(progress.at);
     if (change == nullptr || change->tombstone) return true;
     response.count++;
-    if (request.count_only || response.kvs.size() >= most) return true;
-    response.kvs.push_back(load({change->main, change->sub}));
-    if (!within(request, response.kvs.back())) response.kvs.pop_back();
-    return true;
+    if (request.count_only) return true;
+    if (response.kvs.size() >= most) return !request.uncounted;
+    KeyValue kv;
+    if (from_index && change == &history.changes.back()) {
+      kv = {std::string(key), history.create_revision, change->main, history.version, history.lease, {}};
+    } else {
+      effort -= std::min(effort, kLoadEffort);
+      kv = load({change->main, change->sub});
+    }
+    if (!within(request, kv)) return true;
+    if (from_index) kv.value = {};
+    progress.bytes += sizeof(KeyValue) + kv.key.size() + kv.value.size();
+    response.kvs.push_back(std::move(kv));
+    return progress.bytes <= most_bytes;
   };
+  const KeyRange keys{request.key, request.range_end};
   if (keys.single()) {
     if (const History* found = history(keys.begin)) look(keys.begin, *found);
   } else {
-    index_.each(keys.begin, end_of(keys), look);
+    index_.each(progress.next.empty() ? keys.begin : progress.next, end_of(keys), look);
   }
+  return complete;
+}
+
+void Store::finish_range(const RangeRequest& request, RangeResponse& response) {
   // As etcd: asked for a target without an order, ascending, but of what the limit has left.
   if (request.sort_target != SortTarget::kKey || request.sort_order == SortOrder::kDescend) {
     sort_by(request.sort_target, request.sort_order == SortOrder::kDescend, response.kvs);
@@ -181,20 +217,23 @@ RangeResponse Store::range(const RangeRequest& request) const {
   if (request.keys_only) {
     for (KeyValue& kv : response.kvs) kv.value.clear();
   }
-  return response;
+  if (request.uncounted && !request.count_only) response.count = -1;
 }
 
-size_t Store::range_bytes(const RangeRequest& request, size_t most) const {
-  if (request.count_only) return 0;
+Store::Extent Store::extent(const RangeRequest& request, Extent most) const {
   const Revision at = request.revision <= 0 ? revision() : request.revision;
-  const size_t most_keys = most_loaded(request);
-  size_t bytes = 0;
-  size_t keys_seen = 0;
+  const size_t most_keys = request.count_only ? 0 : most_loaded(request);
+  Extent extent;
+  size_t loaded = 0;
   const auto look = [&](std::string_view key, const History& history) {
+    ++extent.keys;
     const Change* change = history.at(at);
-    if (change == nullptr || change->tombstone) return true;
-    bytes += sizeof(KeyValue) + key.size() + change->value_bytes;
-    return ++keys_seen < most_keys && bytes <= most;
+    if (change != nullptr && !change->tombstone && loaded < most_keys) {
+      ++loaded;
+      extent.bytes += sizeof(KeyValue) + key.size() + (drops_values(request) ? 0 : change->value_bytes);
+    }
+    if (request.uncounted && loaded >= most_keys) return false;
+    return extent.keys <= most.keys && extent.bytes <= most.bytes;
   };
   const KeyRange keys{request.key, request.range_end};
   if (keys.single()) {
@@ -202,7 +241,7 @@ size_t Store::range_bytes(const RangeRequest& request, size_t most) const {
   } else {
     index_.each(keys.begin, end_of(keys), look);
   }
-  return bytes;
+  return extent;
 }
 
 Status Store::check_revision(Revision revision) const {
@@ -387,21 +426,27 @@ void Store::changes(Revision from, ChangeVisitor visit) const {
   }));
 }
 
-Hash128 Store::hash_at(Revision revision) const {
-  DigestTree tree;
-  must(entries_.engine().scan(record_key({}), record_key({revision + 1, 0}),
-                              [&](std::string_view key, std::string_view value) {
-                                RecordId id;
-                                Record record;
-                                if (!parse_record_key(key, id) || !parse_record(value, record)) must(senseless());
-                                const History* found = history(record.key);
-                                CHECK(found != nullptr);
-                                if (!superfluous(id, record, *found)) {
-                                  tree.add(DigestTree::bucket_of(record.key), key, value);
-                                }
-                                return true;
-                              }));
-  return tree.root();
+bool Store::hash_step(Revision revision, size_t& effort, HashProgress& progress) const {
+  bool complete = true;
+  const std::string begin = progress.next.empty() ? record_key({}) : progress.next;
+  must(entries_.engine().scan(begin, record_key({revision + 1, 0}), [&](std::string_view key, std::string_view value) {
+    if (effort == 0) {
+      progress.next = key;
+      complete = false;
+      return false;
+    }
+    effort -= std::min(effort, kLoadEffort);
+    RecordId id;
+    Record record;
+    if (!parse_record_key(key, id) || !parse_record(value, record)) must(senseless());
+    const History* found = history(record.key);
+    CHECK(found != nullptr);
+    if (!superfluous(id, record, *found)) {
+      progress.digest.add(DigestTree::bucket_of(record.key), key, value);
+    }
+    return true;
+  }));
+  return complete;
 }
 
 }  // namespace clew::kv

@@ -2,8 +2,8 @@
 //
 // Every change is a record in the engine, under its revision: that is the history which watches read and which old
 // revisions are read from. In memory stands an index from each key to the revisions at which it changed (about 100
-// bytes a key and 16 a version), built from the records by open(). Reads of keys alone and counts never touch the
-// engine.
+// bytes a key and 16 a version), built from the records by open(). Counts, and reads of the newest keys without values,
+// never touch the engine.
 //
 // Changes come in transactions, begin() ... end(), each of which is one revision when it changed anything. Reads
 // between the two see what was changed so far. Nothing is in the engine before commit(), which the owner calls with the
@@ -13,7 +13,8 @@
 // a pause of a second for a million versions would cost the leader its place. The steps are part of the state: every
 // member takes the same ones after the same commands.
 //
-// Deterministic; one thread. Put: O(log keys). Range: O(log keys + keys in the range).
+// Deterministic; one thread. Put: O(log keys). Range: O(log keys + keys in the range); uncounted, with a limit, O(log
+// keys + limit + deleted keys on the way that are not compacted).
 #pragma once
 
 #include <cstddef>
@@ -27,6 +28,7 @@
 #include "base/status.h"
 #include "kv/command.h"
 #include "kv/cow_tree.h"
+#include "kv/digest.h"
 #include "kv/engine.h"
 #include "kv/entries.h"
 #include "kv/lease.h"
@@ -61,8 +63,26 @@ class Store {
 
   // A revision other than 0 must have been found good by check_revision().
   RangeResponse range(const RangeRequest& request) const;
-  // About how much memory range() would take for its answer, found without reading values; counting stops above `most`.
-  size_t range_bytes(const RangeRequest& request, size_t most) const;
+  // The same in steps (long_read.h); the store may change between them.
+  struct RangeProgress {
+    Revision at = 0;   // what is read; still good by check_revision() at each step
+    std::string next;  // the first key that was not looked at; empty at the beginning
+    size_t bytes = 0;  // of the answer so far, about
+    RangeResponse response;
+  };
+  static constexpr size_t kLoadEffort = 16;  // of loading a value, in looks at a key
+  // True: all was looked at, or the answer has passed `most_bytes`. Else `effort` is used up. Takes what it used off
+  // it.
+  bool range_step(const RangeRequest& request, size_t& effort, size_t most_bytes, RangeProgress& progress) const;
+  // What is left when all was looked at: order and limit. Any thread.
+  static void finish_range(const RangeRequest& request, RangeResponse& response);
+  // How many keys range() would look at, and about how much memory it would take for its answer, found without reading
+  // values; counting stops above either bound.
+  struct Extent {
+    size_t keys = 0;
+    size_t bytes = 0;
+  };
+  Extent extent(const RangeRequest& request, Extent most) const;
   // etcd's rule: a revision above the present is in the future, one below the compaction is compacted.
   Status check_revision(Revision revision) const;
   std::optional<KeyValue> get(std::string_view key) const;
@@ -90,8 +110,13 @@ class Store {
   // below compact_revision().
   using ChangeVisitor = UniqueFunction<bool(RecordId, const Record&)>;
   void changes(Revision from, ChangeVisitor visit) const;
-  // Hash of all records at or below `revision` that the newest compaction keeps, swept or not. O(records).
-  Hash128 hash_at(Revision revision) const;
+  // Hash of all records at or below `revision` that the newest compaction keeps, swept or not: in steps, between which
+  // there is no compaction. True: all was looked at. O(records) in all.
+  struct HashProgress {
+    std::string next;  // the first record's key that was not looked at; empty at the beginning
+    DigestTree digest;
+  };
+  bool hash_step(Revision revision, size_t& effort, HashProgress& progress) const;
 
  private:
   static constexpr uint64_t kRecordBytes = 128;  // that a version costs beside key and value

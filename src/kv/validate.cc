@@ -25,6 +25,11 @@ Error range_too_large() {
   return {Code::kResourceExhausted, "etcdserver: the range holds more than " + std::to_string(kMaxRangeBytes >> 20) +
                                         " MiB; read it in parts, with a limit and from the last key on"};
 }
+Error too_many_keys() {
+  return {Code::kResourceExhausted, "etcdserver: the ranges of this request hold more than " +
+                                        std::to_string(kMaxRangeKeys) +
+                                        " keys; use narrower ones, and several requests"};
+}
 Error request_too_large() { return {Code::kInvalidArgument, "etcdserver: request is too large"}; }
 
 }  // namespace errors
@@ -101,6 +106,11 @@ Status check_overlaps(const std::vector<RequestOp>& ops, Touched& touched) {
   return {};
 }
 
+// What stands in the log must mean the same to every member, also to those that do not know the flag.
+Status uncounted_in_txn() {
+  return {Code::kInvalidArgument, "a range within a transaction is counted; ask for an uncounted page by itself"};
+}
+
 Status check_key(const std::string& key) { return key.empty() ? Status(errors::empty_key()) : Status(); }
 
 Status check(const RangeRequest& request) { return check_key(request.key); }
@@ -125,9 +135,13 @@ Status check(const TxnRequest& request, size_t max_ops) {
       } else {
         CLEW_TRY(std::visit(
             [](const auto& simple) -> Status {
-              if constexpr (std::is_same_v<std::decay_t<decltype(simple)>, TxnRequest>) {
+              using Op = std::decay_t<decltype(simple)>;
+              if constexpr (std::is_same_v<Op, TxnRequest>) {
                 return {};  // handled above
               } else {
+                if constexpr (std::is_same_v<Op, RangeRequest>) {
+                  if (simple.uncounted) return uncounted_in_txn();
+                }
                 return check(simple);
               }
             },

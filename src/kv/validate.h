@@ -19,8 +19,11 @@ constexpr size_t kMaxTxnOps = 128;                        // etcd's --max-txn-op
 constexpr size_t kMaxRequestBytes = 3 * 1024 * 1024 / 2;  // etcd's --max-request-bytes, of the encoded command
 constexpr size_t kMaxValueBytes = kMaxRequestBytes;       // of what appends may grow
 constexpr size_t kMaxRangeBytes = 256u << 20;             // of what one request may read
-constexpr size_t kMaxKeepAlives = 65'536;                 // leases in one keep-alive
-constexpr int64_t kMinLeaseTtlSeconds = 2;                // shorter ones are lengthened
+// That one change, or one transaction, may look at through its ranges: it is carried out at one go, and nothing else is
+// meanwhile. Reads of a range are not bound by it (long_read.h).
+constexpr size_t kMaxRangeKeys = 100'000;
+constexpr size_t kMaxKeepAlives = 65'536;   // leases in one keep-alive
+constexpr int64_t kMinLeaseTtlSeconds = 2;  // shorter ones are lengthened
 constexpr int64_t kMaxLeaseTtlSeconds = 9'000'000'000;
 
 Status validate(const Request& request);
@@ -40,7 +43,9 @@ Error lease_not_found();
 Error lease_exists();
 Error lease_ttl_too_large();
 Error request_too_large();
-Error range_too_large();  // not etcd's, which answers or dies
+// Not etcd's, which answers or dies:
+Error range_too_large();
+Error too_many_keys();
 }  // namespace errors
 
 }  // namespace clew::kv

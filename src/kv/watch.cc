@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "consensus/planted.h"
 #include "kv/validate.h"
 
 namespace clew::kv {
@@ -21,6 +22,8 @@ size_t bytes_of(const WatchResponse& response) {
   for (const auto& event : response.events) bytes += bytes_of(*event);
   return bytes;
 }
+
+constexpr size_t kWatcherBytes = 400;  // of one, beside its keys
 
 }  // namespace
 
@@ -40,6 +43,10 @@ struct WatchHub::Watcher {
   bool fragment = false;
   bool idle = false;  // nothing was given since the last tick
   KeyRange keys() const { return {key, range_end}; }
+  // The keys stand here and where those who are interested in a key are found.
+  static size_t bytes(std::string_view key, std::string_view range_end) {
+    return kWatcherBytes + 2 * (key.size() + range_end.size());
+  }
   bool synced() const { return turn == 0; }
 };
 
@@ -137,6 +144,12 @@ void WatchHub::create(StreamId id, const WatchRequest& request) {
     return refuse(stream, "this member has as many watchers as it may have (" + std::to_string(watchers_.size()) +
                               "); watch through another member");
   }
+  const size_t bytes = Watcher::bytes(key, request.range_end);
+  if (watcher_bytes_ + bytes > options_.max_watcher_bytes) {
+    return refuse(stream, "watchers and the keys that they watch take as much memory of this member as they may (" +
+                              std::to_string(options_.max_watcher_bytes >> 20) +
+                              " MiB); watch shorter keys, or through another member");
+  }
   WatchId chosen = request.id;
   if (chosen == 0) {
     while (stream.watchers.contains(stream.next_id)) stream.next_id++;
@@ -160,6 +173,7 @@ void WatchHub::create(StreamId id, const WatchRequest& request) {
   Watcher& watcher = *made;
   stream.watchers.emplace(chosen, std::move(made));
   watchers_.emplace(watcher.serial, &watcher);
+  watcher_bytes_ += bytes;
   synced_.add(watcher.keys(), watcher.serial);
   WatchResponse response;
   response.id = chosen;
@@ -190,6 +204,7 @@ void WatchHub::drop(Watcher& watcher) {
     watcher.stream.behind--;
   }
   watchers_.erase(watcher.serial);
+  watcher_bytes_ -= Watcher::bytes(watcher.key, watcher.range_end);
   const WatchId id = watcher.id;
   watcher.stream.watchers.erase(id);  // destroys it
 }
@@ -326,6 +341,7 @@ void WatchHub::on_commit() {
 void WatchHub::on_restore() {
   const Revision from = seen_ + 1;
   seen_ = store_.revision();
+  if (consensus::planted(consensus::Bug::kWatchSkipsSnapshot)) return;
   for (auto& [serial, watcher] : watchers_) {
     if (watcher->synced() && std::max(watcher->next, from) <= seen_) fall_behind(*watcher, from);
   }
@@ -406,6 +422,7 @@ bool WatchHub::pump() {
 void WatchHub::check_invariants() const {
   size_t watchers = 0;
   size_t behind = 0;
+  size_t watcher_bytes = 0;
   for (const auto& [id, stream] : streams_) {
     size_t bytes = 0;
     for (const WatchResponse& response : stream->queue) bytes += bytes_of(response);
@@ -414,6 +431,7 @@ void WatchHub::check_invariants() const {
     for (const auto& [watch, watcher] : stream->watchers) {
       CHECK(&watcher->stream == stream.get() && watcher->id == watch);
       CHECK(watchers_.at(watcher->serial) == watcher.get());
+      watcher_bytes += Watcher::bytes(watcher->key, watcher->range_end);
       if (watcher->synced()) continue;
       CHECK(behind_.at(watcher->turn) == watcher.get() && watcher->next <= seen_);
       stream_behind++;
@@ -422,7 +440,7 @@ void WatchHub::check_invariants() const {
     watchers += stream->watchers.size();
     behind += stream_behind;
   }
-  CHECK(watchers == watchers_.size() && behind == behind_.size());
+  CHECK(watchers == watchers_.size() && behind == behind_.size() && watcher_bytes == watcher_bytes_);
 }
 
 }  // namespace clew::kv

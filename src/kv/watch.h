@@ -64,9 +64,10 @@ struct WatchOptions {
   size_t max_queued_bytes = 4u << 20;   // a stream: above it, its watchers wait where they are
   size_t max_queued_responses = 4'096;  // a stream
   size_t max_fragment_bytes = 1536u << 10;
-  size_t max_watchers = 1'000'000;  // of the node; beyond them creations are refused
-  size_t pump_records = 1'000;      // of history that one pump() reads
-  size_t pump_watchers = 512;       // that one pump() serves
+  size_t max_watchers = 1'000'000;        // of the hub; beyond them creations are refused
+  size_t max_watcher_bytes = 512u << 20;  // the same: what watchers and the keys that they watch take
+  size_t pump_records = 1'000;            // of history that one pump() reads
+  size_t pump_watchers = 512;             // that one pump() serves
 };
 
 class WatchHub {
@@ -106,6 +107,7 @@ class WatchHub {
   bool pump();
 
   size_t watchers() const { return watchers_.size(); }
+  size_t watcher_bytes() const { return watcher_bytes_; }
   size_t behind() const { return behind_.size(); }
   void check_invariants() const;
 
@@ -147,6 +149,7 @@ class WatchHub {
   std::map<uint64_t, Watcher*> watchers_;
   std::map<uint64_t, Watcher*> behind_;  // by turn
   Interest<uint64_t> synced_;
+  size_t watcher_bytes_ = 0;
   std::set<StreamId> progress_wanted_;
   bool draining_ = false;
 };

@@ -261,5 +261,30 @@ TEST_F(Watch, tenThousandRangesAreEachToldTheirOwn) {
   }
 }
 
+class FewBytes : public Watch {
+ protected:
+  FewBytes() : Watch({.max_watcher_bytes = 1u << 20}) {}
+};
+
+TEST_F(FewBytes, keysThatAreWatchedAreBoundedAndGivenBack) {
+  const std::string long_key(100'000, 'k');
+  size_t created = 0;
+  for (int i = 0; i < 20; ++i) hub.create(stream, {.key = long_key + std::to_string(i)});
+  for (const WatchResponse& response : take()) {
+    if (!response.cancelled) {
+      created++;
+    } else {
+      EXPECT_THAT(response.cancel_reason, ::testing::HasSubstr("as much memory of this member as they may (1 MiB)"));
+    }
+  }
+  EXPECT_EQ(created, 5u);
+  EXPECT_LE(hub.watcher_bytes(), 1u << 20);
+  hub.cancel(stream, 0);
+  hub.create(stream, {.key = long_key});
+  EXPECT_FALSE(take().back().cancelled);
+  hub.close(stream);
+  EXPECT_EQ(hub.watcher_bytes(), 0u);
+}
+
 }  // namespace
 }  // namespace clew::kv

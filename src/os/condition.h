@@ -13,7 +13,7 @@ namespace clew::os {
 class Condition {
  public:
   // The usual loop around it asks what it waits for. Releases the mutex while it sleeps.
-  void wait(Mutex& mutex) REQUIRES(mutex) {
+  void wait(Mutex& mutex) CLEW_REQUIRES(mutex) {
     std::unique_lock<std::mutex> lock(mutex.native(), std::adopt_lock);
     wake_.wait(lock);
     lock.release();

@@ -74,8 +74,8 @@ struct Handle {
     UniqueFunction<void(Status)> done;
   };
   Mutex mutex;
-  std::deque<Submitted> submitted GUARDED_BY(mutex);
-  bool queued GUARDED_BY(mutex) = false;  // in the disk's queue, or an I/O thread has it
+  std::deque<Submitted> submitted CLEW_GUARDED_BY(mutex);
+  bool queued CLEW_GUARDED_BY(mutex) = false;  // in the disk's queue, or an I/O thread has it
 };
 
 Status write_zeros(Handle& handle, uint64_t from, uint64_t to) {
@@ -111,8 +111,8 @@ Status sync_directory(const std::string& path) {
 struct OsDisk::Queue {
   Mutex mutex;
   Condition wake;
-  std::deque<std::shared_ptr<Handle>> files GUARDED_BY(mutex);
-  bool stopping GUARDED_BY(mutex) = false;
+  std::deque<std::shared_ptr<Handle>> files CLEW_GUARDED_BY(mutex);
+  bool stopping CLEW_GUARDED_BY(mutex) = false;
 
   void push(std::shared_ptr<Handle> handle) {
     {

@@ -21,8 +21,8 @@ namespace asio = boost::asio;
 struct OsLoop::Core {
   // Any thread.
   Mutex mutex;
-  std::vector<Task> inbox GUARDED_BY(mutex);
-  bool stopped GUARDED_BY(mutex) = false;
+  std::vector<Task> inbox CLEW_GUARDED_BY(mutex);
+  bool stopped CLEW_GUARDED_BY(mutex) = false;
 
   // Constant after construction.
   asio::io_context context{1};

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "os/asio_stream.h"
+#include "os/tls_errors.h"
 
 namespace clew::os {
 namespace asio = boost::asio;
@@ -30,7 +31,8 @@ Result<HostPort> split_address(const std::string& address) {
 
 Error network_error(const char* action, const std::string& address, const error_code& error) {
   if (error.category() == boost::system::system_category()) return system_error(action, address, error.value());
-  return {Code::kUnavailable, std::string(action) + " " + address + ": " + error.message()};
+  const std::string words = tls_words(error);
+  return {Code::kUnavailable, std::string(action) + " " + address + ": " + (words.empty() ? error.message() : words)};
 }
 
 std::string to_string(const tcp::endpoint& endpoint) {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "os/asio_stream.h"
+#include "os/tls_errors.h"
 
 namespace clew::os {
 namespace asio = boost::asio;
@@ -39,7 +40,7 @@ std::string identity_of(SSL* ssl) {
   for (int i = 0; names != nullptr && i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME* const name = sk_GENERAL_NAME_value(names.get(), i);
     if (name->type == GEN_DNS) {
-      const std::string text = text_of(name->d.dNSName);
+      std::string text = text_of(name->d.dNSName);
       if (text.starts_with(kNode)) return text;
     } else if (name->type == GEN_URI) {
       const std::string text = text_of(name->d.uniformResourceIdentifier);
@@ -102,8 +103,13 @@ TlsNetwork::Context TlsNetwork::context() const {
 }
 
 TlsNetworkStats TlsNetwork::stats() const {
-  return {counters_->handshakes, counters_->no_certificate, counters_->foreign_certificate,
-          counters_->garbage,    counters_->slow,           counters_->too_many};
+  return {counters_->handshakes,
+          counters_->no_certificate,
+          counters_->foreign_certificate,
+          counters_->expired_certificate,
+          counters_->garbage,
+          counters_->slow,
+          counters_->too_many};
 }
 
 // One handshake, from either side; alive until its last handler has run.
@@ -115,7 +121,11 @@ struct TlsNetwork::Handshake : std::enable_shared_from_this<Handshake> {
         socket(std::move(from), *context),
         timer(socket.get_executor()),
         counters(std::move(shared_counters)),
-        done(std::move(then)) {}
+        done(std::move(then)) {
+    error_code ignored;
+    const auto remote = socket.lowest_layer().remote_endpoint(ignored);
+    if (!ignored) peer = to_string(remote);
+  }
 
   void run(ssl::stream_base::handshake_type side, uint32_t timeout_ms) {
     timer.expires_after(std::chrono::milliseconds(timeout_ms));
@@ -135,23 +145,27 @@ struct TlsNetwork::Handshake : std::enable_shared_from_this<Handshake> {
       std::string identity = identity_of(socket.native_handle());
       return done(std::unique_ptr<env::Stream>(new AsioStream<TlsSocket>(std::move(socket), std::move(identity))));
     }
-    count(error);
-    done(network_error("agree on TLS with", "a peer", error));
+    done(explain(error));
   }
 
-  void count(error_code error) {
+  // Counts it, too.
+  Error explain(error_code error) {
     const int reason = error.category() == asio::error::get_ssl_category()
                            ? ERR_GET_REASON(static_cast<unsigned long>(error.value()))
                            : 0;
+    constexpr const char* kAction = "agree on TLS with";
     if (late) {
       ++counters->slow;
-    } else if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
-      ++counters->no_certificate;
-    } else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
-      ++counters->foreign_certificate;
-    } else {
-      ++counters->garbage;
+      return {Code::kUnavailable, std::string(kAction) + " " + peer + ": no answer in time; does it speak TLS?"};
     }
+    if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
+      const long result = SSL_get_verify_result(socket.native_handle());
+      const bool time = result == X509_V_ERR_CERT_HAS_EXPIRED || result == X509_V_ERR_CERT_NOT_YET_VALID;
+      ++(time ? counters->expired_certificate : counters->foreign_certificate);
+      return {Code::kUnavailable, std::string(kAction) + " " + peer + ": " + certificate_words(result)};
+    }
+    ++(reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE ? counters->no_certificate : counters->garbage);
+    return network_error(kAction, peer, error);
   }
 
   const Context context;  // shared with the network, which may load another one meanwhile
@@ -159,6 +173,7 @@ struct TlsNetwork::Handshake : std::enable_shared_from_this<Handshake> {
   asio::steady_timer timer;
   const std::shared_ptr<Counters> counters;
   Done done;
+  std::string peer = "a peer";
   bool late = false;
 };
 

@@ -33,7 +33,8 @@ struct TlsNetworkOptions {
 struct TlsNetworkStats {
   uint64_t handshakes = 0;
   uint64_t no_certificate = 0;
-  uint64_t foreign_certificate = 0;  // not signed by the authority, or not valid now
+  uint64_t foreign_certificate = 0;  // not signed by the authority
+  uint64_t expired_certificate = 0;  // not valid any more, or not yet
   uint64_t garbage = 0;              // no TLS, another version of it, or cut off in the middle
   uint64_t slow = 0;
   uint64_t too_many = 0;
@@ -56,7 +57,8 @@ class TlsNetwork final : public env::Network {
  private:
   using Context = std::shared_ptr<boost::asio::ssl::context>;  // shared with the streams made from it
   struct Counters {
-    std::atomic<uint64_t> handshakes{0}, no_certificate{0}, foreign_certificate{0}, garbage{0}, slow{0}, too_many{0};
+    std::atomic<uint64_t> handshakes{0}, no_certificate{0}, foreign_certificate{0}, expired_certificate{0}, garbage{0},
+        slow{0}, too_many{0};
   };
   struct Handshake;
 
@@ -67,7 +69,7 @@ class TlsNetwork final : public env::Network {
   const TlsNetworkOptions options_;
   const std::shared_ptr<Counters> counters_ = std::make_shared<Counters>();  // shared with handshakes under way
   mutable Mutex mutex_;
-  Context context_ GUARDED_BY(mutex_);
+  Context context_ CLEW_GUARDED_BY(mutex_);
 };
 
 }  // namespace clew::os

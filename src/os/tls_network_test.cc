@@ -1,5 +1,6 @@
 #include "os/tls_network.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -134,7 +135,8 @@ class TlsNetworkTest : public testing::Test {
       listener_ = std::move(listening).value();
     });
   }
-  // "ok" and the identities of both ends, or "refused": by the handshake itself or, as TLS 1.3 has it, right after it.
+  // "ok" and the identities of both ends, or "refused": by the handshake itself or, as TLS 1.3 has it, right after it;
+  // why_ says it in words then.
   std::string connect(env::Network& network) {
     std::promise<std::string> outcome;
     bool told = false;
@@ -143,13 +145,20 @@ class TlsNetworkTest : public testing::Test {
     };
     on_loop([&] {
       network.connect(loop_, "127.0.0.1:" + std::to_string(listener_->port()), [&, tell](auto stream) {
-        if (!stream.ok()) return tell("refused");
+        if (!stream.ok()) {
+          why_ = stream.error().message;
+          return tell("refused");
+        }
         client_ = std::move(stream).value();
         client_->start({.on_bytes =
                             [&, tell](std::string_view) {
                               tell("ok " + client_->peer_identity() + " " + server_->peer_identity());
                             },
-                        .on_closed = [tell](const Status&) { tell("refused"); },
+                        .on_closed =
+                            [this, tell](const Status& status) {
+                              why_ = status.message();
+                              tell("refused");
+                            },
                         .on_writable = {}});
         client_->write("hello");
       });
@@ -168,6 +177,7 @@ class TlsNetworkTest : public testing::Test {
   std::unique_ptr<env::Listener> listener_;
   std::unique_ptr<env::Stream> client_, server_;
   std::function<void(std::string_view)> on_server_bytes_;
+  std::string why_;
 };
 
 TEST_F(TlsNetworkTest, bothEndsLearnWhomTheCertificateNames) {
@@ -180,9 +190,11 @@ TEST_F(TlsNetworkTest, bothEndsLearnWhomTheCertificateNames) {
 TEST_F(TlsNetworkTest, aForeignCertificateIsRefusedOnEitherEnd) {
   listen(certificates_.options("one", "ca"));
   EXPECT_EQ(connect_as("foreign", "ca"), "refused");
+  EXPECT_THAT(why_, testing::HasSubstr("it refuses this side's certificate, which another authority signed"));
   EXPECT_EQ(connect_as("self", "ca"), "refused");
   EXPECT_EQ(network_->stats().foreign_certificate, 2u);
   EXPECT_EQ(connect_as("two", "other-ca"), "refused");  // the client does not believe the listener
+  EXPECT_THAT(why_, testing::HasSubstr("another authority signed its certificate"));
   EXPECT_EQ(network_->stats().handshakes, 0u);
 }
 

@@ -41,8 +41,8 @@ class Workers {
   struct LaneState {
     Mutex mutex;
     Condition wake;
-    std::deque<Task> tasks GUARDED_BY(mutex);
-    bool stopping GUARDED_BY(mutex) = false;
+    std::deque<Task> tasks CLEW_GUARDED_BY(mutex);
+    bool stopping CLEW_GUARDED_BY(mutex) = false;
   };
   void work(LaneState& lane);
 

@@ -12,7 +12,6 @@ namespace {
 using model::Attribute;
 using model::EntryKind;
 using model::Span;
-using model::ValueType;
 using testing::RandomSpans;
 
 constexpr model::DictionaryLimits kNothingFits{

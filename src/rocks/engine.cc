@@ -95,7 +95,7 @@ Status RocksEngine::load_mark() {
   return in.ok() ? Status() : Status(Code::kDataLoss, "RocksDB: its mark makes no sense; restore this member");
 }
 
-Status RocksEngine::commit(kv::EngineBatch& batch, kv::EngineMark mark) {
+Status RocksEngine::commit(kv::EngineBatch& batch, const kv::EngineMark& mark) {
   CHECK(mark.position >= mark_.position);
   rocksdb::WriteBatch write;
   rocksdb::Status added;
@@ -111,7 +111,7 @@ Status RocksEngine::commit(kv::EngineBatch& batch, kv::EngineMark mark) {
   options.disableWAL = true;
   CLEW_TRY(converted(db_->Write(options, &write), "writing"));
   batch.clear();
-  mark_ = std::move(mark);
+  mark_ = mark;
   return {};
 }
 

@@ -38,7 +38,7 @@ class RocksEngine final : public kv::Engine {
   ~RocksEngine() override;
 
   const kv::EngineMark& mark() const override { return mark_; }
-  Status commit(kv::EngineBatch& batch, kv::EngineMark mark) override;
+  Status commit(kv::EngineBatch& batch, const kv::EngineMark& mark) override;
   Status get(std::string_view key, std::string& value) const override;
   Status scan(std::string_view begin, std::string_view end, kv::EngineVisitor visit) const override;
   std::shared_ptr<const kv::EngineView> view() const override;

@@ -127,8 +127,8 @@ namespace {
 
 class SimFile final : public env::File {
  public:
-  SimFile(std::shared_ptr<SimDisk::State> state, std::shared_ptr<Node> node, std::string path, env::OpenOptions options,
-          bool holds_lock)
+  SimFile(const std::shared_ptr<SimDisk::State>& state, std::shared_ptr<Node> node, std::string path,
+          env::OpenOptions options, bool holds_lock)
       : handle_(std::make_shared<Handle>(Handle{state, std::move(node), std::move(path), state->era})),
         options_(options),
         holds_lock_(holds_lock) {}

@@ -8,6 +8,23 @@
 
 namespace clew::sim {
 
+Piece::Piece(std::string&& bytes) : size_(bytes.size()) {
+  const bool all_zero =
+      bytes.empty() || (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+  if (!all_zero) bytes_ = std::move(bytes);
+}
+
+Piece Piece::zeros(uint64_t size) {
+  Piece piece;
+  piece.size_ = size;
+  return piece;
+}
+
+void Piece::flip(uint64_t offset, uint8_t mask) {
+  if (zero()) bytes_.assign(size_, '\0');
+  bytes_[offset] = static_cast<char>(bytes_[offset] ^ mask);
+}
+
 void PagedBytes::resize(uint64_t size) {
   const uint64_t pages = (size + kPageBytes - 1) / kPageBytes;
   if (size < size_) {
@@ -50,6 +67,32 @@ void PagedBytes::write(uint64_t offset, std::string_view bytes) {
   }
 }
 
+void PagedBytes::clear(uint64_t offset, uint64_t size) {
+  CHECK(offset + size <= size_);
+  while (size != 0) {
+    const uint64_t within = offset % kPageBytes;
+    const uint64_t part = std::min(size, kPageBytes - within);
+    auto& page = pages_[offset / kPageBytes];
+    if (part == kPageBytes) {
+      page.reset();
+    } else if (page) {
+      std::memset(page->bytes + within, 0, part);
+    }
+    offset += part;
+    size -= part;
+  }
+}
+
+Piece PagedBytes::piece(uint64_t offset, uint64_t size) const {
+  size = offset >= size_ ? 0 : std::min(size, size_ - offset);
+  if (size == 0) return {};
+  const uint64_t last = (offset + size - 1) / kPageBytes;
+  for (uint64_t page = offset / kPageBytes; page <= last; ++page) {
+    if (pages_[page]) return Piece(substr(offset, size));
+  }
+  return Piece::zeros(size);
+}
+
 std::string PagedBytes::substr(uint64_t offset, uint64_t size) const {
   if (offset >= size_) return {};
   std::string bytes(std::min(size, size_ - offset), '\0');
@@ -63,12 +106,20 @@ uint64_t PagedBytes::written_end() const {
   return std::min(pages * kPageBytes, size_);
 }
 
+void FileImage::put(uint64_t offset, const Piece& piece, uint64_t from, uint64_t size) {
+  if (size == 0) return;
+  if (now_.size() < offset + size) now_.resize(offset + size);
+  if (piece.zero()) {
+    now_.clear(offset, size);
+  } else {
+    now_.write(offset, piece.bytes().substr(from, size));
+  }
+}
+
 void FileImage::apply(const Change& change) {
   switch (change.kind) {
     case Kind::kWrite:
-      if (change.bytes.empty()) break;
-      if (now_.size() < change.offset + change.bytes.size()) now_.resize(change.offset + change.bytes.size());
-      now_.write(change.offset, change.bytes);
+      put(change.offset, change.bytes, 0, change.bytes.size());
       break;
     case Kind::kTruncate:
       now_.resize(change.offset);
@@ -81,7 +132,7 @@ void FileImage::apply(const Change& change) {
 
 void FileImage::undo(const Change& change) {
   now_.resize(change.old_size);
-  if (!change.old.empty()) now_.write(change.offset, change.old);
+  put(change.offset, change.old, 0, change.old.size());
 }
 
 // Each sector of the write arrived or did not.
@@ -89,10 +140,7 @@ void FileImage::apply_torn(const Change& change, Generator& random) {
   for (uint64_t done = 0; done < change.bytes.size();) {
     const uint64_t here = change.offset + done;
     const uint64_t part = std::min<uint64_t>(change.bytes.size() - done, kSectorBytes - here % kSectorBytes);
-    if (random.one_in(2)) {
-      if (now_.size() < here + part) now_.resize(here + part);
-      now_.write(here, std::string_view(change.bytes).substr(done, part));
-    }
+    if (random.one_in(2)) put(here, change.bytes, done, part);
     done += part;
   }
 }
@@ -102,8 +150,8 @@ void FileImage::write(uint64_t offset, std::string_view bytes) {
   change.kind = Kind::kWrite;
   change.offset = offset;
   change.old_size = now_.size();
-  change.bytes = bytes;
-  change.old = now_.substr(offset, bytes.size());
+  change.bytes = Piece(bytes);
+  change.old = now_.piece(offset, bytes.size());
   apply(change);
 }
 
@@ -112,7 +160,7 @@ void FileImage::truncate(uint64_t size) {
   change.kind = Kind::kTruncate;
   change.offset = size;
   change.old_size = now_.size();
-  if (size < now_.written_end()) change.old = now_.substr(size, now_.written_end() - size);
+  if (size < now_.written_end()) change.old = now_.piece(size, now_.written_end() - size);
   apply(change);
 }
 
@@ -162,16 +210,15 @@ void FileImage::cut(Generator& random) {
 }
 
 void FileImage::flip(uint64_t offset, uint8_t mask) {
-  const auto flipped = [&](char byte) { return static_cast<char>(byte ^ mask); };
   char byte;
   now_.read(offset, &byte, 1);
-  byte = flipped(byte);
+  byte = static_cast<char>(byte ^ mask);
   now_.write(offset, {&byte, 1});
   for (Change& change : pending_) {
     if (offset < change.offset) continue;
     const uint64_t within = offset - change.offset;
-    if (within < change.bytes.size()) change.bytes[within] = flipped(change.bytes[within]);
-    if (within < change.old.size()) change.old[within] = flipped(change.old[within]);
+    if (within < change.bytes.size()) change.bytes.flip(within, mask);
+    if (within < change.old.size()) change.old.flip(within, mask);
   }
 }
 

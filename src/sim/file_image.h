@@ -1,8 +1,8 @@
 // FileImage: the bytes of one simulated file, and which of them a power cut may still take away.
 //
 // `now` is what programs read. Changes that no sync has covered are kept with the bytes that they replaced, so that a
-// write costs two copies of its own size, a sync none, and only a power cut rebuilds what was durable. Pages that were
-// never written cost nothing, so preallocation is free. Pure; one thread.
+// write costs two copies of its own size, a sync none, and only a power cut rebuilds what was durable. Zeros cost
+// nothing, whether they were written or not: logs write a lot of them ahead. Pure; one thread.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,23 @@ namespace clew::sim {
 constexpr uint64_t kSectorBytes = 512;
 constexpr uint64_t kPageBytes = 4096;
 
+// Bytes of one change. Zeros take no room.
+class Piece {
+ public:
+  Piece() = default;
+  explicit Piece(std::string_view bytes) : Piece(std::string(bytes)) {}
+  explicit Piece(std::string&& bytes);
+  static Piece zeros(uint64_t size);
+  uint64_t size() const { return size_; }
+  bool zero() const { return bytes_.empty(); }
+  std::string_view bytes() const { return bytes_; }  // unless zero()
+  void flip(uint64_t offset, uint8_t mask);
+
+ private:
+  uint64_t size_ = 0;
+  std::string bytes_;
+};
+
 // A sparse array of bytes; what was not written is zero.
 class PagedBytes {
  public:
@@ -25,6 +42,8 @@ class PagedBytes {
   void resize(uint64_t size);
   void read(uint64_t offset, char* out, uint64_t size) const;  // within size()
   void write(uint64_t offset, std::string_view bytes);         // within size()
+  void clear(uint64_t offset, uint64_t size);                  // within size(): zeros
+  Piece piece(uint64_t offset, uint64_t size) const;           // what there is of it
   std::string substr(uint64_t offset, uint64_t size) const;    // what there is of it
   uint64_t written_end() const;                                // all behind it is zero
 
@@ -61,9 +80,10 @@ class FileImage {
     Fate fate = Fate::kOpen;
     uint64_t offset;    // of a write; the new size otherwise
     uint64_t old_size;  // of the file
-    std::string bytes;  // of a write: the new ones
-    std::string old;    // what the change replaced or cut off
+    Piece bytes;        // of a write: the new ones
+    Piece old;          // what the change replaced or cut off
   };
+  void put(uint64_t offset, const Piece& piece, uint64_t from, uint64_t size);
   void apply(const Change& change);
   void apply_torn(const Change& change, Generator& random);
   void undo(const Change& change);

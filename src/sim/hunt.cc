@@ -24,6 +24,7 @@ Plan smallest(const Plan& plan, int64_t failed_at_ns, const MakeScenario& make, 
   std::vector<int64_t> amounts(plan.items.size(), Choice::kAsDrawn);
   const auto chosen = [&](const std::vector<uint32_t>& numbers) {
     std::vector<Choice> choices;
+    choices.reserve(numbers.size());
     for (const uint32_t number : numbers) choices.push_back({number, amounts[number]});
     return reduce(plan, choices);
   };
@@ -87,6 +88,15 @@ std::optional<Finding> hunt(uint64_t seed, const MakeScenario& make, const HuntO
   finding.command = options.command + " --seed " + std::to_string(seed);
   if (finding.smallest.kept != plan.kept) finding.command += " --only " + format_choices(finding.smallest.kept);
   return finding;
+}
+
+std::optional<Finding> Campaign::hunt(uint64_t seed, RunResult* result) const {
+  HuntOptions with;
+  with.plan = options(seed);
+  with.command = command();
+  with.rerun_one_in = rerun_one_in;
+  with.max_shrink_tries = max_shrink_tries;
+  return sim::hunt(seed, make(), with, result);
 }
 
 std::string to_string(const Finding& finding) {

@@ -43,4 +43,24 @@ RunResult run_plan(const Plan& plan, const MakeScenario& make, std::string* play
 std::optional<Finding> hunt(uint64_t seed, const MakeScenario& make, const HuntOptions& options,
                             RunResult* result = nullptr);
 
+// Campaign: worlds of one kind, one a seed: what `clew sim`, the tests and the mutants' runner hunt in.
+class Campaign {
+ public:
+  virtual ~Campaign() = default;
+  virtual PlanOptions options(uint64_t seed) const = 0;
+  virtual std::unique_ptr<Scenario> scenario(uint64_t seed) const = 0;
+  // That replays a seed, before --seed; begins with `program`.
+  virtual std::string command() const = 0;
+
+  Plan plan(uint64_t seed) const { return draw_plan(seed, options(seed)); }
+  MakeScenario make() const {  // while this lives
+    return [this](uint64_t seed) { return scenario(seed); };
+  }
+  std::optional<Finding> hunt(uint64_t seed, RunResult* result = nullptr) const;
+
+  uint64_t rerun_one_in = 20;
+  uint64_t max_shrink_tries = 400;
+  std::string program = "./dev sim";
+};
+
 }  // namespace clew::sim

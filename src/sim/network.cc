@@ -132,7 +132,7 @@ struct SimNetwork::World final : EventTarget, std::enable_shared_from_this<World
   void answer(uint64_t attempt, Result<std::unique_ptr<env::Stream>> result);
   void syn(uint64_t attempt, NodeIndex from, Place to, const std::string& address);
 
-  void write(const ConnectionPtr& connection, size_t from, std::string bytes, bool fin);
+  void write(const ConnectionPtr& connection, size_t from, std::string_view bytes, bool fin);
   void send_piece(const ConnectionPtr& connection, size_t from, Side::Piece piece);
   void arrive(const ConnectionPtr& connection, size_t from, Side::Piece piece);
   void hand_over(const ConnectionPtr& connection, size_t to, Side::Piece piece);
@@ -167,7 +167,7 @@ class SimStream final : public env::Stream {
   }
   void write(std::string bytes) override {
     if (world_->open && mine().loop != nullptr && !bytes.empty()) {
-      world_->write(connection_, side_, std::move(bytes), false);
+      world_->write(connection_, side_, bytes, false);
     }
   }
   uint64_t pending_bytes() const override { return connection_->sides[side_].pending_bytes; }
@@ -294,6 +294,7 @@ void World::syn(uint64_t attempt, NodeIndex from, Place to, const std::string& a
   connection->sides[1].address = address;
   connection->sides[1].loop = listening->second.loop;
   connections[connection->id] = connection;
+  // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks): the task owns the stream; the analyser loses it there
   listening->second.loop->device(0, EventKind::kStream, connection->id,
                                  [on_accept = listening->second.on_accept,
                                   stream = std::make_unique<SimStream>(shared_from_this(), connection, 1)]() mutable {
@@ -308,13 +309,12 @@ void World::syn(uint64_t attempt, NodeIndex from, Place to, const std::string& a
   });
 }
 
-void World::write(const ConnectionPtr& connection, size_t from, std::string bytes, bool fin) {
+void World::write(const ConnectionPtr& connection, size_t from, std::string_view bytes, bool fin) {
   Side& side = connection->sides[from];
   if (side.closed || side.fin_sent) return;
   side.pending_bytes += bytes.size();
   Generator& random = links.random(side.node, connection->sides[1 - from].node);
-  std::string_view rest = bytes;
-  while (!rest.empty()) {
+  for (std::string_view rest = bytes; !rest.empty();) {
     // Short pieces are as likely as long ones: frames are cut anywhere.
     uint64_t size = std::min<uint64_t>(rest.size(), options.max_piece_bytes);
     if (random.one_in(4)) size = 1 + random.below(size);
@@ -344,7 +344,8 @@ void World::send_piece(const ConnectionPtr& connection, size_t from, Side::Piece
   }
   arrival = std::max(arrival, side.last_arrival_ns);
   side.last_arrival_ns = arrival;
-  later(to, arrival - scheduler.now_ns(), stable_hash64(piece.bytes),
+  const uint64_t content = stable_hash64(piece.bytes);
+  later(to, arrival - scheduler.now_ns(), content,
         [this, connection, from, piece = std::move(piece)]() mutable { arrive(connection, from, std::move(piece)); });
 }
 
@@ -457,7 +458,8 @@ void World::released(NodeIndex from, NodeIndex to) {
       ++sender.stalls;
       int64_t arrival = scheduler.now_ns() + links.draw_delay(from, to);
       for (Side::Piece& piece : std::exchange(sender.stalled, {})) {
-        later(to, arrival - scheduler.now_ns(), stable_hash64(piece.bytes),
+        const uint64_t content = stable_hash64(piece.bytes);
+        later(to, arrival - scheduler.now_ns(), content,
               [this, connection = connection, side, piece = std::move(piece)]() mutable {
                 arrive(connection, side, std::move(piece));
               });

@@ -425,6 +425,35 @@ TEST(SimDisk, aKilledProcessLosesItsHandlesAndNothingElse) {
 }
 
 // The image against the plain reading of its contract: what was synced is there, byte by byte from some allowed mix.
+TEST(FileImage, zerosTakeNoRoomAndAreTornLikeOtherBytes) {
+  FileImage image;
+  image.write(0, std::string(4 * kPageBytes, 'x'));
+  image.sync();
+  image.write(kPageBytes, std::string(2 * kPageBytes, '\0'));
+  image.write(4 * kPageBytes, std::string(8 * kPageBytes, '\0'));  // ahead
+  EXPECT_EQ(image.size(), 12 * kPageBytes);
+  EXPECT_EQ(image.now().written_end(), 4 * kPageBytes);
+  EXPECT_EQ(image.now().substr(kPageBytes, 2 * kPageBytes), std::string(2 * kPageBytes, '\0'));
+  image.flip(2 * kPageBytes, 1);
+  EXPECT_EQ(image.now().substr(2 * kPageBytes, 1), "\1");
+  bool kept = false, dropped = false, torn = false;
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    FileImage copy;
+    copy.write(0, std::string(4 * kPageBytes, 'x'));
+    copy.sync();
+    copy.write(0, std::string(2 * kPageBytes, '\0'));
+    Generator random(seed);
+    copy.cut(random);
+    const std::string now = copy.now().substr(0, 2 * kPageBytes);
+    const auto zeros = static_cast<size_t>(std::count(now.begin(), now.end(), '\0'));
+    EXPECT_EQ(zeros % kSectorBytes, 0u);
+    kept = kept || zeros == now.size();
+    dropped = dropped || zeros == 0;
+    torn = torn || (zeros != 0 && zeros != now.size());
+  }
+  EXPECT_TRUE(kept && dropped && torn);
+}
+
 TEST(FileImage, afterACutEverySectorIsOfTheLastSyncOrLater) {
   for (uint64_t seed = 0; seed < 300; ++seed) {
     Generator random(seed);

@@ -156,13 +156,21 @@ bool World::begin_disk(const Item& item) {
   }
 }
 
-// Of a region of one file, chosen by the item's seed among what is there now.
+// Of a region of one file, chosen by the item's seed among what is there now. Half of them strike a file, whatever its
+// size; the others a byte, so that long logs are damaged in their middle and not at their ends.
 bool World::damage(const Item& item) {
   Generator random(item.seed);
   std::vector<SimDisk::FileInfo> files = disk(item.node).files();
   std::erase_if(files, [](const SimDisk::FileInfo& file) { return file.written == 0; });
   if (files.empty()) return false;
-  const SimDisk::FileInfo& file = files[random.below(files.size())];
+  size_t chosen = random.below(files.size());
+  if (random.one_in(2)) {
+    uint64_t byte = 0;
+    for (const SimDisk::FileInfo& file : files) byte += file.written;
+    byte = random.below(byte);
+    for (chosen = 0; byte >= files[chosen].written; ++chosen) byte -= files[chosen].written;
+  }
+  const SimDisk::FileInfo& file = files[chosen];
   const uint64_t offset = random.below(file.written);
   const uint64_t size = std::min<uint64_t>(static_cast<uint64_t>(item.amount), file.written - offset);
   const bool passes = item.kind == FaultKind::kReadError && item.extra != 0;

@@ -382,7 +382,7 @@ Result<bool> EmbeddedStore::expire(int64_t wall_now_ns) {
 Result<bool> EmbeddedStore::start_merge() {
   std::vector<SegmentPtr> segments = snapshot().segments;
   for (;;) {
-    std::erase_if(segments, [&](const SegmentPtr& segment) REQUIRES(merge_mutex_) {
+    std::erase_if(segments, [&](const SegmentPtr& segment) CLEW_REQUIRES(merge_mutex_) {
       return segment->read_failed() || unmergeable_.contains(segment->number());
     });
     auto inputs = choose_merge(segments, options_.max_segment_spans);

@@ -66,7 +66,7 @@ class EmbeddedStore final : public SpanStore {
     uint64_t generation = 0;
   };
   Snapshot snapshot() const;
-  Result<bool> start_merge() REQUIRES(merge_mutex_);
+  Result<bool> start_merge() CLEW_REQUIRES(merge_mutex_);
   Result<bool> expire(int64_t wall_now_ns);
   Result<bool> step_merge();
 
@@ -76,18 +76,18 @@ class EmbeddedStore final : public SpanStore {
   std::function<void(const std::string&)> report_;
 
   Mutex manifest_mutex_;
-  std::vector<uint64_t> live_ GUARDED_BY(manifest_mutex_);  // as the manifest on disk names them
+  std::vector<uint64_t> live_ CLEW_GUARDED_BY(manifest_mutex_);  // as the manifest on disk names them
 
   mutable Mutex mutex_;
-  std::vector<SegmentPtr> segments_ GUARDED_BY(mutex_);
-  std::shared_ptr<const SegmentView> view_ GUARDED_BY(mutex_);
-  uint64_t generation_ GUARDED_BY(mutex_) = 0;  // counts changes of segments_ and view_
-  uint64_t next_number_ GUARDED_BY(mutex_) = 1;
-  uint64_t compactions_ GUARDED_BY(mutex_) = 0, expired_ GUARDED_BY(mutex_) = 0;
+  std::vector<SegmentPtr> segments_ CLEW_GUARDED_BY(mutex_);
+  std::shared_ptr<const SegmentView> view_ CLEW_GUARDED_BY(mutex_);
+  uint64_t generation_ CLEW_GUARDED_BY(mutex_) = 0;  // counts changes of segments_ and view_
+  uint64_t next_number_ CLEW_GUARDED_BY(mutex_) = 1;
+  uint64_t compactions_ CLEW_GUARDED_BY(mutex_) = 0, expired_ CLEW_GUARDED_BY(mutex_) = 0;
 
   Mutex merge_mutex_;  // one merge at a time, whoever calls maintain
-  std::unique_ptr<Merge> merge_ GUARDED_BY(merge_mutex_);
-  std::set<uint64_t> unmergeable_ GUARDED_BY(merge_mutex_);  // segments whose names cannot be read
+  std::unique_ptr<Merge> merge_ CLEW_GUARDED_BY(merge_mutex_);
+  std::set<uint64_t> unmergeable_ CLEW_GUARDED_BY(merge_mutex_);  // segments whose names cannot be read
   // Batches that are prepared and not published. shared: a batch may outlive the store. A merge waits with its swap
   // until there is none, so that publish() finds the store as prepare() saw it and has nothing to read.
   const std::shared_ptr<std::atomic<int>> unpublished_ = std::make_shared<std::atomic<int>>(0);

@@ -175,6 +175,65 @@ TEST(EmbeddedStore, searchesAgreeWithTheReferenceOnRandomQuestions) {
   }
 }
 
+// Also of the traces whose spans stand in several segments, and whether or not columns alone answered the question.
+TEST(EmbeddedStore, whatAHitShowsOfItsSpansIsWhatTheySay) {
+  sim::SimDisk disk;
+  TraceWorld world(12);
+  auto store = store_with(world, disk, 200);
+  const auto view = store->view();
+  size_t shown = 0;
+  for (int i = 0; i < 60; ++i) {
+    TraceQuery query = random_query(world);
+    query.spans_per_trace = 1000;
+    query.select = {{Field::kAttribute, "k1"}, {Field::kResource, "host"}, {Field::kAny, "k2"},
+                    {Field::kKind, ""},        {Field::kStatus, ""},       {Field::kTrue, ""}};
+    std::vector<TraceHit> hits;
+    ASSERT_TRUE(view->search(query, hits).ok());
+    for (const TraceHit& hit : hits) {
+      model::TraceData data;
+      ASSERT_TRUE(view->read(hit.key, data).ok());
+      std::map<uint64_t, std::vector<MatchedSpan>> expected;
+      for (const model::Span& span : data.spans) {
+        if (!matches(query.where, span, hit.summary)) continue;
+        TraceHit one;
+        add_match(span, query, one);
+        expected[span.id.value].push_back(one.spans.front());
+      }
+      for (const MatchedSpan& span : hit.spans) {
+        ASSERT_EQ(span.selected.size(), query.select.size());
+        const auto& candidates = expected[span.id.value];
+        EXPECT_TRUE(std::any_of(candidates.begin(), candidates.end(),
+                                [&](const MatchedSpan& other) {
+                                  return span.name == other.name && span.service == other.service &&
+                                         span.start_ns == other.start_ns && span.duration_ns == other.duration_ns &&
+                                         span.selected == other.selected;
+                                }))
+            << "question " << i;
+        for (const SelectedValue& value : span.selected) shown += value.type != model::ValueType::kEmpty;
+        EXPECT_EQ(span.selected.back().type, model::ValueType::kEmpty);
+      }
+    }
+  }
+  EXPECT_GT(shown, 1000u);
+}
+
+TEST(EmbeddedStore, selectedValuesOfAHitAreBounded) {
+  const std::string large(kMaxSelectedBytes / 2 + 1, 'x');
+  model::Span span;
+  span.attributes.push_back({"large", {model::ValueType::kString, large, 0, 0}});
+  span.attributes.push_back({"small", {model::ValueType::kInt, {}, 7, 0}});
+  TraceQuery query;
+  query.spans_per_trace = 2;
+  query.select = {{Field::kAttribute, "large"}, {Field::kAttribute, "small"}};
+  TraceHit hit;
+  for (int i = 0; i < 3; ++i) add_match(span, query, hit);
+  EXPECT_EQ(hit.matched, 3u);
+  ASSERT_EQ(hit.spans.size(), 2u);
+  EXPECT_EQ(hit.spans[0].selected[0].bytes, large);
+  EXPECT_EQ(hit.spans[1].selected[0].type, model::ValueType::kEmpty);
+  EXPECT_EQ(hit.spans[1].selected[1].integer, 7);
+}
+
 TEST(EmbeddedStore, pagesTogetherAreTheWholeAnswer) {
   sim::SimDisk disk;
   TraceWorld world(11);
@@ -517,6 +576,34 @@ TEST(EmbeddedStore, vocabulariesOfATenantHoldNothingOfAnother) {
   EXPECT_TRUE(std::find(values.values.begin(), values.values.end(), "order-17") != values.values.end());
   ASSERT_TRUE(view->operations({1}, "order-17", names, kinds).ok());
   EXPECT_FALSE(names.values.empty());
+  EXPECT_EQ(names.values.size(), kinds.size());
+}
+
+TEST(EmbeddedStore, vocabulariesHoldTheBestOfWhatIsWanted) {
+  sim::SimDisk disk;
+  TraceWorld world(61);
+  auto store = store_with(world, disk, 60);
+  const auto view = store->view();
+  Vocabulary all, wanted;
+  ASSERT_TRUE(view->services({1}, INT64_MIN, INT64_MAX, all).ok());
+  wanted.wanted = {.text = "DER-", .most = 2};
+  ASSERT_TRUE(view->services({1}, INT64_MIN, INT64_MAX, wanted).ok());
+  EXPECT_TRUE(wanted.truncated);
+  std::vector<std::string> expected;
+  for (const std::string& name : all.values) {
+    if (name.find("der-") != std::string::npos && expected.size() < 2) expected.push_back(name);
+  }
+  EXPECT_EQ(wanted.values, expected);
+  Vocabulary values, keys, names;
+  std::vector<uint8_t> kinds;
+  values.wanted.text = keys.wanted.text = names.wanted.text = "1";
+  ASSERT_TRUE(view->values({1}, Field::kAttribute, "k1", values).ok());
+  ASSERT_TRUE(view->keys({1}, Field::kAny, keys).ok());
+  ASSERT_TRUE(view->operations({1}, "", names, kinds).ok());
+  for (const Vocabulary* one : {&values, &keys, &names}) {
+    EXPECT_FALSE(one->values.empty());
+    for (const std::string& value : one->values) EXPECT_NE(value.find('1'), std::string::npos) << value;
+  }
   EXPECT_EQ(names.values.size(), kinds.size());
 }
 

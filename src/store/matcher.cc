@@ -96,6 +96,12 @@ const model::Attribute* find(const std::vector<model::Attribute>& attributes, st
 
 }  // namespace
 
+const model::Attribute* attribute_of(const model::Span& span, Field field, std::string_view key) {
+  const model::Attribute* found = field == Field::kResource ? nullptr : find(span.attributes, key);
+  if (found || field == Field::kAttribute || !span.resource) return found;
+  return find(span.resource->attributes, key);
+}
+
 bool Condition::holds_text(std::string_view text) const {
   switch (op) {
     case Op::kExists:
@@ -252,9 +258,6 @@ bool Matcher::leaf_matches(const Condition& condition, const model::Span& span,
     if (condition.op == Op::kAbsent) return value.empty();
     return condition.holds_text(value);
   };
-  const auto attribute = [&](const model::Attribute* found) {
-    return found ? condition.holds(found->value) : condition.holds_absent();
-  };
   switch (condition.field) {
     case Field::kTrue:
       return true;
@@ -288,13 +291,10 @@ bool Matcher::leaf_matches(const Condition& condition, const model::Span& span,
       return std::any_of(span.events.begin(), span.events.end(),
                          [&](const model::Event& event) { return condition.holds_text(event.name); });
     case Field::kAttribute:
-      return attribute(find(span.attributes, condition.key));
     case Field::kResource:
-      return attribute(span.resource ? find(span.resource->attributes, condition.key) : nullptr);
     case Field::kAny: {
-      const model::Attribute* found = find(span.attributes, condition.key);
-      if (!found && span.resource) found = find(span.resource->attributes, condition.key);
-      return attribute(found);
+      const model::Attribute* found = attribute_of(span, condition.field, condition.key);
+      return found ? condition.holds(found->value) : condition.holds_absent();
     }
   }
   return false;

@@ -25,6 +25,9 @@
 
 namespace clew::store {
 
+// The attribute that a condition on `field` (kAttribute, kResource, kAny) and `key` looks at; null: there is none.
+const model::Attribute* attribute_of(const model::Span& span, Field field, std::string_view key);
+
 // One condition, its literal prepared.
 struct Condition {
   Field field = Field::kTrue;

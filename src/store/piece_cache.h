@@ -59,9 +59,9 @@ class PieceCache {
   };
   const uint64_t budget_;
   mutable Mutex mutex_;
-  std::list<Entry> entries_ GUARDED_BY(mutex_);
-  std::unordered_map<Key, std::list<Entry>::iterator, Hash> table_ GUARDED_BY(mutex_);
-  uint64_t bytes_ GUARDED_BY(mutex_) = 0;
+  std::list<Entry> entries_ CLEW_GUARDED_BY(mutex_);
+  std::unordered_map<Key, std::list<Entry>::iterator, Hash> table_ CLEW_GUARDED_BY(mutex_);
+  uint64_t bytes_ CLEW_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace clew::store

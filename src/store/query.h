@@ -63,6 +63,23 @@ struct SearchCursor {
 std::string encode_cursor(const SearchCursor& cursor);  // opaque text for clients
 std::optional<SearchCursor> decode_cursor(std::string_view text);
 
+// What a search shows of each matched span beside its name, service and times: a span attribute, a resource attribute,
+// either (kAny), kKind, kStatus, kStatusMessage, kScopeName. Of other fields nothing is shown.
+struct Selection {
+  Field field = Field::kAny;
+  std::string key;
+};
+struct SelectedValue {
+  model::ValueType type = model::ValueType::kEmpty;  // the span has none
+  std::string bytes;
+  int64_t integer = 0;
+  double real = 0;
+  model::Value view() const { return {type, bytes, integer, real}; }
+  friend bool operator==(const SelectedValue&, const SelectedValue&) = default;
+};
+// Of all spans of one hit together; a value that does not fit any more is left out.
+constexpr size_t kMaxSelectedBytes = 64 << 10;
+
 struct TraceQuery {
   model::TenantId tenant;
   Expr where;                   // default: everything
@@ -71,8 +88,9 @@ struct TraceQuery {
   uint32_t states = 0xffffffff;  // bit per model::TraceState
   uint32_t findings = 0;         // bit per FindingKind: any of these must be present (0: no condition)
   uint32_t limit = 20;
-  uint32_t spans_per_trace = 3;  // matched spans returned with a hit
-  SearchCursor after;            // strictly after it in the order
+  uint32_t spans_per_trace = 3;   // matched spans returned with a hit
+  SearchCursor after;             // strictly after it in the order
+  std::vector<Selection> select;  // costs reading the whole of every hit's trace
 };
 
 struct MatchedSpan {
@@ -81,14 +99,19 @@ struct MatchedSpan {
   int64_t duration_ns = 0;
   std::string name;
   std::string service;
+  std::vector<SelectedValue> selected;  // one for each of the query's selections, in their order
 };
 
 struct TraceHit {
   model::TraceKey key;
   model::TraceSummary summary;  // of the newest part that the searcher saw
   std::vector<MatchedSpan> spans;
-  uint32_t matched = 0;  // matching spans seen (at least)
+  uint32_t matched = 0;       // matching spans seen (at least)
+  size_t selected_bytes = 0;  // of the texts of `spans`' selected values
 };
+
+// Adds a span that matched to the hit: counts it, and shows it while the query wants more.
+void add_match(const model::Span& span, const TraceQuery& query, TraceHit& hit);
 
 // The order of hits.
 inline bool newer(int64_t start_a, model::TraceId a, int64_t start_b, model::TraceId b) {

@@ -37,7 +37,7 @@ class DamageLog {
   const std::function<void(const std::string&)> report_;
   std::atomic<uint64_t> count_{0};
   Mutex mutex_;
-  std::set<std::pair<std::string, uint64_t>> seen_ GUARDED_BY(mutex_);
+  std::set<std::pair<std::string, uint64_t>> seen_ CLEW_GUARDED_BY(mutex_);
 };
 
 // What segments share.

@@ -70,23 +70,18 @@ bool usable(Status read, Status& unread) {
   return false;
 }
 
-// Asks the spans of one materialised trace.
-uint32_t match_spans(const Matcher& matcher, const model::TraceData& trace, uint32_t wanted,
-                     std::vector<MatchedSpan>& out) {
-  uint32_t matched = 0;
+// Of one materialised trace: whether any span matches, and what a hit on it shows.
+bool any_match(const Matcher& matcher, const model::TraceData& trace) {
+  return std::any_of(trace.spans.begin(), trace.spans.end(),
+                     [&](const model::Span& span) { return matcher.matches(span, trace.summary); });
+}
+void match_spans(const Matcher& matcher, const model::TraceData& trace, const TraceQuery& query, TraceHit& hit) {
+  hit.summary = trace.summary;
+  hit.spans.clear();
+  hit.matched = 0;
   for (const model::Span& span : trace.spans) {
-    if (!matcher.matches(span, trace.summary)) continue;
-    if (matched++ < wanted) {
-      MatchedSpan m;
-      m.id = span.id;
-      m.start_ns = span.start_ns;
-      m.duration_ns = static_cast<int64_t>(static_cast<uint64_t>(span.end_ns) - static_cast<uint64_t>(span.start_ns));
-      m.name = span.name;
-      if (span.resource != nullptr) m.service = span.resource->service_name;
-      out.push_back(std::move(m));
-    }
+    if (matcher.matches(span, trace.summary)) add_match(span, query, hit);
   }
-  return matched;
 }
 
 // One segment's part of the search. One thread.
@@ -122,8 +117,9 @@ class SegmentSearch {
     }
   }
 
-  // Whether a trace of this segment matches, all its conditions included. Also the spans that do, when asked for.
-  bool ask(uint32_t trace, uint32_t wanted, TraceHit* hit);
+  // Whether a trace of this segment matches, all its conditions included. Also the spans that do, when there is a hit
+  // to put them into.
+  bool ask(uint32_t trace, TraceHit* hit);
 
   Segment::Range range() const { return range_; }
   bool may_match(uint32_t trace) {
@@ -190,13 +186,15 @@ class SegmentSearch {
   std::vector<uint8_t> answers_;
 };
 
-bool SegmentSearch::ask(uint32_t trace, uint32_t wanted, TraceHit* hit) {
+bool SegmentSearch::ask(uint32_t trace, TraceHit* hit) {
   Located at;
   if (!locate(trace, at)) return false;
   std::optional<model::TraceSummary> summary;
   if (plan_.asks_trace()) summary = segment_.summary(*names_, *at.page, at.index, {});
   uint32_t sure = 0;
+  // Names, services and times stand in columns; all else that a hit may show stands in the rows.
   bool maybe = false;
+  const bool rows_asked = hit != nullptr && !query_.select.empty() && query_.spans_per_trace > 0;
   const uint32_t end = at.first_span + at.spans;
   for (uint32_t span = at.first_span; span < end;) {
     const uint32_t number = segment_.block_of_span(span);
@@ -217,7 +215,7 @@ bool SegmentSearch::ask(uint32_t trace, uint32_t wanted, TraceHit* hit) {
       if (context >= names_->contexts().size() || operation >= names_->operations().size()) continue;
       const uint32_t name = names_->operations()[operation].name;
       if (name == 0) maybe = true;  // it stands in the row
-      if (sure++ < wanted && name != 0) {
+      if (sure++ < query_.spans_per_trace && name != 0) {
         MatchedSpan m;
         m.id = view.id(i);
         m.start_ns = static_cast<int64_t>(static_cast<uint64_t>(at.page->view.start_ns(at.index)) + view.starts.at(i));
@@ -232,10 +230,9 @@ bool SegmentSearch::ask(uint32_t trace, uint32_t wanted, TraceHit* hit) {
     hit->key = at.page->view.key(at.index);
     hit->matched = sure;
   }
-  if (!maybe) {
+  if (!maybe && !(rows_asked && sure > 0)) {
     if (hit != nullptr) {
       // The root's id is a place among the spans: read that one block.
-      TraceRows rows;
       const uint64_t root = at.page->view.at(kTraceRoot, at.index);
       hit->summary = segment_.summary(*names_, *at.page, at.index, {});
       if (root >= 2 && root - 2 < at.spans) {
@@ -255,14 +252,9 @@ bool SegmentSearch::ask(uint32_t trace, uint32_t wanted, TraceHit* hit) {
   for (const TraceRows::Row& row : rows.rows()) {
     if (!model::append_span_of_row(rows.dictionary(), rows.bytes(row), row.stamp, data).ok()) return false;
   }
-  std::vector<MatchedSpan> spans;
-  const uint32_t matched = match_spans(matcher_, data, wanted, spans);
-  if (hit != nullptr) {
-    hit->summary = data.summary;
-    hit->spans = std::move(spans);
-    hit->matched = matched;
-  }
-  return matched > 0;
+  if (hit == nullptr) return any_match(matcher_, data);
+  match_spans(matcher_, data, query_, *hit);
+  return hit->matched > 0;
 }
 
 bool SegmentSearch::visit(Page& page, uint64_t most) {
@@ -286,7 +278,7 @@ bool SegmentSearch::visit(Page& page, uint64_t most) {
       const model::TraceKey key = at.page->view.key(at.index);
       if (!page.wants(trace.start_ns, key.trace) || !any_block(at)) continue;
       if (++visits > most) return false;
-      if (view_.is_split(segment_, trace.number) || !ask(trace.number, 0, nullptr)) continue;
+      if (view_.is_split(segment_, trace.number) || !ask(trace.number, nullptr)) continue;
       page.add({trace.start_ns, key, &segment_, trace.number, nullptr});
     }
   }
@@ -325,7 +317,7 @@ void SegmentSearch::scan_block(uint32_t number, Page& page) {
     const uint32_t end = std::min(entry.spans, at.first_span + at.spans - entry.first_span);
     bool sure = false;
     for (uint32_t k = i; k < end; ++k) sure |= answers[k] == kYes;
-    if (wanted && (sure || ask(trace, 0, nullptr))) page.add({start, key, &segment_, trace, nullptr});
+    if (wanted && (sure || ask(trace, nullptr))) page.add({start, key, &segment_, trace, nullptr});
     i = end - 1;
   }
 }
@@ -373,8 +365,7 @@ Status SegmentView::search(const TraceQuery& query, std::vector<TraceHit>& out) 
     }
     if (!possible) continue;
     model::TraceData data;
-    std::vector<MatchedSpan> spans;
-    if (!usable(read_parts(trace.parts, data), unread) || match_spans(*matcher, data, 0, spans) == 0) continue;
+    if (!usable(read_parts(trace.parts, data), unread) || !any_match(*matcher, data)) continue;
     page.add({trace.start_ns, trace.key, nullptr, 0, &trace});
   }
   for (const Candidate& candidate : page.take()) {
@@ -383,11 +374,10 @@ Status SegmentView::search(const TraceQuery& query, std::vector<TraceHit>& out) 
       model::TraceData data;
       if (!usable(read_parts(candidate.split->parts, data), unread)) continue;
       hit.key = candidate.key;
-      hit.summary = data.summary;
-      hit.matched = match_spans(*matcher, data, query.spans_per_trace, hit.spans);
+      match_spans(*matcher, data, query, hit);
     } else {
       SegmentSearch* search = search_of(*candidate.segment);
-      if (search == nullptr || !search->ask(candidate.trace, query.spans_per_trace, &hit)) continue;
+      if (search == nullptr || !search->ask(candidate.trace, &hit)) continue;
     }
     out.push_back(std::move(hit));
   }

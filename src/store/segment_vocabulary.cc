@@ -10,16 +10,9 @@
 namespace clew::store {
 namespace {
 
-constexpr size_t kMaxVocabulary = 10'000;
-
 void finish_vocabulary(std::vector<std::string>& values, Vocabulary& out) {
   values.insert(values.end(), out.values.begin(), out.values.end());
-  std::sort(values.begin(), values.end());
-  values.erase(std::unique(values.begin(), values.end()), values.end());
-  if (values.size() > kMaxVocabulary) {
-    values.resize(kMaxVocabulary);
-    out.truncated = true;
-  }
+  out.truncated = out.wanted.bound(values) || out.truncated;
   out.values = std::move(values);
   values.clear();
 }
@@ -77,7 +70,8 @@ Status SegmentView::services(model::TenantId tenant, int64_t from_ns, int64_t to
       const uint32_t service = names.contexts()[c].service;
       if (seen.contains(service) || !filter.has(SegmentNames::kContextList, c)) continue;
       seen.insert(service);
-      if (!names.string(service).empty()) values.emplace_back(names.string(service));
+      const std::string_view name = names.string(service);
+      if (!name.empty() && out.wanted.fits(name)) values.emplace_back(name);
     }
   };
   CLEW_TRY(each_segment(segments_, tenant, visit));
@@ -93,14 +87,16 @@ Status SegmentView::operations(model::TenantId tenant, std::string_view service,
     const auto index = static_cast<uint32_t>(segment.tenant_index(tenant));
     for (const SegmentNames::ServiceOperation& o : known.service_operations()) {
       if (o.tenant != index || (!service.empty() && known.string(o.service) != service)) continue;
-      pairs.emplace_back(known.string(o.name), o.kind);
+      if (names.wanted.fits(known.string(o.name))) pairs.emplace_back(known.string(o.name), o.kind);
     }
   };
   CLEW_TRY(each_segment(segments_, tenant, visit));
-  std::sort(pairs.begin(), pairs.end());
+  std::sort(pairs.begin(), pairs.end(), [&](const auto& a, const auto& b) {
+    return a.first == b.first ? a.second < b.second : names.wanted.before(a.first, b.first);
+  });
   pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
-  if (pairs.size() > kMaxVocabulary) {
-    pairs.resize(kMaxVocabulary);
+  if (pairs.size() > names.wanted.most) {
+    pairs.resize(names.wanted.most);
     names.truncated = true;
   }
   names.values.clear();
@@ -121,7 +117,8 @@ Status SegmentView::keys(model::TenantId tenant, Field scope, Vocabulary& out) c
         if (!filter.has(SegmentNames::kOperationList, o)) continue;
         for (const uint32_t column : names.columns_of(o)) {
           const uint32_t key = names.columns()[column].key;
-          if (key != kNoKey && seen.insert(key).second) values.emplace_back(names.string(key));
+          if (key != kNoKey && seen.insert(key).second && out.wanted.fits(names.string(key)))
+            values.emplace_back(names.string(key));
         }
       }
     }
@@ -132,8 +129,10 @@ Status SegmentView::keys(model::TenantId tenant, Field scope, Vocabulary& out) c
         model::Resource resource;
         (void)model::read_resource(names.dictionary().text(model::EntryKind::kResource, names.contexts()[c].resource),
                                    resource);
-        for (const model::Attribute& attribute : resource.attributes) values.emplace_back(attribute.key);
-        if (values.size() > kMaxVocabulary * 4) finish_vocabulary(values, out);
+        for (const model::Attribute& attribute : resource.attributes) {
+          if (out.wanted.fits(attribute.key)) values.emplace_back(attribute.key);
+        }
+        if (values.size() > out.wanted.most * 4) finish_vocabulary(values, out);
       }
     }
   };
@@ -149,8 +148,8 @@ Status SegmentView::values(model::TenantId tenant, Field field, std::string_view
       field == Field::kResource || field == Field::kAny || field == Field::kService || field == Field::kScopeName;
   const auto visit = [&](const Segment&, const SegmentNames& names, const TenantFilter& filter) {
     const auto add = [&](std::string_view text) {
-      if (!text.empty()) values.emplace_back(text);
-      if (values.size() > kMaxVocabulary * 4) finish_vocabulary(values, out);
+      if (!text.empty() && out.wanted.fits(text)) values.emplace_back(text);
+      if (values.size() > out.wanted.most * 4) finish_vocabulary(values, out);
     };
     if (field == Field::kName) {
       for (uint32_t o = 0; o < names.operations().size(); ++o) {

@@ -18,6 +18,7 @@
 #include "base/status.h"
 #include "model/row.h"
 #include "model/span.h"
+#include "store/name_filter.h"
 #include "store/query.h"
 
 namespace clew::store {
@@ -43,9 +44,11 @@ class Prepared {
   virtual uint64_t bytes() const = 0;
 };
 
-struct Vocabulary {  // for completion; bounded lists, sorted, distinct
+// Names for completion: those that fit `wanted`, distinct, in its order and bound. Readers add to what is there.
+struct Vocabulary {
   std::vector<std::string> values;
   bool truncated = false;
+  NameFilter wanted = {};
 };
 
 class View {
@@ -87,7 +90,9 @@ class SpanStore {
   virtual Result<std::unique_ptr<Prepared>> prepare(std::span<const SealTrace> traces) = 0;
   virtual void publish(std::unique_ptr<Prepared> batch) = 0;  // owner's loop
   virtual std::shared_ptr<const View> view() const = 0;       // any thread
-  // One bounded step of compaction or retention (background lane); true when there is more to do now.
+  // One bounded step of compaction or retention (background lane); true when there is more to do now. On an error
+  // everything that was stored still is: what a step would replace or drop stays until its successor is durable. The
+  // same step may be asked for again.
   virtual Result<bool> maintain(int64_t wall_now_ns) = 0;
   virtual StoreStats stats() const = 0;  // any thread
 };

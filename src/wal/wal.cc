@@ -282,7 +282,7 @@ class WalImpl final : public Wal {
           std::fill_n(zeros.data(), end - begin, '\0');
           return file->file->write_at(begin, {zeros.data(), end - begin});
         },
-        [this](Status status) {  // a disk that fails here fails the next group, which says so
+        [this](const Status& status) {  // a disk that fails here fails the next group, which says so
           if (status.ok()) zeros_to_->written = std::max(zeros_to_->written, zeros_end_);
           zeros_to_ = nullptr;
           pump();
@@ -386,8 +386,9 @@ class WalImpl final : public Wal {
         [&disk = disk_, directory = options_.directory, number, spare = std::move(spare), bytes = first_allocation(),
          direct = options_.direct, made]() -> Status {
           auto result = make_file(disk, directory, number, spare, bytes, direct);
-          if (result.ok()) *made = std::move(result).value();
-          return result.status();
+          if (!result.ok()) return result.status();
+          *made = std::move(result).value();
+          return {};
         },
         [this, made, target = std::move(target), done = std::move(done)](Status status) mutable {
           if (status.ok()) {
@@ -434,7 +435,7 @@ class WalImpl final : public Wal {
     extending_ = true;
     const uint64_t size = align_up(std::max(planned_end() + need + slack_bytes_, first_allocation()));
     run_job([file = current_, size] { return file->file->preallocate(size); },
-            [this, file = current_, size](Status status) {
+            [this, file = current_, size](const Status& status) {
               extending_ = false;
               space_error_ = std::string(status.message());
               if (status.ok()) file->allocated = std::max(file->allocated, size);
@@ -454,7 +455,7 @@ class WalImpl final : public Wal {
           if (old.number == first.file->number) old.bytes = first.end;
         }
         // Failing to give back is no harm: the space goes with the file.
-        run_job([file = first.file, end = first.end] { return file->file->truncate(end); }, [](Status) {});
+        run_job([file = first.file, end = first.end] { return file->file->truncate(end); }, [](const Status&) {});
       }
       leaving_.pop_front();
     }
@@ -470,7 +471,7 @@ class WalImpl final : public Wal {
     auto spare_path = std::make_shared<std::string>();  // shared by the work and its completion
     run_job([&disk = disk_, directory = options_.directory, path = oldest.path, keep,
              spare_path] { return retire_file(disk, directory, path, keep ? spare_path.get() : nullptr); },
-            [this, keep, spare_path](Status status) {
+            [this, keep, spare_path](const Status& status) {
               retiring_ = false;
               // A file that cannot be taken away is tried again with the next release.
               if (!status.ok()) return;
@@ -500,7 +501,7 @@ class WalImpl final : public Wal {
           if (size > kept) CLEW_TRY(file->file->truncate(kept));
           return disk.sync_dir(directory);
         },
-        [this](Status) {  // what could not be given back now is found at the next start
+        [this](const Status&) {  // what could not be given back now is found at the next start
           trimming_ = false;
           pump();
         });

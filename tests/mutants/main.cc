@@ -6,6 +6,7 @@
 // checker's budget, or does not end in time, kills nobody: it is counted apart, and the next one is tried.
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include <chrono>
 #include <cstdio>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -23,6 +25,7 @@
 #include "consensus/planted.h"
 #include "report.h"
 #include "sim/groups/group_hunt.h"
+#include "sim/nodes/node_hunt.h"
 #include "table.h"
 
 namespace clew::mutants {
@@ -48,6 +51,7 @@ struct Flags {
 };
 
 struct Job {
+  size_t place = 0;  // among all jobs
   Fate fate;
   Bug bug = Bug::kNone;
   uint64_t seeds = 0;
@@ -58,32 +62,40 @@ struct Job {
   std::chrono::steady_clock::time_point started, seed_started;
 };
 
-groups::GroupHunt hunt_in(std::string_view family, std::string_view profile) {
-  groups::GroupHunt hunt;
-  hunt.family = groups::family_named(family);
-  CHECK(hunt.family != nullptr);
-  auto found = groups::profile_named(profile);
-  if (!found.ok()) {
-    std::fprintf(stderr, "clew_mutants: %s\n", found.error().message.c_str());
-    std::exit(2);
+std::unique_ptr<sim::Campaign> hunt_in(std::string_view family, std::string_view profile) {
+  std::unique_ptr<sim::Campaign> hunt;
+  if (const auto* of_nodes = sim::nodes::node_profile_named(profile)) {
+    auto whole_nodes = std::make_unique<sim::nodes::NodeHunt>();
+    whole_nodes->profile = of_nodes;
+    hunt = std::move(whole_nodes);
+  } else {
+    auto group = std::make_unique<groups::GroupHunt>();
+    group->family = groups::family_named(family);
+    CHECK(group->family != nullptr);
+    auto found = groups::profile_named(profile);
+    if (!found.ok()) {
+      std::fprintf(stderr, "clew_mutants: %s\n", found.error().message.c_str());
+      std::exit(2);
+    }
+    group->profile = *found;
+    hunt = std::move(group);
   }
-  hunt.profile = *found;
-  hunt.rerun_one_in = 0;
-  hunt.max_shrink_tries = 0;
+  hunt->rerun_one_in = 0;
+  hunt->max_shrink_tries = 0;
   return hunt;
 }
 
 // In the child: one line a seed begun, and one when a check found it.
 [[noreturn]] void live(const Job& job, const Flags& flags, int out) {
   consensus::plant(job.bug);
-  const groups::GroupHunt hunt = hunt_in(job.fate.family, job.fate.profile);
+  const std::unique_ptr<sim::Campaign> hunt = hunt_in(job.fate.family, job.fate.profile);
   const auto say = [&](const std::string& line) {
     const ssize_t ignored = write(out, line.data(), line.size());
     (void)ignored;
   };
   for (uint64_t seed = flags.first + job.seeds_before; seed < flags.first + job.seeds; ++seed) {
     say(".\n");
-    const sim::RunResult result = run_plan(hunt.plan(seed), hunt.make());
+    const sim::RunResult result = run_plan(hunt->plan(seed), hunt->make());
     if (!result.ok) {
       std::string line = "!" + result.failure;
       std::replace(line.begin(), line.end(), '\n', ' ');
@@ -166,11 +178,12 @@ bool listen(Job& job, const Flags& flags) {
 }
 
 std::vector<Fate> run_jobs(std::vector<Job> jobs, const Flags& flags) {
-  std::vector<Fate> fates;
+  std::vector<Fate> fates(jobs.size());
   size_t next = 0;
   std::vector<Job*> running;
   while (next < jobs.size() || !running.empty()) {
     while (next < jobs.size() && running.size() < flags.jobs) {
+      jobs[next].place = next;
       start(jobs[next], flags);
       running.push_back(&jobs[next++]);
     }
@@ -180,7 +193,7 @@ std::vector<Fate> run_jobs(std::vector<Job> jobs, const Flags& flags) {
         continue;
       }
       print(running[i]->fate);
-      fates.push_back(running[i]->fate);
+      fates[running[i]->place] = running[i]->fate;
       running.erase(running.begin() + static_cast<ptrdiff_t>(i));
     }
   }
@@ -197,12 +210,12 @@ int replay(const Flags& flags) {
     if (profile.empty()) profile = row.profile;
     family = row.family;
   }
-  groups::GroupHunt hunt = hunt_in(family, profile.empty() ? "swarm" : profile);
-  hunt.max_shrink_tries = 400;
-  hunt.program = "clew_mutants --mutant " + flags.mutants.front();
-  sim::Plan plan = hunt.plan(*flags.seed);
+  const std::unique_ptr<sim::Campaign> hunt = hunt_in(family, profile.empty() ? "swarm" : profile);
+  hunt->max_shrink_tries = 400;
+  hunt->program = "clew_mutants --mutant " + flags.mutants.front();
+  sim::Plan plan = hunt->plan(*flags.seed);
   if (flags.only.empty() && !flags.play) {
-    const auto finding = hunt.hunt(*flags.seed);
+    const auto finding = hunt->hunt(*flags.seed);
     std::printf("%s", finding ? to_string(*finding).c_str() : "it lives\n");
     return 0;
   }
@@ -212,7 +225,7 @@ int replay(const Flags& flags) {
     plan = sim::reduce(plan, *choices);
   }
   std::string play;
-  const sim::RunResult result = run_plan(plan, hunt.make(), &play);
+  const sim::RunResult result = run_plan(plan, hunt->make(), &play);
   std::printf("%s%s\n", play.c_str(), result.ok ? "it lives" : result.failure.c_str());
   return 0;
 }
@@ -237,7 +250,8 @@ int run(const Flags& flags) {
     jobs.push_back(std::move(job));
   }
   std::printf("%-32s %3s  %-12s %5s  %8s  %s\n", "mutant", "no", "profile", "seeds", "time", "killed by");
-  const std::vector<Fate> fates = run_jobs(std::move(jobs), flags);
+  const auto started = std::chrono::steady_clock::now();
+  std::vector<Fate> fates = run_jobs(std::move(jobs), flags);
   std::map<std::pair<std::string, std::string>, uint64_t> needed;  // by family and profile
   size_t dead = 0;
   for (const Fate& fate : fates) {
@@ -246,7 +260,9 @@ int run(const Flags& flags) {
     uint64_t& most = needed[{fate.family, fate.profile}];
     most = std::max(most, fate.seeds);
   }
+  const size_t alive = fates.size() - dead;
   size_t false_alarms = 0;
+  std::vector<Fate> lived;  // of the clean build
   if (flags.clean) {
     std::vector<Job> clean;
     for (const auto& [world, seeds] : needed) {
@@ -258,14 +274,22 @@ int run(const Flags& flags) {
       job.fate.clean = true;
       clean.push_back(std::move(job));
     }
-    for (const Fate& fate : run_jobs(std::move(clean), flags)) {
+    for (Fate& fate : run_jobs(std::move(clean), flags)) {
       false_alarms += !fate.alive() || fate.undecided != 0 || fate.stuck != 0;
+      lived.push_back(std::move(fate));
     }
   }
-  const size_t alive = fates.size() - dead;
-  std::printf("\n%zu mutants: %zu dead, %zu alive%s\n", fates.size(), dead, alive,
-              false_alarms != 0 ? "; THE CLEAN BUILD FAILED" : "");
-  if (!flags.table.empty() && !write_table(flags.table, fates)) return 2;
+  rusage used{};
+  getrusage(RUSAGE_CHILDREN, &used);
+  char summary[256];
+  std::snprintf(summary, sizeof summary,
+                "%zu mutants: %zu dead, %zu alive, at most %llu seeds each; %.0f s on %zu processes, %.0f s of CPU%s",
+                fates.size(), dead, alive, static_cast<unsigned long long>(flags.seeds), since(started), flags.jobs,
+                static_cast<double>(used.ru_utime.tv_sec + used.ru_stime.tv_sec),
+                false_alarms != 0 ? "; THE CLEAN BUILD FAILED" : "");
+  std::printf("\n%s\n", summary);
+  fates.insert(fates.end(), lived.begin(), lived.end());
+  if (!flags.table.empty() && !write_table(flags.table, summary, fates)) return 2;
   return alive == 0 && false_alarms == 0 ? 0 : 1;
 }
 
@@ -290,6 +314,10 @@ int main(int argc, char** argv) {
   program.add_flag("--clean,!--no-clean", flags.clean, "let the clean build live through the same seeds");
   program.add_option("--table", flags.table, "the document whose table is written anew: docs/mutants.md");
   CLI11_PARSE(program, argc, argv);
+  if (!flags.table.empty() && (flags.quick || !flags.clean || !flags.mutants.empty() || !flags.profile.empty())) {
+    std::fprintf(stderr, "clew_mutants: --table is of all mutants and the clean build in their own profiles\n");
+    return 2;
+  }
   if (flags.seed && flags.mutants.size() != 1) {
     std::fprintf(stderr, "clew_mutants: --seed needs one --mutant\n");
     return 2;

@@ -4,14 +4,15 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/marked_section.h"
 #include "consensus/planted.h"
 #include "sim/groups/family.h"
 
 namespace clew::mutants {
 namespace {
 
-constexpr std::string_view kBegin = "<!-- table: written by ./dev mutants -->\n";
-constexpr std::string_view kEnd = "<!-- end of table -->\n";
+constexpr std::string_view kBegin = "<!-- table: written by ./dev mutants -->";
+constexpr std::string_view kEnd = "<!-- end of table -->";
 constexpr size_t kShownReason = 120;
 
 std::string seeds_text(const Fate& fate) {
@@ -54,22 +55,20 @@ void print(const Fate& fate) {
   std::fflush(stdout);
 }
 
-bool write_table(const std::string& path, const std::vector<Fate>& fates) {
-  std::ostringstream read;
-  read << std::ifstream(path).rdbuf();
-  std::string text = read.str();
-  const size_t begin = text.find(kBegin), end = text.find(kEnd);
-  if (begin == std::string::npos || end == std::string::npos || end < begin) {
-    std::fprintf(stderr, "clew_mutants: %s has no table between its two marks; restore the file\n", path.c_str());
-    return false;
-  }
-  std::string table = "\n| mutant | no. | what is wrong | profile | seeds | killed by |\n|---|---|---|---|---|---|\n";
+bool write_table(const std::string& path, const std::string& summary, const std::vector<Fate>& fates) {
+  std::string table = "| mutant | no. | what is wrong | profile | seeds | killed by |\n|---|---|---|---|---|---|\n";
   for (const Fate& fate : fates) {
     table += "| `" + fate.name + "` | " + scenario_text(fate) + " | " + in_cell(std::string(text_of(fate.name))) +
              " | " + world_text(fate) + " | " + seeds_text(fate) + " | " + in_cell(outcome(fate)) + " |\n";
   }
-  text.replace(begin + kBegin.size(), end - begin - kBegin.size(), table + "\n");
-  std::ofstream(path) << text;
+  std::ostringstream read;
+  read << std::ifstream(path).rdbuf();
+  const auto document = with_section(read.str(), kBegin, kEnd, summary + ".\n\n" + table);
+  if (!document.ok()) {
+    std::fprintf(stderr, "clew_mutants: %s: %s\n", path.c_str(), document.error().message.c_str());
+    return false;
+  }
+  std::ofstream(path) << *document;
   return true;
 }
 

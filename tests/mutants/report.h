@@ -24,8 +24,8 @@ struct Fate {
 };
 
 void print(const Fate& fate);
-// Replaces the table in the Markdown document at `path`, which stands between two marked lines. False, and says why,
-// when there is none.
-bool write_table(const std::string& path, const std::vector<Fate>& fates);
+// Replaces summary and table in the Markdown document at `path`, which stand between two marked lines. False, and says
+// why, when there are none.
+bool write_table(const std::string& path, const std::string& summary, const std::vector<Fate>& fates);
 
 }  // namespace clew::mutants

@@ -1,6 +1,5 @@
-// In which world each planted bug dies: the protocol, the profile of sim/groups/profile.h, and whether it is one of the
-// quick ones.
-// The bugs themselves: consensus/planted.h. docs/mutants.md has the outcome.
+// In which world each planted bug dies: the protocol, the profile of sim/groups/profile.h or sim/nodes/node_profile.h,
+// and whether it is one of the quick ones. The bugs themselves: consensus/planted.h. docs/mutants.md has the outcome.
 #pragma once
 
 #include <string_view>

@@ -45,14 +45,15 @@ export class ClewNode {
   static async create() {
     const node = new ClewNode();
     node.directory = mkdtempSync(join(tmpdir(), 'clew-web-'));
-    [node.otlpPort, node.httpPort] = await freePorts(2);
+    [node.otlpPort, node.httpPort, node.clientPort, node.peerPort] = await freePorts(4);
+    node.more = [];
     node.config = join(node.directory, 'clew.yaml');
     writeFileSync(node.config, 'traces: {quiet_period: 300ms, trace_timeout: 1s, max_open: 10s}\nstorage: {seal_delay: 100ms}\n');
     node.url = `http://127.0.0.1:${node.httpPort}`;
     return node;
   }
   async start() {
-    this.process = spawn(program, ['serve', '--config', this.config, '--data-dir', join(this.directory, 'data'), '--otlp-grpc', '', '--tempo', '', '--peer', '127.0.0.1:0', '--client', '127.0.0.1:0', '--otlp-http', `127.0.0.1:${this.otlpPort}`, '--http', `127.0.0.1:${this.httpPort}`, '--log-level', 'warn'], { stdio: ['ignore', 'inherit', 'inherit'] });
+    this.process = spawn(program, ['serve', '--config', this.config, '--data-dir', join(this.directory, 'data'), '--otlp-grpc', '', '--tempo', '', '--etcd', '', '--peer', `127.0.0.1:${this.peerPort}`, '--client', `127.0.0.1:${this.clientPort}`, '--otlp-http', `127.0.0.1:${this.otlpPort}`, '--http', `127.0.0.1:${this.httpPort}`, '--log-level', 'warn', ...this.more], { stdio: ['ignore', 'inherit', 'inherit'] });
     await until('the node is ready', async () => {
       if (this.process.exitCode !== null) throw new Error('the node ended');
       return fetch(`${this.url}/ready`).then((reply) => reply.ok, () => false);
@@ -70,6 +71,20 @@ export class ClewNode {
     await this.kill();
     rmSync(this.directory, { recursive: true, force: true });
   }
+  // Founders of one group, started at once: none is ready without a majority.
+  static async group(count) {
+    const nodes = [];
+    for (let n = 0; n < count; n++) nodes.push(await ClewNode.create());
+    const founders = nodes.map((node, n) => `${n + 1}=127.0.0.1:${node.peerPort}`).join(',');
+    nodes.forEach((node, n) => (node.more = ['--node-id', String(n + 1), '--initial-cluster', founders]));
+    await Promise.all(nodes.map((node) => node.start()));
+    return nodes;
+  }
+  kv(...args) {
+    const done = spawnSync(program, ['kv', args[0], '--server', `127.0.0.1:${this.clientPort}`, ...args.slice(1)], { encoding: 'utf8' });
+    if (done.status !== 0) throw new Error(`clew kv ${args[0]}: ${done.stdout}${done.stderr}`);
+    return done.stdout;
+  }
   import(...args) {
     const done = spawnSync(program, ['import', '--server', `127.0.0.1:${this.otlpPort}`, ...args], { encoding: 'utf8' });
     if (done.status !== 0) throw new Error(`clew import: ${done.stdout}${done.stderr}`);
@@ -78,13 +93,13 @@ export class ClewNode {
     const folder = join(source, 'examples/traces');
     for (const name of readdirSync(folder)) if (name.endsWith('.jsonl')) this.import('--shift', join(folder, name));
   }
-  async get(path) {
-    const reply = await fetch(this.url + path);
+  async get(path, headers = {}) {
+    const reply = await fetch(this.url + path, { headers });
     if (!reply.ok) throw new Error(`GET ${path}: ${reply.status}`);
     return reply.json();
   }
-  async send(resourceSpans) {
-    const reply = await fetch(`http://127.0.0.1:${this.otlpPort}/v1/traces`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ resourceSpans }) });
+  async send(resourceSpans, headers = {}) {
+    const reply = await fetch(`http://127.0.0.1:${this.otlpPort}/v1/traces`, { method: 'POST', headers: { 'Content-Type': 'application/json', ...headers }, body: JSON.stringify({ resourceSpans }) });
     if (!reply.ok) throw new Error(`OTLP: ${reply.status} ${await reply.text()}`);
   }
 }

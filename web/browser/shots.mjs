@@ -15,12 +15,17 @@ const shots = [
   ['trace', '', '.row', 'dark', ['c', 'j', 'j']],
   ['services', '#/services?since=168h', '.graph .node', 'light', []],
   ['service', '#/service/frontend?since=15m', '.red canvas', 'light', []],
+  ['cluster', '#/node', '.tiles', 'light', []],
+  ['keys', '#/node?view=keys&prefix=config/checkout/&key=config/checkout/limits', '.kv-bytes', 'dark', []],
 ];
 
 try {
   await node.start();
   node.importSamples();
   await until('the samples are decided', async () => (await node.get('/clew/v1/search?state=complete&limit=100')).hits.length >= 40, 60);
+  node.kv('put', 'config/checkout/limits', '{"requests_per_second": 200, "burst": [20, 50], "tenants": {"trial": {"requests_per_second": 5}}}');
+  node.kv('put', 'config/checkout/limits', '{"requests_per_second": 250, "burst": [20, 50], "tenants": {"trial": {"requests_per_second": 5}}}');
+  for (const [key, value] of [['endpoints/eu-1', '10.1.0.7:8443'], ['endpoints/eu-2', '10.2.0.7:8443'], ['features', 'beta'], ['owner', 'team-payments']]) node.kv('put', `config/checkout/${key}`, value);
   const composed = (await node.get('/clew/v1/search?service=compose-post-service&limit=1')).hits[0].traceID;
   for (const [name, hash, selector, colorScheme, keys] of shots) {
     const page = await browser.newPage({ viewport: { width: 1280, height: 760 }, colorScheme, timezoneId: 'UTC' });

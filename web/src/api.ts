@@ -94,6 +94,52 @@ export interface Configuration {
   yaml: string;
 }
 
+// Bytes come as text where they are UTF-8, else as base64: bytesOf() in lib/bytes.ts.
+export interface KvEntry {
+  folder?: string;
+  folderBase64?: string;
+  key?: string;
+  keyBase64?: string;
+  createRevision?: string;
+  modRevision?: string;
+  version?: string;
+  lease?: string | null;
+}
+export interface KvHead {
+  revision: string; // of the store when it answered
+  readRevision: string; // that the answer is of
+  position: string;
+  consistency: string;
+}
+export interface KvPage extends KvHead {
+  entries: KvEntry[];
+  next?: string | null;
+  nextBase64?: string;
+}
+export interface KvValue extends KvHead {
+  key?: string;
+  keyBase64?: string;
+  createRevision: string;
+  modRevision: string;
+  version: string;
+  lease: string | null;
+  valueBytes: number;
+  value?: string;
+  valueBase64?: string;
+  truncated: boolean;
+}
+// For completion: the best names for what was typed; `truncated` when there are more.
+export interface Names {
+  names: string[];
+  truncated: boolean;
+}
+export interface NamesAsked {
+  of: 'services' | 'operations' | 'keys' | 'values';
+  service?: string;
+  key?: string;
+  text?: string;
+}
+
 // `advice` says what a person can do about it.
 export class ApiError extends Error {
   constructor(
@@ -115,13 +161,28 @@ function adviceFor(status: number): string {
   return '';
 }
 
-async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+function ask(path: string, signal?: AbortSignal): Promise<Response> {
   const headers: Record<string, string> = { Accept: 'application/json' };
   if (token.value) headers.Authorization = `Bearer ${token.value}`;
   if (tenant.value) headers['X-Scope-OrgID'] = tenant.value;
+  return fetch(`./${path}`, { headers, signal, credentials: 'same-origin' });
+}
+
+// What was asked before the page that needs it was drawn; good for one who asks the same.
+let early: { path: string; answer: Promise<Response> } | undefined;
+
+function askEarly(path: string): void {
+  const answer = ask(path);
+  answer.catch(() => undefined); // told to who takes it
+  early = { path, answer };
+}
+
+async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   let response: Response;
+  const before = early?.path === path ? early.answer : undefined;
+  early = undefined;
   try {
-    response = await fetch(`./${path}`, { headers, signal, credentials: 'same-origin' });
+    response = await (before ?? ask(path, signal));
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0, 'UNREACHABLE', 'The node does not answer.', adviceFor(0));
@@ -152,36 +213,48 @@ function query(params: Record<string, string | number | undefined>): string {
   return all ? `?${all}` : '';
 }
 
+function ready(params: Record<string, string | undefined>): string {
+  const parts = Object.entries(params).flatMap(([name, value]) => (value ? [`${name}=${value}`] : []));
+  return parts.length ? `?${parts.join('&')}` : '';
+}
+
 export interface Range {
   since?: string;
   start?: string;
   end?: string;
 }
 
+export interface SearchAsked extends Range {
+  q?: string;
+  state?: string;
+  finding?: string;
+  limit?: number;
+  cursor?: string;
+}
+
+const searchPath = (asked: SearchAsked) => `clew/v1/search${query({ ...asked })}`;
+const tracePath = (id: string) => `clew/v1/traces/${encodeURIComponent(id)}`;
+
+// Asked at once, for the page that is about to be drawn: its own request then takes this answer.
+export const ahead = {
+  search: (asked: SearchAsked) => askEarly(searchPath(asked)),
+  trace: (id: string) => askEarly(tracePath(id)),
+};
+
 export const api = {
-  search: (asked: Range & { q?: string; state?: string; finding?: string; limit?: number; cursor?: string }, signal?: AbortSignal) =>
-    get<SearchPage>(`clew/v1/search${query({ ...asked })}`, signal),
-  trace: (id: string, signal?: AbortSignal) => get<TraceAnswer>(`clew/v1/traces/${encodeURIComponent(id)}`, signal),
+  search: (asked: SearchAsked, signal?: AbortSignal) => get<SearchPage>(searchPath(asked), signal),
+  trace: (id: string, signal?: AbortSignal) => get<TraceAnswer>(tracePath(id), signal),
   verdict: (id: string, signal?: AbortSignal) => get<VerdictAnswer>(`clew/v1/traces/${encodeURIComponent(id)}/verdict`, signal),
-  services: (range: Range, signal?: AbortSignal) => get<ServicesAnswer>(`clew/v1/services${query({ ...range })}`, signal),
+  services: (range: Range & { filter?: string }, signal?: AbortSignal) => get<ServicesAnswer>(`clew/v1/services${query({ ...range })}`, signal),
   red: (asked: Range & { service: string; operation?: string; points?: number }, signal?: AbortSignal) => get<RedAnswer>(`clew/v1/red${query({ ...asked })}`, signal),
   stats: (signal?: AbortSignal) => get<Stats>('clew/v1/stats', signal),
   cluster: (signal?: AbortSignal) => get<Cluster>('api/clew/cluster', signal),
   config: (signal?: AbortSignal) => get<Configuration>('clew/v1/config', signal),
-  serviceNames: async (signal?: AbortSignal) => (await get<{ data: string[] | null }>('jaeger/api/services', signal)).data ?? [],
-  operations: async (service: string, signal?: AbortSignal) => {
-    const found = await get<{ data: string[] | null }>(`jaeger/api/services/${encodeURIComponent(service)}/operations`, signal);
-    return [...new Set(found.data ?? [])];
-  },
-  keys: async (signal?: AbortSignal) => {
-    const found = await get<{ scopes?: { name: string; tags?: string[] }[] }>('tempo/api/v2/search/tags', signal);
-    return [...new Set((found.scopes ?? []).filter((scope) => scope.name !== 'intrinsic').flatMap((scope) => scope.tags ?? []))].sort();
-  },
-  values: async (key: string, signal?: AbortSignal) => {
-    const name = key === 'service' ? 'resource.service.name' : /^(span|resource)\.|^(name|status|kind)$/.test(key) ? key : `.${key}`;
-    const found = await get<{ tagValues?: { type: string; value: string }[] }>(`tempo/api/v2/search/tag/${encodeURIComponent(name)}/values`, signal);
-    return (found.tagValues ?? []).map((one) => one.value);
-  },
+  names: ({ key, ...asked }: NamesAsked, signal?: AbortSignal) =>
+    get<Names>(`clew/v1/names${query({ ...asked, key: key && (/^(span|resource)\.|^(name|status|kind)$/.test(key) ? key : key === 'service' ? 'resource.service.name' : `.${key}`) })}`, signal),
+  // `asked` holds its bytes percent-encoded already, because they need not be text.
+  keys: (asked: Record<string, string | undefined>, signal?: AbortSignal) => get<KvPage>(`api/clew/kv${ready(asked)}`, signal),
+  value: (asked: Record<string, string | undefined>, signal?: AbortSignal) => get<KvValue>(`api/clew/kv${ready(asked)}`, signal),
   curl: (id: string) => {
     const headers = (tenant.value ? ` -H 'X-Scope-OrgID: ${tenant.value.replaceAll("'", '')}'` : '') + (token.value ? " -H 'Authorization: Bearer …'" : '');
     return `curl${headers} '${new URL(`./clew/v1/traces/${id}`, location.href.replace(/#.*/, '')).href}'`;

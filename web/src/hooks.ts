@@ -1,6 +1,7 @@
 // Hooks that pages share: loading with cancellation, keys, sizes.
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { ApiError } from './api';
+import { api, ApiError, type Names, type NamesAsked } from './api';
+import { tenant, token } from './state';
 
 export interface Loaded<T> {
   data?: T;
@@ -42,8 +43,52 @@ export function useLoad<T>(key: string | undefined, load: (signal: AbortSignal) 
   return { data: state.data, error: state.error, loading: state.loading, again: () => setTurn((n) => n + 1) };
 }
 
+export interface NamesFound {
+  names: string[];
+  more: boolean; // than are listed
+  loading: boolean;
+  known?: Names; // the first of all of them, whatever was typed
+  onTyped: (text: string) => void;
+  again: () => void;
+}
+
+const typingMs = 120;
+
+// Names for completion. A short list is asked for once; of a long one the node is asked for what fits what is typed.
+export function useNames(asked: NamesAsked | undefined): NamesFound {
+  const [typed, setTyped] = useState('');
+  const timer = useRef(0);
+  const who = `${tenant.value}\n${token.value}`;
+  const key = asked && JSON.stringify([asked, who]);
+  const all = useLoad<Names>(key, (signal) => api.names(asked as NamesAsked, signal));
+  const text = all.data?.truncated ? typed.trim() : '';
+  const fitting = useLoad<Names>(key && text ? `${key}\n${text}` : undefined, (signal) => api.names({ ...(asked as NamesAsked), text }, signal));
+  const shown = asked && (text ? (fitting.data ?? all.data) : all.data);
+  return {
+    names: shown?.names ?? [],
+    more: shown?.truncated ?? false,
+    loading: all.loading || (text !== '' && fitting.loading),
+    known: all.data,
+    onTyped: (next) => {
+      clearTimeout(timer.current);
+      timer.current = window.setTimeout(() => setTyped(next), typingMs);
+    },
+    again: all.again,
+  };
+}
+
 function typing(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+}
+
+// What `value` has been for `ms`: of something that is typed.
+export function useSettled<T>(value: T, ms: number): T {
+  const [settled, setSettled] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), ms);
+    return () => clearTimeout(timer);
+  }, [value]);
+  return settled;
 }
 
 // Keys of a page: by `event.key`. Not while somebody types or a dialog is open, nor with Ctrl, Alt or Meta.

@@ -14,6 +14,7 @@
 #include "api/etcd/single_node_test.h"
 #include "api/etcd/snapshot_file.h"
 #include "api/test_support.h"
+#include "sim/disk.h"
 
 namespace clew::api::etcd::test {
 namespace {
@@ -184,7 +185,10 @@ TEST_F(Etcdctl, aSnapshotIsSaved) {
   EXPECT_THAT(run(ours_, "CTL snapshot save " + path.string()), HasSubstr("Snapshot saved at"));
   std::ifstream file(path, std::ios::binary);
   const std::string bytes((std::istreambuf_iterator<char>(file)), {});
-  EXPECT_TRUE(open_snapshot_file(bytes).ok());
+  sim::SimDisk disk;
+  ASSERT_TRUE(disk.make_dirs("/d").ok());
+  ASSERT_TRUE(env::write_file_atomically(disk, "/d", "snapshot", bytes).ok());
+  EXPECT_TRUE(SnapshotFileReader::open(disk, "/d/snapshot").ok());
   std::filesystem::remove(path);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <vector>
 
 #include "api/etcd/execute.h"
 
@@ -32,6 +33,11 @@ void Health::check(const std::shared_ptr<rpc::Call>& call, std::string_view mess
 class Health::Watch final : public rpc::Handler {
  public:
   Watch(Health& health, rpc::Call& call) : health_(health), call_(call) {}
+  ~Watch() override {
+    if (number_ == 0) return;
+    const MutexLock lock(health_.mutex_);
+    health_.watchers_.erase(number_);
+  }
   void on_message(std::string_view message) override {
     if (heard_) return;
     heard_ = true;
@@ -39,8 +45,8 @@ class Health::Watch final : public rpc::Handler {
     if (!service.ok()) return call_.finish(service.status());
     if (!known(*service)) return call_.send(encode_health(Serving::kServiceUnknown));
     const MutexLock lock(health_.mutex_);
-    std::erase_if(health_.watchers_, [](const std::weak_ptr<rpc::Call>& one) { return one.expired(); });
-    health_.watchers_.push_back(call_.weak_from_this());
+    number_ = ++health_.last_watcher_;
+    health_.watchers_.emplace(number_, call_.weak_from_this());
     call_.send(encode_health(health_.now()));
   }
   void on_drain() override { call_.finish(errors::stopped()); }
@@ -49,6 +55,7 @@ class Health::Watch final : public rpc::Handler {
   Health& health_;
   rpc::Call& call_;
   bool heard_ = false;
+  uint64_t number_ = 0;  // among the watchers; 0: not there
 };
 
 std::unique_ptr<rpc::Handler> Health::watch(const std::shared_ptr<rpc::Call>& call) {
@@ -60,7 +67,7 @@ void Health::set_serving(bool serving) {
   {
     const MutexLock lock(mutex_);
     if (serving_.exchange(serving) == serving) return;
-    for (const auto& one : watchers_) {
+    for (const auto& [number, one] : watchers_) {
       if (auto call = one.lock()) told.push_back(std::move(call));
     }
   }

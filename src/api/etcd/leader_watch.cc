@@ -36,7 +36,7 @@ void LeaderWatch::add(const std::shared_ptr<rpc::Call>& call) {
 void LeaderWatch::ask() {
   {
     const MutexLock lock(mutex_);
-    if (stopped_ || std::exchange(asking_, true)) return;
+    if (stopped_ || std::exchange(polling_, true)) return;
   }
   control::CallOptions options;
   options.forward = false;  // what this member knows by itself
@@ -64,17 +64,17 @@ void LeaderWatch::ask_later() {
   const MutexLock lock(mutex_);  // while it is held, the server, and so the loop, is there
   std::erase_if(calls_, [](const std::weak_ptr<rpc::Call>& call) { return call.expired(); });
   if (stopped_ || (calls_.empty() && context_->identified())) {
-    asking_ = false;
+    polling_ = false;
     return;
   }
-  // Until the timer has run this counts as asking: patience is counted in answers, which come once an interval.
+  // Until the timer has run the polling goes on: patience is counted in answers, which come once an interval.
   boost::asio::post(loop_, [self = shared_from_this()] {
     auto timer = std::make_shared<Timer>(self->loop_, kInterval);
     timer->async_wait([self, timer](boost::system::error_code error) {
       if (error) return;
       {
         const MutexLock inner(self->mutex_);
-        self->asking_ = false;
+        self->polling_ = false;
       }
       self->ask();
     });

@@ -32,10 +32,10 @@ class LeaderWatch : public std::enable_shared_from_this<LeaderWatch> {
   const std::shared_ptr<Context> context_;
   boost::asio::io_context& loop_;
   Mutex mutex_;
-  std::vector<std::weak_ptr<rpc::Call>> calls_ GUARDED_BY(mutex_);
-  int without_leader_ GUARDED_BY(mutex_) = 0;  // answers in a row that named none
-  bool asking_ GUARDED_BY(mutex_) = false;
-  bool stopped_ GUARDED_BY(mutex_) = false;
+  std::vector<std::weak_ptr<rpc::Call>> calls_ CLEW_GUARDED_BY(mutex_);
+  int without_leader_ CLEW_GUARDED_BY(mutex_) = 0;  // answers in a row that named none
+  bool polling_ CLEW_GUARDED_BY(mutex_) = false;    // a question is under way, or the next one waits for its time
+  bool stopped_ CLEW_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace clew::api::etcd

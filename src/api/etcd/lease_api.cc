@@ -7,8 +7,10 @@ namespace {
 
 using CallPtr = std::shared_ptr<rpc::Call>;
 
-// Renewals of one stream that are not answered yet; etcd's clients have one or a few.
+// Renewals of one stream that are not answered yet, and bytes of answers that were not read; etcd's clients have one or
+// a few.
 constexpr size_t kMaxRenewals = 4'096;
+constexpr size_t kMaxUnreadBytes = 256u << 10;
 
 void grant(Context& context, const CallPtr& call, std::string_view message) {
   auto grant = decode_lease_grant(message);
@@ -40,7 +42,8 @@ class KeepAlive final : public rpc::Handler {
   void on_message(std::string_view message) override {
     const auto id = decode_lease_id(message);
     if (!id.ok()) return call_.finish(id.status());
-    if (waiting_ >= kMaxRenewals || call_.overloaded()) return call_.finish(errors::too_many_requests());
+    if (waiting_ >= kMaxRenewals || call_.unsent() > kMaxUnreadBytes || call_.overloaded())
+      return call_.finish(errors::too_many_requests());
     waiting_++;
     control::CallOptions options;
     options.timeout_ns = context_.timeout_ns();

@@ -82,16 +82,17 @@ class Api final : public rpc::Service {
     add_auth(methods_);
   }
 
+  Result<rpc::Caller> judge(const rpc::CallHead& head) override {
+    if (!context_->tokens_required()) return rpc::Caller::kKnown;
+    const auto found = methods_.find(head.path);
+    if (found == methods_.end() || found->second.open_to_all) return rpc::Caller::kStranger;
+    CLEW_TRY(context_->authorize(head));
+    return rpc::Caller::kKnown;
+  }
   std::unique_ptr<rpc::Handler> on_call(const std::shared_ptr<rpc::Call>& call) override {
     const auto found = methods_.find(call->head().path);
     if (found == methods_.end()) return other(call);
     const Method& method = found->second;
-    if (!method.open_to_all) {
-      if (const Status allowed = context_->authorize(call->head()); !allowed.ok()) {
-        call->finish(allowed);
-        return nullptr;
-      }
-    }
     if (method.unary != nullptr) return std::make_unique<UnaryCall>(*context_, *call, method.unary);
     if (requires_leader(call->head())) leader_->add(call);
     return method.stream(*context_, *call);
@@ -156,5 +157,6 @@ void EtcdServer::drain(uint32_t grace_ms, Task done) {
 Status EtcdServer::reload_tls() { return impl_->server.reload_tls(); }
 void EtcdServer::replace_tokens(const AuthOptions& auth) { impl_->context->replace_tokens(auth); }
 rpc::ServerStats EtcdServer::stats() const { return impl_->server.stats(); }
+size_t EtcdServer::health_watchers() const { return impl_->health.watchers(); }
 
 }  // namespace clew::api

@@ -7,7 +7,7 @@
 //
 // Life: construct → start → set_ready(true) → drain → destroy, as api::Servers. The service and the loops outlive it;
 // completions that the service still holds after its destruction are dropped. start, set_ready, drain, reload_tls,
-// replace_tokens, port: one thread at a time, not a loop's own. stats: any thread.
+// replace_tokens, port: one thread at a time, not a loop's own. stats, health_watchers: any thread.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -39,6 +39,7 @@ class EtcdServer {
   Status reload_tls();  // new connections use the files as they are now; on an error the former ones stay
   void replace_tokens(const AuthOptions& auth);  // for the calls from now on
   rpc::ServerStats stats() const;
+  size_t health_watchers() const;
 
  private:
   struct Impl;

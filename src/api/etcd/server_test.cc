@@ -9,8 +9,10 @@
 #include "api/etcd/client_test.h"
 #include "api/etcd/single_node_test.h"
 #include "api/etcd/snapshot_file.h"
+#include "api/rpc/budget.h"
 #include "api/test_certificates.h"
 #include "api/test_support.h"
+#include "sim/disk.h"
 
 namespace clew::api::etcd::test {
 namespace {
@@ -261,14 +263,29 @@ TEST_F(Etcd, snapshotsArriveWholeInAFileThatEtcdctlTakes) {
   EXPECT_TRUE(stream->Finish().ok());
   EXPECT_EQ(remaining, 0u);
   EXPECT_EQ(file.size() % 512, 32u);
-  const auto opened = open_snapshot_file(file);
-  ASSERT_TRUE(opened.ok()) << opened.status().to_string();
-  EXPECT_GT(opened->size(), 4'000'000u);
+  // The snapshot's bytes, "" when the file is refused.
+  const auto opened = [](const std::string& bytes) {
+    sim::SimDisk disk;
+    EXPECT_TRUE(disk.make_dirs("/d").ok());
+    EXPECT_TRUE(env::write_file_atomically(disk, "/d", "snapshot", bytes).ok());
+    auto reader = SnapshotFileReader::open(disk, "/d/snapshot");
+    std::string snapshot;
+    while (reader.ok()) {
+      const auto part = (*reader)->read();
+      EXPECT_TRUE(part.ok());
+      if (!part.ok() || part->empty()) break;
+      snapshot += *part;
+    }
+    return snapshot;
+  };
+  const std::string snapshot = opened(file);
+  EXPECT_GT(snapshot.size(), 4'000'000u);
+  EXPECT_EQ(file.substr(kSnapshotFileHead, snapshot.size()), snapshot);
   std::string damaged = file;
   damaged[damaged.size() / 2] ^= 1;
   for (const std::string& bad :
        {damaged, file.substr(0, file.size() - 1), file.substr(0, 10), std::string(), file + "x"})
-    EXPECT_FALSE(open_snapshot_file(bad).ok());
+    EXPECT_EQ(opened(bad), "");
 }
 
 TEST_F(Etcd, healthIsCheckedAndWatched) {
@@ -294,6 +311,54 @@ TEST_F(Etcd, healthIsCheckedAndWatched) {
   EXPECT_EQ(response.status(), health::HealthCheckResponse::NOT_SERVING);
   EXPECT_EQ(check(""), "NOT_SERVING");
   context.TryCancel();
+}
+
+TEST_F(Etcd, whoComesAndGoesLeavesNoHealthWatcherBehind) {
+  namespace health = grpc::health::v1;
+  for (int i = 0; i < 20; ++i) {
+    grpc::ClientContext context;
+    const auto watch = client_->health->Watch(&context, {});
+    health::HealthCheckResponse response;
+    ASSERT_TRUE(watch->Read(&response));
+    context.TryCancel();
+  }
+  eventually([&] { return server_->stats().open_calls == 0; });
+  eventually([&] { return server_->health_watchers() == 0; });
+}
+
+TEST_F(Etcd, aStreamOfRenewalsWhoseAnswersNobodyReadsEnds) {
+  call("LeaseGrant", "ID: 5 TTL: 1000");
+  grpc::ClientContext context;
+  const auto renewals = client_->lease->LeaseKeepAlive(&context);
+  // The client's library takes what its window allows, and then no more.
+  const auto request = parse<pb::LeaseKeepAliveRequest>("ID: 5");
+  constexpr int kMost = 2'000'000;
+  int sent = 0;
+  while (sent < kMost && server_->stats().by_code[static_cast<size_t>(Code::kResourceExhausted)] == 0 &&
+         renewals->Write(request)) {
+    sent++;
+  }
+  EXPECT_LT(sent, kMost);
+  EXPECT_LT(server_->stats().held_bytes, 2u << 20);
+  pb::LeaseKeepAliveResponse response;
+  while (renewals->Read(&response)) {
+  }
+  EXPECT_EQ(show(renewals->Finish()), "error 8: etcdserver: too many requests");
+}
+
+TEST_F(Etcd, streamsThatWantALeaderAreLookedAfterByOneQuestionAnInterval) {
+  eventually([&] { return call("Put", "key: 'a'").find("error") == std::string::npos && node_.statuses() > 0; });
+  node_.set_leader(false);
+  const size_t before = node_.statuses();
+  std::vector<std::unique_ptr<Watching>> demanding;
+  for (int i = 0; i < 50; ++i) {
+    demanding.push_back(std::make_unique<Watching>(*client_, Client::Metadata{{"hasleader", "true"}}));
+    demanding.back()->send("create_request { key: 'a' }");
+  }
+  EXPECT_TRUE(demanding.front()->next().created());
+  for (const auto& watching : demanding) EXPECT_EQ(show(watching->finish()), "error 14: etcdserver: no leader");
+  // The leader's absence is counted in answers: if each new stream asked, a short one would end them all.
+  EXPECT_LT(node_.statuses() - before, 40u);
 }
 
 TEST_F(Etcd, drainEndsStreamsLetsCallsFinishAndRefusesNewOnes) {
@@ -453,6 +518,26 @@ TEST_F(EtcdWith, bearerTokensInEveryWayThatClientsSendThem) {
   server_->replace_tokens({{{"newer", ""}}});
   EXPECT_EQ(call("Range", "key: 'a'", {{"token", "secret"}}), "error 16: etcdserver: invalid auth token");
   EXPECT_THAT(call("Range", "key: 'a'", {{"token", "newer"}}), StartsWith("header"));
+}
+
+TEST_F(EtcdWith, thoseWithoutATokenCannotTakeThePlacesOfThoseWithOne) {
+  EtcdEndpoint endpoint;
+  endpoint.auth.bearer_tokens = {{"secret", ""}};
+  endpoint.max_pending_calls = 4 * rpc::kStrangersShare;
+  start(endpoint);
+  namespace health = grpc::health::v1;
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<grpc::ClientReader<health::HealthCheckResponse>>> watches;
+  std::string refused;
+  for (int i = 0; i < 5; ++i) {
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    watches.push_back(client_->health->Watch(contexts.back().get(), {}));
+    health::HealthCheckResponse response;
+    if (!watches.back()->Read(&response)) refused = show(watches.back()->Finish());
+  }
+  EXPECT_EQ(refused, "error 8: etcdserver: too many requests");
+  EXPECT_THAT(call("Range", "key: 'a'", {{"token", "secret"}}), StartsWith("header"));
+  for (const auto& context : contexts) context->TryCancel();
 }
 
 TEST_F(EtcdWith, tlsAndClientCertificates) {

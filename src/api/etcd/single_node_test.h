@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -82,6 +83,7 @@ class SingleNode final : public control::Service {
       std::this_thread::yield();
     }
   }
+  size_t statuses() const { return statuses_.load(); }  // how often it was asked for
   size_t watchers() {
     size_t count = 0;
     on_loop([&] { count = hub_->watchers(); });
@@ -129,6 +131,7 @@ class SingleNode final : public control::Service {
   std::unique_ptr<control::WatchStream> watch(kv::Space) override { return std::make_unique<Stream>(*this); }
 
   void status(control::CallOptions, control::Done<control::GroupStatus> done) override {
+    statuses_++;
     post([this, done = std::move(done)]() mutable {
       control::GroupStatus status;
       status.cluster = kCluster;
@@ -365,6 +368,7 @@ class SingleNode final : public control::Service {
   bool leader_ = true, held_ = false, pumping_ = false;
   consensus::NodeId leads_ = kSelf;
   uint64_t next_member_ = 100;
+  std::atomic<size_t> statuses_{0};
   std::map<consensus::NodeId, control::MemberStatus> members_;
   std::vector<control::Alarm> alarms_;
   std::deque<Task> waiting_;

@@ -1,6 +1,7 @@
 #include "api/etcd/snapshot_file.h"
 
-#include <openssl/sha.h>
+#include <algorithm>
+#include <cstring>
 
 #include "base/check.h"
 
@@ -8,6 +9,7 @@ namespace clew::api::etcd {
 namespace {
 
 constexpr uint64_t kBlock = 512;
+constexpr size_t kReadBytes = 256u << 10;
 
 uint64_t padded(uint64_t size) { return (kSnapshotFileHead + size + kBlock - 1) / kBlock * kBlock; }
 
@@ -51,23 +53,58 @@ Result<std::string> SnapshotFileWriter::end() {
   return out;
 }
 
-Result<std::string_view> open_snapshot_file(std::string_view file) {
-  const auto broken = [](const char* how) { return Error{Code::kDataLoss, std::string("snapshot file: ") + how}; };
-  if (file.substr(0, kSnapshotFileMagic.size()) != kSnapshotFileMagic || file.size() < kSnapshotFileHead) {
-    return broken("it does not begin as one of Clew's; etcd's own cannot be read");
+// --- Reading ---
+
+Status SnapshotFileReader::read_at(uint64_t offset, char* out, size_t size) const {
+  CLEW_ASSIGN(const size_t got, file_->read_at(offset, out, size));
+  return got == size ? Status() : Status(Code::kDataLoss, path_ + " became shorter while it was read");
+}
+
+Result<std::unique_ptr<SnapshotFileReader>> SnapshotFileReader::open(env::Disk& disk, const std::string& path) {
+  const auto broken = [&](const char* how) { return Error{Code::kDataLoss, path + ": " + how}; };
+  CLEW_ASSIGN(auto file, disk.open(path, {}));
+  CLEW_ASSIGN(const uint64_t file_bytes, file->size());
+  char head[kSnapshotFileHead];
+  CLEW_ASSIGN(const size_t got, file->read_at(0, head, sizeof head));
+  if (got < sizeof head || std::string_view(head, kSnapshotFileMagic.size()) != kSnapshotFileMagic) {
+    return broken("it does not begin as a snapshot of Clew's; etcd's own cannot be read");
   }
   uint64_t size = 0;
-  for (int i = 0; i < 8; ++i) size |= static_cast<uint64_t>(static_cast<unsigned char>(file[8 + i])) << (8 * i);
-  if (size > file.size() || file.size() != snapshot_file_bytes(size)) {
-    return broken("it is not as long as it says; copy it again");
+  for (int i = 0; i < 8; ++i) size |= static_cast<uint64_t>(static_cast<unsigned char>(head[8 + i])) << (8 * i);
+  if (size > file_bytes || file_bytes != snapshot_file_bytes(size)) {
+    return broken("it is not as long as it says; it was cut short, copy it again");
   }
-  const std::string_view content = file.substr(0, file.size() - kSnapshotFileSum);
-  unsigned char digest[kSnapshotFileSum];
-  SHA256(reinterpret_cast<const unsigned char*>(content.data()), content.size(), digest);
-  if (file.substr(content.size()) != std::string_view(reinterpret_cast<const char*>(digest), sizeof digest)) {
-    return broken("its checksum does not fit its bytes; it is damaged");
+  std::unique_ptr<SnapshotFileReader> reader(new SnapshotFileReader(path, std::move(file), size));
+  CLEW_TRY(reader->verify());
+  return reader;
+}
+
+Status SnapshotFileReader::verify() {
+  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> digest(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  CHECK(digest != nullptr && EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr) == 1);
+  buffer_.resize(kReadBytes);
+  const uint64_t covered = padded(size_);
+  for (uint64_t at = 0; at < covered;) {
+    const size_t piece = std::min<uint64_t>(kReadBytes, covered - at);
+    CLEW_TRY(read_at(at, buffer_.data(), piece));
+    CHECK(EVP_DigestUpdate(digest.get(), buffer_.data(), piece) == 1);
+    at += piece;
   }
-  return file.substr(kSnapshotFileHead, size);
+  unsigned char sum[kSnapshotFileSum];
+  CHECK(EVP_DigestFinal_ex(digest.get(), sum, nullptr) == 1);
+  char written[kSnapshotFileSum];
+  CLEW_TRY(read_at(covered, written, sizeof written));
+  if (std::memcmp(sum, written, sizeof sum) != 0) {
+    return {Code::kDataLoss, path_ + ": its checksum does not fit its bytes; it is damaged, take another copy"};
+  }
+  return {};
+}
+
+Result<std::string_view> SnapshotFileReader::read() {
+  buffer_.resize(std::min<uint64_t>(kReadBytes, size_ - at_));
+  CLEW_TRY(read_at(kSnapshotFileHead + at_, buffer_.data(), buffer_.size()));
+  at_ += buffer_.size();
+  return std::string_view(buffer_);
 }
 
 }  // namespace clew::api::etcd

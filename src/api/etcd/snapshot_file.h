@@ -3,7 +3,7 @@
 //
 //   file := "CLEWETC1" size:u64le snapshot:byte^size zero* sha256:byte^32     everything before sha256: 512·n bytes
 //
-// Pure; one thread. Not for etcd's own snapshots, which are databases of another kind.
+// One thread; the writer is pure. Not for etcd's own snapshots, which are databases of another kind.
 #pragma once
 
 #include <openssl/evp.h>
@@ -14,6 +14,8 @@
 #include <string_view>
 
 #include "base/status.h"
+#include "consensus/state_machine.h"
+#include "env/disk.h"
 
 namespace clew::api::etcd {
 
@@ -40,7 +42,26 @@ class SnapshotFileWriter {
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> digest_;
 };
 
-// The snapshot in a file that was read whole; borrowed. kDataLoss: it is not one, cut short, or damaged.
-Result<std::string_view> open_snapshot_file(std::string_view file);
+// The snapshot in such a file, which is read twice: whole when it is opened, to see that it is sound, then in pieces.
+// Blocking; the disk outlives it. Memory: one buffer.
+class SnapshotFileReader final : public consensus::SnapshotSource {
+ public:
+  // kDataLoss: it is no such file, cut short, or damaged.
+  static Result<std::unique_ptr<SnapshotFileReader>> open(env::Disk& disk, const std::string& path);
+  Result<std::string_view> read() override;
+  uint64_t bytes() const { return size_; }  // of the snapshot
+
+ private:
+  SnapshotFileReader(std::string path, std::unique_ptr<env::File> file, uint64_t size)
+      : path_(std::move(path)), file_(std::move(file)), size_(size) {}
+  Status read_at(uint64_t offset, char* out, size_t size) const;
+  Status verify();
+
+  const std::string path_;
+  const std::unique_ptr<env::File> file_;
+  const uint64_t size_;
+  uint64_t at_ = 0;
+  std::string buffer_;
+};
 
 }  // namespace clew::api::etcd

@@ -139,16 +139,16 @@ void expect_same(const pb::Compare& theirs, const kv::Compare& ours) {
 void expect_same(const pb::TxnRequest& theirs, const kv::TxnRequest& ours) {
   ASSERT_EQ(static_cast<int>(ours.compare.size()), theirs.compare_size());
   for (int i = 0; i < theirs.compare_size(); ++i) expect_same(theirs.compare(i), ours.compare[static_cast<size_t>(i)]);
-  const auto branch = [](const auto& theirs, const std::vector<kv::RequestOp>& ours) {
-    ASSERT_EQ(static_cast<int>(ours.size()), theirs.size());
-    for (int i = 0; i < theirs.size(); ++i) {
-      const auto& op = ours[static_cast<size_t>(i)].op;
-      ASSERT_EQ(static_cast<int>(op.index()), theirs[i].request_case());
-      if (const auto* range = std::get_if<kv::RangeRequest>(&op)) expect_same(theirs[i].request_range(), *range);
-      if (const auto* put = std::get_if<kv::PutRequest>(&op)) expect_same(theirs[i].request_put(), *put);
+  const auto branch = [](const auto& their_ops, const std::vector<kv::RequestOp>& our_ops) {
+    ASSERT_EQ(static_cast<int>(our_ops.size()), their_ops.size());
+    for (int i = 0; i < their_ops.size(); ++i) {
+      const auto& op = our_ops[static_cast<size_t>(i)].op;
+      ASSERT_EQ(static_cast<int>(op.index()), their_ops[i].request_case());
+      if (const auto* range = std::get_if<kv::RangeRequest>(&op)) expect_same(their_ops[i].request_range(), *range);
+      if (const auto* put = std::get_if<kv::PutRequest>(&op)) expect_same(their_ops[i].request_put(), *put);
       if (const auto* erase = std::get_if<kv::DeleteRangeRequest>(&op))
-        expect_same(theirs[i].request_delete_range(), *erase);
-      if (const auto* txn = std::get_if<kv::TxnRequest>(&op)) expect_same(theirs[i].request_txn(), *txn);
+        expect_same(their_ops[i].request_delete_range(), *erase);
+      if (const auto* txn = std::get_if<kv::TxnRequest>(&op)) expect_same(their_ops[i].request_txn(), *txn);
     }
   };
   branch(theirs.success(), ours.success);

@@ -25,14 +25,16 @@ Call::Call(std::shared_ptr<Shared> shared, Lane& lane, Connection& connection, i
 
 Call::~Call() = default;
 
+Budget& Call::budget() const { return shared_->counters.budgets[static_cast<size_t>(caller_)]; }
+
 void Call::hold(size_t bytes) {
   held_ += bytes;
-  shared_->counters.held_bytes.fetch_add(bytes, std::memory_order_relaxed);
+  budget().bytes.fetch_add(bytes, std::memory_order_relaxed);
 }
 
 void Call::release(size_t bytes) {
   held_ -= bytes;
-  shared_->counters.held_bytes.fetch_sub(bytes, std::memory_order_relaxed);
+  budget().bytes.fetch_sub(bytes, std::memory_order_relaxed);
 }
 
 void Call::send(std::string message) {
@@ -58,7 +60,7 @@ void Call::finish(const Status& status) {
 }
 
 bool Call::overloaded() const {
-  return shared_->counters.held_bytes.load(std::memory_order_relaxed) > shared_->options.max_pending_bytes;
+  return budget().bytes.load(std::memory_order_relaxed) > share_of(caller_, shared_->options.max_pending_bytes);
 }
 
 void Call::accept(UniqueFunction<void(Call&)>& task) { connection_->run(*this, task); }

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/rpc/budget.h"
 #include "base/function.h"
 #include "base/status.h"
 
@@ -53,6 +54,9 @@ class Handler {
 class Service {
  public:
   virtual ~Service() = default;
+  // Who calls, by the head alone, before anything is kept for the call: somebody known, or somebody who need not say
+  // who he is, and shares a small part of the budget with all such. An error ends the call.
+  virtual Result<Caller> judge(const CallHead& /*head*/) { return Caller::kKnown; }
   // A call begins; null: it was finished already, or has no use for messages.
   virtual std::unique_ptr<Handler> on_call(const std::shared_ptr<Call>& call) = 0;
   virtual Error overload() const = 0;                           // how a call is refused when the server holds too much
@@ -69,7 +73,8 @@ class Call final : public std::enable_shared_from_this<Call> {
   void add_trailer(std::string name, std::string value);  // before finish(); names in lower case
   void finish(const Status& status);                      // after what was sent; the handler may be gone on return
   size_t unsent() const { return unsent_; }               // bytes that were sent and did not yet leave
-  bool overloaded() const;                                // the server holds as much for its clients as it may
+  // The server holds as much for the likes of this caller as it may.
+  bool overloaded() const;
 
   // --- Any thread ---
   // Runs `task` on the loop: at once when this is its thread. Dropped when the call is not open any more.
@@ -86,6 +91,7 @@ class Call final : public std::enable_shared_from_this<Call> {
  private:
   friend class Connection;
 
+  Budget& budget() const;
   void hold(size_t bytes);
   void release(size_t bytes);
 
@@ -95,6 +101,7 @@ class Call final : public std::enable_shared_from_this<Call> {
   const int32_t stream_;
   CallHead head_;
   size_t head_bytes_ = 0;
+  Caller caller_ = Caller::kStranger;
   bool begun_ = false;  // the head is complete
   bool post_ = false;   // :method
   bool grpc_ = false;   // content-type
@@ -110,7 +117,8 @@ class Call final : public std::enable_shared_from_this<Call> {
   std::deque<std::string> out_;
   size_t out_offset_ = 0;  // of the first
   size_t unsent_ = 0;
-  size_t held_ = 0;  // of the server's budget
+  size_t held_ = 0;   // of the budget
+  size_t fixed_ = 0;  // of that until the stream is gone: the head, and what a call is by itself
   Error end_{Code::kOk, {}};
   Metadata trailers_;
   CallHead::Clock::time_point progress_;  // when bytes last left

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/write.hpp>
-#include <charconv>
 #include <cstring>
 
+#include "api/rpc/wire.h"
 #include "base/check.h"
 
 namespace clew::api::rpc {
@@ -19,7 +19,13 @@ constexpr size_t kOutputBytes = 128u << 10;  // taken out ahead of the socket
 constexpr int32_t kStreamWindow = 1 << 20;
 constexpr int32_t kConnectionWindow = 8 << 20;
 constexpr size_t kMaxHeadBytes = 32u << 10;
-constexpr uint64_t kResetBurst = 10'000, kResetRate = 1'000;  // clients under a deadline do reset what they give up
+// Clients under a deadline do reset what they give up. Resets that a client makes us send ("MadeYouReset",
+// CVE-2025-8671) cost as much, and are bounded alike.
+constexpr uint64_t kResetBurst = 10'000, kResetRate = 1'000;  // and so many a second
+// Frames that wait for a client that takes nothing: above, nothing is read from it until it has taken some. Of such
+// connections so many are borne; a further one is closed.
+constexpr size_t kMaxOwedFrames = 1'024;
+constexpr uint64_t kMaxPaused = 256;
 
 nghttp2_nv fixed(std::string_view name, std::string_view value) {
   return {reinterpret_cast<uint8_t*>(const_cast<char*>(name.data())),
@@ -29,56 +35,6 @@ nghttp2_nv fixed(std::string_view name, std::string_view value) {
 nghttp2_nv copied(std::string_view name, std::string_view value, uint8_t flags = NGHTTP2_NV_FLAG_NONE) {
   return {reinterpret_cast<uint8_t*>(const_cast<char*>(name.data())),
           reinterpret_cast<uint8_t*>(const_cast<char*>(value.data())), name.size(), value.size(), flags};
-}
-
-// nghttp2 sends no head above 64 KiB, and messages may repeat what a client sent.
-constexpr size_t kMaxMessageBytes = 4'096;
-
-// grpc-message: percent-encoded outside of printable ASCII.
-std::string escape_message(std::string_view text) {
-  static constexpr char kHex[] = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text.substr(0, kMaxMessageBytes)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte <= 0x7e && c != '%') {
-      out += c;
-    } else {
-      out += '%';
-      out += kHex[byte >> 4];
-      out += kHex[byte & 15];
-    }
-  }
-  return out;
-}
-
-// "5S", "100m": at most eight digits and a unit. Nothing else is a time.
-std::optional<std::chrono::nanoseconds> parse_timeout(std::string_view text) {
-  uint64_t value = 0;
-  if (text.size() < 2 || text.size() > 9) return std::nullopt;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size() - 1, value);
-  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() - 1) return std::nullopt;
-  const auto count = static_cast<int64_t>(value);
-  switch (text.back()) {
-    case 'H':
-      return std::chrono::hours(std::min<int64_t>(count, 24 * 365));
-    case 'M':
-      return std::chrono::minutes(std::min<int64_t>(count, 60 * 24 * 365));
-    case 'S':
-      return std::chrono::seconds(count);
-    case 'm':
-      return std::chrono::milliseconds(count);
-    case 'u':
-      return std::chrono::microseconds(count);
-    case 'n':
-      return std::chrono::nanoseconds(count);
-    default:
-      return std::nullopt;
-  }
-}
-
-size_t message_size(const uint8_t* prefix) {
-  return static_cast<size_t>(prefix[1]) << 24 | static_cast<size_t>(prefix[2]) << 16 |
-         static_cast<size_t>(prefix[3]) << 8 | prefix[4];
 }
 
 }  // namespace
@@ -131,7 +87,11 @@ struct Connection::Callbacks {
   }
 
   // A call that ended before its client did: the client need not go on.
-  static int frame_sent(nghttp2_session* session, const nghttp2_frame* frame, void* /*user*/) {
+  static int frame_sent(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+    if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR &&
+        frame->rst_stream.error_code != NGHTTP2_CANCEL && self(user).provoked_too_often()) {
+      return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
     if (frame->hd.type != NGHTTP2_HEADERS || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
     const Call* of = call(session, frame->hd.stream_id);
     if (of != nullptr && !of->client_done_) {
@@ -146,10 +106,11 @@ struct Connection::Callbacks {
   }
 };
 
-Connection::Connection(std::shared_ptr<Shared> shared, Lane& lane, Socket socket)
+Connection::Connection(std::shared_ptr<Shared> shared, Lane& lane, ServerSocket socket)
     : shared_(std::move(shared)), lane_(lane), socket_(std::move(socket)), tls_context_(shared_->tls.current()) {
   lane_.connections.insert(this);
-  heard_ = wrote_ = Clock::now();
+  heard_ = wrote_ = resets_as_of_ = Clock::now();
+  resets_left_ = kResetBurst;
 }
 
 Connection::~Connection() {
@@ -160,13 +121,13 @@ Connection::~Connection() {
 void Connection::close() {
   if (closed_) return;
   closed_ = true;
+  if (std::exchange(paused_, false)) shared_->counters.paused.fetch_sub(1);
   ErrorCode ignored;
   socket_.close(ignored);
   while (!calls_.empty()) on_stream_closed(calls_.begin()->first);
   lane_.connections.erase(this);
   lane_.open.fetch_sub(1, std::memory_order_relaxed);
-  shared_->counters.open.fetch_sub(1);
-  shared_->tell_when_drained();
+  shared_->connection_gone();
 }
 
 void Connection::start() {
@@ -215,11 +176,13 @@ void Connection::begin_session() {
 // ---- Receiving
 
 void Connection::read() {
+  reading_ = true;
   auto completion = [self = shared_from_this()](ErrorCode error, size_t size) {
+    self->reading_ = false;
     if (self->closed_) return;
     if (error) return self->close();
     self->on_bytes(self->input_.get(), size);
-    if (!self->closed_ && !self->close_after_write_) self->read();
+    self->read_on();
   };
   const asio::mutable_buffer buffer(input_.get(), kInputBytes);
   if (tls_.has_value()) {
@@ -227,6 +190,27 @@ void Connection::read() {
   } else {
     socket_.async_read_some(buffer, std::move(completion));
   }
+}
+
+void Connection::read_on() {
+  if (closed_ || close_after_write_ || reading_) return;
+  const bool owes = writing_ && nghttp2_session_get_outbound_queue_size(session_) > kMaxOwedFrames;
+  if (std::exchange(paused_, owes) != owes) {
+    if (!owes) {
+      shared_->counters.paused.fetch_sub(1);
+    } else if (shared_->counters.paused.fetch_add(1) >= kMaxPaused) {
+      shared_->counters.timeouts.fetch_add(1, std::memory_order_relaxed);
+      return close();
+    }
+  }
+  if (!owes) read();
+}
+
+bool Connection::provoked_too_often() {
+  const std::chrono::duration<double> since = heard_ - resets_as_of_;
+  resets_left_ = std::min<double>(kResetBurst, resets_left_ + since.count() * kResetRate) - 1;
+  resets_as_of_ = heard_;
+  return resets_left_ < 0;
 }
 
 void Connection::on_bytes(const uint8_t* data, size_t size) {
@@ -286,11 +270,15 @@ void Connection::on_head(Call& call) {
     return;
   }
   counters.calls.fetch_add(1, std::memory_order_relaxed);
+  const Result<Caller> caller = shared_->service.judge(call.head_);
+  if (caller.ok()) call.caller_ = *caller;
   call.counted_ = true;
-  const uint64_t open = counters.open_calls.fetch_add(1, std::memory_order_relaxed);
+  call.fixed_ = kCallBytes + call.head_bytes_;
+  call.hold(call.fixed_);
+  const uint64_t open = call.budget().calls.fetch_add(1, std::memory_order_relaxed);
   if (draining_) return call.finish(Error{Code::kUnavailable, "the server is shutting down; use another member"});
-  if (open >= shared_->options.max_pending_calls ||
-      counters.held_bytes.load(std::memory_order_relaxed) > shared_->options.max_pending_bytes) {
+  if (!caller.ok()) return call.finish(caller.status());
+  if (open >= share_of(call.caller_, shared_->options.max_pending_calls) || call.overloaded()) {
     return call.finish(shared_->service.overload());
   }
   if (call.head_.deadline != Clock::time_point::max()) {
@@ -347,7 +335,7 @@ void Connection::on_data(Call& call, const uint8_t* data, size_t size) {
   };
   while (size > 0 && call.open()) {
     if (call.in_.empty()) {
-      call.release(call.held_ - call.unsent_);  // what the message before cost
+      call.release(call.held_ - call.unsent_ - call.fixed_);  // what the message before cost
       if (size >= kMessagePrefix) {
         const auto total = check(data);
         if (!total.has_value()) return;
@@ -376,7 +364,7 @@ void Connection::on_data(Call& call, const uint8_t* data, size_t size) {
     if (call.in_.size() == *total) {
       const std::string message = std::exchange(call.in_, {});
       if (!message_complete(call, message)) return;
-    } else if (shared_->counters.held_bytes.load(std::memory_order_relaxed) > shared_->options.max_pending_bytes) {
+    } else if (call.overloaded()) {
       return call.finish(shared_->service.overload());
     }
   }
@@ -396,7 +384,7 @@ void Connection::on_stream_closed(int32_t stream) {
   if (call->head_.deadline != Clock::time_point::max()) lane_.deadlines.erase({call->head_.deadline, call.get()});
   if (call->counted_) {
     if (!call->finished_) count_end(*call);
-    shared_->counters.open_calls.fetch_sub(1, std::memory_order_relaxed);
+    call->budget().calls.fetch_sub(1, std::memory_order_relaxed);
   }
   call->connection_ = nullptr;
   call->release(call->held_);
@@ -506,7 +494,10 @@ void Connection::flush() {
   while (output_.size() < kOutputBytes) {
     const uint8_t* data = nullptr;
     const ssize_t size = nghttp2_session_mem_send(session_, &data);
-    if (size < 0) return close();
+    if (size < 0) {
+      shared_->counters.protocol_errors.fetch_add(1, std::memory_order_relaxed);
+      return close();
+    }
     if (size == 0) break;
     output_.append(reinterpret_cast<const char*>(data), static_cast<size_t>(size));
   }
@@ -527,6 +518,7 @@ void Connection::write() {
     if (self->closed_) return;
     if (error || self->close_after_write_) return self->close();
     self->flush();
+    self->read_on();
   };
   if (tls_.has_value()) {
     asio::async_write(*tls_, asio::buffer(output_), std::move(completion));

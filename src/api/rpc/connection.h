@@ -7,9 +7,6 @@
 
 #include <nghttp2/nghttp2.h>
 
-#include <boost/asio/basic_stream_socket.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <chrono>
 #include <memory>
@@ -25,12 +22,10 @@
 
 namespace clew::api::rpc {
 
-using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
-
 class Connection final : public std::enable_shared_from_this<Connection> {
  public:
   using Clock = std::chrono::steady_clock;
-  Connection(std::shared_ptr<Shared> shared, Lane& lane, Socket socket);
+  Connection(std::shared_ptr<Shared> shared, Lane& lane, ServerSocket socket);
   ~Connection();
 
   void start();
@@ -52,6 +47,8 @@ class Connection final : public std::enable_shared_from_this<Connection> {
 
   void begin_session();
   void read();
+  void read_on();  // unless too much is owed
+  bool provoked_too_often();
   void on_bytes(const uint8_t* data, size_t size);
   void write();
   void not_http2();
@@ -72,9 +69,9 @@ class Connection final : public std::enable_shared_from_this<Connection> {
 
   const std::shared_ptr<Shared> shared_;
   Lane& lane_;
-  Socket socket_;
+  ServerSocket socket_;
   SslContext tls_context_;
-  std::optional<boost::asio::ssl::stream<Socket&>> tls_;
+  std::optional<boost::asio::ssl::stream<ServerSocket&>> tls_;
   nghttp2_session* session_ = nullptr;
   std::unordered_map<int32_t, std::shared_ptr<Call>> calls_;
 
@@ -82,12 +79,16 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   std::string output_;  // being written
   std::vector<std::weak_ptr<Call>> with_room_;
   bool greeted_ = false;  // the client has said something: nothing is written before
+  bool reading_ = false, paused_ = false;
   bool writing_ = false, dirty_ = false, draining_ = false, closed_ = false;
   bool receiving_ = false;  // inside nghttp2's receive: no flush from within
   bool close_after_write_ = false;
   Clock::time_point heard_, wrote_;
   Clock::time_point ping_sent_;
   bool pinged_ = false;  // and not heard of since
+  // Resets that the client's faults made us send: what may still come at once, and as of when.
+  double resets_left_;
+  Clock::time_point resets_as_of_;
 };
 
 }  // namespace clew::api::rpc

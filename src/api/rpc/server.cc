@@ -1,187 +1,31 @@
 #include "api/rpc/server.h"
 
-#include <algorithm>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/post.hpp>
-#include <future>
-
-#include "api/endpoint.h"
+#include "api/listener.h"
 #include "api/rpc/connection.h"
 #include "api/rpc/shared.h"
 
 namespace clew::api::rpc {
 
-namespace asio = boost::asio;
-using ErrorCode = boost::system::error_code;
-using tcp = asio::ip::tcp;
-
-namespace {
-
-// Runs `task` on the loop and waits for it; here and now when the loop has stopped, or is this thread's.
-template <typename F>
-void run_on(asio::io_context& loop, F task) {
-  if (loop.stopped() || loop.get_executor().running_in_this_thread()) return task();
-  auto ran = std::make_shared<std::promise<void>>();
-  auto done = ran->get_future();
-  asio::post(loop, [ran, t = std::move(task)]() mutable {
-    t();
-    ran->set_value();
-  });
-  while (done.wait_for(std::chrono::milliseconds(5)) != std::future_status::ready && !loop.stopped()) {
+struct Server::Kind {
+  using Connection = rpc::Connection;
+  using Lane = rpc::Lane;
+  using Shared = rpc::Shared;
+  static uint32_t max_connections(const Shared& shared) { return shared.options.max_connections; }
+  static void before_start(const std::shared_ptr<Shared>& shared, Lane& lane) {
+    shared->arm(lane, Lane::Clock::now() + std::chrono::seconds(1));
   }
-}
-
-template <typename Visit>
-void each_connection(Lane& lane, Visit visit) {
-  std::vector<std::shared_ptr<Connection>> all;
-  for (Connection* connection : lane.connections) all.push_back(connection->shared_from_this());
-  for (const auto& connection : all) visit(*connection);
-}
-
-}  // namespace
-
-class Server::Listener : public std::enable_shared_from_this<Server::Listener> {
- public:
-  using Acceptor = asio::basic_socket_acceptor<tcp, asio::io_context::executor_type>;
-
-  Listener(std::string name, RpcEndpoint options, Service& service, const std::vector<asio::io_context*>& loops)
-      : name_(std::move(name)),
-        shared_(std::make_shared<Shared>(std::move(options), service)),
-        acceptor_(*loops.front()),
-        pause_(*loops.front()),
-        grace_(*loops.front()) {
-    for (asio::io_context* loop : loops) shared_->lanes.push_back(std::make_unique<Lane>(*loop));
+  static void stopped(Lane& lane) {
+    std::vector<Delivery> unheard;  // destroyed without the lock
+    const MutexLock lock(lane.mutex);
+    lane.closed.store(true);
+    unheard.swap(lane.inbox);
   }
-
-  Status start() {
-    CLEW_TRY(shared_->tls.reload());
-    CLEW_ASSIGN(const std::vector<ListenAddress> addresses, resolve_endpoint(shared_->options.endpoint));
-    ErrorCode error;
-    for (const ListenAddress& address : addresses) {
-      const tcp::endpoint endpoint(asio::ip::make_address(address.ip, error), address.port);
-      if (error) continue;
-      acceptor_.open(endpoint.protocol(), error);
-      if (error) continue;
-      acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
-      acceptor_.bind(endpoint, error);
-      if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
-      if (!error) {
-        port_ = acceptor_.local_endpoint(error).port();
-        asio::post(acceptor_.get_executor(), [self = shared_from_this()] { self->accept(); });
-        return {};
-      }
-      ErrorCode ignored;
-      acceptor_.close(ignored);
-    }
-    return Error{error == asio::error::address_in_use ? Code::kAlreadyExists : Code::kUnavailable,
-                 listen_failure(name_, shared_->options.endpoint, error.value())};
-  }
-
-  void drain(uint32_t grace_ms, Task done) {
-    shared_->drained = std::move(done);
-    shared_->draining.store(true);
-    asio::post(acceptor_.get_executor(), [self = shared_from_this(), grace_ms] {
-      ErrorCode ignored;
-      self->acceptor_.close(ignored);
-      self->pause_.cancel();
-      self->shared_->stopped_accepting.store(true);
-      for (auto& lane : self->shared_->lanes) {
-        asio::post(lane->io, [shared = self->shared_, &lane = *lane] {
-          each_connection(lane, [](Connection& c) { c.drain(); });
-        });
-      }
-      self->grace_.expires_after(std::chrono::milliseconds(grace_ms));
-      self->grace_.async_wait([self](ErrorCode error) {
-        if (!error) self->close_all();
-      });
-      self->shared_->tell_when_drained();
-    });
-  }
-
-  // Closes the listener and every connection; nothing of this server runs any more when it returns.
-  void stop() {
-    shared_->draining.store(true);
-    run_on(acceptor_.get_executor().context(), [self = shared_from_this()] {
-      ErrorCode ignored;
-      self->acceptor_.close(ignored);
-      self->pause_.cancel();
-      self->grace_.cancel();
-    });
-    for (auto& lane : shared_->lanes) {
-      run_on(lane->io, [shared = shared_, &lane = *lane] { each_connection(lane, [](Connection& c) { c.close(); }); });
-      std::vector<Delivery> unheard;  // destroyed without the lock
-      const MutexLock lock(lane->mutex);
-      lane->closed.store(true);
-      unheard.swap(lane->inbox);
-    }
-  }
-
-  void close_all() {
-    for (auto& lane : shared_->lanes) {
-      asio::post(lane->io,
-                 [shared = shared_, &lane = *lane] { each_connection(lane, [](Connection& c) { c.close(); }); });
-    }
-  }
-
-  uint16_t port() const { return port_; }
-  Shared& shared() { return *shared_; }
-
- private:
-  Lane& emptiest_lane() {
-    size_t best = next_lane_++ % shared_->lanes.size();  // equals take turns
-    for (size_t i = 0; i < shared_->lanes.size(); ++i) {
-      if (shared_->lanes[i]->open.load(std::memory_order_relaxed) <
-          shared_->lanes[best]->open.load(std::memory_order_relaxed))
-        best = i;
-    }
-    return *shared_->lanes[best];
-  }
-
-  void accept() {
-    if (!acceptor_.is_open()) return;
-    Lane& lane = emptiest_lane();
-    acceptor_.async_accept(lane.io.get_executor(), [self = shared_from_this(), &lane](ErrorCode error, Socket socket) {
-      self->on_accept(error, lane, std::move(socket));
-    });
-  }
-
-  void on_accept(ErrorCode error, Lane& lane, Socket socket) {
-    if (shared_->draining.load()) return;
-    if (error) {
-      if (error == asio::error::operation_aborted) return;
-      // Out of descriptors or memory: what is open may end and make room.
-      pause_.expires_after(std::chrono::milliseconds(100));
-      pause_.async_wait([self = shared_from_this()](ErrorCode cancelled) {
-        if (!cancelled) self->accept();
-      });
-      return;
-    }
-    if (shared_->counters.open.load() >= shared_->options.max_connections) {
-      shared_->counters.refused.fetch_add(1, std::memory_order_relaxed);
-      return accept();  // `socket` closes
-    }
-    shared_->counters.accepted.fetch_add(1, std::memory_order_relaxed);
-    shared_->counters.open.fetch_add(1);
-    lane.open.fetch_add(1, std::memory_order_relaxed);
-    asio::post(lane.io, [shared = shared_, &lane, s = std::move(socket)]() mutable {
-      const auto connection = std::make_shared<Connection>(shared, lane, std::move(s));
-      shared->arm(lane, Lane::Clock::now() + std::chrono::seconds(1));
-      connection->start();
-      if (shared->draining.load()) connection->drain();
-    });
-    accept();
-  }
-
-  const std::string name_;
-  const std::shared_ptr<Shared> shared_;
-  Acceptor acceptor_;
-  Lane::Timer pause_, grace_;
-  uint16_t port_ = 0;
-  size_t next_lane_ = 0;
 };
 
-Server::Server(std::string name, RpcEndpoint options, Service& service, const std::vector<asio::io_context*>& loops)
-    : listener_(std::make_shared<Listener>(std::move(name), std::move(options), service, loops)) {}
+Server::Server(std::string name, RpcEndpoint options, Service& service,
+               const std::vector<boost::asio::io_context*>& loops)
+    : listener_(std::make_shared<Listener<Kind>>(std::move(name), std::make_shared<Shared>(std::move(options), service),
+                                                 loops)) {}
 
 Server::~Server() { listener_->stop(); }
 
@@ -191,17 +35,20 @@ Status Server::reload_tls() { return listener_->shared().tls.reload(); }
 void Server::drain(uint32_t grace_ms, Task done) { listener_->drain(grace_ms, std::move(done)); }
 
 ServerStats Server::stats() const {
-  const Counters& c = listener_->shared().counters;
+  const Shared& shared = listener_->shared();
+  const Counters& c = shared.counters;
   ServerStats stats;
-  stats.accepted_connections = c.accepted.load();
-  stats.refused_connections = c.refused.load();
-  stats.open_connections = c.open.load();
+  stats.accepted_connections = shared.accepted.load();
+  stats.refused_connections = shared.refused.load();
+  stats.open_connections = shared.open.load();
   stats.timeouts = c.timeouts.load();
   stats.tls_failures = c.tls_failures.load();
   stats.protocol_errors = c.protocol_errors.load();
   stats.calls = c.calls.load();
-  stats.open_calls = c.open_calls.load();
-  stats.held_bytes = c.held_bytes.load();
+  for (const Budget& budget : c.budgets) {
+    stats.open_calls += budget.calls.load();
+    stats.held_bytes += budget.bytes.load();
+  }
   for (size_t i = 0; i < 17; ++i) stats.by_code[i] = c.by_code[i].load();
   return stats;
 }

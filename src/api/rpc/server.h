@@ -27,6 +27,11 @@
 #include "base/function.h"
 #include "base/status.h"
 
+namespace clew::api {
+template <typename Kind>
+class Listener;
+}  // namespace clew::api
+
 namespace clew::api::rpc {
 
 struct ServerStats {
@@ -56,8 +61,8 @@ class Server {
   ServerStats stats() const;
 
  private:
-  class Listener;
-  std::shared_ptr<Listener> listener_;
+  struct Kind;
+  std::shared_ptr<Listener<Kind>> listener_;  // shared with what it has under way
 };
 
 }  // namespace clew::api::rpc

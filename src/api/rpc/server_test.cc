@@ -29,6 +29,10 @@ std::string framed(std::string_view payload) { return begin_message() + std::str
 class Echo final : public Service {
  public:
   std::unique_ptr<Handler> on_call(const std::shared_ptr<Call>& call) override;
+  // Of "/open/..." nobody is asked who he is.
+  Result<Caller> judge(const CallHead& head) override {
+    return head.path.starts_with("/open/") ? Caller::kStranger : Caller::kKnown;
+  }
   Error overload() const override { return {Code::kResourceExhausted, "too much"}; }
   Error too_large(size_t size, size_t most) const override {
     return {Code::kResourceExhausted, std::to_string(size) + " above " + std::to_string(most)};
@@ -41,6 +45,9 @@ class Echo final : public Service {
     }
     return call;
   }
+  void wait_for_held(int count) {
+    while (held_calls_.load() < count) std::this_thread::yield();
+  }
   std::atomic<int> handlers{0};
 
  private:
@@ -48,7 +55,8 @@ class Echo final : public Service {
   class Stream;
   friend class Unary;
   Mutex mutex_;
-  std::shared_ptr<Call> held_ GUARDED_BY(mutex_);
+  std::shared_ptr<Call> held_ CLEW_GUARDED_BY(mutex_);
+  std::atomic<int> held_calls_{0};
 };
 
 class Echo::Unary final : public Handler {
@@ -56,9 +64,10 @@ class Echo::Unary final : public Handler {
   Unary(Echo& echo, Call& call) : echo_(echo), call_(call) { echo_.handlers++; }
   ~Unary() override { echo_.handlers--; }
   void on_message(std::string_view message) override {
-    if (call_.head().path == "/hold/unary") {
+    if (call_.head().path.ends_with("hold/unary")) {
       const MutexLock lock(echo_.mutex_);
       echo_.held_ = call_.shared_from_this();
+      echo_.held_calls_++;
       return;
     }
     for (const auto& [name, value] : call_.head().metadata) call_.add_trailer("got-" + name, value);
@@ -264,6 +273,62 @@ TEST_F(RpcServer, drainGivesUpOnCallsAfterTheGrace) {
   drained.get_future().wait();
 }
 
+TEST_F(RpcServer, aCallWhoseMessageDoesNotComeIsEnded) {
+  RpcEndpoint endpoint;
+  endpoint.write_timeout_ms = 50;
+  start(endpoint);
+  const auto open = channel();
+  grpc::GenericStub stub(open);
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  void* tag;
+  bool ok;
+  const auto mute = stub.PrepareCall(&context, "/echo/unary", &queue);
+  mute->StartCall(nullptr);
+  queue.Next(&tag, &ok);
+  grpc::Status status;
+  mute->Finish(&status, nullptr);
+  queue.Next(&tag, &ok);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_EQ(status.error_message(), "the request did not arrive in time");
+  eventually([&] { return echo_.handlers.load() == 0 && server_->stats().held_bytes == 0; });
+}
+
+TEST_F(RpcServer, headsOfOpenCallsAreCountedAndBounded) {
+  RpcEndpoint endpoint;
+  endpoint.max_pending_bytes = 50'000;
+  start(endpoint);
+  const std::multimap<std::string, std::string> large = {{"clew-large", std::string(6'000, 'h')}};
+  std::vector<std::thread> callers;
+  constexpr int kHeld = 6;
+  for (int i = 0; i < kHeld; ++i) {
+    callers.emplace_back([&] { call("/hold/unary", "x", 60'000, false, large); });
+  }
+  echo_.wait_for_held(kHeld);
+  EXPECT_GE(server_->stats().held_bytes, kHeld * 6'000u);
+  const Answer refused = call("/echo/unary", "x", 30'000, false, large);
+  EXPECT_EQ(refused.status.error_message(), "too much");
+  std::promise<void> drained;
+  server_->drain(0, [&] { drained.set_value(); });
+  for (std::thread& caller : callers) caller.join();
+  drained.get_future().wait();
+  EXPECT_EQ(server_->stats().held_bytes, 0u);
+}
+
+TEST_F(RpcServer, strangersCrowdOutEachOtherAndNobodyElse) {
+  RpcEndpoint endpoint;
+  endpoint.max_pending_calls = 5 * kStrangersShare;
+  start(endpoint);
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 5; ++i) callers.emplace_back([&] { call("/open/hold/unary", "x", 60'000); });
+  echo_.wait_for_held(5);
+  EXPECT_EQ(call("/open/unary", "x").status.error_message(), "too much");
+  EXPECT_EQ(call("/echo/unary", "x").bytes, "x");
+  EXPECT_EQ(server_->stats().open_calls, 5u);
+  server_->drain(0, [] {});
+  for (std::thread& caller : callers) caller.join();
+}
+
 // A client that speaks bytes.
 class Raw {
  public:
@@ -287,6 +352,20 @@ class Raw {
     char chunk[4096];
     while (!error) all.append(chunk, socket_.read_some(boost::asio::buffer(chunk), error));
     return all;
+  }
+  // A call's HEADERS, whole, with no message to follow; `broken` has a name in upper case.
+  static std::string call(uint32_t stream, bool broken) {
+    std::string head = "\x83\x86\x44\x08/nothing\x01\x01z";  // POST, http, :path, :authority
+    head +=
+        "\x0f\x10\x10"
+        "application/grpc";
+    if (broken)
+      head += std::string(
+          "\0\x01"
+          "A\x01"
+          "b",
+          5);
+    return frame(1, 5, stream, head);
   }
   static constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -340,6 +419,46 @@ TEST_F(RpcServer, floodsOfControlFramesEndTheConnection) {
     eventually([&] { return server_->stats().open_connections == 0; });
     sender.join();
   }
+}
+
+TEST_F(RpcServer, whoMakesTheServerResetCallAfterCallIsClosed) {
+  start();
+  Raw raw(server_->port());
+  std::thread reader([&] { raw.rest(); });
+  std::string bytes = std::string(Raw::kPreface) + Raw::frame(4, 0, 0, "");
+  uint32_t stream = 1;
+  const auto closed = [&] { return server_->stats().accepted_connections > server_->stats().open_connections; };
+  for (int i = 0; i < 1'000 && !closed(); ++i) {
+    for (int n = 0; n < 100; ++n, stream += 2) bytes += Raw::call(stream, true);
+    raw.send(std::exchange(bytes, {}));
+  }
+  eventually(closed);
+  reader.join();
+  EXPECT_EQ(server_->stats().protocol_errors, 1u);
+  EXPECT_EQ(server_->stats().calls, 0u);
+}
+
+TEST_F(RpcServer, nothingIsReadFromWhoLeavesItsAnswersLying) {
+  RpcEndpoint endpoint;
+  endpoint.write_timeout_ms = 300;
+  start(endpoint);
+  Raw raw(server_->port());
+  raw.send(std::string(Raw::kPreface) + Raw::frame(4, 0, 0, ""));
+  constexpr uint32_t kMost = 4'000'000;
+  std::atomic<uint32_t> sent{0};
+  std::thread sender([&] {
+    for (uint32_t stream = 1; sent < kMost && server_->stats().timeouts == 0;) {
+      std::string bytes;
+      for (int n = 0; n < 1'000; ++n, stream += 2) bytes += Raw::call(stream, false);
+      raw.send(bytes);
+      sent += 1'000;
+    }
+  });
+  sender.join();
+  EXPECT_LT(sent.load(), kMost) << "the sockets' buffers are full long before";
+  EXPECT_GE(server_->stats().timeouts, 1u);
+  EXPECT_LT(server_->stats().calls, kMost / 2);
+  eventually([&] { return server_->stats().open_connections == 0 && server_->stats().held_bytes == 0; });
 }
 
 TEST_F(RpcServer, whoSaysNothingOrIsNotThereIsClosed) {

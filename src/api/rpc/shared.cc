@@ -47,7 +47,7 @@ void Shared::flush(Lane& lane) {
 void Shared::arm(Lane& lane, Lane::Clock::time_point when) {
   if (when >= lane.armed) return;
   lane.armed = when;
-  auto timer = std::make_shared<Lane::Timer>(lane.io, when);
+  auto timer = std::make_shared<ServerTimer>(lane.io, when);
   timer->async_wait([self = shared_from_this(), timer, &lane, when](boost::system::error_code error) {
     // One that was armed for an earlier time has done this one's work.
     if (!error && lane.armed == when) self->on_timer(lane);

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <atomic>
-#include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <memory>
@@ -15,6 +14,8 @@
 #include <vector>
 
 #include "api/duration_histogram.h"
+#include "api/listener_shared.h"
+#include "api/rpc/budget.h"
 #include "api/rpc/call.h"
 #include "api/server_options.h"
 #include "api/tls.h"
@@ -26,8 +27,10 @@ namespace clew::api::rpc {
 class Connection;
 
 struct Counters {
-  std::atomic<uint64_t> accepted{0}, refused{0}, open{0}, timeouts{0}, tls_failures{0}, protocol_errors{0};
-  std::atomic<uint64_t> calls{0}, open_calls{0}, held_bytes{0};
+  std::atomic<uint64_t> timeouts{0}, tls_failures{0}, protocol_errors{0};
+  std::atomic<uint64_t> calls{0};
+  Budget budgets[kCallers];
+  std::atomic<uint64_t> paused{0};  // connections that are not read from because they take nothing
   std::atomic<uint64_t> by_code[17] = {};
 };
 
@@ -38,8 +41,6 @@ struct Delivery {
 
 struct Lane {
   using Clock = std::chrono::steady_clock;
-  using Timer =
-      boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, boost::asio::io_context::executor_type>;
   explicit Lane(boost::asio::io_context& loop) : io(loop) {}
   boost::asio::io_context& io;
   std::atomic<uint64_t> open{0};
@@ -54,19 +55,15 @@ struct Lane {
 
   std::atomic<bool> closed{false};  // the server is gone, the loop perhaps, too
   Mutex mutex;
-  std::vector<Delivery> inbox GUARDED_BY(mutex);
+  std::vector<Delivery> inbox CLEW_GUARDED_BY(mutex);
 };
 
-struct Shared : std::enable_shared_from_this<Shared> {
+struct Shared : ListenerShared, std::enable_shared_from_this<Shared> {
   Shared(RpcEndpoint endpoint, Service& s) : options(std::move(endpoint)), service(s), tls(options.tls, Alpn::kH2) {}
   const RpcEndpoint options;
   Service& service;
   TlsReloader tls;
   Counters counters;
-  std::atomic<bool> draining{false};
-  std::atomic<bool> stopped_accepting{false};
-  Task drained;  // set before `draining`; run once
-  std::atomic<bool> drained_told{false};
   std::vector<std::unique_ptr<Lane>> lanes;
 
   void deliver(Lane& lane, Delivery delivery);  // any thread
@@ -75,11 +72,6 @@ struct Shared : std::enable_shared_from_this<Shared> {
   void flush(Lane& lane);
   void arm(Lane& lane, Lane::Clock::time_point when);
   void on_timer(Lane& lane);
-  void tell_when_drained() {
-    if (draining.load() && stopped_accepting.load() && counters.open.load() == 0 && !drained_told.exchange(true) &&
-        drained)
-      drained();
-  }
 };
 
 }  // namespace clew::api::rpc

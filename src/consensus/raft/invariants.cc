@@ -18,6 +18,9 @@ Status check_state(const State& s, const Log& log) {
   if (s.snapshot > s.commit) return broken(s, "the snapshot is beyond commit");
   if (log.base() > s.snapshot) return broken(s, "the log begins behind the snapshot");
   if (log.last_epoch() > s.term || log.true_last_epoch() > s.term) return broken(s, "an entry is newer than the term");
+  if (log.last() > log.base() && log.at(log.first()).epoch < log.base_epoch()) {
+    return broken(s, "the log goes on behind its snapshot with an older epoch: the two contradict each other");
+  }
   if (log.true_last() < log.last()) return broken(s, "the log is longer than it ever was");
   if (log.durable_position() > log.last()) return broken(s, "more is durable than there is");
   if (s.durable_seq >= s.next_seq) return broken(s, "a record is durable before it was made");
@@ -55,6 +58,10 @@ Status TransitionCheck::check(const State& s, const Log& log) {
     if (s.durable_seq < b.durable_seq || s.next_seq < b.next_seq) return broken(s, "records became fewer");
     if (log.generation() < before_generation_) return broken(s, "cuts were forgotten");
     if (s.leading && b.leading && s.term == b.term) {
+      // Electorates of two changes need not overlap: the one before has to be agreed on first (thesis §4.1).
+      if (s.membership_position > b.membership_position && b.membership_position > s.commit) {
+        return broken(s, "a change of membership begins before the one before it is committed");
+      }
       if (log.generation() != before_generation_) return broken(s, "a leader cut its own log");
       if (log.last() < before_last_) return broken(s, "a leader's log became shorter");
       if (s.commit > b.commit && log.epoch_at(s.commit) != s.term) {

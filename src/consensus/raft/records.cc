@@ -43,6 +43,17 @@ void append_base(std::string& out, const SnapshotMeta& meta, bool metadata_only)
   meta.append_to(out);
 }
 
+std::string first_record(const SnapshotMeta& meta) {
+  RecordHeader header;
+  header.kind = RecordKind::kBase;
+  header.term = header.last_epoch = meta.epoch;
+  header.commit = header.last = meta.position;
+  std::string record;
+  append_header(record, header);
+  append_base(record, meta, false);
+  return record;
+}
+
 Result<Record> parse_record(std::string_view bytes) {
   ByteReader in(bytes);
   if (in.fixed<uint8_t>() != kRecordVersion) return damaged("has an unknown version");

@@ -59,6 +59,8 @@ void append_header(std::string& out, const RecordHeader& header);
 void append_entries_head(std::string& out, bool truncates, bool metadata_only, Position first, Epoch prev_epoch,
                          size_t count);
 void append_base(std::string& out, const SnapshotMeta& meta, bool metadata_only);
+// What a log begins with whose member has that snapshot and nothing else: it took part in no epoch above.
+std::string first_record(const SnapshotMeta& meta);
 // kDataLoss: not a record of this version, or cut short.
 Result<Record> parse_record(std::string_view bytes);
 

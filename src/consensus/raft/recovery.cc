@@ -97,7 +97,7 @@ Status Raft::recover(LogSeq seq, std::string_view bytes) {
     if (any_record_ && generation != log_.generation()) log_.distrust_above(commit_);
     log_.set_generation(generation);
   }
-  const bool hole_ignored = planted(Bug::kHoleTakenForEnd) && gap_open_;
+  const bool taken_for_end = planted(Bug::kHoleTakenForEnd) && lost_records_ > 0;
   any_record_ = true;
   gap_open_ = false;
   ++records_recovered_;
@@ -105,7 +105,7 @@ Status Raft::recover(LogSeq seq, std::string_view bytes) {
   vote_ = head.vote;
   metadata_only_ |= record.metadata_only;
   if (head.kind == RecordKind::kAppend) {
-    if (hole_ignored && record.first > log_.last() + 1) return {};
+    if (taken_for_end && record.first > log_.last() + 1) return {};
     CLEW_TRY(log_.replay(seq, record.first, record.prev_epoch, std::move(record.entries), record.truncates));
   } else if (head.kind == RecordKind::kBase) {
     // The base before it was found to be lost: see start().
@@ -118,7 +118,7 @@ Status Raft::recover(LogSeq seq, std::string_view bytes) {
     snapshot_metadata_only_ = record.metadata_only;
   }
   log_.set_generation(head.generation);
-  if (planted(Bug::kHoleTakenForEnd) && lost_records_ > 0) {
+  if (taken_for_end) {
     commit_ = std::max(commit_, std::min(head.commit, log_.last()));
     return {};
   }

@@ -259,7 +259,7 @@ struct HistoryReader::Impl {
 
   Status line(std::string_view text) {
     ++lines;
-    const Status status = line_content(text);
+    Status status = line_content(text);
     if (status.ok()) return status;
     return {status.code(), "line " + std::to_string(lines) + ": " + std::string(status.message())};
   }

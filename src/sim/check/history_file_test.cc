@@ -51,7 +51,7 @@ TEST(HistoryFile, valuesMayBeAnyBytes) {
   Operation op;
   op.kind = Kind::kWrite;
   op.key = "quote\" back\\ line\n tab\t nul" + std::string(1, '\0') + " é";
-  op.input.value = "\xff\x00\x7f no text";
+  op.input.value = "\xff" + std::string(1, '\0') + "\x7f no text";
   history.invoke(op);
   const auto back = parse_history(write_history(history));
   ASSERT_TRUE(back.ok()) << back.error().message;

@@ -290,6 +290,7 @@ class SetModel final : public Model {
   };
   State set(const std::vector<std::string>& values) {
     std::vector<uint32_t> ids;
+    ids.reserve(values.size());
     for (const std::string& value : values) ids.push_back(values_.id(value));
     std::sort(ids.begin(), ids.end());
     ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
@@ -386,6 +387,7 @@ std::vector<Part> parts_of(const History& history) {
     part.operations.push_back(i);
   }
   std::vector<Part> parts;
+  parts.reserve(by_key.size());
   for (auto& [key, part] : by_key) parts.push_back(std::move(part));
   return parts;
 }

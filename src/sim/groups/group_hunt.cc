@@ -1,5 +1,8 @@
 #include "sim/groups/group_hunt.h"
 
+#include <memory>
+#include <utility>
+
 namespace clew::sim::groups {
 
 Shape GroupHunt::shape(uint64_t seed) const {
@@ -9,12 +12,12 @@ Shape GroupHunt::shape(uint64_t seed) const {
   return shape;
 }
 
-Plan GroupHunt::plan(uint64_t seed) const {
-  return draw_plan(seed, plan_options(seed, *profile, shape(seed).nodes, operations_per_second));
+PlanOptions GroupHunt::options(uint64_t seed) const {
+  return plan_options(seed, *profile, shape(seed).nodes, operations_per_second);
 }
 
-MakeScenario GroupHunt::make() const {
-  return [this](uint64_t seed) { return std::make_unique<GroupScenario>(*family, *profile, shape(seed), seed, deeds); };
+std::unique_ptr<Scenario> GroupHunt::scenario(uint64_t seed) const {
+  return std::make_unique<GroupScenario>(*family, *profile, shape(seed), seed, deeds);
 }
 
 std::string GroupHunt::command() const {
@@ -24,15 +27,6 @@ std::string GroupHunt::command() const {
   if (nodes) text += " --nodes " + std::to_string(*nodes);
   if (loses_appends) text += " --canary";
   return text;
-}
-
-std::optional<Finding> GroupHunt::hunt(uint64_t seed, RunResult* result) const {
-  HuntOptions options;
-  options.plan = plan_options(seed, *profile, shape(seed).nodes, operations_per_second);
-  options.command = command();
-  options.rerun_one_in = rerun_one_in;
-  options.max_shrink_tries = max_shrink_tries;
-  return sim::hunt(seed, make(), options, result);
 }
 
 }  // namespace clew::sim::groups

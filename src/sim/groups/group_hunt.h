@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -12,23 +13,18 @@
 
 namespace clew::sim::groups {
 
-struct GroupHunt {
+struct GroupHunt final : Campaign {
   const Family* family = &families().front();
   const Profile* profile = &profiles().front();
   std::optional<size_t> nodes;  // default: the profile's, or by seed
   double operations_per_second = 50;
   bool loses_appends = false;  // the canary: ledger.h
-  uint64_t rerun_one_in = 20;
-  uint64_t max_shrink_tries = 400;
-  std::string program = "./dev sim";
-  Deeds* deeds = nullptr;  // summed up over all runs, reruns and shrinking included
+  Deeds* deeds = nullptr;      // summed up over all runs, reruns and shrinking included
 
   Shape shape(uint64_t seed) const;  // fitted to the family
-  Plan plan(uint64_t seed) const;
-  MakeScenario make() const;
-  // The command that replays a seed of this hunt, before --seed.
-  std::string command() const;
-  std::optional<Finding> hunt(uint64_t seed, RunResult* result = nullptr) const;
+  PlanOptions options(uint64_t seed) const override;
+  std::unique_ptr<Scenario> scenario(uint64_t seed) const override;
+  std::string command() const override;
 };
 
 }  // namespace clew::sim::groups

@@ -13,6 +13,7 @@ using consensus::Role;
 namespace {
 
 constexpr int64_t kChangeTakesNs = 2'000'000'000;
+constexpr uint64_t kElectorateAnew = 5;  // the last of the kinds of changes: draw_target()
 
 // How many whole nodes may be lost while this membership decides.
 size_t tolerance(const Membership& membership) {
@@ -107,7 +108,9 @@ Membership GroupScenario::draw_target(const Membership& now, Generator& random) 
   const size_t voters = count(Role::kVoter) + count(Role::kWitness);
   const size_t least = random.one_in(4) ? 2 : 3;
   Member* const any = members.empty() ? nullptr : &members[random.below(members.size())];
-  switch (random.below(6)) {
+  const bool anew =
+      profile_.admin.electorates != 0 && random.below(100) < static_cast<uint64_t>(profile_.admin.electorates);
+  switch (anew ? kElectorateAnew : random.below(kElectorateAnew + 1)) {
     case 0:
       if (!outside.empty()) members.push_back(learner(hosts_[at(outside[random.below(outside.size())])].id));
       break;
@@ -164,7 +167,7 @@ void GroupScenario::reconfigure(NodeIndex leader, const Membership& target) {
 void GroupScenario::change_membership(Generator& random) {
   const auto at_leader = leader();
   // Now and then he does not wait for the change before to end: the group has to refuse.
-  const bool hasty = random.one_in(3);
+  const bool hasty = profile_.admin.hasty || random.one_in(3);
   if (!at_leader || (world_->now_ns() < change_until_ns_ && !hasty)) return;
   const Membership newest = process(*at_leader)->replica().protocol().membership();
   if (newest.empty() || (newest.joint() && !hasty)) return;

@@ -1,13 +1,9 @@
 #include "sim/groups/group_process.h"
 
-#include <algorithm>
-#include <iterator>
-#include <set>
 #include <utility>
 
-#include "base/check.h"
 #include "consensus/replica_records.h"
-#include "wal/recovery.h"
+#include "sim/groups/log_damage.h"
 
 namespace clew::sim::groups {
 
@@ -34,7 +30,6 @@ Status GroupProcess::open(consensus::ReplicaOptions options, consensus::Protocol
                                                   .observer = this},
                                                  std::move(options), std::move(factory),
                                                  [this](Status status) { machine_.halt(std::move(status)); }));
-  transport_.set_instance(replica_->instance());
   seen_ = replica_->applied();
   return {};
 }
@@ -64,43 +59,14 @@ Scope GroupProcess::scope_of(const std::string& path, uint64_t offset, uint64_t 
   const std::string directory = kDirectory;
   if (path.starts_with(directory + "/log/")) {
     if (path.ends_with(".spare")) return {.kind = Scope::Kind::kNothing, .items = {}};
-    return watcher_.cost_of(machine_.node, lost_with(path, offset, size));
+    const auto lost = records_lost_with(*machine_.power, directory + "/log", path, offset, size);
+    return lost ? watcher_.cost_of(machine_.node, *lost) : Scope{};
   }
   // A snapshot stands for everything up to its position; one that is being made, for everything so far.
   if (path.starts_with(directory + "/snapshots/")) {
     return {.kind = Scope::Kind::kItems, .items = {1, replica_->report().last}};
   }
   return {};  // who it is, and whom it knows
-}
-
-std::vector<consensus::LogSeq> GroupProcess::lost_with(const std::string& path, uint64_t offset, uint64_t size) const {
-  const std::string directory = std::string(kDirectory) + "/log";
-  const auto replayed = [&](bool damaged) {
-    std::set<consensus::LogSeq> records;
-    SimDisk copy;
-    bool made = copy.make_dirs(directory).ok();
-    for (const SimDisk::FileInfo& info : machine_.power->files()) {
-      if (!info.path.starts_with(directory + "/")) continue;
-      auto file = copy.open(info.path, {.create = true, .writable = true});
-      made = made && file.ok() && (*file)->write_at(0, machine_.power->content(info.path)).ok();
-    }
-    CHECK(made);
-    if (damaged) copy.damage(path, offset, size);
-    wal::Options options;
-    options.directory = directory;
-    wal::ReplayReport report;
-    wal::ReplayFn note = [&](uint64_t record, uint64_t, std::string_view) -> Status {
-      records.insert(record);
-      return {};
-    };
-    const Status status = wal::recover(copy, options, note, report).status();
-    if (!status.ok()) records.clear();  // it cannot even be opened
-    return records;
-  };
-  const std::set<consensus::LogSeq> before = replayed(false), after = replayed(true);
-  std::vector<consensus::LogSeq> lost;
-  std::set_difference(before.begin(), before.end(), after.begin(), after.end(), std::back_inserter(lost));
-  return lost;
 }
 
 }  // namespace clew::sim::groups

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,9 +60,6 @@ class GroupProcess final : public Process, private consensus::Observer {
   void on_fact(const consensus::Fact& fact) override;
   void on_applied(consensus::Position position, const consensus::Entry& entry, std::string_view result) override;
   void on_record(consensus::LogSeq seq, std::string_view record) override;
-
-  // Records that a start would not find any more, were these bytes of one of the log's files unreadable.
-  std::vector<consensus::LogSeq> lost_with(const std::string& path, uint64_t offset, uint64_t size) const;
 
   Machine& machine_;
   Watcher& watcher_;

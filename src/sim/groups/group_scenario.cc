@@ -1,8 +1,10 @@
 #include "sim/groups/group_scenario.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
+#include "base/check.h"
 #include "consensus/replica_command.h"
 #include "sim/check/check.h"
 
@@ -19,31 +21,49 @@ constexpr std::string_view kDiskFailed = "a write or sync of the log failed";
 
 constexpr int64_t kLastingFaultAtNs = 2'000'000'000;
 
+// What the operator does with a disk whose sectors cannot be read: the directory goes to a sound one.
+void see_to(SimDisk& disk) {
+  for (const SimDisk::FileInfo& info : disk.files()) {
+    auto file = disk.open(info.path, {.writable = true});
+    const bool copied = file.ok() && (*file)->write_at(0, disk.content(info.path)).ok() && (*file)->sync().ok();
+    CHECK(copied);
+  }
+}
+
 }  // namespace
 
+std::span<const Deeds::Field> Deeds::fields() {
+  static constexpr Field kFields[] = {
+      {"answered", &Deeds::answered},
+      {"failed", &Deeds::failed},
+      {"unknown", &Deeds::unknown},
+      {"busy", &Deeds::busy},
+      {"elections", &Deeds::elections},
+      {"leaders", &Deeds::leaders},
+      {"memberships", &Deeds::memberships},
+      {"snapshots_saved", &Deeds::snapshots_saved},
+      {"snapshots_installed", &Deeds::snapshots_installed},
+      {"restarts", &Deeds::restarts},
+      {"replaced", &Deeds::replaced},
+      {"holes", &Deeds::holes},
+      {"truncations", &Deeds::truncations},
+      {"entries", &Deeds::entries},
+      {"judged", &Deeds::judged},
+      {"undecided", &Deeds::undecided},
+  };
+  static_assert(sizeof(Deeds) == std::size(kFields) * sizeof(uint64_t));
+  return kFields;
+}
+
 void Deeds::add(const Deeds& other) {
-  answered += other.answered;
-  failed += other.failed;
-  unknown += other.unknown;
-  busy += other.busy;
-  elections += other.elections;
-  leaders += other.leaders;
-  memberships += other.memberships;
-  snapshots_saved += other.snapshots_saved;
-  snapshots_installed += other.snapshots_installed;
-  restarts += other.restarts;
-  replaced += other.replaced;
-  holes += other.holes;
-  truncations += other.truncations;
-  entries += other.entries;
-  judged += other.judged;
-  undecided += other.undecided;
+  for (const Field& field : fields()) this->*field.value += other.*field.value;
 }
 
 GroupScenario::GroupScenario(const Family& family, const Profile& profile, Shape shape, uint64_t seed, Deeds* deeds)
     : family_(family),
       profile_(profile),
       shape_(std::move(shape)),
+      bounds_(family.bounds(shape_)),
       seed_(seed),
       deeds_(deeds),
       judge_(family.judge([this](consensus::NodeId id) { return world_->clock(machine_of(id)).mono_ns(); })) {}
@@ -119,8 +139,10 @@ Result<std::unique_ptr<Process>> GroupScenario::start(World& world, Machine& mac
   const Status opened = process->open(std::move(options), factory(host.founder));
   if (machine.power->crashed()) return opened.ok() ? Error{Code::kUnavailable, "the power went"} : opened.error();
   if (!opened.ok()) {
-    // An error of the disk while it is read is no loss: the next start may succeed.
-    const bool disk_failed = opened.message().find("simulated I/O error") != std::string_view::npos;
+    // An error of the disk while it is read is no loss: the next start may succeed, or the one after the disk was seen
+    // to. (Bad sectors of a log file go with it when it is recycled, and may then lie where the log ends.)
+    const bool disk_failed = opened.message().find("I/O error") != std::string_view::npos;
+    if (disk_failed && world.healing()) see_to(world.disk(node));
     if ((opened.code() == Code::kDataLoss && !disk_failed) || opened.code() == Code::kInternal) {
       world.fail(name(node) +
                  " refuses to start, and nothing was done to it that it must not survive: " + opened.to_string());
@@ -245,17 +267,15 @@ void GroupScenario::check_availability() {
 
 void GroupScenario::check_bounds(NodeIndex node, const consensus::Report& report) {
   const consensus::ReplicaStats stats = process(node)->replica().stats();
-  const Bounds most = family_.bounds(shape_);
-  const std::string who = "bounded memory: " + name(node) + " holds ";
-  if (stats.pending > shape_.replica.max_pending) {
-    world_->fail(who + std::to_string(stats.pending) + " requests without an answer");
-  }
+  const Bounds& most = bounds_;
+  const auto broken = [&](uint64_t held, std::string_view what) {
+    world_->fail("bounded memory: " + name(node) + " holds " + std::to_string(held) + " " + std::string(what));
+  };
+  if (stats.pending > shape_.replica.max_pending) broken(stats.pending, "requests without an answer");
   if (report.uncommitted_bytes > most.uncommitted_bytes) {
-    world_->fail(who + std::to_string(report.uncommitted_bytes) + " bytes of uncommitted entries");
+    broken(report.uncommitted_bytes, "bytes of uncommitted entries");
   }
-  if (report.log_bytes > most.log_bytes) {
-    world_->fail(who + std::to_string(report.log_bytes) + " bytes of log");
-  }
+  if (report.log_bytes > most.log_bytes) broken(report.log_bytes, "bytes of log");
 }
 
 void GroupScenario::after_event(World& world, NodeIndex node) {

@@ -15,7 +15,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sim/groups/canon.h"
@@ -27,7 +29,7 @@
 
 namespace clew::sim::groups {
 
-// What a run did, summed up by who runs many.
+// What a run did.
 struct Deeds {
   uint64_t answered = 0, failed = 0, unknown = 0, busy = 0;
   uint64_t elections = 0, leaders = 0, memberships = 0, snapshots_saved = 0, snapshots_installed = 0;
@@ -35,6 +37,11 @@ struct Deeds {
   uint64_t judged = 0;     // by the checkers of histories: operations and reports, by each of them
   uint64_t undecided = 0;  // histories that a checker's budget did not suffice for
   void add(const Deeds& other);
+  struct Field {
+    std::string_view name;
+    uint64_t Deeds::*value;
+  };
+  static std::span<const Field> fields();  // all of them
 };
 
 class GroupScenario final : public Scenario, private Watcher, private Endpoints {
@@ -105,6 +112,7 @@ class GroupScenario final : public Scenario, private Watcher, private Endpoints 
   const Family& family_;
   const Profile& profile_;
   const Shape shape_;
+  const Bounds bounds_;
   const uint64_t seed_;
   Deeds* deeds_;
   Deeds own_;

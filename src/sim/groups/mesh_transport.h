@@ -2,6 +2,10 @@
 // data directory, and for whom: a machine that came back as another member gets nothing that was meant for the old one,
 // as after a real transport's handshake.
 //
+// In the place of a handshake members greet each other, when they hear of each other and when a connection comes: a
+// frame that says nothing but who sent it. Whoever is met, by it or by another frame, is shown to Handler::admits once
+// in each life; what the refused send is not delivered.
+//
 // Member ids name machines: NodeId n lives on machine (n - 1) mod kMaxNodes, so that a machine whose disk was replaced
 // comes back under an id that nobody used before (reborn()). One thread; dies with its process.
 #pragma once
@@ -32,10 +36,9 @@ class MeshTransport final : public consensus::Transport {
   // `sent`: told of each frame that really leaves.
   MeshTransport(Machine& machine, consensus::NodeId self, std::function<void(consensus::NodeId, std::string_view)> sent)
       : machine_(machine), self_(self), sent_(std::move(sent)) {}
-  void set_instance(consensus::Instance instance) { instance_ = instance; }
 
   void start(Handler handler) override { handler_ = std::move(handler); }
-  void set_peers(const std::vector<consensus::Member>& peers) override { peers_ = peers; }
+  void set_peers(const std::vector<consensus::Member>& peers) override;
   void send(consensus::NodeId to, std::string frame) override;
 
   // From the machine.
@@ -43,12 +46,20 @@ class MeshTransport final : public consensus::Transport {
   void on_connection(NodeIndex peer, bool up);
 
  private:
+  struct Met {
+    consensus::NodeId peer;
+    consensus::Instance instance;
+    bool admitted;
+  };
+  void post(consensus::NodeId to, std::string frame);
+  bool admits(consensus::NodeId peer, consensus::Instance instance);
+
   Machine& machine_;
   const consensus::NodeId self_;
   std::function<void(consensus::NodeId, std::string_view)> sent_;
-  consensus::Instance instance_ = consensus::kUnknownInstance;
   Handler handler_;
   std::vector<consensus::Member> peers_;
+  std::vector<Met> met_;
 };
 
 }  // namespace clew::sim::groups

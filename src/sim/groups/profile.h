@@ -27,6 +27,8 @@ struct Mix {
 struct AdminMix {
   int membership = 60;
   int transfer = 25;
+  bool hasty = false;   // he never waits for the change before to end
+  int electorates = 0;  // of a hundred changes: how many replace the whole electorate, beyond those that would anyway
 };
 
 // A fault that lasts to the end and leaves a quorum that sees each other: the group must go on under it (scenario 24).

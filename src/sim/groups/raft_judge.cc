@@ -153,9 +153,18 @@ Status RaftJudge::started(NodeId id, const Protocol& protocol, Position restored
   // A snapshot whose file is damaged: what it stood for has to come again.
   const bool lost_snapshot = core.recovered_snapshot().position > restored;
   // Records that were not known to be durable may have survived, and cut the log.
-  bool may_be_cut = damaged || lost_snapshot;
+  bool may_be_cut = lost_snapshot;
   for (const Written& written : node.written) may_be_cut = may_be_cut || written.truncates || written.base;
   const consensus::Report report = core.report();
+  // Damage takes entries, never how far the log went: votes are judged by it (raft.h).
+  if (!may_be_cut && !image.entries.empty()) {
+    const auto& [last, entry] = *image.entries.rbegin();
+    const Position now = core.log().true_last();
+    if (now < last || (now == last && core.log().true_last_epoch() != entry.epoch)) {
+      return lost("knows of a log up to " + std::to_string(now) + ", and had one up to " + std::to_string(last));
+    }
+  }
+  may_be_cut = may_be_cut || damaged;
   if (!may_be_cut) {
     if (report.snapshot.position < image.base) return lost("lost its snapshot");
     for (const auto& [position, entry] : image.entries) {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { criticalPath, flameGraph, selfTime, statistics } from './analysis';
 import { changeOf, compareTrees } from './compare';
+import { lateness } from './lateness';
 import { matchingNodes } from './match';
 import { random, span, traces } from './testdata';
 import { buildTree, timesOf, type Tree } from './tree';
@@ -93,5 +94,24 @@ describe('matchingNodes', () => {
     expect(found('absent')).toBe(1);
     expect(found('nowhere')).toBe(0);
     expect(matchingNodes(tree, '  ')).toBeUndefined();
+  });
+});
+
+describe('lateness', () => {
+  const at = (ms: number) => `${1_760_000_000_000 + ms}000000`;
+  it('puts verdicts on a logarithmic line from the start of the trace to the last one', () => {
+    const marks = lateness(at(0), [
+      { decidedUnixNano: at(5000), spans: 3, lateSpans: 0 },
+      { decidedUnixNano: at(60_000), spans: 5, lateSpans: 2 },
+      { decidedUnixNano: at(86_400_000), spans: 6, lateSpans: 3 },
+    ]);
+    expect(marks.map((one) => [one.afterMs, one.spans, one.late])).toEqual([[5000, 3, 0], [60_000, 5, 2], [86_400_000, 6, 1]]);
+    expect(marks[2].share).toBe(1);
+    expect(marks[0].share).toBeGreaterThan(0.2);
+    expect(marks[1].share).toBeGreaterThan(marks[0].share);
+  });
+  it('stands clocks that are ahead, and one verdict at the very start', () => {
+    expect(lateness(at(9000), [{ decidedUnixNano: at(5000), spans: 1, lateSpans: 0 }])[0]).toEqual({ afterMs: 0, share: 0, spans: 1, late: 0 });
+    expect(lateness(at(0), [])).toEqual([]);
   });
 });

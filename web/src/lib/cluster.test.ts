@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { eventsBetween, type Cluster, type Member } from './cluster';
+import { eventsBetween, retentionOf, type Cluster, type Member } from './cluster';
 
 const member = (id: string, more: Partial<Member> = {}): Member => ({ id, name: `n${id}`, role: 'secondary', state: 'online', acknowledged: '5', behind: '0', problem: '', version: '0.1.0', clientAddress: '', httpAddress: '', etcdUrls: [], peerUrls: [], ...more });
 const cluster = (more: Partial<Cluster> = {}): Cluster => ({
@@ -42,5 +42,15 @@ describe('eventsBetween', () => {
   it('begins anew with another node or cluster', () => {
     expect(told(cluster(), cluster({ self: '3' }))).toEqual(['another node answers: n3']);
     expect(told(cluster(), cluster({ cluster: 'x' }))).toEqual(['! another cluster answers: x']);
+  });
+});
+
+describe('retention', () => {
+  const yaml = (age: string, bytes: string, share: string) => `storage:\n  directory: "/x"\n  retention:\n    max_age: ${age}\n    max_bytes: ${bytes}\n    max_disk_share: ${share}\n  wal:\n    max_age: 9\n`;
+  it('names the bounds that are set', () => {
+    expect(retentionOf(yaml('0', '0', '0.9'))).toBe('90 % of the disk');
+    expect(retentionOf(yaml('168h', '100GiB', '0.9'))).toBe('168h or 100GiB or 90 % of the disk');
+    expect(retentionOf(yaml('0', '0', '1'))).toBe('no bound');
+    expect(retentionOf('log:\n  level: info\n')).toBe('');
   });
 });

@@ -77,3 +77,13 @@ export function eventsBetween(before: Cluster, after: Cluster): Event[] {
   for (const alarm of before.alarms) if (!alarmsAfter.has(`${alarm.kind} ${alarm.member}`)) tell(`alarm ${alarm.kind} of ${nameOf(before, alarm.member)} is over`);
   return events;
 }
+
+// How long spans are kept, of the configuration in force as the node writes it; '' when it does not say.
+export function retentionOf(yaml: string): string {
+  const block = /^ {2}retention:\n((?: {4}.*\n?)*)/m.exec(yaml)?.[1];
+  if (block === undefined) return '';
+  const value = (name: string) => new RegExp(`^ {4}${name}: (.*)$`, 'm').exec(block)?.[1] ?? '0';
+  const share = Number(value('max_disk_share'));
+  const bounds = [value('max_age'), value('max_bytes'), share > 0 && share < 1 ? `${Math.round(share * 100)} % of the disk` : '0'];
+  return bounds.filter((bound) => bound !== '0').join(' or ') || 'no bound';
+}

@@ -29,6 +29,25 @@ export function completeGraph(nodes: GraphNode[], edges: GraphEdge[]): Graph {
   return { nodes: [...known.values()], edges };
 }
 
+// The edges that a person can follow when all were too many to see: of each node the busiest one that enters it, so that
+// no called service stands alone, then the busiest of all, up to `most`. In the order they had.
+export function busiestEdges(edges: GraphEdge[], most: number): GraphEdge[] {
+  if (edges.length <= most) return edges;
+  const byCalls = [...edges].sort((a, b) => b.calls - a.calls);
+  const kept = new Set<GraphEdge>();
+  const entered = new Set<string>();
+  for (const edge of byCalls) {
+    if (edge.from === edge.to || entered.has(edge.to)) continue;
+    entered.add(edge.to);
+    kept.add(edge);
+  }
+  for (const edge of byCalls) {
+    if (kept.size >= most) break;
+    kept.add(edge);
+  }
+  return edges.filter((edge) => kept.has(edge));
+}
+
 // Within `hops` calls of a service whose name contains `text`; then the busiest `most` of them.
 export function filterGraph(graph: Graph, text: string, hops: number, most: number): Graph & { left: number } {
   let kept = new Set(graph.nodes.map((node) => node.service));

@@ -104,7 +104,7 @@ export function attribute(attributes: KeyValue[] | undefined, key: string): stri
 const odd = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g;
 
 export function visible(text: string): string {
-  return odd.test(text) ? text.replace(odd, (char) => (char < ' ' ? String.fromCharCode(0x2400 + char.charCodeAt(0)) : `‹${char.charCodeAt(0).toString(16).padStart(4, '0')}›`)) : text;
+  return odd.test(text) ? text.replace(odd, (char) => `‹${char.charCodeAt(0).toString(16).padStart(4, '0')}›`) : text;
 }
 
 // One line of at most `most` characters.

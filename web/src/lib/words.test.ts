@@ -2,8 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { colourOf, serviceColours } from './colour';
 import { completing, formatCondition, parseFilter, toTraceQL } from './filter';
-import { completeGraph, filterGraph } from './graph';
+import { busiestEdges, completeGraph, filterGraph } from './graph';
 import { clip, valueText, visible } from './otlp';
+import { rank } from './rank';
 import { formatRoute, parseRoute } from './route';
 import { addNanos, ago, bytes, count, duration, moment, nanosSince, parseDuration, parseMoment, percent, ticks } from './time';
 
@@ -107,7 +108,7 @@ describe('values', () => {
     expect(valueText({})).toBe('');
   });
   it('make controls and direction marks visible', () => {
-    expect(visible('a\u0007b')).toBe('a\u2407b');
+    expect(visible('a\u0007b')).toBe('a‹0007›b');
     expect(visible('safe\u202egnp.exe')).toBe('safe‹202e›gnp.exe');
     expect(visible('日本語 עברית')).toBe('日本語 עברית');
     expect(clip('one\ntwo', 20)).toBe('one two');
@@ -137,5 +138,22 @@ describe('graph', () => {
     const busy = filterGraph(graph, '', 1, 2);
     expect(busy.nodes.map((node) => node.service)).toEqual(['c', 'b']);
     expect(busy.left).toBe(2);
+  });
+});
+
+describe('a graph of too many calls', () => {
+  const edge = (from: string, to: string, calls: number) => ({ from, to, calls, errors: 0, p50Nano: '0', p95Nano: '0', p99Nano: '0' });
+  it('keeps the busiest, and of each service one that enters it', () => {
+    const edges = [edge('a', 'b', 9), edge('b', 'a', 8), edge('a', 'c', 1), edge('b', 'c', 2), edge('c', 'a', 7), edge('b', 'b', 99)];
+    expect(busiestEdges(edges, 4).map((one) => `${one.from}${one.to}`)).toEqual(['ab', 'ba', 'bc', 'bb']);
+    expect(busiestEdges(edges, 6)).toBe(edges);
+  });
+});
+
+describe('completion', () => {
+  it('puts what begins with the text first, and ends at its bound', () => {
+    expect(rank(['a-cart', 'Cart', 'cart-b', 'dog'], 'CART', 9)).toEqual(['Cart', 'cart-b', 'a-cart']);
+    expect(rank(['a-cart', 'Cart', 'cart-b', 'dog'], 'cart', 2)).toEqual(['Cart', 'cart-b']);
+    expect(rank(['b', 'a'], '', 1)).toEqual(['b']);
   });
 });

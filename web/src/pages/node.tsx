@@ -1,12 +1,16 @@
 // The node that answers, and the cluster around it when there is one: storage, ingest, what was rejected and came late,
 // and the configuration in force.
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { api, type Stats } from '../api';
-import { useLoad } from '../hooks';
+import { api, type Configuration, type Stats } from '../api';
+import { useLoad, type Loaded } from '../hooks';
 import { ago, bytes, count, millisOf, moment, percent } from '../lib/time';
-import { zone } from '../state';
+import { lazy } from '../parts/lazy';
+import { route, setParams, zone } from '../state';
+import { retentionOf } from '../lib/cluster';
 import { CopyButton, Problem } from '../parts/common';
 import { Group } from '../parts/group';
+
+const Keys = lazy(() => import('../parts/keys').then((module) => module.Keys));
 
 const everyMs = 2000;
 const kept = 90; // samples of a rate: three minutes
@@ -48,6 +52,7 @@ function Fact({ name, children, title }: { name: string; children: preact.Compon
 }
 
 export function NodePage() {
+  const keys = route.value.params.view === 'keys';
   const stats = useLoad('stats', (signal) => api.stats(signal), everyMs);
   const config = useLoad('config', (signal) => api.config(signal));
   const [samples, setSamples] = useState<Sample[]>([]);
@@ -62,17 +67,34 @@ export function NodePage() {
   const rates = (of: (sample: Sample) => number) => samples.slice(1).map((sample, index) => Math.max(0, of(sample) - of(samples[index])) / Math.max(1e-3, (sample.at - samples[index].at) / 1e3));
   const accepted = rates((sample) => sample.accepted);
   const rejectedRate = rates((sample) => sample.rejected);
-  const now = accepted[accepted.length - 1];
   const data = stats.data;
   return (
-    <div class="node pad">
+    <div class={`node pad${keys ? ' whole' : ''}`}>
       <div class="page-head">
         <h1>Cluster</h1>
         {data && !stats.error && <span class={`state large ${data.ready && !data.diskFull ? 'state-complete' : 'state-timed_out'}`}>{data.diskFull ? '◓ disk full' : data.ready ? '● serving' : '○ not ready'}</span>}
         {stats.error && <span class="state large state-timed_out">◌ not reached</span>}
         <span class="quiet">{config.data && `clew ${config.data.version}`} · {location.host}</span>
       </div>
+      <div class="tabs" role="tablist" aria-label="Views">
+        {(['', 'keys'] as const).map((view) => (
+          <button key={view} type="button" role="tab" aria-selected={keys === (view === 'keys')} onClick={() => setParams({ view }, false)}>
+            {view === 'keys' ? 'Key-value store' : 'Nodes and storage'}
+          </button>
+        ))}
+      </div>
       {stats.error && <Problem error={stats.error} again={stats.again} />}
+      {keys ? <Keys /> : <Overview stats={stats} config={config} accepted={accepted} rejectedRate={rejectedRate} />}
+    </div>
+  );
+}
+
+function Overview({ stats, config, accepted, rejectedRate }: { stats: Loaded<Stats>; config: Loaded<Configuration>; accepted: number[]; rejectedRate: number[] }) {
+  const { data } = stats;
+  const now = accepted[accepted.length - 1];
+  const retention = retentionOf(config.data?.yaml ?? '');
+  return (
+    <>
       <Group />
       {data && (
         <div class={`tiles${stats.error ? ' stale' : ''}`}>
@@ -132,6 +154,11 @@ export function NodePage() {
               <Fact name="compactions">{count(Number(data.store.compactions))}</Fact>
               <Fact name="expired segments">{count(Number(data.store.expiredSegments))}</Fact>
               <Fact name="damaged blocks">{Number(data.store.damagedBlocks) > 0 ? <b class="bad">▲ {count(Number(data.store.damagedBlocks))}</b> : '0'}</Fact>
+              {retention && (
+                <Fact name="kept up to" title="the retention of the configuration; the oldest goes first">
+                  {retention}
+                </Fact>
+              )}
               <Fact name="oldest arrival" title={data.store.oldestArrivalUnixNano === '0' ? '' : moment(millisOf(data.store.oldestArrivalUnixNano), zone.value)}>
                 {data.store.oldestArrivalUnixNano === '0' ? '–' : ago(millisOf(data.store.oldestArrivalUnixNano), Date.now())}
               </Fact>
@@ -171,7 +198,7 @@ export function NodePage() {
         </section>
       )}
       {config.error && <Problem error={config.error} again={config.again} />}
-    </div>
+    </>
   );
 }
 

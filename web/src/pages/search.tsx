@@ -1,7 +1,7 @@
 // Search: the conditions, a plot of what they find, and the list. The address is the query.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { api, ApiError, type Hit } from '../api';
-import { useKeys, useLoad } from '../hooks';
+import { ahead, api, ApiError, type Hit, type SearchAsked } from '../api';
+import { useKeys, useNames } from '../hooks';
 import { ago, count, duration, millisOf, moment, plural } from '../lib/time';
 import { clip } from '../lib/otlp';
 import { completing, quote, toTraceQL } from '../lib/filter';
@@ -15,7 +15,6 @@ import { Problem, Service, StateBadge } from '../parts/common';
 import { VirtualList, type VirtualControl } from '../parts/virtual';
 import { FirstRun } from '../parts/firstrun';
 
-// The plot comes after the list, which is what one waits for.
 const Scatter = lazy<ScatterProps>(() => import('../parts/scatter').then((module) => module.Scatter));
 
 const pageSize = 200;
@@ -36,8 +35,20 @@ interface Found {
   key: string;
 }
 
+// What the address asks for; nothing when it cannot be asked, then `problem` says why.
+function askedOf(params: Record<string, string>): { asked?: SearchAsked; problem?: string } {
+  const { q, problem } = toTraceQL({ service: params.service, operation: params.op, filter: params.f, min: params.min, max: params.max, error: params.error === '1' });
+  return problem ? { problem } : { asked: { ...apiRange(rangeOf(params)), q, state: params.state, finding: params.finding, limit: pageSize } };
+}
+
+// Before anything is drawn.
+export function searchAhead(params: Record<string, string>): void {
+  const { asked } = askedOf(params);
+  if (asked) ahead.search(asked);
+}
+
 // Pages of one search, and with `live` the newest of it again and again.
-function useSearch(key: string, asked: Parameters<typeof api.search>[0] | undefined, live: boolean) {
+function useSearch(key: string, asked: SearchAsked | undefined, live: boolean) {
   const [found, setFound] = useState<Found>({ hits: [], next: null, loading: true, key: '' });
   const [turn, setTurn] = useState(0);
   const more = useRef<AbortController>();
@@ -50,7 +61,7 @@ function useSearch(key: string, asked: Parameters<typeof api.search>[0] | undefi
     const abort = new AbortController();
     let timer = 0;
     setFound((old) => ({ ...old, loading: true, error: undefined }));
-    api.search({ ...asked, limit: pageSize }, abort.signal).then(
+    api.search(asked, abort.signal).then(
       (page) => setFound({ hits: page.hits, next: page.next, loading: false, key }),
       (error) => {
         if (abort.signal.aborted) return;
@@ -94,7 +105,7 @@ function useSearch(key: string, asked: Parameters<typeof api.search>[0] | undefi
     more.current = new AbortController();
     const cursor = found.next;
     setFound((old) => ({ ...old, loading: true }));
-    api.search({ ...asked, limit: pageSize, cursor }, more.current.signal).then(
+    api.search({ ...asked, cursor }, more.current.signal).then(
       (page) => setFound((old) => (old.next === cursor ? { ...old, hits: [...old.hits, ...page.hits], next: page.next, loading: false } : old)),
       (error) => more.current?.signal.aborted || setFound((old) => ({ ...old, loading: false, error: fail(error) })),
     );
@@ -105,21 +116,25 @@ function useSearch(key: string, asked: Parameters<typeof api.search>[0] | undefi
 export function SearchPage() {
   const { params } = route.value;
   const range = rangeOf(params);
-  const { q, problem } = useMemo(() => toTraceQL({ service: params.service, operation: params.op, filter: params.f, min: params.min, max: params.max, error: params.error === '1' }), [params]);
+  const { asked, problem } = useMemo(() => askedOf(params), [params]);
   const live = params.live === '1';
-  // A range that ends now begins anew with each change of the conditions, not with each rendering.
-  const asked = problem ? undefined : { ...apiRange(range), q, state: params.state, finding: params.finding };
   const key = JSON.stringify([asked, tenant.value, token.value]);
   const { found, loadMore, again } = useSearch(key, asked, live);
+  // The plot is loaded and drawn when the list stands there: the list is what one waits for.
+  const [plotted, setPlotted] = useState(false);
+  useEffect(() => {
+    if (!found.loading) setPlotted(true);
+  }, [found.loading]);
   const now = useMemo(() => Date.now(), [found.hits, key]);
   const [from, to] = boundsOf(range, now);
 
-  const services = useLoad(`services ${tenant.value} ${token.value}`, (signal) => api.serviceNames(signal));
-  const operations = useLoad(params.service ? `operations ${params.service}` : undefined, (signal) => api.operations(params.service, signal));
+  const services = useNames({ of: 'services' });
+  const operations = useNames(params.service ? { of: 'operations', service: params.service } : undefined);
   const [wantKeys, setWantKeys] = useState(false);
-  const keys = useLoad(wantKeys ? 'keys' : undefined, (signal) => api.keys(signal));
+  const keys = useNames(wantKeys ? { of: 'keys' } : undefined);
   const [valuesOf, setValuesOf] = useState('');
-  const values = useLoad(valuesOf ? `values ${valuesOf}` : undefined, (signal) => api.values(valuesOf, signal));
+  const values = useNames(valuesOf ? { of: 'values', key: valuesOf } : undefined);
+  const completed = valuesOf ? values : keys;
 
   const [at, setAt] = useState(-1);
   useEffect(() => setAt(-1), [key]);
@@ -145,15 +160,15 @@ export function SearchPage() {
   const rowHeight = innerWidth < 760 ? 50 : 36;
   const longest = Math.max(1, ...found.hits.map((hit) => Number(hit.summary.durationNano)));
   const empty = !found.loading && !found.error && !problem && found.hits.length === 0;
-  const noData = empty && services.data?.length === 0;
+  const noData = empty && services.known?.names.length === 0;
   if (noData) return <FirstRun onReceived={() => (services.again(), again())} />;
   const set = (changes: Record<string, string | boolean>) => setParams(changes, false);
   return (
     <>
       <h1 class="hidden">Search traces</h1>
       <form class="conditions" role="search" aria-label="Traces" onSubmit={(event) => event.preventDefault()}>
-        <Combo label="Service" placeholder="any service" value={params.service ?? ''} options={services.data ?? []} loading={services.loading} onChange={(service) => set({ service, op: '' })} class="wide" />
-        <Combo label="Operation" placeholder={params.service ? 'any operation' : 'any operation'} value={params.op ?? ''} options={operations.data ?? []} loading={operations.loading} onChange={(op) => set({ op })} class="wide" />
+        <Combo label="Service" placeholder="any service" value={params.service ?? ''} found={services} onChange={(service) => set({ service, op: '' })} class="wide" />
+        <Combo label="Operation" placeholder="any operation" value={params.op ?? ''} found={operations} onChange={(op) => set({ op })} class="wide" />
         <Combo
           label="Filter by attributes"
           inputId="filter"
@@ -162,8 +177,7 @@ export function SearchPage() {
           value={params.f ?? ''}
           invalid={problem !== undefined && params.f !== undefined}
           describedBy={problem ? 'problem' : undefined}
-          options={valuesOf ? (values.data ?? []) : (keys.data ?? [])}
-          loading={valuesOf ? values.loading : keys.loading}
+          found={completed}
           onFocus={() => setWantKeys(true)}
           onCaret={(text, caret) => {
             const found = completing(text, caret);
@@ -178,10 +192,14 @@ export function SearchPage() {
           }}
           onChange={(f) => set({ f })}
         />
+        <RangePicker range={range} onChange={({ since, start, end }) => set({ since: since === '1h' ? '' : since, start, end })} />
+        <button type="button" class={`live${live ? ' on' : ''}`} aria-pressed={live} title="Live tail (l)" onClick={() => set({ live: !live })}>
+          <span aria-hidden="true">{live ? '◉' : '○'}</span> live
+        </button>
         <div class="between">
-          <input aria-label="Shortest duration" placeholder="min 10ms" value={params.min ?? ''} onChange={(event) => set({ min: event.currentTarget.value.trim() })} />
+          <input aria-label="Shortest duration" placeholder="min" title="10ms, 1.5s, 2m" value={params.min ?? ''} onChange={(event) => set({ min: event.currentTarget.value.trim() })} />
           <span aria-hidden="true">–</span>
-          <input aria-label="Longest duration" placeholder="max 2s" value={params.max ?? ''} onChange={(event) => set({ max: event.currentTarget.value.trim() })} />
+          <input aria-label="Longest duration" placeholder="max" title="10ms, 1.5s, 2m" value={params.max ?? ''} onChange={(event) => set({ max: event.currentTarget.value.trim() })} />
         </div>
         <select aria-label="Verdict" value={params.state ?? ''} onChange={(event) => set({ state: event.currentTarget.value })}>
           {verdicts.map(([value, text]) => (
@@ -201,10 +219,6 @@ export function SearchPage() {
         <label class="check">
           <input type="checkbox" checked={params.error === '1'} onChange={(event) => set({ error: event.currentTarget.checked })} /> errors
         </label>
-        <RangePicker range={range} onChange={({ since, start, end }) => set({ since: since === '1h' ? '' : since, start, end })} />
-        <button type="button" class={`live${live ? ' on' : ''}`} aria-pressed={live} title="Live tail (l)" onClick={() => set({ live: !live })}>
-          <span aria-hidden="true">{live ? '◉' : '○'}</span> live
-        </button>
       </form>
       {problem && (
         <p class="bad pad" id="problem" role="alert">
@@ -213,13 +227,15 @@ export function SearchPage() {
       )}
       {found.error && <Problem error={found.error} again={again} />}
       <div class="plot">
-      <Scatter
-        hits={found.hits}
-        from={from}
-        to={live ? undefined : to}
-        more={found.next !== null}
-        onSelect={(first, last) => set({ since: '', start: String(Math.floor(first)), end: String(Math.ceil(last)) })}
-      />
+        {plotted && (
+          <Scatter
+            hits={found.hits}
+            from={from}
+            to={live ? undefined : to}
+            more={found.next !== null}
+            onSelect={(first, last) => set({ since: '', start: String(Math.floor(first)), end: String(Math.ceil(last)) })}
+          />
+        )}
       </div>
       <div class="found" aria-live="polite">
         <span>

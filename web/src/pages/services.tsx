@@ -2,9 +2,9 @@
 import dagre from '@dagrejs/dagre';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { api, type Covered } from '../api';
-import { useLoad } from '../hooks';
+import { useLoad, useSettled } from '../hooks';
 import { colourOf } from '../lib/colour';
-import { completeGraph, filterGraph, type Figures, type Graph, type GraphNode } from '../lib/graph';
+import { busiestEdges, completeGraph, filterGraph, type Figures, type Graph, type GraphNode } from '../lib/graph';
 import { clip } from '../lib/otlp';
 import { formatRoute } from '../lib/route';
 import { count, duration, millisOf, moment, percent, plural } from '../lib/time';
@@ -14,6 +14,8 @@ import { Problem, Service } from '../parts/common';
 import { SortTable, type Column } from '../parts/table';
 
 const mostNodes = 120;
+const edgesANode = 2; // that are drawn, on average; a graph with more is a thicket
+const leastScale = 0.3; // of the whole graph at once: below it nothing can be read, and one pans instead
 const nodeWidth = 178;
 const nodeHeight = 62;
 
@@ -93,10 +95,16 @@ export function ServicesPage() {
   const range = params.since || params.start || params.end ? rangeOf(params) : rangeOf({ since: '24h' });
   const asked = range.since === 'all' ? { start: '0' } : apiRange(range);
   const found = useLoad(`services ${JSON.stringify(asked)} ${tenant.value}`, (signal) => api.services(asked, signal));
-  const graph = useMemo(() => found.data && completeGraph(found.data.services, found.data.edges), [found.data]);
   const filter = params.filter ?? '';
+  // Of more services than an answer holds those with this name are asked for; they are counted over traces of their own.
+  const partial = found.data !== undefined && (found.data.truncated || found.data.coveredFromUnixNano !== found.data.fromUnixNano);
+  const wanted = useSettled(filter.trim(), 250);
+  const fitting = useLoad(partial && wanted ? `services ${JSON.stringify(asked)} ${wanted} ${tenant.value}` : undefined, (signal) => api.services({ ...asked, filter: wanted }, signal));
+  const answer = partial && filter.trim() && wanted ? (fitting.data ?? found.data) : found.data;
+  const graph = useMemo(() => answer && completeGraph(answer.services, answer.edges), [answer]);
   const shown = useMemo(() => graph && filterGraph(graph, filter, 1, mostNodes), [graph, filter]);
-  const seconds = found.data ? secondsOf(found.data) : 1;
+  const drawn = useMemo(() => shown && { nodes: shown.nodes, edges: busiestEdges(shown.edges, Math.max(40, shown.nodes.length * edgesANode)) }, [shown]);
+  const seconds = answer ? secondsOf(answer) : 1;
   const columns: Column<GraphNode>[] = [
     { name: 'service', value: (row) => row.service, show: (row) => <a href={formatRoute('service', row.service, rangeParams(params))}><Service name={row.service} /></a> },
     { name: 'rate', number: true, value: (row) => row.calls, show: (row) => rate(row.calls, seconds) },
@@ -108,20 +116,22 @@ export function ServicesPage() {
     <div class="services pad">
       <div class="page-head">
         <h1>Services</h1>
-        <input type="search" aria-label="Filter services" placeholder="filter: a service and its neighbours" value={filter} onInput={(event) => setParams({ filter: event.currentTarget.value })} />
+        <input type="search" aria-label="Filter services" placeholder="a service and its neighbours" value={filter} onInput={(event) => setParams({ filter: event.currentTarget.value })} />
         <RangePicker range={range} onChange={({ since, start, end }) => setParams({ since, start, end }, false)} />
       </div>
       {found.error && <Problem error={found.error} again={found.again} />}
+      {fitting.error && <Problem error={fitting.error} again={fitting.again} />}
       {!found.data && !found.error && <p class="loading">Counting calls…</p>}
-      {found.data && shown && (
+      {answer && shown && drawn && (
         <>
-          <Coverage covered={found.data} />
+          <Coverage covered={answer} />
           {shown.nodes.length === 0 ? (
-            <p class="empty">{filter ? 'No service of that name called or was called.' : 'No calls in this time range.'}</p>
+            <p class="empty">{fitting.loading && partial && filter ? 'Counting calls…' : filter ? 'No service of that name called or was called.' : 'No calls in this time range.'}</p>
           ) : (
             <>
               {shown.left > 0 && <p class="quiet">The graph shows the {mostNodes} busiest services; {count(shown.left)} more are in the table. Filter to see one with its neighbours.</p>}
-              <GraphView graph={shown} seconds={seconds} params={params} />
+              {drawn.edges.length < shown.edges.length && <p class="quiet">Drawn are the busiest {count(drawn.edges.length)} of {count(shown.edges.length)} kinds of calls. Filter to see those of one service; its page has all.</p>}
+              <GraphView graph={drawn} seconds={seconds} params={params} />
               <SortTable label="Services" rows={shown.left ? (graph as Graph).nodes.filter((node) => node.service.toLowerCase().includes(filter.toLowerCase())) : shown.nodes} columns={columns} sort="calls" rowKey={(row) => row.service} />
             </>
           )}
@@ -144,8 +154,9 @@ function GraphView({ graph, seconds, params }: { graph: Graph; seconds: number; 
   const fit = () => {
     const element = box.current;
     if (!element) return;
-    const scale = Math.min(1.15, element.clientWidth / placed.width, element.clientHeight / placed.height);
-    setView({ scale, x: (element.clientWidth - placed.width * scale) / 2, y: (element.clientHeight - placed.height * scale) / 2 });
+    const scale = Math.max(leastScale, Math.min(1.15, element.clientWidth / placed.width, element.clientHeight / placed.height));
+    const centred = (room: number, wanted: number) => Math.max(0, (room - wanted * scale) / 2);
+    setView({ scale, x: centred(element.clientWidth, placed.width), y: centred(element.clientHeight, placed.height) });
   };
   useEffect(fit, [placed]);
   const zoomAt = (factor: number, x: number, y: number) =>

@@ -1,7 +1,10 @@
 // A text field that completes: arrow keys choose, Enter or Tab takes, Escape closes. What is typed is never changed
-// without being asked. Options come from outside; the field shows the best `most` of those that fit.
+// without being asked. Options come from outside, of long lists those that fit what is typed; the field shows the best
+// `most` of them and says when there are more.
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
+import type { NamesFound } from '../hooks';
 import { visible } from '../lib/otlp';
+import { rank } from '../lib/rank';
 
 const most = 50;
 
@@ -9,8 +12,7 @@ export interface ComboProps {
   label: string;
   value: string;
   placeholder?: string;
-  options: string[];
-  loading?: boolean;
+  found: NamesFound;
   // The part of the text that is being typed at the caret, and what a choice does to it. Without: the whole text.
   part?: (text: string, caret: number) => { typed: string; from: number; to: number } | undefined;
   accept?: (option: string, part: { typed: string; from: number; to: number }) => string;
@@ -23,20 +25,6 @@ export interface ComboProps {
   class?: string;
 }
 
-export function rank(options: string[], typed: string): string[] {
-  const wanted = typed.toLowerCase();
-  if (!wanted) return options.slice(0, most);
-  const starts: string[] = [];
-  const contains: string[] = [];
-  for (const option of options) {
-    const at = option.toLowerCase().indexOf(wanted);
-    if (at === 0) starts.push(option);
-    else if (at > 0) contains.push(option);
-    if (starts.length >= most) break;
-  }
-  return starts.concat(contains).slice(0, most);
-}
-
 export function Combo(props: ComboProps) {
   const [text, setText] = useState(props.value);
   const [open, setOpen] = useState(false);
@@ -47,9 +35,13 @@ export function Combo(props: ComboProps) {
   useEffect(() => setText(props.value), [props.value]);
   const whole = { typed: text, from: 0, to: text.length };
   const part = props.part ? props.part(text, caret) : whole;
-  // A field whose whole value is an option shows all options, to choose another.
-  const typed = part && !props.part && props.options.includes(text) ? '' : (part?.typed ?? '');
-  const shown = part && open ? rank(props.options, typed) : [];
+  // A field that holds what was chosen shows all options, to choose another.
+  const typed = part && !props.part && text === props.value ? '' : (part?.typed ?? '');
+  const { names, more, loading, onTyped } = props.found;
+  const shown = part && open ? rank(names, typed, most) : [];
+  useEffect(() => {
+    if (open) onTyped(typed);
+  }, [typed, open]);
   const commit = (next: string) => {
     if (next !== props.value) props.onChange(next);
   };
@@ -145,7 +137,7 @@ export function Combo(props: ComboProps) {
           ✕
         </button>
       )}
-      {open && (shown.length > 0 || props.loading) && (
+      {open && (shown.length > 0 || loading) && (
         <ul id={`${id}-list`} role="listbox" aria-label={props.label} class="options">
           {shown.map((option, index) => (
             <li
@@ -161,7 +153,8 @@ export function Combo(props: ComboProps) {
               <bdi>{visible(option.slice(0, 200)) || '(no name)'}</bdi>
             </li>
           ))}
-          {props.loading && shown.length === 0 && <li class="quiet">…</li>}
+          {loading && shown.length === 0 && <li class="quiet" role="presentation">…</li>}
+          {shown.length > 0 && (more || shown.length === most) && <li class="quiet more" role="presentation">more: type to find them</li>}
         </ul>
       )}
     </div>

@@ -70,6 +70,9 @@ export function Attributes({ list, searchAs }: { list: KeyValue[] | undefined; s
   );
 }
 
+// What says where a span was made, of the resource's attributes: the process, what it runs on, and its SDK.
+const ofProcess = /^(process|host|os|container|telemetry)\./;
+
 export interface DetailsProps {
   tree: Tree;
   times: Times;
@@ -117,6 +120,8 @@ export function Details({ tree, times, raw, node, offset, notes, onSelect, onFoc
   const flags = tree.flags[node];
   const parent = tree.parent[node];
   const status = statusNames[span.status?.code ?? 0];
+  const process = (resource.attributes ?? []).filter(({ key }) => ofProcess.test(key));
+  const rest = (resource.attributes ?? []).filter(({ key }) => !ofProcess.test(key));
   const dropped = [
     [span.droppedAttributesCount, 'attributes'],
     [span.droppedEventsCount, 'events'],
@@ -230,8 +235,11 @@ export function Details({ tree, times, raw, node, offset, notes, onSelect, onFoc
           </div>
         ))}
       </Section>
-      <Section title="Resource" n={resource.attributes?.length ?? 0}>
-        <Attributes list={resource.attributes} searchAs="resource." />
+      <Section title="Process" n={process.length}>
+        <Attributes list={process} searchAs="resource." />
+      </Section>
+      <Section title="Resource" n={rest.length}>
+        <Attributes list={rest} searchAs="resource." />
       </Section>
       {(scope.name || scope.version || scope.attributes?.length) && (
         <Section title="Scope" n={1}>

@@ -2,6 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { api } from '../api';
 import { useLoad } from '../hooks';
+import { say } from '../state';
 import { CopyButton } from './common';
 
 const host = location.hostname || '127.0.0.1';
@@ -23,7 +24,9 @@ export function FirstRun({ onReceived }: { onReceived: () => void }) {
   const rejected = Object.entries(stats.data?.ingest.rejectedSpans ?? {}).filter(([, n]) => Number(n) > 0);
   const received = accepted > 0;
   useEffect(() => {
-    if (received) onReceived();
+    if (!received) return;
+    say(`✓ ${accepted} ${accepted === 1 ? 'span' : 'spans'} received`);
+    onReceived();
   }, [accepted]);
   const [title, why, text] = snippets[chosen];
   return (

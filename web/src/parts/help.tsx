@@ -33,6 +33,15 @@ const sheet: [string, [string, string][]][] = [
       ['y', 'copies the link'],
     ],
   ],
+  [
+    'Key-value store',
+    [
+      ['j k', 'next, previous key'],
+      ['Enter', 'opens the folder or the key'],
+      ['u', 'to the folder above'],
+      ['/', 'the prefix'],
+    ],
+  ],
 ];
 
 export function Help() {

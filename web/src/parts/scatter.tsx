@@ -85,10 +85,12 @@ export function Scatter({ hits, from, to, more, onSelect }: ScatterProps) {
         options={(colours) => ({
           scales: {
             x: {
+              // By the traces themselves: uPlot's own extent of a lone point is years wide.
               range: (_plot, low, high) => {
-                const min = bounds.current.from === undefined ? low : bounds.current.from / 1e3;
-                const max = bounds.current.to === undefined ? high : bounds.current.to / 1e3;
-                const pad = Math.max(0.001, (max - min) * 0.01);
+                const { xs } = current.current;
+                const min = bounds.current.from === undefined ? (xs[0] ?? low) : bounds.current.from / 1e3;
+                const max = bounds.current.to === undefined ? (xs[xs.length - 1] ?? high) : bounds.current.to / 1e3;
+                const pad = Math.max(0.05, (max - min) * 0.01);
                 return [min - pad, max + pad];
               },
             },

@@ -1,5 +1,6 @@
 // The verdict: what state, on what evidence, with which findings; how it came to be; and what the hosts' clocks say.
 import type { Finding, Verdict, VerdictAnswer } from '../api';
+import { lateness } from '../lib/lateness';
 import { visible } from '../lib/otlp';
 import { count, duration, millisOf, moment, plural } from '../lib/time';
 import { zone } from '../state';
@@ -116,12 +117,32 @@ export function VerdictPanel({ answer, corrected, hasSpan, onSpan, onClock }: Ve
       )}
       <section class="history" aria-label="History">
         <h3>History</h3>
+        {answer.history.length > 1 && <Lateness answer={answer} />}
         <ol>
           {answer.history.map((one, index) => (
             <HistoryRow key={one.version} one={one} before={answer.history[index - 1]} />
           ))}
         </ol>
       </section>
+    </div>
+  );
+}
+
+// The verdicts on a line of time, logarithmic because late spans come seconds or days after the others.
+function Lateness({ answer }: { answer: VerdictAnswer }) {
+  const marks = lateness(answer.summary.startTimeUnixNano, answer.history);
+  const most = Math.max(1, ...marks.map((mark) => mark.late));
+  const last = marks[marks.length - 1];
+  const late = marks.reduce((sum, mark) => sum + mark.late, 0);
+  return (
+    <div class="lateness" role="img" aria-label={`${plural(marks.length, 'verdict')} within ${duration(last.afterMs * 1e6)} of the trace's start; ${plural(late, 'late span')}`}>
+      {marks.map((mark, index) => (
+        <span key={index} class={`state-${answer.history[index].state}`} style={{ left: `${mark.share * 100}%` }} title={`after ${duration(mark.afterMs * 1e6)}: ${plural(mark.spans, 'span')}${mark.late ? `, ${mark.late} of them late` : ''}`}>
+          {mark.late > 0 && <i style={{ height: `${6 + (18 * mark.late) / most}px` }} />}
+        </span>
+      ))}
+      <small>start</small>
+      <small>+ {duration(last.afterMs * 1e6)}</small>
     </div>
   );
 }
@@ -160,8 +181,17 @@ function FindingRow({ finding, missing, hasSpan, onSpan }: { finding: Finding; m
         {visible(finding.detail)}
         {(finding.spans.length > 0 || missing.length > 0) && (
           <span class="spans">
-            {missing.length > 0 && <>absent: {missing.slice(0, 8).map((id) => button(id, id))}{missing.length > 8 && ` and ${missing.length - 8} more`}; </>}
-            {finding.spans.length > 0 && <>spans: {finding.spans.slice(0, 8).map((id) => button(id, id.slice(0, 8)))}</>}
+            {missing.length > 0 && (
+              <>
+                <span>absent:</span> {missing.slice(0, 8).map((id) => button(id, id))}
+                {missing.length > 8 && <span>and {count(missing.length - 8)} more</span>}
+              </>
+            )}
+            {finding.spans.length > 0 && (
+              <>
+                <span>spans:</span> {finding.spans.slice(0, 8).map((id) => button(id, id.replace(/^0+(?=.{8})/, '').slice(0, 8)))}
+              </>
+            )}
             {finding.count > Math.min(8, finding.spans.length) && finding.spans.length > 0 && ` of ${count(finding.count)}`}
           </span>
         )}

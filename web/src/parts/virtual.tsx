@@ -5,7 +5,9 @@ import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 export interface VirtualProps extends Omit<JSX.HTMLAttributes<HTMLDivElement>, 'children' | 'ref'> {
   count: number;
   rowHeight: number;
-  row: (index: number, top: number) => ComponentChildren;
+  // No more than `slots` rows are ever in the document at once: a row whose key is its index modulo that takes over the
+  // elements of one that left the view.
+  row: (index: number, top: number, slots: number) => ComponentChildren;
   // Filled with what scrolls a row into view.
   control?: RefObject<VirtualControl>;
   onRange?: (first: number, last: number) => void;
@@ -17,10 +19,11 @@ export interface VirtualControl {
 }
 
 const beyond = 6; // rows kept on either side of the view
+const firstRows = 30; // drawn before the size of the view is known
 
 export function VirtualList({ count, rowHeight, row, control, onRange, children, ...rest }: VirtualProps) {
   const box = useRef<HTMLDivElement>(null);
-  const [range, setRange] = useState<[number, number]>([0, 60]);
+  const [range, setRange] = useState<[number, number]>([0, firstRows]);
   const shown = useRef(range);
   const update = () => {
     const element = box.current;
@@ -53,7 +56,8 @@ export function VirtualList({ count, rowHeight, row, control, onRange, children,
     };
   }
   const rows: ComponentChildren[] = [];
-  for (let index = range[0]; index < Math.min(range[1], count); index++) rows.push(row(index, index * rowHeight));
+  const slots = Math.max(range[1] - range[0], Math.ceil((box.current?.clientHeight ?? 0) / rowHeight) + 2 * beyond + 1, firstRows);
+  for (let index = range[0]; index < Math.min(range[1], count); index++) rows.push(row(index, index * rowHeight, slots));
   return (
     <div {...rest} ref={box} onScroll={update}>
       {children}

@@ -1,5 +1,5 @@
 // The rows of a trace. Only those near the view are in the document, so 100,000 spans scroll like 100.
-import type { RefObject } from 'preact';
+import type { RefObject, VNode } from 'preact';
 import { useMemo, useRef } from 'preact/hooks';
 import type { CriticalPath } from '../lib/analysis';
 import { colourOf } from '../lib/colour';
@@ -10,8 +10,7 @@ import { VirtualList, type VirtualControl } from './virtual';
 import { Minimap } from './minimap';
 
 export const rowHeight = 26;
-// Elements of rows that left the view are used for those that came: more than are ever in the document at once.
-const reused = 256;
+const mostKnown = 512;
 
 export interface WaterfallProps {
   tree: Tree;
@@ -45,6 +44,17 @@ export function Waterfall(props: WaterfallProps) {
   const span = to - from;
   const marks = useMemo(() => ticks(from - times.from, to - times.from, 6), [from, to, times]);
   const place = (time: number) => ((time - from) / span) * 100;
+  // A row that is the same object as before is not looked at again: a step of the wheel costs the rows that came.
+  const known = useMemo(() => ({ slots: 0, rows: new Map<number, VNode>() }), [tree, times, rows, props.collapsed, props.selected, props.matched, props.critical, from, to, props.baseDepth]);
+  const rowAt = (index: number, top: number, slots: number) => {
+    if (known.slots !== slots || known.rows.size >= mostKnown) known.rows.clear();
+    known.slots = slots;
+    const before = known.rows.get(index);
+    if (before) return before;
+    const made = <Row key={index % slots} {...props} node={rows[index]} index={index} top={top} place={place} />;
+    known.rows.set(index, made);
+    return made;
+  };
   const onRange = (first: number, last: number) => {
     if (!frame.current) return;
     frame.current.style.top = `${(first / Math.max(1, rows.length)) * 100}%`;
@@ -102,7 +112,7 @@ export function Waterfall(props: WaterfallProps) {
           const share = Math.max(0, Math.min(1, (event.clientX - edge) / (box.right - edge)));
           zoom(props, event.deltaY > 0 ? 1.25 : 0.8, share);
         }}
-        row={(index, top) => <Row key={index % reused} {...props} node={rows[index]} index={index} top={top} place={place} />}
+        row={rowAt}
       >
         <div class="lines" aria-hidden="true">
           <div>

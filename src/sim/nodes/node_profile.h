@@ -1,0 +1,58 @@
+// NodeProfile: which world a group of whole nodes is put into, as data: the faults and their rates are those of
+// sim/groups/profile.h; on top of them what the clients do. A seed draws the rest. The clean build survives every seed
+// of every profile.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "consensus/raft/options.h"
+#include "control/plane.h"
+#include "sim/groups/profile.h"
+#include "sim/plan.h"
+
+namespace clew::sim::nodes {
+
+// Of a hundred operations of the plan, how many each workload gets; none of them: it is not there.
+struct Shares {
+  int objects = 60;
+  int watches = 15;
+  int leases = 15;
+  int sessions = 10;
+};
+
+struct NodeProfile {
+  std::string_view name;
+  std::string_view text;
+  groups::Profile world;  // mix.admin and admin are the operator's; name, text and what concerns clients do not count
+  Shares shares;
+};
+std::span<const NodeProfile> node_profiles();  // the first is the default
+const NodeProfile* node_profile_named(std::string_view name);
+
+// What one seed makes of a profile.
+struct NodeShape {
+  size_t founders = 3;
+  size_t spares = 0;
+  size_t client_machines = 1;
+  bool witness = false;  // the last founder
+  size_t clients = 9;
+  size_t keys = 3;
+  bool sessions = true;
+  consensus::raft::Options raft;  // but for self and founding
+  control::PlaneOptions plane;    // but for who it is
+  int64_t drift_ppm = 0;
+  bool ordered = false;  // packets between two machines keep their order
+
+  size_t nodes() const { return founders + spares; }
+  size_t machines() const { return nodes() + client_machines; }
+};
+NodeShape draw_node_shape(uint64_t seed, const NodeProfile& profile, std::optional<size_t> founders);
+PlanOptions node_plan_options(uint64_t seed, const NodeProfile& profile, size_t machines, double operations_per_second);
+
+}  // namespace clew::sim::nodes
