@@ -27,7 +27,15 @@ rot 29 the end of a log that could not be read for once was cut off
 overtaken 5 small appends were dropped whenever the log made room, and their receiver never caught up
 TEXT
 
+while read -r profile seed _; do
+  "$clew" sim --protocol multipaxos --profile "$profile" --seed "$seed"
+done <<'TEXT'
+snapshots 1044 a proposer that only members of an old configuration elected was judged against a lease
+sessions 1061 a new leader proposes again what several earlier ones had under way
+TEXT
+
 "$clew" sim --profile all --first 1 --seeds "$fixed"
+"$clew" sim --protocol multipaxos --profile all --first 1 --seeds 30
 "$clew" sim --profile all --first "$first" --seeds "$fresh" --keep-going
 
 "$clew" sim --profile nodes-all --first 1 --seeds "$fixed_of_nodes"

@@ -84,7 +84,8 @@ void GroupCheck::crashed(NodeId id) { nodes_.erase(id); }
 
 Status GroupCheck::check(NodeId id, const Protocol& core) {
   CLEW_TRY(core.check_invariants());
-  const State state = static_cast<const MultiPaxos&>(core).state();
+  const auto& paxos = static_cast<const MultiPaxos&>(core);
+  const State state = paxos.state();
   Node& node = nodes_[id];
   if (state.leading && !(node.leading && node.ballot == state.promise)) {
     const auto [leader, first] = leaders_.emplace(state.promise, id);
@@ -110,16 +111,16 @@ Status GroupCheck::check(NodeId id, const Protocol& core) {
     }
   }
   const Report report = core.report();
-  // One value a slot. A witness has no commands: its epochs are compared.
-  const bool witness = report.standing == Standing::kWitness;
+  // One value a slot. What a witness holds has no command: epochs are compared.
   for (Position p = std::max(node.compared + 1, report.first); p <= report.committed; ++p) {
     const auto entry = core.entry_at(p);
     if (!entry) break;
+    const bool bare = paxos.slots().find(p)->bare;
     if (p > chosen_.size()) {
-      if (p > chosen_.size() + 1 || witness) break;  // compared when somebody with data knows it
+      if (p > chosen_.size() + 1 || bare) break;  // compared when somebody with data knows it
       chosen_.push_back(*entry);
       chosen_by_.push_back(std::max(state.promise, chosen_by_.empty() ? Ballot{} : chosen_by_.back()));
-    } else if (witness ? entry->epoch != chosen_[p - 1].epoch : *entry != chosen_[p - 1]) {
+    } else if (bare ? entry->epoch != chosen_[p - 1].epoch : *entry != chosen_[p - 1]) {
       return broken("one value a slot", id, p,
                     "chosen with epoch " + std::to_string(entry->epoch) + ", elsewhere with epoch " +
                         std::to_string(chosen_[p - 1].epoch));

@@ -23,8 +23,11 @@ std::unique_ptr<consensus::Protocol> make(const Shape& shape, consensus::NodeId 
 }
 
 Bounds bounds(const Shape& shape) {
-  return {// One entry may always pass, whatever its size.
-          .uncommitted_bytes = shape.limits.max_uncommitted_bytes + shape.replica.max_command_bytes + 4096,
+  // One entry may always pass, whatever its size. There is no comparison of logs: in the open slots a new leader may
+  // find what earlier leaders proposed, each within its own limit and each accepted by another member; it proposes all
+  // of that again, and nothing of its own until it is below the limit.
+  const uint64_t of_one_leader = shape.limits.max_uncommitted_bytes + shape.replica.max_command_bytes + 4096;
+  return {.uncommitted_bytes = shape.nodes * of_one_leader,
           .log_bytes = shape.limits.max_log_bytes + shape.limits.max_message_bytes};
 }
 
