@@ -88,7 +88,9 @@ void ClientCore::send(uint64_t id, Call& call, Link& link) {
   link.batch.end();
   if (std::exchange(call.sent, true)) ++stats.retries;
   call.link = link.number;
-  if (link.outstanding++ == 0) link.since_ns = loop_.clock().mono_ns();
+  // Silence is counted from the first request that nothing followed, also when that was given up meanwhile: timeouts
+  // may be shorter than the silence that tells a dead member.
+  if (link.outstanding++ == 0 && link.heard_ns >= link.since_ns) link.since_ns = loop_.clock().mono_ns();
   flush_later(link);
 }
 

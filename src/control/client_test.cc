@@ -200,6 +200,27 @@ TEST(Client, aLeaderThatSaysNothing_isGivenUp) {
   EXPECT_EQ(client->connected_to(), consensus::NodeId{3});
 }
 
+TEST(Client, aLeaderThatSaysNothing_isGivenUpHoweverShortTheTimeouts) {
+  World world;
+  auto client = world.client();
+  Answer<CallReply> before;
+  client->execute(kv::Space::kUser, put("a", "1"), {}, before.done());
+  ASSERT_TRUE(world.until([&] { return before.here(); }));
+  world.nodes[0]->loop.pause();
+  world.group.leader = consensus::NodeId{3};
+  CallOptions impatient;
+  impatient.timeout_ns = 300'000'000;
+  bool ok = false;
+  for (int tries = 0; tries < 10 && !ok; ++tries) {
+    Answer<CallReply> answer;
+    client->execute(kv::Space::kUser, put("a", "2"), impatient, answer.done());
+    ASSERT_TRUE(world.until([&] { return answer.here(); }));
+    ok = answer.ok();
+  }
+  EXPECT_TRUE(ok);
+  EXPECT_EQ(client->connected_to(), consensus::NodeId{3});
+}
+
 TEST(Client, aMemberThatWorksForLong_isNotTakenForDead) {
   World world;
   world.nodes[0]->member.latency_ns = 4'000'000'000;
