@@ -22,11 +22,12 @@ disks 100 a first start without room for a log left a directory that looked like
 membership 10088 one late message made the leader send its window again for each of those behind it
 membership 10093 the same
 rot 29 the end of a log that could not be read for once was cut off
+rot 320 bad sectors of a log file that was recycled lay behind the end of the log: it is the operator who has to see to them
 overtaken 5 small appends were dropped whenever the log made room, and their receiver never caught up
 TEXT
 
-"$clew" sim --profile all --first 1 --seeds "$fixed"
-"$clew" sim --profile all --first "$first" --seeds "$fresh" --keep-going
+"$clew" sim --profile all --first 1 --seeds "$fixed" --jobs "$(nproc)"
+"$clew" sim --profile all --first "$first" --seeds "$fresh" --jobs "$(nproc)" --keep-going
 
 for profile in calm swarm; do
   code=0
