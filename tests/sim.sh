@@ -24,6 +24,7 @@ disks 100 a first start without room for a log left a directory that looked like
 membership 10088 one late message made the leader send its window again for each of those behind it
 membership 10093 the same
 rot 29 the end of a log that could not be read for once was cut off
+rot 320 bad sectors of a log file that was recycled lay behind the end of the log: it is the operator who has to see to them
 overtaken 5 small appends were dropped whenever the log made room, and their receiver never caught up
 TEXT
 
@@ -34,12 +35,12 @@ snapshots 1044 a proposer that only members of an old configuration elected was 
 sessions 1061 a new leader proposes again what several earlier ones had under way
 TEXT
 
-"$clew" sim --profile all --first 1 --seeds "$fixed"
-"$clew" sim --protocol multipaxos --profile all --first 1 --seeds 30
-"$clew" sim --profile all --first "$first" --seeds "$fresh" --keep-going
+"$clew" sim --profile all --first 1 --seeds "$fixed" --jobs "$(nproc)"
+"$clew" sim --protocol multipaxos --profile all --first 1 --seeds 30 --jobs "$(nproc)"
+"$clew" sim --profile all --first "$first" --seeds "$fresh" --jobs "$(nproc)" --keep-going
 
-"$clew" sim --profile nodes-all --first 1 --seeds "$fixed_of_nodes"
-"$clew" sim --profile nodes-all --first "$first" --seeds "$fresh_of_nodes" --keep-going
+"$clew" sim --profile nodes-all --first 1 --seeds "$fixed_of_nodes" --jobs "$(nproc)"
+"$clew" sim --profile nodes-all --first "$first" --seeds "$fresh_of_nodes" --jobs "$(nproc)" --keep-going
 
 for profile in calm swarm; do
   code=0

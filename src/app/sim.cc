@@ -199,7 +199,7 @@ Status write_figures(const Flags& flags, const std::vector<SimRecord>& records, 
        << ", with `./dev sim --protocol " << flags.protocol << " --profile " << flags.profile << " --seeds "
        << flags.seeds << " --first " << flags.first << "`: " << grouped(static_cast<uint64_t>(sum.cpu_seconds))
        << " s of CPU, a twentieth of the seeds run twice.\n"
-       << "Faults that happened: " << faults_text(sum.faults) << ".\n\n"
+       << "Happened: " << faults_text(sum.faults) << ".\n\n"
        << figures_table(records);
   CLEW_ASSIGN(const std::string document,
               with_section(read.str(), "<!-- figures of " + flags.protocol + ": written by ./dev sim --table -->",

@@ -120,7 +120,7 @@ class SoloProtocol final : public Protocol {
   }
   void receive(Time, NodeId from, std::string_view frame) override {
     received.emplace_back(from, std::string(frame));
-    if (frame.substr(0, 5) == "write") add(EntryKind::kCommand, Payload(std::string(frame)), {});
+    if (frame.substr(0, 5) == "write") add(EntryKind::kNoop, Payload(std::string(frame)), {});
   }
   void propose(Time, ProposalId id, Payload command) override {
     if (!script_->leads) return refused_.push_back({id, Refusal::kNotLeader, NodeId{7}});

@@ -37,7 +37,7 @@ using consensus::BugInfo;
 
 struct Flags {
   std::vector<std::string> mutants;
-  uint64_t seeds = 200;  // tried at most
+  uint64_t seeds = 400;  // tried at most
   uint64_t first = 1;
   int64_t seed_seconds = 60;  // of real time, for one seed: a mutant may loop
   size_t jobs = 2;

@@ -110,6 +110,22 @@ std::vector<Profile> make_profiles() {
                  .at_leader_percent = 100,
                  .at_leader = {kPartition, kSlowLink},
                  .longest_down_ns = 80'000'000});
+  all.push_back({.name = "returns",
+                 .text =
+                     "of three machines one does not reach the leader and another restarts at once, while a lease may "
+                     "rest on what it promised before",
+                 .only = {kKill, kPartition, kOneWay, kSlowLink},
+                 .always = {kKill, kPartition, kOneWay, kSlowLink},
+                 .intensity = 4,
+                 .nodes = 3,
+                 .voters = 3,
+                 .witness = false,
+                 .leases = true,
+                 .mix = {.reads = 99, .admin = 0},
+                 .at_leader_percent = 100,
+                 .at_leader = {kPartition, kOneWay, kSlowLink},
+                 .longest_down_ns = 60'000'000,
+                 .sessions = false});
   all.push_back({.name = "snapshots",
                  .text = "a snapshot every few commands, members that lag behind",
                  .only = {kLoss, kDuplicates, kStragglers, kDelay, kPartition, kKill, kPowerCut, kPowerCutInIo,
