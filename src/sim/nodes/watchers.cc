@@ -219,7 +219,7 @@ std::string Watchers::settle() {
     Watcher& watcher = watchers_[i];
     for (const auto& [id, watch] : watcher.watches) {
       const WatchAudit& audit = watch.audit;
-      if (audit.announced() && audit.next() > stage_.truth.revision()) continue;
+      if (audit.has_everything()) continue;
       waits = "watcher " + std::to_string(i) + " at " + sim::name(watcher.machine) + ", watch " + std::to_string(id) +
               " stands before revision " + std::to_string(audit.next()) + " of " +
               std::to_string(stage_.truth.revision());
