@@ -33,6 +33,13 @@ void WatchAudit::skip(kv::Revision last) {
   }
 }
 
+bool WatchAudit::has_everything() const {
+  if (!announced_) return false;
+  const auto& changes = truth_.changes();
+  return std::none_of(changes.begin() + static_cast<ptrdiff_t>(cursor_), changes.end(),
+                      [&](const Change& change) { return wants(change); });
+}
+
 void WatchAudit::resume() {
   if (announced_) {
     request_.start_revision = next_;

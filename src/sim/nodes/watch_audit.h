@@ -30,6 +30,8 @@ class WatchAudit {
   bool cancelled() const { return cancelled_; }
   // The first revision that was not wholly given; 0: not known yet.
   kv::Revision next() const { return next_; }
+  // Nothing is left that it should be given.
+  bool has_everything() const;
   const kv::WatchRequest& request() const { return request_; }
   uint64_t events() const { return events_; }
 

@@ -10,6 +10,14 @@ constexpr int64_t kMillisecond = 1'000'000;
 constexpr int64_t kNoTimeout = 3'600'000 * kMillisecond;  // a stream may have nothing to say
 constexpr size_t kMostWatches = 6;
 
+std::string text_of(const kv::WatchResponse& response) {
+  std::string text = response.id == kv::kNoWatch ? "all watches" : "watch " + std::to_string(response.id);
+  text += response.created ? " created," : response.cancelled ? " cancelled," : "";
+  text += " up to revision " + std::to_string(response.revision) + (response.fragment ? " in part:" : ":");
+  for (const auto& event : response.events) text += " " + event->kv.key + "@" + std::to_string(event->kv.mod_revision);
+  return text;
+}
+
 }  // namespace
 
 Watchers::Watchers(Stage stage, size_t count) : stage_(stage), watchers_(count) {
@@ -22,7 +30,10 @@ Watchers::Watchers(Stage stage, size_t count) : stage_(stage), watchers_(count) 
 
 void Watchers::stopped(NodeIndex machine) {
   for (Watcher& watcher : watchers_) {
-    if (watcher.machine == machine) watcher.stream.reset();
+    if (watcher.machine == machine) {
+      watcher.stream.reset();
+      watcher.broken = true;
+    }
     end_retired(watcher, machine);
   }
 }
@@ -38,7 +49,9 @@ void Watchers::go_elsewhere(size_t index, NodeIndex machine) {
   }
   watcher.machine = machine;
   watcher.open = true;
+  watcher.broken = false;
   ++watcher.turn;
+  if (stage_.world.journal().on()) stage_.say("watcher " + std::to_string(index) + " goes to " + sim::name(machine));
   for (auto& [id, watch] : watcher.watches) watch.audit.resume();
   pull(index);
 }
@@ -57,7 +70,7 @@ void Watchers::pull(size_t index) {
       watcher.machine, kNoTimeout,
       [this, index, turn, most](control::Service& service, control::Done<Responses> done) {
         Watcher& asking = watchers_[index];
-        if (asking.turn != turn) return done(Switchboard::no_answer(false));
+        if (asking.turn != turn || asking.broken) return done(Switchboard::no_answer(false));
         if (asking.stream == nullptr) {
           asking.stream = service.watch(kv::Space::kUser);
           ask_for(asking);
@@ -91,6 +104,8 @@ void Watchers::on_responses(size_t index, const Responses& responses) {
     }
   };
   for (const kv::WatchResponse& response : responses) {
+    if (stage_.world.journal().on())
+      stage_.say("watcher " + std::to_string(index) + " at " + sim::name(watcher.machine) + ": " + text_of(response));
     tally_.watch_events += response.events.size();
     if (response.id == kv::kNoWatch) {
       if (response.created || response.cancelled) judge({Code::kInternal, "refused: " + response.cancel_reason});
@@ -154,6 +169,10 @@ void Watchers::create(size_t index) {
   request.no_put = random.one_in(8);
   request.no_delete = random.one_in(8);
   watcher.watches.emplace(request.id, Watch{WatchAudit(stage_.truth, request)});
+  if (stage_.world.journal().on()) {
+    stage_.say("watcher " + std::to_string(index) + " asks for watch " + std::to_string(request.id) +
+               " from revision " + std::to_string(request.start_revision));
+  }
   with_stream(index, [](Watcher& now) { ask_for(now); });
 }
 
@@ -200,7 +219,7 @@ std::string Watchers::settle() {
     Watcher& watcher = watchers_[i];
     for (const auto& [id, watch] : watcher.watches) {
       const WatchAudit& audit = watch.audit;
-      if (audit.announced() && audit.next() > stage_.truth.revision()) continue;
+      if (audit.has_everything()) continue;
       waits = "watcher " + std::to_string(i) + " at " + sim::name(watcher.machine) + ", watch " + std::to_string(id) +
               " stands before revision " + std::to_string(audit.next()) + " of " +
               std::to_string(stage_.truth.revision());

@@ -32,8 +32,9 @@ class Watchers final : public Workload {
   struct Watcher {
     Generator random{0};
     NodeIndex machine{0};
-    uint64_t turn = 0;  // raised when it goes elsewhere: what is about an older stream is told apart by it
-    bool open = false;  // it was opened once
+    uint64_t turn = 0;    // raised when it goes elsewhere: what is about an older stream is told apart by it
+    bool open = false;    // it was opened once
+    bool broken = false;  // its stream's process has died in this turn
     bool lazy = false;
     kv::WatchId last_id = 0;
     std::map<kv::WatchId, Watch> watches;
