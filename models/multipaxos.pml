@@ -20,7 +20,7 @@
  * check: liveness                                             holds quick DEFINES -DB=2 -DCALM LTL decided
  * check: bug-suffix-ignored    (own values over others' votes) breaks quick DEFINES -DB=2 -DBUG_SUFFIX_IGNORED
  * check: bug-first-slot-only   (phase 1 covers one slot)      breaks quick DEFINES -DB=2 -DBUG_FIRST_SLOT_ONLY
- * check: bug-accept-lowers     (accepts, promise not raised)  breaks quick DEFINES -DB=3 -DBUG_ACCEPT_WITHOUT_PROMISE
+ * check: bug-accept-lowers     (accepts, promise not raised)  breaks       DEFINES -DB=3 -DBUG_ACCEPT_WITHOUT_PROMISE
  * check: bug-gap-left          (no no-op)                     breaks quick DEFINES -DB=2 -DCALM -DBUG_GAP_LEFT LTL decided
  * check: bug-membership-early  (slot 2 without knowing slot 1) breaks quick DEFINES -DB=2 -DALPHA -DBUG_MEMBERSHIP_UNKNOWN
  */

@@ -11,8 +11,8 @@
  * arrived touches nobody else, so it is done before the death here. A leader's history only grows in its epoch, so
  * that what a follower has received is always a prefix of it.
  *
- * Liveness assumes a broadcasting leader of the highest epoch that from some time on nobody leaves, and weak fairness:
- * then its history is delivered by all.
+ * Liveness assumes a broadcasting leader of the highest epoch, with a quorum, that from some time on nobody leaves; that
+ * a leader without a quorum gives up; and weak fairness: then its history is delivered by all.
  *
  * check: safety                                               holds quick DEFINES -DT=2 -DL=2
  * check: safety-epochs                                        holds       DEFINES -DT=3 -DL=1
@@ -56,7 +56,8 @@ bool fresh[N];       /* of a follower: the epoch was new to it, so nobody else h
 
 byte chosen[L + 1];
 byte established[T + 1];  /* who broadcasts in an epoch, + 1 */
-bool calm = false;
+bool calm = false;  /* the primary is stable */
+byte primary = 0;   /* who it is then */
 #ifdef BUG_ACK_EARLY
 bool unsynced[N];
 #endif
@@ -249,12 +250,12 @@ end:
 #endif
   :: d_step { !calm && state[i] != LOOKING -> leave(i); LOSE(i) }  /* a time-out, or a crash and a restart */
   :: d_step { calm && state[i] >= DISCOVERY && state[i] < BROADCAST -> leave(i) }
+  :: d_step { calm && state[i] == BROADCAST && i != primary && FOLLOWERS(i) == 0 -> leave(i) }  /* it has no quorum */
   :: d_step { calm && state[i] != LOOKING && state[i] <= READY && state[leader[i]] != BROADCAST -> leave(i) }
   od
 }
 #ifdef CALM
-byte primary = 0;
-#define HIGHEST(i) (state[i] == BROADCAST && accepted_epoch[i] >= accepted_epoch[0] && \
+#define HIGHEST(i) (state[i] == BROADCAST && READIES(i) >= 2 && accepted_epoch[i] >= accepted_epoch[0] && \
                     accepted_epoch[i] >= accepted_epoch[1] && accepted_epoch[i] >= accepted_epoch[2])
 active proctype peace() {
 end:
