@@ -78,13 +78,15 @@ def full_disk():
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", place], stderr=subprocess.DEVNULL, check=False).returncode != 0:
         os.rmdir(place)
         return print("full_disk: skipped, no right to mount a tmpfs")
-    node = Node(SMALL_LOG)
+    # Retention by share of the disk is off: it would make room by taking what was sealed, which is another promise.
+    config = SMALL_LOG.replace("storage: {", "storage: {retention: {max_disk_share: 1}, ")
+    node = Node(config)
     shutil.rmtree(node.directory)
     node.directory = os.path.join(place, "node")
     os.mkdir(node.directory)
     node.config, node.log_path = os.path.join(node.directory, "clew.yaml"), place + ".log"
     with open(node.config, "w") as file:
-        file.write(SMALL_LOG)
+        file.write(config)
     try:
         with node:
             acknowledged, refused = [], None
