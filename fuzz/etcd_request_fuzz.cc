@@ -58,11 +58,12 @@ struct Node {
 // To its end, when it is one.
 void read_snapshot_file(std::string_view bytes) {
   clew::sim::SimDisk disk;
+  CHECK(disk.make_dirs("/backup").ok());
   {
-    auto file = disk.open("/snapshot", {.create = true, .writable = true});
+    auto file = disk.open("/backup/snapshot", {.create = true, .writable = true});
     CHECK(file.ok() && (*file)->write_at(0, bytes).ok());
   }
-  auto reader = etcd::SnapshotFileReader::open(disk, "/snapshot");
+  auto reader = etcd::SnapshotFileReader::open(disk, "/backup/snapshot");
   if (!reader.ok()) return;
   uint64_t read = 0;
   while (true) {
