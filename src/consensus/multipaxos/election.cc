@@ -88,7 +88,7 @@ void MultiPaxos::become_leader() {
   leader_ = options_.self;
   election_deadline_ = kNever;
   withheld_until_ = 0;
-  resend_reads_due_ = kNever;
+  forwarded_.rest();
   lease_forfeited_ = false;
   stop_fetching();
   fact(FactKind::kBecameLeader, slots_.high());

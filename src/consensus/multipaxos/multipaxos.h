@@ -50,6 +50,7 @@
 
 #include "base/random.h"
 #include "consensus/config_timeline.h"
+#include "consensus/forwarded_reads.h"
 #include "consensus/in_flight.h"
 #include "consensus/multipaxos/ballot.h"
 #include "consensus/multipaxos/invariants.h"
@@ -222,10 +223,6 @@ class MultiPaxos final : public Protocol {
   void leave_if_removed();
 
   // --- reads.cc ---
-  struct Forwarded {
-    uint64_t context;
-    ReadId id;
-  };
   bool sure_of_reign() const;
   Time lease_until() const;
   void admit_read(ReadGate::Waiting read);
@@ -330,10 +327,7 @@ class MultiPaxos final : public Protocol {
   // Follower.
   bool ack_ = false;
   bool told_lost_ = false;  // the leader thinks that this node has more than it does
-  std::deque<Forwarded> forwarded_;
-  uint64_t next_context_ = 0;
-  uint64_t sent_context_ = 0;
-  Time resend_reads_due_ = kNever;
+  ForwardedReads forwarded_;
   std::optional<FetchSnapshot> fetching_;
 
   // Disk.

@@ -212,7 +212,7 @@ void MultiPaxos::start(Time now, LogSeq next, bool have_snapshot) {
   extend_verified();
   durable_position_ = upto();
   seen_round_ = promise_.round;
-  next_context_ = random_.next() >> 2;
+  forwarded_.start(random_.next() >> 2);
   // A leader's lease may rest on what this node promised before it restarted.
   if (any_record_ && !planted(Bug::kVoteRightAfterStart)) leased_until_ = now_ + options_.election_min;
   reset_election_timer();

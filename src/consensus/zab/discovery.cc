@@ -23,7 +23,7 @@ void Zab::lead() {
   renews_ = false;
   favoured_ = false;
   notify_due_ = look_deadline_ = settle_due_ = kNever;
-  resend_reads_due_ = kNever;
+  forwarded_.rest();
   stop_fetching();
   peers_.clear();
   sync_peers();

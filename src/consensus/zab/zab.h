@@ -40,6 +40,7 @@
 
 #include "base/random.h"
 #include "consensus/config_timeline.h"
+#include "consensus/forwarded_reads.h"
 #include "consensus/protocol.h"
 #include "consensus/quorum.h"
 #include "consensus/raft/log.h"
@@ -212,10 +213,6 @@ class Zab final : public Protocol {
   void handle(NodeId from, const zab::Handover& message);
 
   // --- reads.cc ---
-  struct Forwarded {
-    uint64_t context;
-    ReadId id;
-  };
   Time lease_until() const;
   void admit_read(ReadGate::Waiting read);
   void confirm_reads();
@@ -306,10 +303,7 @@ class Zab final : public Protocol {
   // Reads.
   ReadGate gate_;           // leader
   uint64_t own_round_ = 0;  // newest round of this reign
-  std::deque<Forwarded> forwarded_;
-  uint64_t next_context_ = 0;
-  uint64_t sent_context_ = 0;
-  Time resend_reads_due_ = kNever;
+  ForwardedReads forwarded_;
 
   // Snapshots.
   struct Fetching {
