@@ -376,17 +376,37 @@ def certificates_between_members():
         shutil.rmtree(keys, ignore_errors=True)
 
 
-def on_another_protocol(protocol="multipaxos"):
-    """A group that runs another protocol than the default: it works, and who comes with the wrong one is told so."""
+def on_another_protocol(protocol):
+    """A group that runs another protocol than the default: both client protocols work on it, and who comes with the wrong one is told so."""
     nodes = group(3)
     fourth = None
+
+    def etcdctl(node, *arguments):
+        done = subprocess.run(["etcdctl", "--endpoints", "127.0.0.1:%d" % node.etcd_port, "--command-timeout", "20s", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60,
+                              check=False, env={**os.environ, "ETCDCTL_API": "3"})
+        return done.returncode, done.stdout.decode()
+
     try:
         for node in nodes:
             node.extra += ["--consensus", protocol]
+            (node.etcd_port,) = free_ports(1)
             node.start()
         until(lambda: healthy(nodes, 3))
         expect("what it runs is said", nodes[1].view()["protocol"], protocol)
+        code, out = nodes[2].clew("status", "--server", nodes[2].client)
+        expect("clew status: " + out, (code, "healthy" in out), (0, True))
         expect("put through any node", nodes[1].kv("put", "greeting", "hello")[0], 0)
+        if shutil.which("etcdctl"):
+            for node in nodes:
+                expect("etcdctl through node %d" % node.number, etcdctl(node, "get", "greeting", "--print-value-only"), (0, "hello\n"))
+            expect("etcdctl put", etcdctl(nodes[2], "put", "from-etcd", "1"), (0, "OK\n"))
+            expect("a lease of etcd's", etcdctl(nodes[0], "lease", "grant", "60")[0], 0)
+            expect("its members", len(etcdctl(nodes[0], "member", "list")[1].splitlines()), 3)
+        else:
+            expect("put", nodes[2].kv("put", "from-etcd", "1")[0], 0)
+        # A session's command, asked again, counts once; state of a snapshot and of the log is the same.
+        for number in range(30):
+            expect("put", nodes[number % 3].kv("put", "key%d" % number, "v%d" % number)[0], 0)
         leader = until(lambda: led(nodes))
         first = next(node for node in nodes if node.view()["self"] == leader)
         rest = [node for node in nodes if node is not first]
@@ -403,6 +423,7 @@ def on_another_protocol(protocol="multipaxos"):
         first.start()
         until(lambda: healthy(nodes, 3))
         expect("it has what it missed", first.kv("get", "greeting")[1], "again")
+        expect("and what came from etcd's side", first.kv("get", "from-etcd")[1], "1")
 
         fourth = Member(4, arguments=["--join", nodes[2].client])
         expect("the group refuses one of another protocol", "the group runs %s, this node would run raft" % protocol in fourth.refused(), True)
@@ -411,17 +432,46 @@ def on_another_protocol(protocol="multipaxos"):
         fourth.start()
         until(lambda: healthy(nodes + [fourth], 4))
         expect("a node that joined has everything", fourth.kv("get", "greeting")[1], "again")
+        expect("and a word in it", member_of(nodes[0].view(), 4).get("role"), "secondary")
         expect("member remove", nodes[0].member("remove", "4"), 0)
         until(lambda: healthy(nodes, 3))
         leader = until(lambda: led(nodes))
         first = next(node for node in nodes if node.view()["self"] == leader)
+        metrics = first.get("/metrics")[1].decode()
+        expect("its metrics", all(name in metrics for name in ('clew_consensus_standing{standing="leader"} 1', "clew_consensus_commit_seconds_count", "clew_consensus_peer_lag{")), True)
         expect("the leader stops", first.stop(), 0)
         expect("leadership was given away", "not given away" in first.output(), False)
     finally:
         close(nodes + [one for one in (fourth,) if one])
 
 
-SCENARIOS = (life_of_a_group, no_quorum, rocksdb_and_traces, restored_from_a_snapshot, certificates_between_members, on_another_protocol)
+def on_multipaxos():
+    on_another_protocol("multipaxos")
+
+
+def on_zab():
+    on_another_protocol("zab")
+
+
+def zab_without_witnesses():
+    """ZAB's members hold whole histories: a witness is refused in words, among the founders and afterwards."""
+    node, witness = group(1) + [Member(2)]
+    try:
+        founders = "1=%s,2=%s/witness,3=127.0.0.1:1" % (node.peer, witness.peer)
+        kept, node.extra = node.extra, ["--node-id", "1", "--initial-cluster", founders, "--consensus", "zab"]
+        expect("a witness among the founders", "a witness stores no history" in node.refused(), True)
+        node.extra = kept + ["--consensus", "zab"]
+        node.start()
+        until(lambda: healthy([node], 1))
+        witness.extra = ["--join", node.client, "--role", "witness", "--consensus", "zab"]
+        said = witness.refused()
+        expect("a witness that joins: " + said, "a witness stores no history" in said, True)
+        expect("and is no member", len(node.view()["members"]), 1)
+    finally:
+        close([node, witness])
+
+
+SCENARIOS = (life_of_a_group, no_quorum, rocksdb_and_traces, restored_from_a_snapshot, certificates_between_members, on_multipaxos, on_zab, zab_without_witnesses)
 
 if __name__ == "__main__":
     wanted = sys.argv[1:]

@@ -35,10 +35,16 @@ snapshots 1044 a proposer that only members of an old configuration elected was 
 sessions 1061 a new leader proposes again what several earlier ones had under way
 TEXT
 
+"$clew" sim --protocol zab --profile handovers --seed 5125 # nobody led: those who were replaced had a transaction more
+
 "$clew" sim --profile all --first 1 --seeds "$fixed" --jobs "$(nproc)"
-"$clew" sim --protocol multipaxos --profile all --first 1 --seeds 30 --jobs "$(nproc)"
+for protocol in multipaxos zab; do
+  "$clew" sim --protocol "$protocol" --profile all --first 1 --seeds 30 --jobs "$(nproc)"
+done
 "$clew" sim --profile all --first "$first" --seeds "$fresh" --jobs "$(nproc)" --keep-going
 
+# the finder of the transfer that was always begun anew (consensus/catch_up.h)
+"$clew" sim --profile nodes-sessions --seed 1027
 "$clew" sim --profile nodes-all --first 1 --seeds "$fixed_of_nodes" --jobs "$(nproc)"
 "$clew" sim --profile nodes-all --first "$first" --seeds "$fresh_of_nodes" --jobs "$(nproc)" --keep-going
 

@@ -119,6 +119,7 @@ class Cores {
   void start(NodeId id);
   void save_snapshot(NodeId id);
   void finish_fetch(NodeId id, bool ok);
+  void hold_fetches(bool hold) { hold_fetches_ = hold; }  // else settle() finishes them
   void finish_abandoned_fetch(NodeId id);
   void connection(NodeId id, NodeId peer, bool up);
 
@@ -155,6 +156,7 @@ class Cores {
   std::map<NodeId, Node> nodes_;
   std::deque<Frame> network_;
   std::set<std::pair<NodeId, NodeId>> cut_;
+  bool hold_fetches_ = false;
   uint64_t next_id_ = 1;
   std::function<void(std::string)> trace_;
   std::optional<std::string> failure_;
@@ -501,7 +503,7 @@ void Cores<Play>::settle() {
         write(id);
         moved = true;
       }
-      if (node.fetch && up(id)) {
+      if (node.fetch && up(id) && !hold_fetches_) {
         finish_fetch(id, true);
         moved = true;
       }

@@ -4,6 +4,7 @@
 
 #include "consensus/multipaxos/multipaxos.h"
 #include "consensus/raft/raft.h"
+#include "consensus/zab/zab.h"
 
 namespace clew::consensus {
 namespace {
@@ -33,6 +34,7 @@ constexpr ProtocolKind kind(std::string_view name) {
 constexpr std::array kProtocols = {
     kind<Raft, raft::Options>("raft"),
     kind<MultiPaxos, multipaxos::Options>("multipaxos"),
+    kind<Zab, zab::Options>("zab"),
 };
 
 }  // namespace

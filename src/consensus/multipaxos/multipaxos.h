@@ -186,6 +186,7 @@ class MultiPaxos final : public Protocol {
     Position next = 1;      // first slot to send
     Position beyond = 0;    // the first that it has behind a gap; 0: none
     bool snapshot = false;  // what it needs is compacted: it was offered a snapshot
+    Position offered = 0;   // the one that it may be fetching, from which the slots go on (catch_up.h)
     InFlightWindow window{WindowLimits{}};
     Position commit_sent = 0;
     Position match_at_check = 0;
@@ -239,6 +240,7 @@ class MultiPaxos final : public Protocol {
 
   // --- snapshots.cc ---
   void offer_snapshot(NodeId to, bool without_commands);
+  void offer_snapshot(Peer& peer);
   void handle(NodeId from, const multipaxos::SnapshotOffer& message);
   void install(const SnapshotMeta& meta, NodeId from);
   void compact();

@@ -236,6 +236,7 @@ void Zab::follow(NodeId leader) {
   leader_ = leader;
   favoured_ = false;
   notify_due_ = look_deadline_ = settle_due_ = kNever;
+  fact(FactKind::kDiscoveryStarted, 0, leader);
   heard_leader();
   join();
 }

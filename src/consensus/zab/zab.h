@@ -70,6 +70,7 @@ class Zab final : public Protocol {
   void receive(Time now, NodeId from, std::string_view frame) override;
   void propose(Time now, ProposalId id, Payload command) override;
   void read(Time now, ReadId id, ReadBarrier barrier) override;
+  Status accepts(const Membership& membership) const override { return zab::Options::accepts(membership); }
   void reconfigure(Time now, ProposalId id, const Membership& target) override;
   void transfer(Time now, NodeId to) override;
   void durable(Time now, LogSeq seq) override;
@@ -161,6 +162,7 @@ class Zab final : public Protocol {
   void join();                             // FOLLOWERINFO to the leader
   void handle(NodeId from, const zab::FollowerInfo& message);
   void handle(NodeId from, const zab::NewEpoch& message);
+  bool may_have_more(NodeId from, const zab::Credentials& theirs) const;
   void handle(NodeId from, const zab::AckEpoch& message);
   bool leased_against(NodeId leader) const;
 
