@@ -26,7 +26,7 @@ namespace clew::consensus {
 template <typename T>
 struct Chaos {
   explicit Chaos(uint64_t seed) : random(seed), cores(seed) {
-    const uint64_t size = 1 + random.below(5);
+    const uint64_t size = least_voters() + random.below(5);
     std::vector<Member> members;
     for (uint64_t i = 1; i <= size; ++i) members.push_back({.id = NodeId{i}});
     if (T::kWitnesses && size >= 3 && random.one_in(4)) members.back().role = Role::kWitness;
@@ -35,19 +35,29 @@ struct Chaos {
     for (uint64_t i = 1; i <= size + 1; ++i) {  // the last one may join later
       typename T::Options options;
       options.self = NodeId{i};
-      if (i <= size) options.founding = founding;
-      options.leases = leases;
+      if (i <= size || least_voters() > 1) options.founding = founding;
+      if constexpr (requires { options.leases; }) options.leases = leases;
       options.max_message_bytes = 100 + random.below(400);
       options.window = {1 + random.below(6), 100 + random.below(2'000)};
-      options.keep_tail_bytes = random.below(400);
+      const uint64_t tail = random.below(400);
+      if constexpr (requires { options.keep_tail_bytes; }) options.keep_tail_bytes = tail;
       options.max_delivery_bytes = 100 + random.below(1'000);
       T::draw(options, random);
       cores.add(options);
     }
     damages = random.one_in(3);
+    if constexpr (requires(const VerifyRequest& r) { T::verify(r); }) cores.hold_verifications(random.one_in(2));
     calm = random.below(60);
   }
 
+  // Of protocols that need some; a member that joins is then told whom to trust.
+  static constexpr uint64_t least_voters() {
+    if constexpr (requires { T::kLeastVoters; }) {
+      return T::kLeastVoters;
+    } else {
+      return 1;
+    }
+  }
   std::vector<NodeId> ids() {
     std::vector<NodeId> all;
     for (const auto& [id, node] : cores.nodes()) all.push_back(id);
@@ -109,6 +119,7 @@ struct Chaos {
     const NodeId id = any();
     if (random.below(100) < calm) {
       cores.write(id);
+      cores.verify(id);
       for (size_t i = cores.network().size() + 1; i > 0 && !cores.network().empty(); --i) cores.deliver(size_t{0});
       return;
     }
@@ -156,6 +167,9 @@ struct Chaos {
         return;
       case 13:
         cores.save_snapshot(id);
+        for (NodeId other : ids()) {
+          if (random.one_in(2)) cores.verify(other, 1 + random.below(20));
+        }
         return;
       case 14:
         if (random.one_in(2)) {
@@ -202,6 +216,7 @@ struct Chaos {
     }
     // The healed group goes on.
     cores.heal();
+    cores.hold_verifications(false);
     for (NodeId id : ids()) {
       if (!cores.up(id) && !cores.node(id).halted) cores.start(id);
     }

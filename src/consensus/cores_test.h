@@ -71,6 +71,10 @@ class Cores {
     std::vector<Send> waiting;  // for the disk
     std::optional<InstallSnapshot> install;
     std::map<Position, std::pair<SnapshotMeta, std::string>> snapshots;
+    // Effects::snapshot_at: the state as it stood there, until it is saved.
+    std::optional<std::pair<SnapshotMeta, std::string>> saving;
+    std::deque<VerifyRequest> verifying;
+    Membership membership;  // as delivered
     std::optional<FetchSnapshot> fetch;
     std::vector<FetchSnapshot> abandoned;  // replaced by a newer one, and may end all the same
     std::map<LogSeq, Promise> promised;    // what stands behind a record
@@ -118,8 +122,12 @@ class Cores {
   void crash(NodeId id, size_t written = 0);  // that many of the records under way make it
   void start(NodeId id);
   void save_snapshot(NodeId id);
+  void save_wanted_snapshot(NodeId id);  // the one that the core asked for
   void finish_fetch(NodeId id, bool ok);
   void hold_fetches(bool hold) { hold_fetches_ = hold; }  // else settle() finishes them
+  // Signatures: the answer to the oldest question, or to all; at once unless a test holds them back.
+  void verify(NodeId id, size_t at_most = SIZE_MAX);
+  void hold_verifications(bool hold) { hold_verifications_ = hold; }
   void finish_abandoned_fetch(NodeId id);
   void connection(NodeId id, NodeId peer, bool up);
 
@@ -146,6 +154,7 @@ class Cores {
   void carry_out(NodeId id, Node& node, Effects& effects);
   void release(Node& node, NodeId id);
   void complete(NodeId id, const FetchSnapshot& fetch, bool ok);
+  void note_snapshot(Node& node, Position wanted);
   void say(NodeId id, const std::string& text);
   void fail(std::string why) {
     if (!failure_) failure_ = std::move(why);
@@ -157,6 +166,7 @@ class Cores {
   std::deque<Frame> network_;
   std::set<std::pair<NodeId, NodeId>> cut_;
   bool hold_fetches_ = false;
+  bool hold_verifications_ = false;
   uint64_t next_id_ = 1;
   std::function<void(std::string)> trace_;
   std::optional<std::string> failure_;
@@ -171,6 +181,7 @@ void Cores<Play>::say(NodeId id, const std::string& text) {
 template <typename Play>
 void Cores<Play>::add(Options options) {
   const NodeId id = options.self;
+  if constexpr (requires { Play::complete(options); }) Play::complete(options);
   nodes_[id].options = std::move(options);
   start(id);
 }
@@ -203,6 +214,7 @@ void Cores<Play>::start(NodeId id) {
   const auto found = node.snapshots.find(wanted.position);
   const bool have = wanted.position == 0 || (found != node.snapshots.end() && found->second.first == wanted);
   node.state = have && wanted.position > 0 ? found->second.second : "";
+  node.membership = wanted.membership;
   node.applied = have ? wanted.position : 0;
   node.applied_epoch = have ? wanted.epoch : 0;
   turn(id, [&](Core& core) { core.start(now_, node.next, have); });
@@ -227,6 +239,23 @@ void Cores<Play>::turn(NodeId id, const std::function<void(Core&)>& inputs) {
   if (const Status status = group_.check(id, *node.core); !status.ok()) {
     say(id, "BROKEN " + std::string(status.message()));
     fail(std::string(status.message()));
+  }
+  if (!hold_verifications_) verify(id);
+}
+
+template <typename Play>
+void Cores<Play>::verify(NodeId id, size_t at_most) {
+  if constexpr (requires(const VerifyRequest& r) { Play::verify(r); }) {
+    Node& node = nodes_.at(id);
+    for (; up(id) && at_most > 0 && !node.verifying.empty(); --at_most) {
+      const VerifyRequest request = std::move(node.verifying.front());
+      node.verifying.pop_front();
+      node.core->verified(now_, request.id, Play::verify(request));
+      if (at_most == 1 || node.verifying.empty()) {
+        turn(id, [](Core&) {});
+        return;
+      }
+    }
   }
 }
 
@@ -257,8 +286,10 @@ void Cores<Play>::carry_out(NodeId id, Node& node, Effects& effects) {
     node.state = state;
     node.applied = meta.position;
     node.applied_epoch = meta.epoch;
+    node.membership = meta.membership;
     say(id, "installs " + std::to_string(meta.position) + " after record " + std::to_string(effects.install->after));
   }
+  note_snapshot(node, effects.snapshot_at);
   for (const Delivery& delivery : effects.deliveries) {
     if (delivery.position != node.applied + 1) {
       fail("node " + name(id) + " delivers " + std::to_string(delivery.position) + " after " +
@@ -268,7 +299,10 @@ void Cores<Play>::carry_out(NodeId id, Node& node, Effects& effects) {
     node.applied_epoch = delivery.entry.epoch;
     if (delivery.entry.kind == EntryKind::kCommand) {
       node.state += std::string(delivery.entry.payload.view()) + ",";
+    } else if (delivery.entry.kind == EntryKind::kMembership) {
+      node.membership = Membership::parse(delivery.entry.payload.view()).value();
     }
+    note_snapshot(node, effects.snapshot_at);
     say(id, "applies " + std::to_string(delivery.position) + "/" + std::to_string(delivery.entry.epoch) + " " +
                 describe_entry(delivery.entry));
   }
@@ -290,6 +324,7 @@ void Cores<Play>::carry_out(NodeId id, Node& node, Effects& effects) {
     say(id, "read " + handle(read.id) + " refused: " + std::string(refusal_name(read.why)));
     node.reads_refused.push_back(read);
   }
+  for (VerifyRequest& request : effects.verifications) node.verifying.push_back(std::move(request));
   if (effects.cancel_fetch) {
     say(id, "cancels the fetch");
     node.fetch.reset();
@@ -321,6 +356,26 @@ void Cores<Play>::release(Node& node, NodeId id) {
     }
   }
   node.waiting = std::move(left);
+}
+
+// The core wants the state saved as it is now.
+template <typename Play>
+void Cores<Play>::note_snapshot(Node& node, Position wanted) {
+  if (wanted == 0 || node.applied != wanted || node.saving) return;
+  node.saving.emplace(
+      SnapshotMeta{wanted, node.applied_epoch, node.membership, node.state.size(), stable_hash128(node.state)},
+      node.state);
+}
+
+template <typename Play>
+void Cores<Play>::save_wanted_snapshot(NodeId id) {
+  Node& node = nodes_.at(id);
+  if (!up(id) || !node.saving || node.core->report().durable_position < node.saving->first.position) return;
+  const auto saved = std::move(*node.saving);
+  node.saving.reset();
+  node.snapshots[saved.first.position] = saved;
+  say(id, "has saved the state at " + std::to_string(saved.first.position));
+  turn(id, [&](Core& core) { core.snapshot_saved(now_, saved.first); });
 }
 
 template <typename Play>
@@ -407,6 +462,8 @@ void Cores<Play>::crash(NodeId id, size_t written) {
   node.writing.clear();
   node.waiting.clear();
   node.install.reset();
+  node.saving.reset();
+  node.verifying.clear();
   node.fetch.reset();
   node.abandoned.clear();
   node.promised.erase(node.promised.lower_bound(node.next), node.promised.end());
@@ -425,6 +482,7 @@ void Cores<Play>::save_snapshot(NodeId id) {
   meta.bytes = node.state.size();
   meta.checksum = stable_hash128(node.state);
   if (node.core->report().snapshot.position >= meta.position) return;
+  if constexpr (requires { Play::kChoosesSnapshots; }) return save_wanted_snapshot(id);
   const std::string state = node.state;  // deliveries of the same turn come on top
   turn(id, [&](Core& core) { core.snapshot_saved(now_, meta); });
   // The core completes the description with the membership.
@@ -505,6 +563,14 @@ void Cores<Play>::settle() {
       }
       if (node.fetch && up(id) && !hold_fetches_) {
         finish_fetch(id, true);
+        moved = true;
+      }
+      if (node.saving && up(id)) {
+        save_wanted_snapshot(id);
+        moved = moved || !node.saving;
+      }
+      if (!node.verifying.empty() && up(id)) {
+        verify(id);
         moved = true;
       }
       if (up(id) && node.core->deadline() <= now_ && node.core->report().delivered < node.core->report().committed) {

@@ -30,6 +30,7 @@ void Effects::clear() {
   verifications.clear();
   fetch.reset();
   cancel_fetch = false;
+  snapshot_at = 0;
   release_below = 0;
   facts.clear();
   halt.reset();
@@ -38,7 +39,7 @@ void Effects::clear() {
 bool Effects::empty() const {
   return records.empty() && sends.empty() && !install && deliveries.empty() && placed.empty() && refused.empty() &&
          reads.empty() && reads_refused.empty() && verifications.empty() && !fetch && !cancel_fetch &&
-         release_below == 0 && facts.empty() && !halt;
+         snapshot_at == 0 && release_below == 0 && facts.empty() && !halt;
 }
 
 }  // namespace clew::consensus

@@ -100,6 +100,10 @@ struct Effects {
   std::vector<VerifyRequest> verifications;
   std::optional<FetchSnapshot> fetch;
   bool cancel_fetch = false;
+  // The state is to be saved as it stands after exactly this position, which is delivered with these effects or was
+  // delivered last: protocols whose members have to save equal states choose the position. When that cannot be done
+  // (another is being saved), it is let pass. 0: none. Protocol::snapshot_saved tells that it was.
+  Position snapshot_at = 0;
   // Records below it are not needed for recovery any more; only grows. 0: unchanged.
   LogSeq release_below = 0;
   std::vector<Fact> facts;

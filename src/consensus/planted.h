@@ -124,6 +124,27 @@ std::optional<Bug> bug_named(std::string_view name);
   X(kZabChangeDuringChange, "zab-change-during-change", 23, "a change is begun before the one before it is committed") \
   X(kZabSyncUnconfirmed, "zab-sync-unconfirmed", 0, "the leader answers sync without asking a quorum")                \
   X(kZabLeaseIgnored, "zab-lease-ignored", 10, "an epoch is promised although a lease rests on this node")            \
+  /* --- PBFT --- */                                                                                                  \
+  X(kPbftPreparedDropped, "pbft-prepared-dropped", 25, "a view change leaves out what was prepared")                  \
+  X(kPbftNewViewByNumber, "pbft-new-view-by-number", 25, "a new view is accepted on its number alone")                \
+  X(kPbftOrderNotChecked, "pbft-order-not-checked", 25, "the order of a new view is believed, not computed anew")     \
+  X(kPbftLowestCertificate, "pbft-lowest-certificate", 25, "a new view takes the certificate of the lowest view")     \
+  X(kPbftChangeUnverified, "pbft-change-unverified", 25, "the proofs in a view change are not verified")              \
+  X(kPbftInvalidMasksValid, "pbft-invalid-masks-valid", 26, "an invalid view change takes the place of the valid one") \
+  X(kPbftVotesRepeated, "pbft-votes-repeated", 0, "a vote that comes twice counts twice")                             \
+  X(kPbftSignerCountedTwice, "pbft-signer-counted-twice", 0, "a certificate may name one signer several times")       \
+  X(kPbftDigestIgnored, "pbft-digest-ignored", 0, "votes are counted by view and number, not by digest")              \
+  X(kPbftPrepareByOneLess, "pbft-prepare-by-one-less", 0, "2f - 1 prepares make a batch prepared")                    \
+  X(kPbftCommitByOneLess, "pbft-commit-by-one-less", 0, "2f commits make a batch committed")                          \
+  X(kPbftWindowIgnored, "pbft-window-ignored", 0, "votes outside of the window are kept")                             \
+  X(kPbftVoteBeforeDurable, "pbft-vote-before-durable", 4, "a vote is sent before it is durable")                     \
+  X(kPbftForgetsPrepare, "pbft-forgets-prepare", 4, "what a backup prepared leaves no record")                        \
+  X(kPbftJoinsOne, "pbft-joins-one", 0, "one member's wish is enough to join a later view")                           \
+  X(kPbftRequestsUnverified, "pbft-requests-unverified", 0, "a primary's batch is taken without its requests' signatures") \
+  X(kPbftRequestReplayed, "pbft-request-replayed", 22, "a request that was executed is executed again")               \
+  X(kPbftMembershipAtOnce, "pbft-membership-at-once", 7, "new members count from the moment they are ordered")        \
+  X(kPbftStateUnchecked, "pbft-state-unchecked", 0, "a state is fetched without the certificates of its checkpoint")  \
+  X(kPbftReadAlone, "pbft-read-alone", 0, "a read is answered without asking anybody")                                \
   /* --- replica, log on disk, sessions: placed there --- */                                                          \
   X(kSendBeforeDurable, "send-before-durable", 4, "the replica ignores Send::after")                                  \
   X(kSyncErrorRetried, "sync-error-retried", 18, "a failed sync is tried again and believed")                         \

@@ -116,6 +116,7 @@ class ReplicaImpl final : public Replica {
   void send(Send& send);
   void on_durable();
   void deliver();
+  void save_wanted_state();
   bool apply(Delivery& delivery);
   void answer_command(Applier::Outcome& outcome, Position position);
   void answer_membership(Position position);
@@ -154,6 +155,7 @@ class ReplicaImpl final : public Replica {
   bool turn_posted_ = false;
   uint64_t unflushed_bytes_ = 0;  // fed to the core since the last collect(), as far as it can become records
   LogSeq durable_ = 0;
+  Position snapshot_at_ = 0;          // Effects::snapshot_at, not reached yet; 0: none
   std::deque<Waiting> small_frames_;  // that wait for room; the rest, commands included, in backlog_
   std::deque<Waiting> backlog_;
   uint64_t backlog_bytes_ = 0;  // of both, with what a place in them costs

@@ -219,6 +219,7 @@ void ReplicaImpl::turn() {
   wal_->flush();
 
   if (effects_.install) start_install(*effects_.install);
+  if (effects_.snapshot_at != 0) snapshot_at_ = effects_.snapshot_at;
   for (const ProposalPlaced& placed : effects_.placed) {
     Request* const request = requests_.find(static_cast<uint64_t>(placed.id));
     if (request != nullptr && !request->read) request->placed = placed.position;
@@ -320,11 +321,20 @@ void ReplicaImpl::on_durable() {
 }
 
 void ReplicaImpl::deliver() {
+  save_wanted_state();
   while (!install_ && !halted_ && !deliveries_.empty()) {
     Delivery delivery = std::move(deliveries_.front());
     deliveries_.pop_front();
     if (!apply(delivery)) return;
+    save_wanted_state();
   }
+}
+
+// A state that others save as well is saved exactly there or not at all.
+void ReplicaImpl::save_wanted_state() {
+  if (snapshot_at_ == 0 || applied() < snapshot_at_ || install_) return;
+  if (applied() == snapshot_at_) take_snapshot();
+  snapshot_at_ = 0;
 }
 
 bool ReplicaImpl::apply(Delivery& delivery) {

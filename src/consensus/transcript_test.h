@@ -77,14 +77,18 @@ class Play {
         return std::stoull(words[i].substr(key.size() + 1));
       };
       if (const auto v = value("seed")) seed = *v;
-      if (const auto v = value("tail")) options_.keep_tail_bytes = *v;
+      if constexpr (requires(typename T::Options o) { o.keep_tail_bytes; }) {
+        if (const auto v = value("tail")) options_.keep_tail_bytes = *v;
+      }
       if (const auto v = value("message")) options_.max_message_bytes = *v;
       if (const auto v = value("window")) options_.window.messages = *v;
       if (const auto v = value("uncommitted")) options_.max_uncommitted_bytes = *v;
       if (const size_t at = words[i].find('='); at != std::string::npos) {
         T::set(options_, words[i].substr(0, at), std::stoull(words[i].substr(at + 1)));
       }
-      if (words[i] == "leases") options_.leases = true;
+      if constexpr (requires(typename T::Options o) { o.leases; }) {
+        if (words[i] == "leases") options_.leases = true;
+      }
     }
     cores_ = std::make_unique<Cores<T>>(seed);
     cores_->trace_to([&](const std::string& text) {
@@ -92,7 +96,7 @@ class Play {
     });
     options_.founding = members_of(words.at(0));
     for (const Member& member : options_.founding.members()) add(member.id);
-    options_.founding = Membership();
+    if constexpr (!requires { T::kLeastVoters; }) options_.founding = Membership();  // else it says whom to trust
   }
   void add(NodeId id) {
     options_.self = id;

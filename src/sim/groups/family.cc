@@ -1,13 +1,14 @@
 #include "sim/groups/family.h"
 
 #include "sim/groups/multipaxos_family.h"
+#include "sim/groups/pbft_family.h"
 #include "sim/groups/raft_family.h"
 #include "sim/groups/zab_family.h"
 
 namespace clew::sim::groups {
 
 std::span<const Family> families() {
-  static const std::vector<Family> all = {raft_family(), multipaxos_family(), zab_family()};
+  static const std::vector<Family> all = {raft_family(), multipaxos_family(), zab_family(), pbft_family()};
   return all;
 }
 

@@ -8,11 +8,13 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/status.h"
 #include "consensus/protocol.h"
+#include "consensus/replica.h"
 #include "consensus/types.h"
 #include "sim/atlas.h"
 #include "sim/groups/profile.h"
@@ -46,6 +48,14 @@ struct Bounds {
   uint64_t log_bytes = 0;
 };
 
+// What a lying member makes of a frame that its core wants sent: the frames that go instead, none or several. Inside it
+// is as honest as the others, so that everything else is judged of it, too.
+class Liar {
+ public:
+  virtual ~Liar() = default;
+  virtual std::vector<std::string> twist(consensus::NodeId to, std::string_view frame) = 0;
+};
+
 struct Family {
   std::string_view name;
   // `founding` is empty for a member that joins a group which exists.
@@ -54,12 +64,20 @@ struct Family {
       make;
   std::function<std::unique_ptr<Judge>(Clocks)> judge;
   std::function<Bounds(const Shape& shape)> bounds;
+  // How many voters of so many may be lost; and the fewest that make a group.
+  std::function<size_t(size_t voters)> tolerates = [](size_t voters) { return voters == 0 ? 0 : (voters - 1) / 2; };
+  size_t least_voters = 0;
+  // Members that join are told the founding membership, to trust it.
+  bool joiners_trust = false;
+  std::shared_ptr<const consensus::Verifier> verifier = nullptr;  // of signatures; shared by all groups of the family
+  std::function<std::unique_ptr<Liar>(const Shape& shape, consensus::NodeId self, uint64_t seed)> liar = nullptr;
   // Takes from a drawn shape what this protocol does not have: a witness, leases, learners.
   std::function<void(Shape& shape)> fit = [](Shape&) {};
   // Names of profiles whose promise this protocol does not make; the reason stands at the family.
   std::vector<std::string_view> unsuited = {};
 
   bool suits(const Profile& profile) const {
+    if (profile.liars && liar == nullptr) return false;  // its members are taken to be honest
     return std::find(unsuited.begin(), unsuited.end(), profile.name) == unsuited.end();
   }
 };

@@ -15,23 +15,23 @@ namespace {
 constexpr int64_t kChangeTakesNs = 2'000'000'000;
 constexpr uint64_t kElectorateAnew = 5;  // the last of the kinds of changes: draw_target()
 
-// How many whole nodes may be lost while this membership decides.
-size_t tolerance(const Membership& membership) {
-  size_t outgoing = 0, incoming = 0;
-  for (const Member& member : membership.members()) {
-    outgoing += member.outgoing;
-    incoming += member.incoming;
-  }
-  const size_t smaller = membership.joint() ? std::min(outgoing, incoming) : incoming;
-  return smaller == 0 ? 0 : (smaller - 1) / 2;
-}
-
 Member voter(consensus::NodeId id) { return {.id = id, .address = name(machine_of(id))}; }
 Member learner(consensus::NodeId id) {
   return {.id = id, .role = Role::kLearner, .incoming = false, .address = name(machine_of(id))};
 }
 
 }  // namespace
+
+// How many whole nodes may be lost while this membership decides.
+size_t GroupScenario::tolerance(const Membership& membership) const {
+  size_t outgoing = 0, incoming = 0;
+  for (const Member& member : membership.members()) {
+    outgoing += member.outgoing;
+    incoming += member.incoming;
+  }
+  const size_t most = family_.tolerates(membership.joint() ? std::min(outgoing, incoming) : incoming);
+  return most - std::min(most, shape_.liars);
+}
 
 // The newest reign that somebody who is up believes to have.
 std::optional<NodeIndex> GroupScenario::leader() const {
@@ -106,7 +106,7 @@ Membership GroupScenario::draw_target(const Membership& now, Generator& random) 
         std::count_if(members.begin(), members.end(), [&](const Member& m) { return m.role == role; }));
   };
   const size_t voters = count(Role::kVoter) + count(Role::kWitness);
-  const size_t least = random.one_in(4) ? 2 : 3;
+  const size_t least = std::max<size_t>(random.one_in(4) ? 2 : 3, family_.least_voters);
   Member* const any = members.empty() ? nullptr : &members[random.below(members.size())];
   const bool anew =
       profile_.admin.electorates != 0 && random.below(100) < static_cast<uint64_t>(profile_.admin.electorates);

@@ -19,7 +19,21 @@ GroupProcess::GroupProcess(Machine& machine, Watcher& watcher, consensus::NodeId
         watcher_.on_sent(machine_.node, to, frame);
       }) {}
 
-Status GroupProcess::open(consensus::ReplicaOptions options, consensus::ProtocolFactory factory) {
+void GroupProcess::lie(std::shared_ptr<Liar> liar, std::function<bool()> lies) {
+  transport_.lie([liar = std::move(liar), lies = std::move(lies)](consensus::NodeId to, std::string_view frame) {
+    std::vector<std::string> instead;
+    if (!lies() || frame.empty() || frame.back() != consensus::kProtocolFrame) {
+      instead.emplace_back(frame);
+      return instead;
+    }
+    instead = liar->twist(to, frame.substr(0, frame.size() - 1));
+    for (std::string& one : instead) one.push_back(consensus::kProtocolFrame);
+    return instead;
+  });
+}
+
+Status GroupProcess::open(consensus::ReplicaOptions options, consensus::ProtocolFactory factory,
+                          const consensus::Verifier* verifier) {
   options.self = self_;
   options.directory = kDirectory;
   CLEW_ASSIGN(replica_, consensus::Replica::open({.loop = machine_.loop,
@@ -27,7 +41,8 @@ Status GroupProcess::open(consensus::ReplicaOptions options, consensus::Protocol
                                                   .random = machine_.random,
                                                   .transport = transport_,
                                                   .machine = ledger_,
-                                                  .observer = this},
+                                                  .observer = this,
+                                                  .verifier = verifier},
                                                  std::move(options), std::move(factory),
                                                  [this](Status status) { machine_.halt(std::move(status)); }));
   seen_ = replica_->applied();

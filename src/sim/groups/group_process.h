@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "consensus/replica.h"
+#include "sim/groups/family.h"
 #include "sim/groups/ledger.h"
 #include "sim/groups/mesh_transport.h"
 #include "sim/process.h"
@@ -39,7 +40,10 @@ class GroupProcess final : public Process, private consensus::Observer {
 
   GroupProcess(Machine& machine, Watcher& watcher, consensus::NodeId self, bool loses_appends);
   // Blocking; `options` but for self and directory.
-  Status open(consensus::ReplicaOptions options, consensus::ProtocolFactory factory);
+  Status open(consensus::ReplicaOptions options, consensus::ProtocolFactory factory,
+              const consensus::Verifier* verifier);
+  // From now on, for as long as `lies` says so; of what the protocol sends.
+  void lie(std::shared_ptr<Liar> liar, std::function<bool()> lies);
 
   consensus::NodeId self() const { return self_; }
   consensus::Replica& replica() { return *replica_; }

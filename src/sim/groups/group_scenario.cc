@@ -95,6 +95,11 @@ void GroupScenario::begin(World& world) {
       world.clock(node).set_drift_ppm(static_cast<int64_t>(random.below(2 * range + 1)) - shape_.drift_ppm);
     }
   }
+  for (size_t left = shape_.liars; left > 0;) {
+    Host& host = hosts_[random.below(shape_.voters)];
+    if (std::exchange(host.liar, true)) continue;
+    --left;
+  }
   auto founding = consensus::Membership::make(std::move(members));
   CHECK(founding.ok());
   founding_ = std::move(founding).value();
@@ -114,20 +119,21 @@ Result<std::unique_ptr<Process>> GroupScenario::start(World& world, Machine& mac
   consensus::ReplicaOptions options = shape_.replica;
   const auto factory = [&](bool founder) {
     return [this, id = host.id, founder](uint64_t seed) {
-      return family_.make(shape_, id, founder ? founding_ : consensus::Membership(), seed);
+      const bool told = founder || family_.joiners_trust;
+      return family_.make(shape_, id, told ? founding_ : consensus::Membership(), seed);
     };
   };
   // A disk whose damage nobody could tell from a healthy end of the log is replaced when its machine is down.
   if (host.starts > 0 && world.atlas().damaged(node) && host.replaced_in <= host.damaged_in) world.disk(node).wipe();
   if (host.initialised && world.disk(node).files().empty()) {
     GroupProcess old_self(machine, *this, host.id, false);
-    if (old_self.open(options, factory(host.founder)).ok()) {
+    if (old_self.open(options, factory(host.founder), family_.verifier.get()).ok()) {
       const std::string why = "a wiped disk was not recognised: " + name(node) + " came back as its old self";
       world.fail(why);
       return Error{Code::kInternal, why};
     }
     host.id = reborn(host.id);
-    host.founder = host.initialised = false;
+    host.founder = host.initialised = host.liar = false;
     host.held = 0;
     host.replaced_in = host.starts + 1;
     ++own_.replaced;
@@ -136,7 +142,7 @@ Result<std::unique_ptr<Process>> GroupScenario::start(World& world, Machine& mac
   own_.restarts += host.starts > 1;
   auto process = std::make_unique<GroupProcess>(machine, static_cast<Watcher&>(*this), host.id, shape_.loses_appends);
   options.bootstrap = !host.initialised;
-  const Status opened = process->open(std::move(options), factory(host.founder));
+  const Status opened = process->open(std::move(options), factory(host.founder), family_.verifier.get());
   if (machine.power->crashed()) return opened.ok() ? Error{Code::kUnavailable, "the power went"} : opened.error();
   if (!opened.ok()) {
     // An error of the disk while it is read is no loss: the next start may succeed, or the one after the disk was seen
@@ -150,6 +156,10 @@ Result<std::unique_ptr<Process>> GroupScenario::start(World& world, Machine& mac
     return opened.error();
   }
   host.initialised = true;
+  if (host.liar) {
+    process->lie(family_.liar(shape_, host.id, mix64(seed_, host.starts)),
+                 [this, &world] { return world_ != nullptr && !world.healing(); });
+  }
   check(judge_->started(host.id, process->replica().protocol(), process->replica().applied(),
                         !process->replica().recovery().damage.empty()));
   check(canon_.compare(host.id, process->seen(), process->replica().digest()));

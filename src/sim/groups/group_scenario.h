@@ -62,6 +62,7 @@ class GroupScenario final : public Scenario, private Watcher, private Endpoints 
   struct Host {
     consensus::NodeId id{};
     bool founder = false;
+    bool liar = false;
     bool initialised = false;  // its directory was made once
     bool used = false;         // started at least once
     uint64_t starts = 0;
@@ -105,6 +106,7 @@ class GroupScenario final : public Scenario, private Watcher, private Endpoints 
   void replace_lost(std::vector<consensus::Member>& members) const;
   void reconfigure(NodeIndex leader, const consensus::Membership& target);
   void update_tolerance();
+  size_t tolerance(const consensus::Membership& membership) const;
   bool repair();  // true: nothing is left to do
   bool converged() const;
   bool waits(NodeIndex node, const std::string& what) const;  // false, and says why to the journal

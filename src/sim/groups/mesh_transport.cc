@@ -28,6 +28,10 @@ void MeshTransport::set_peers(const std::vector<consensus::Member>& peers) {
 void MeshTransport::send(consensus::NodeId to, std::string frame) {
   if (to == consensus::kNobody || machine_of(to) == machine_.node) return;
   sent_(to, frame);
+  if (twist_) {
+    for (std::string& instead : twist_(to, frame)) post(to, std::move(instead));
+    return;
+  }
   post(to, std::move(frame));
 }
 

@@ -37,6 +37,10 @@ class MeshTransport final : public consensus::Transport {
   MeshTransport(Machine& machine, consensus::NodeId self, std::function<void(consensus::NodeId, std::string_view)> sent)
       : machine_(machine), self_(self), sent_(std::move(sent)) {}
 
+  // What leaves instead of a frame, for a member that lies; `sent` is told of the frame itself.
+  using Twist = std::function<std::vector<std::string>(consensus::NodeId to, std::string_view frame)>;
+  void lie(Twist twist) { twist_ = std::move(twist); }
+
   void start(Handler handler) override { handler_ = std::move(handler); }
   void set_peers(const std::vector<consensus::Member>& peers) override;
   void send(consensus::NodeId to, std::string frame) override;
@@ -57,6 +61,7 @@ class MeshTransport final : public consensus::Transport {
   Machine& machine_;
   const consensus::NodeId self_;
   std::function<void(consensus::NodeId, std::string_view)> sent_;
+  Twist twist_;
   Handler handler_;
   std::vector<consensus::Member> peers_;
   std::vector<Met> met_;

@@ -198,6 +198,17 @@ std::vector<Profile> make_profiles() {
                  .longest_stall_ns = 6'000'000'000,  // some twenty elections that fail
                  .at_leader_percent = 100,
                  .longest_down_ns = 1'000'000'000});
+  all.push_back({.name = "liars",
+                 .text = "up to f members lie, each in ways of its own, under every fault of the network",
+                 .only = {kLoss, kDuplicates, kStragglers, kDelay, kPartition, kOneWay, kClog, kSlowLink, kPause, kKill,
+                          kPowerCut, kSlowDisk},
+                 .always = {kDelay},
+                 .intensity = 2,
+                 .mix = {.reads = 30, .admin = 4},
+                 .admin = {.membership = 0, .transfer = 70},
+                 .at_leader_percent = 30,
+                 .liars = true,
+                 .load = 2});
   all.push_back({.name = "partial",
                  .text = "the leader and another one do not see each other for good: the group must go on",
                  .intensity = 0,
@@ -245,6 +256,7 @@ Shape draw_shape(uint64_t seed, const Profile& profile, std::optional<size_t> no
   shape.voters = std::min(shape.nodes, profile.voters.value_or(all_vote ? shape.nodes : fewer));
   shape.witness = profile.witness.value_or(random.one_in(4)) && shape.voters >= 3;
   shape.learners = shape.voters < shape.nodes ? random.below(shape.nodes - shape.voters + 1) : 0;
+  shape.liars = profile.liars ? 1 : 0;
   shape.clients = one_of({3, 8, 16});
   shape.keys = profile.keys.value_or(one_of({1, 3, 6}));
   shape.patience_ns = static_cast<int64_t>(one_of({60, 300, 1'000})) * 1'000'000;

@@ -62,6 +62,7 @@ struct Profile {
   std::vector<FaultKind> at_leader;
   int64_t longest_straggler_ns = 200'000'000;
   int64_t longest_down_ns = 4'000'000'000;
+  bool liars = false;  // up to f members lie, until the world is healed: of families that have some
   std::optional<size_t> keys;
   std::optional<bool> sessions;
   std::optional<int64_t> session_idle_ns;
@@ -82,6 +83,7 @@ struct Limits {
   uint64_t keep_tail_bytes = 8ull << 20;
   uint64_t max_delivery_bytes = 4ull << 20;
   size_t witness_log_entries = 64;
+  uint64_t snapshot_every_bytes = 64ull << 20;  // of protocols that choose themselves when a state is saved
 };
 
 // What one seed makes of a profile.
@@ -90,6 +92,7 @@ struct Shape {
   size_t voters = 5;  // founding, witness included; the machines behind them are learners, then spares
   bool witness = false;
   size_t learners = 0;
+  size_t liars = 0;  // of the founding voters; how many there are is the family's to say
   size_t clients = 8;
   size_t keys = 4;          // of each workload
   int64_t patience_ns = 0;  // until a client asks another node the same

@@ -1,0 +1,252 @@
+// Who is behind catches up: each member tells with every heartbeat where it stands, and whoever can sends what it
+// lacks: votes that were lost, batches with the proof that they are committed, the proof of a stable checkpoint, a new
+// view, or the state at a checkpoint when the log before it is gone (PBFT §4.6, and the retransmission of its long
+// form).
+#include <algorithm>
+#include <utility>
+
+#include "consensus/pbft/pbft.h"
+#include "consensus/planted.h"
+
+namespace clew::consensus {
+
+using pbft::BatchFound;
+using pbft::BatchPtr;
+using pbft::Certificate;
+using pbft::Claim;
+using pbft::Committed;
+using pbft::FetchBatch;
+using pbft::Offer;
+using pbft::PrePrepare;
+using pbft::Slot;
+using pbft::Stable;
+using pbft::StatusReport;
+using pbft::VoteMessage;
+
+namespace {
+constexpr size_t kMostSlotsRepeated = 32;
+}  // namespace
+
+StatusReport Pbft::own_status() const {
+  StatusReport status;
+  status.view = view_;
+  status.active = active_;
+  status.stable = stable_.seq;
+  status.executed = lacks_state_ ? 0 : executed_;
+  status.base = base_.state.header.seq;
+  status.wants = stable_.seq < abstain_until_ ? abstain_until_ : 0;
+  return status;
+}
+
+void Pbft::beat() {
+  beat_due_ = now_ + options_.heartbeat;
+  broadcast(own_status(), After::kNothing);
+  if (own_change_) broadcast(*own_change_);
+  join_later_views();
+  if (!active_) count_changes();
+  repeat_requests();
+  fetch_missing();
+}
+
+void Pbft::handle(NodeId from, StatusReport& status) {
+  if (!view_members_.contains(from)) {
+    // An outsider learns from whoever speaks to it; what is signed protects it.
+    if (status.asks) return;
+    StatusReport mine = own_status();
+    mine.asks = true;
+    send(from, mine, After::kNothing);
+    return;
+  }
+  Peer& peer = peers_[from];
+  const StatusReport before = std::exchange(peer.status, status);
+  peer.heard = now_;
+  if (status.wants > stable_.seq && status.wants <= stable_.seq + options_.window_length()) {
+    const uint64_t every = options_.checkpoint_every;
+    fill_to_ = std::max(fill_to_, (status.wants + every - 1) / every * every);
+  }
+  // Who has moved since its last heartbeat gets there by itself.
+  const bool stands_still = before.view == status.view && before.executed == status.executed &&
+                            before.stable == status.stable && before.active == status.active;
+  help(from, status, stands_still || status.asks);
+  if (status.executed > executed_) behind_of_.insert(from);
+}
+
+void Pbft::help(NodeId to, const StatusReport& status, bool stands_still) {
+  const bool outside = status.view < view_ || (status.view == view_ && !status.active);
+  if (active_ && outside && new_view_) send(to, *new_view_);
+  if (!stands_still) return;
+  if (status.executed < base_.state.header.seq) {
+    if (base_.meta.position > 0) send(to, base_, After::kNothing);
+    return;
+  }
+  if (status.executed < executed_) send_committed(to, status.executed + 1);
+  if (status.stable < stable_.seq && status.executed >= stable_.seq) send(to, Stable{stable_}, After::kNothing);
+  // Where members change, whoever comes there late needs the word of those before.
+  for (const auto& [header, proof] : changes_of_members_) {
+    if (status.stable < header.seq && status.executed >= header.seq && header.seq != stable_.seq) {
+      send(to, Stable{proof}, After::kNothing);
+    }
+  }
+  const auto own_vote = [&](auto& all, Sequence seq) {
+    const auto votes = all.find(seq);
+    if (votes == all.end()) return;
+    if (const auto own = votes->second.find(options_.self); own != votes->second.end()) send(to, own->second);
+  };
+  for (const auto& [seq, checkpoint] : checkpoints_) {
+    if (seq > status.stable) own_vote(checkpoint_votes_, seq);
+    if (saved_.contains(seq)) own_vote(snapshot_votes_, seq);
+  }
+  // It may have saved the state that this log begins with, and lack a second voice.
+  if (status.base < base_.state.header.seq) {
+    for (const pbft::Signed& one : base_.snapshot.signatures) {
+      if (one.by == options_.self) {
+        send(to, VoteMessage{Claim::kSnapshot, 0, base_.snapshot.seq, base_.snapshot.digest, one.signature});
+      }
+    }
+  }
+  if (active_ && status.active && status.view == view_) repeat_votes(to, status.executed + 1);
+}
+
+void Pbft::send_committed(NodeId to, Sequence from) {
+  uint64_t bytes = 0;
+  for (auto at = slots_.find(from); at != slots_.end() && at->second.committed; ++at) {
+    if (at->first != from++ || bytes > options_.max_message_bytes) return;
+    bytes += at->second.committed_batch->bytes.size() + 64;
+    send(to, Committed{*at->second.committed, at->second.committed_batch}, After::kNothing);
+  }
+}
+
+void Pbft::repeat_votes(NodeId to, Sequence from) {
+  size_t repeated = 0;
+  for (auto at = slots_.lower_bound(std::max(from, stable_.seq + 1)); at != slots_.end(); ++at) {
+    const auto& [seq, here] = *at;
+    if (here.view != view_ || here.batch == nullptr) continue;
+    if (++repeated > kMostSlotsRepeated) return;
+    if (here.pre_prepare.by == options_.self) send(to, PrePrepare{view_, seq, here.batch, here.pre_prepare.signature});
+    for (const auto* votes : {&here.prepares, &here.commits}) {
+      if (const auto own = votes->find(options_.self); own != votes->end()) send(to, own->second);
+    }
+  }
+}
+
+// --- Batches ---
+
+BatchPtr Pbft::find_batch(Sequence seq, const Digest& digest) const {
+  if (digest == pbft::null_batch()->digest) return pbft::null_batch();
+  const Slot* const here = slot(seq);
+  if (here == nullptr) return nullptr;
+  for (const BatchPtr& batch : {here->batch, here->prepared_batch, here->committed_batch}) {
+    if (batch != nullptr && batch->digest == digest) return batch;
+  }
+  return nullptr;
+}
+
+// A new view names digests; whoever prepared them has the batches.
+void Pbft::fetch_missing() {
+  if (!active_) return;
+  for (const auto& [seq, here] : slots_) {
+    if (here.view == view_ && here.batch == nullptr && seq > stable_.seq) {
+      broadcast(FetchBatch{seq, here.digest}, After::kNothing);
+    }
+  }
+}
+
+void Pbft::handle(NodeId from, FetchBatch& message) {
+  if (BatchPtr batch = find_batch(message.seq, message.digest); batch != nullptr) {
+    send(from, BatchFound{message.seq, std::move(batch)}, After::kNothing);
+  }
+}
+
+void Pbft::handle(NodeId, BatchFound& message) {
+  const auto found = slots_.find(message.seq);
+  if (found == slots_.end()) return;
+  Slot& here = found->second;
+  if (here.view != view_ || !active_ || here.batch != nullptr || here.digest != message.batch->digest) return;
+  here.batch = std::move(message.batch);
+  batch_here(message.seq, here);
+}
+
+void Pbft::handle(NodeId from, Committed& message) {
+  behind_of_.insert(from);
+  const Sequence seq = message.commits.seq;
+  commit(slots_[seq], std::move(message.commits), std::move(message.batch));
+}
+
+// --- States ---
+
+void Pbft::handle(NodeId from, Offer& message) {
+  fetch_ = FetchSnapshot{from, message.meta};
+  cancel_fetch_ = false;
+  fetching_from_ = from;
+  fetching_ = std::move(message);
+}
+
+void Pbft::snapshot_fetched(Time now, const SnapshotMeta& meta, bool ok) {
+  advance_clock(now);
+  if (!running() || !fetching_ || !(fetching_->meta == meta)) return;
+  Offer offer = std::move(*fetching_);
+  fetching_.reset();
+  fetch_.reset();
+  if (!ok) return;                          // it is offered again
+  if (objection(offer) != nullptr) return;  // overtaken meanwhile
+  install(std::move(offer), fetching_from_);
+}
+
+void Pbft::install(Offer offer, NodeId from) {
+  base_ = std::move(offer);
+  const Sequence seq = base_.state.header.seq;
+  executed_ = seq;
+  ledger_ = base_.state.header;
+  clients_ = base_.state.clients;
+  lacks_state_ = false;
+  entries_.clear();
+  delivered_ = base_.meta.position;
+  switching_at_ = 0;
+  snapshot_due_ = 0;
+  changes_of_members_ = base_.changes;
+  const bool others = !(governing_ == ledger_.membership);
+  governing_ = ledger_.membership;
+  governs_from_ = base_.changes.empty() ? 0 : base_.changes.back().first.seq;
+  update_members();
+  slots_.erase(slots_.begin(), slots_.upper_bound(seq));
+  log_bytes_ = 0;
+  for (auto& [above, here] : slots_) {
+    here.last = 0;
+    if (here.committed_batch != nullptr) log_bytes_ += here.committed_batch->bytes.size();
+  }
+  if (others) changes_.clear();
+  checkpoints_.clear();
+  checkpoints_[seq] = {base_.state, ledger_.digest()};
+  saved_.clear();
+  proofs_.clear();
+  change_records_.clear();
+  checkpoint_votes_.erase(checkpoint_votes_.begin(), checkpoint_votes_.upper_bound(seq));
+  snapshot_votes_.erase(snapshot_votes_.begin(), snapshot_votes_.upper_bound(seq));
+  if (seq >= stable_.seq) stable_ = base_.checkpoint;
+  durable_executed_ = seq;
+  next_sequence_ = std::max(next_sequence_, seq + 1);
+  record_base();
+  install_ = InstallSnapshot{base_.meta, next_seq_ - 1};
+  fact(FactKind::kSnapshotInstalled, base_.meta.position, from);
+  // Own ones in there took effect; what they answered is not known here, and their askers run out of patience.
+  std::erase_if(proposed_, [&](const auto& own) { return clients_.executed(options_.self, own.first); });
+  forget_hopeless();
+  for (auto at = ordered_reads_.begin(); at != ordered_reads_.end();) {
+    if (!clients_.executed(options_.self, at->first)) {
+      ++at;
+      continue;
+    }
+    for (const ReadGate::Waiting& read : gate_.confirmed(at->second)) reads_.push_back({read.id, base_.meta.position});
+    at = ordered_reads_.erase(at);
+  }
+  execute_ready();
+}
+
+void Pbft::stop_fetching() {
+  if (!fetching_) return;
+  fetching_.reset();
+  fetch_.reset();
+  cancel_fetch_ = true;
+}
+
+}  // namespace clew::consensus

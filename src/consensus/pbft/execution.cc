@@ -1,0 +1,83 @@
+// Executing what is committed, in the order of n: batches become entries, requests take effect once, members change.
+#include <algorithm>
+#include <utility>
+
+#include "consensus/pbft/pbft.h"
+#include "consensus/planted.h"
+
+namespace clew::consensus {
+
+using pbft::Batch;
+using pbft::Request;
+
+void Pbft::execute_ready() {
+  if (lacks_state_) return;
+  while (!halt_) {
+    const auto next = slots_.find(executed_ + 1);
+    if (next == slots_.end() || !next->second.committed) return;
+    Slot& here = next->second;
+    const Sequence seq = next->first;
+    execute(*here.committed_batch, seq);
+    here.last = ledger_.position;
+    progress_at_ = now_;
+    if (active_) timeout_ = options_.request_timeout;
+    if (seq % options_.checkpoint_every == 0) take_checkpoint(seq);
+  }
+}
+
+void Pbft::execute(const Batch& batch, Sequence seq) {
+  executed_ = seq;
+  ledger_.seq = seq;
+  ledger_.history = sha256(std::string(ledger_.history.view()) + std::string(batch.digest.view()));
+  log_bytes_ += batch.bytes.size();
+  for (const Request& request : batch.requests) {
+    forget_request({request.gateway, request.timestamp});
+    if (!ledger_.membership.contains(request.gateway) && !ledger_.newest_membership().contains(request.gateway)) {
+      continue;
+    }
+    const bool first = clients_.execute(request.gateway, request.timestamp, options_.client_window);
+    if (!first && !planted(Bug::kPbftRequestReplayed)) continue;
+    Entry entry{batch.origin, request.kind, request.payload};
+    if (entry.kind == EntryKind::kMembership) {
+      const auto target = Membership::parse(request.payload.view());
+      const bool possible = target.ok() && ledger_.next_at == 0 && pbft::Options::accepts(*target).ok() &&
+                            ledger_.membership.can_become(*target).ok();
+      if (possible) {
+        // Above whatever may be in agreement now.
+        const uint64_t every = options_.checkpoint_every;
+        ledger_.next = *target;
+        ledger_.next_at = (seq + options_.window_length() + every - 1) / every * every;
+        if (planted(Bug::kPbftMembershipAtOnce)) governing_ = *target;
+        update_members();
+      } else {
+        entry = Entry{batch.origin, EntryKind::kNoop, {}};
+      }
+    }
+    append_entry(std::move(entry), request);
+  }
+}
+
+void Pbft::append_entry(Entry entry, const Request& request) {
+  ledger_.epoch = entry.epoch;
+  ledger_.since_snapshot += cost(entry);
+  entries_.push_back(std::move(entry));
+  const Position position = ++ledger_.position;
+  if (request.gateway != options_.self) return;
+  if (const auto own = proposed_.find(request.timestamp); own != proposed_.end()) {
+    placed_now_[position] = own->second;
+    proposed_.erase(own);
+  }
+  if (const auto reads = ordered_reads_.find(request.timestamp); reads != ordered_reads_.end()) {
+    for (const ReadGate::Waiting& read : gate_.confirmed(reads->second)) reads_.push_back({read.id, position});
+    ordered_reads_.erase(reads);
+  }
+}
+
+// While a change is ordered and not in force, the members of both are spoken to; whose votes count says governing_.
+void Pbft::update_members() {
+  view_members_ = governing_;
+  const Membership& newest = ledger_.newest_membership();
+  if (!(newest == governing_) && governing_.can_become(newest).ok()) view_members_ = governing_.enter_joint(newest);
+}
+
+}  // namespace clew::consensus

@@ -1,0 +1,202 @@
+#include "consensus/pbft/pbft.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "consensus/planted.h"
+
+namespace clew::consensus {
+
+using pbft::Message;
+using pbft::State;
+using pbft::StatusReport;
+
+Pbft::Pbft(pbft::Options options, uint64_t seed)
+    : options_(std::move(options)), random_(seed), gate_(options_.max_waiting_reads) {
+  CHECK(options_.check().ok());
+  base_.state.header.membership = options_.founding;
+  base_.meta.membership = options_.founding;
+}
+
+// --- Inputs: the rest is in the files of its subject ---
+
+void Pbft::tick(Time now) {
+  advance_clock(now);
+  if (!running()) return;
+  if (now_ >= beat_due_) beat();
+  if (now_ >= round_due_) order_reads();
+  if (!active_ && now_ >= change_due_) {
+    change_view(view_ + 1, "the new view did not come in time");
+  } else if (now_ >= request_deadline()) {
+    change_view(view_ + 1, "a request waits too long");
+  }
+}
+
+void Pbft::connection(Time now, NodeId peer, bool up) {
+  advance_clock(now);
+  if (running() && up && view_members_.contains(peer)) send(peer, own_status(), After::kNothing);
+}
+
+// --- Outputs ---
+
+void Pbft::send(NodeId to, const Message& message, After after) {
+  outgoing_.push_back({to, after, pbft::encode(message)});
+}
+
+void Pbft::broadcast(const Message& message, After after) {
+  const std::string frame = pbft::encode(message);
+  for (const Member& member : view_members_.members()) {
+    if (member.id != options_.self) outgoing_.push_back({member.id, after, frame});
+  }
+}
+
+void Pbft::refuse_message(NodeId from, std::string_view reason) { fact(FactKind::kMessageRefused, 0, from, 0, reason); }
+
+void Pbft::fact(FactKind kind, Position position, NodeId peer, uint64_t value, std::string_view reason) {
+  facts_.push_back({kind, now_, view_, position, peer, value, reason});
+}
+
+void Pbft::halt(std::string why) {
+  if (halt_) return;
+  fact(FactKind::kHalted, 0, kNobody, 0, "a broken invariant");
+  halt_ = std::move(why);
+}
+
+void Pbft::deliver(Effects& effects) {
+  uint64_t bytes = 0;
+  while (delivered_ < ledger_.position && bytes < options_.max_delivery_bytes && !lacks_state_) {
+    const Entry& entry = entries_[delivered_ - base_.meta.position];
+    bytes += cost(entry);
+    effects.deliveries.push_back({++delivered_, entry});
+    if (const auto own = placed_now_.find(delivered_); own != placed_now_.end()) {
+      effects.placed.push_back({own->second, own->first});
+      placed_now_.erase(own);
+    }
+  }
+  if (snapshot_due_ != 0 && delivered_ >= snapshot_due_) effects.snapshot_at = std::exchange(snapshot_due_, 0);
+}
+
+void Pbft::collect(Time now, Effects& effects) {
+  advance_clock(now);
+  if (running()) {
+    if (!active_ && own_change_) count_changes();  // what kept it from a new view may be over
+    order_waiting();
+    start_read_round();
+    check_reads();
+    StatusReport status = own_status();
+    status.asks = true;
+    for (const NodeId peer : behind_of_) {
+      const auto known = peers_.find(peer);
+      if (known != peers_.end() && known->second.status.executed > executed_) send(peer, status, After::kNothing);
+    }
+    behind_of_.clear();
+  }
+  if (ordered_now_ > 0) fact(FactKind::kAppended, ledger_.position, kNobody, std::exchange(ordered_now_, 0));
+  if (ledger_.position > told_ && started_) {
+    fact(FactKind::kCommitted, ledger_.position, kNobody, ledger_.position - told_);
+    told_ = ledger_.position;
+  }
+  const auto move_to = [](auto& from, auto& to) {
+    if (to.empty()) {
+      to.swap(from);
+    } else {
+      std::move(from.begin(), from.end(), std::back_inserter(to));
+    }
+    from.clear();
+  };
+  move_to(facts_, effects.facts);
+  if (halt_) {
+    effects.halt = halt_;
+    return;
+  }
+  effects.install = std::exchange(install_, std::nullopt);
+  if (started_) deliver(effects);
+  move_to(records_, effects.records);
+  for (Outgoing& out : outgoing_) {
+    const LogSeq after = out.after == After::kEverything ? next_seq_ - 1 : 0;
+    effects.sends.push_back({out.to, after > durable_seq_ ? after : 0, std::move(out.frame)});
+  }
+  outgoing_.clear();
+  move_to(refused_, effects.refused);
+  move_to(reads_, effects.reads);
+  move_to(reads_refused_, effects.reads_refused);
+  move_to(verifications_, effects.verifications);
+  effects.fetch = std::exchange(fetch_, std::nullopt);
+  effects.cancel_fetch = std::exchange(cancel_fetch_, false);
+  effects.release_below = std::exchange(release_below_, 0);
+}
+
+Time Pbft::deadline() const {
+  if (!running()) return kNever;
+  if (delivered_ < ledger_.position && !lacks_state_) return now_;
+  return std::min({beat_due_, round_due_, active_ ? request_deadline() : change_due_});
+}
+
+Standing Pbft::standing() const {
+  if (!governing_.votes(options_.self)) return Standing::kLearner;
+  if (abstains()) return Standing::kRecovering;
+  if (!active_) return Standing::kCandidate;
+  return primary_of(view_) == options_.self ? Standing::kLeader : Standing::kFollower;
+}
+
+Report Pbft::report() const {
+  Report report;
+  report.standing = standing();
+  report.epoch = view_;
+  report.leader = active_ ? primary_of(view_) : kNobody;
+  report.first = base_.meta.position + 1;
+  report.last = ledger_.position;
+  report.committed = ledger_.position;
+  report.delivered = delivered_;
+  const pbft::Slot* const durable = slot(durable_executed_);
+  report.durable_position = durable != nullptr ? durable->last : base_.meta.position;
+  report.snapshot = base_.meta;
+  report.log_bytes = log_bytes_;
+  const auto own = waiting_bytes_.find(options_.self);
+  report.uncommitted_bytes = own == waiting_bytes_.end() ? 0 : own->second;
+  if (is_primary()) {
+    for (const auto& [id, peer] : peers_) {
+      const pbft::Slot* const there = slot(std::min(peer.status.executed, executed_));
+      report.peers.push_back(
+          {id, there == nullptr ? base_.meta.position : there->last, now_ - peer.heard <= 4 * options_.heartbeat});
+    }
+  }
+  return report;
+}
+
+std::optional<EntryId> Pbft::entry_at(Position position) const {
+  if (position <= base_.meta.position || position > base_.meta.position + entries_.size()) return std::nullopt;
+  return identity(entries_[position - base_.meta.position - 1]);
+}
+
+State Pbft::state() const {
+  State state;
+  state.self = options_.self;
+  state.standing = standing();
+  state.view = view_;
+  state.active = active_;
+  state.votes = may_vote();
+  state.base = base_.state.header.seq;
+  state.stable = stable_.seq;
+  state.executed = executed_;
+  state.limit = limit();
+  state.top = top_;
+  state.highest_slot = slots_.empty() ? 0 : slots_.rbegin()->first;
+  state.window = options_.window_length();
+  state.committed = ledger_.position;
+  state.delivered = delivered_;
+  state.history = ledger_.history;
+  state.reserved = reserved_;
+  state.next_timestamp = next_timestamp_;
+  state.next_seq = next_seq_;
+  state.durable_seq = durable_seq_;
+  return state;
+}
+
+Status Pbft::check_invariants() const {
+  if (!running()) return {};
+  return transitions_.check(state());
+}
+
+}  // namespace clew::consensus

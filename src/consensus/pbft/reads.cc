@@ -1,0 +1,99 @@
+// Linearizable reads without ordering anything (PBFT §4.1, read-only requests): each voter answers how far it has
+// executed, once all that it had prepared is. A write that anybody was told of had 2f + 1 commits, so f + 1 honest
+// members had prepared it, and one of them is among any 2f + 1 who answer: the highest of 2f + 1 answers is a barrier,
+// whichever 2f + 1 they are. So the lowest such barrier is taken, and reached before the read is answered: a liar who
+// names what does not exist makes it wait at worst. What has not ended by then is ordered like a command.
+#include <algorithm>
+
+#include "consensus/pbft/pbft.h"
+#include "consensus/planted.h"
+
+namespace clew::consensus {
+
+using pbft::ReadReply;
+using pbft::ReadRequest;
+
+void Pbft::read(Time now, ReadId id, ReadBarrier) {
+  advance_clock(now);
+  if (!running() || !view_members_.contains(options_.self) || lacks_state_) return refuse_read(id, Refusal::kNotLeader);
+  if (planted(Bug::kPbftReadAlone)) {
+    reads_.push_back({id, ledger_.position});
+    return;
+  }
+  if (!gate_.add({id, kNobody, 0})) refuse_read(id, Refusal::kOverloaded);
+}
+
+void Pbft::refuse_read(ReadId id, Refusal why) {
+  const NodeId primary = active_ ? primary_of(view_) : kNobody;
+  reads_refused_.push_back({id, why, primary});
+  fact(FactKind::kReadRefused, 0, primary, 0, refusal_name(why));
+}
+
+Pbft::Sequence Pbft::highest_prepared() const {
+  for (auto at = slots_.rbegin(); at != slots_.rend() && at->first > executed_; ++at) {
+    if (at->second.prepared || at->second.committed) return at->first;
+  }
+  return executed_;
+}
+
+void Pbft::start_read_round() {
+  if (open_round_ != 0 || !gate_.waiting()) return;
+  const uint64_t round = gate_.start_round();
+  if (round == 0) return;
+  open_round_ = round;
+  answers_.clear();
+  round_due_ = now_ + 2 * options_.heartbeat;
+  for (const Member& member : governing_.members()) {
+    if (!governing_.votes(member.id)) continue;
+    if (member.id != options_.self) {
+      send(member.id, ReadRequest{context_base_ + round}, After::kNothing);
+    } else if (may_vote()) {
+      asked_reads_.push_back({options_.self, context_base_ + round, highest_prepared()});
+    }
+  }
+}
+
+void Pbft::handle(NodeId from, ReadRequest& message) {
+  if (!may_vote() || asked_reads_.size() >= options_.max_waiting_reads) return;
+  asked_reads_.push_back({from, message.context, highest_prepared()});
+}
+
+void Pbft::handle(NodeId from, ReadReply& message) {
+  if (open_round_ != 0 && message.context == context_base_ + open_round_ && governing_.votes(from)) {
+    answers_[from] = message.position;
+  }
+}
+
+void Pbft::check_reads() {
+  std::erase_if(asked_reads_, [&](const Asked& asked) {
+    if (executed_ < asked.after) return false;
+    if (asked.from != options_.self) {
+      send(asked.from, ReadReply{asked.context, ledger_.position}, After::kNothing);
+    } else if (open_round_ != 0 && asked.context == context_base_ + open_round_) {
+      answers_[options_.self] = ledger_.position;
+    }
+    return true;
+  });
+  if (open_round_ == 0 || answers_.size() < quorum()) return;
+  std::vector<Position> positions;
+  for (const auto& [member, position] : answers_) positions.push_back(position);
+  std::sort(positions.begin(), positions.end());
+  const Position barrier = positions[quorum() - 1];
+  if (barrier > ledger_.position) return;
+  for (const ReadGate::Waiting& waiting : gate_.confirmed(open_round_)) reads_.push_back({waiting.id, barrier});
+  open_round_ = 0;
+  round_due_ = kNever;
+}
+
+void Pbft::order_reads() {
+  const uint64_t round = std::exchange(open_round_, 0);
+  round_due_ = kNever;
+  const uint64_t timestamp = submit(EntryKind::kNoop, {});
+  if (timestamp != 0) {
+    ordered_reads_[timestamp] = round;
+    return;
+  }
+  for (const ReadGate::Waiting& waiting : gate_.confirmed(round)) refuse_read(waiting.id, Refusal::kOverloaded);
+}
+
+}  // namespace clew::consensus

@@ -1,0 +1,140 @@
+// Requests: what the clients of each gateway want ordered. Each goes to all members; who holds one that is not executed
+// grows impatient with the primary (view_change.cc).
+#include <algorithm>
+#include <utility>
+
+#include "consensus/pbft/pbft.h"
+#include "consensus/planted.h"
+
+namespace clew::consensus {
+
+using pbft::Claim;
+using pbft::Request;
+using pbft::RequestMessage;
+
+namespace {
+// Timestamps are set aside in lots, so that not every request needs a record; a restart skips the rest of the lot.
+constexpr uint64_t kLot = 1 << 20;
+constexpr size_t kMostRepeated = 64;  // requests sent again at once
+}  // namespace
+
+void Pbft::reserve_timestamps() {
+  if (next_timestamp_ < reserved_) return;
+  reserved_ = next_timestamp_ + kLot;
+  push_record(record_of(header(pbft::RecordKind::kState)));
+}
+
+bool Pbft::has_room(uint64_t bytes) const {
+  const auto held = waiting_bytes_.find(options_.self);
+  const uint64_t own = held == waiting_bytes_.end() ? 0 : held->second;
+  const auto oldest = waiting_.lower_bound({options_.self, 0});
+  const bool spread = oldest != waiting_.end() && oldest->first.first == options_.self &&
+                      next_timestamp_ - oldest->first.second >= options_.client_window / 2;
+  return (own == 0 || own + bytes + 64 <= options_.max_uncommitted_bytes) && !spread &&
+         log_bytes_ <= options_.max_log_bytes;
+}
+
+uint64_t Pbft::submit(EntryKind kind, Payload payload) {
+  if (!has_room(payload.size())) return 0;
+  reserve_timestamps();
+  Request request{options_.self, next_timestamp_++, kind, std::move(payload), {}};
+  request.signature = sign(Claim::kRequest, 0, 0, request_digest(request));
+  broadcast(RequestMessage{request});
+  const uint64_t timestamp = request.timestamp;
+  add_request(std::move(request));
+  return timestamp;
+}
+
+void Pbft::propose(Time now, ProposalId id, Payload command) {
+  advance_clock(now);
+  const NodeId primary = active_ ? primary_of(view_) : kNobody;
+  if (!running() || !view_members_.contains(options_.self)) {
+    refused_.push_back({id, Refusal::kNotLeader, primary});
+    return;
+  }
+  const uint64_t timestamp = submit(EntryKind::kCommand, std::move(command));
+  if (timestamp == 0) {
+    refused_.push_back({id, Refusal::kOverloaded, primary});
+    return;
+  }
+  proposed_[timestamp] = id;
+}
+
+void Pbft::reconfigure(Time now, ProposalId id, const Membership& target) {
+  advance_clock(now);
+  const auto refuse = [&](Refusal why) { refused_.push_back({id, why, active_ ? primary_of(view_) : kNobody}); };
+  if (!running() || !governing_.votes(options_.self)) return refuse(Refusal::kNotLeader);
+  if (ledger_.next_at != 0) return refuse(Refusal::kNotReady);
+  if (!pbft::Options::accepts(target).ok() || !governing_.can_become(target).ok()) return refuse(Refusal::kInvalid);
+  std::string bytes;
+  target.append_to(bytes);
+  const uint64_t timestamp = submit(EntryKind::kMembership, Payload(std::move(bytes)));
+  if (timestamp == 0) return refuse(Refusal::kOverloaded);
+  proposed_[timestamp] = id;
+  fact(FactKind::kMembershipProposed);
+}
+
+void Pbft::add_request(Request request) {
+  const RequestKey key{request.gateway, request.timestamp};
+  if (waiting_.empty()) progress_at_ = std::max(progress_at_, now_);
+  waiting_bytes_[key.first] += charge(request);
+  Waiting& waiting = waiting_[key];
+  waiting.request = std::move(request);
+  waiting.since = waiting.sent = now_;
+  if (is_primary()) unordered_.push_back(key);
+}
+
+void Pbft::forget_request(const RequestKey& key) {
+  const auto found = waiting_.find(key);
+  if (found == waiting_.end()) return;
+  waiting_bytes_[key.first] -= charge(found->second.request);
+  waiting_.erase(found);
+}
+
+// Of nobody's clients any more, or overtaken by too many: they will never be executed.
+void Pbft::forget_hopeless() {
+  std::erase_if(waiting_, [&](const auto& one) {
+    const RequestKey& key = one.first;
+    if (!clients_.executed(key.first, key.second) && view_members_.contains(key.first)) return false;
+    waiting_bytes_[key.first] -= charge(one.second.request);
+    if (key.first != options_.self) return true;
+    if (const auto own = proposed_.find(key.second); own != proposed_.end()) {
+      refused_.push_back({own->second, Refusal::kLost, active_ ? primary_of(view_) : kNobody});
+      proposed_.erase(own);
+    }
+    if (const auto reads = ordered_reads_.find(key.second); reads != ordered_reads_.end()) {
+      for (const ReadGate::Waiting& read : gate_.confirmed(reads->second)) refuse_read(read.id, Refusal::kOverloaded);
+      ordered_reads_.erase(reads);
+    }
+    return true;
+  });
+}
+
+void Pbft::handle(NodeId from, RequestMessage& message) {
+  const Request& request = message.request;
+  const bool command = request.kind == EntryKind::kCommand;
+  if (command && options_.admissible && !options_.admissible(request.payload.view())) {
+    return refuse_message(from, "an inadmissible command");
+  }
+  add_request(std::move(message.request));
+}
+
+// Own ones go to all again; others' to the primary, which may not have heard of them.
+void Pbft::repeat_requests() {
+  const NodeId primary = active_ ? primary_of(view_) : kNobody;
+  size_t repeated = 0;
+  for (auto& [key, waiting] : waiting_) {
+    if (repeated >= kMostRepeated) return;
+    if (now_ - waiting.sent < 2 * options_.heartbeat) continue;
+    waiting.sent = now_;
+    if (clients_.executed(key.first, key.second)) continue;
+    if (key.first == options_.self) {
+      broadcast(RequestMessage{waiting.request});
+    } else if (primary != kNobody && primary != options_.self) {
+      send(primary, RequestMessage{waiting.request});
+    }
+    ++repeated;
+  }
+}
+
+}  // namespace clew::consensus

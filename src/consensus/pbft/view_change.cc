@@ -1,0 +1,224 @@
+// View changes (PBFT §4.4): a primary that orders nothing is deposed, and what may have been committed under it stays.
+#include <algorithm>
+#include <utility>
+
+#include "consensus/pbft/pbft.h"
+#include "consensus/planted.h"
+
+namespace clew::consensus {
+
+using pbft::Abdicate;
+using pbft::BatchPtr;
+using pbft::Certificate;
+using pbft::Claim;
+using pbft::NewView;
+using pbft::Prepared;
+using pbft::Slot;
+using pbft::ViewChange;
+
+namespace {
+constexpr int kMostDoublings = 6;
+// A request that others overtake for so many timeouts is being held back.
+constexpr int kMostPatience = 8;
+}  // namespace
+
+bool Pbft::has_work() const { return !waiting_.empty() || ordered_to_ > executed_; }
+
+Time Pbft::request_deadline() const {
+  if (!active_ || !may_vote() || !has_work()) return kNever;
+  Time due = progress_at_ + timeout_;
+  Time oldest = kNever;
+  for (const auto& [key, waiting] : waiting_) oldest = std::min(oldest, waiting.since);
+  if (oldest != kNever) due = std::min(due, oldest + kMostPatience * timeout_);
+  return due;
+}
+
+void Pbft::change_view(Epoch view, std::string_view reason) {
+  view_ = view;
+  active_ = false;
+  new_view_.reset();
+  change_due_ = kNever;
+  ordered_to_ = 0;
+  unordered_.clear();
+  for (auto& [seq, here] : slots_) {
+    here.prepares.clear();
+    here.commits.clear();
+  }
+  ViewChange change;
+  change.view = view;
+  change.sender = options_.self;
+  change.stable = stable_;
+  for (const auto& [seq, here] : slots_) {
+    if (seq > stable_.seq && here.prepared && !planted(Bug::kPbftPreparedDropped))
+      change.prepared.push_back(*here.prepared);
+  }
+  change.signature = sign(Claim::kViewChange, view, 0, change.digest());
+  change_seq_ = push_record(record_of(header(pbft::RecordKind::kViewChange), change));
+  broadcast(change);
+  changes_[options_.self] = change;
+  own_change_ = std::move(change);
+  fact(FactKind::kElectionStarted, 0, kNobody, 0, reason);
+  count_changes();
+}
+
+void Pbft::handle(NodeId from, ViewChange& message) {
+  changes_[from] = std::move(message);
+  join_later_views();
+  count_changes();
+}
+
+// f + 1 ask for later views: one of them is honest, and has a reason.
+void Pbft::join_later_views() {
+  if (!may_vote()) return;
+  std::vector<Epoch> later;
+  for (const auto& [sender, change] : changes_) {
+    if (sender != options_.self && change.view > view_ && governing_.votes(sender)) later.push_back(change.view);
+  }
+  const size_t enough = planted(Bug::kPbftJoinsOne) ? 1 : weak_quorum();
+  if (later.size() < enough) return;
+  std::sort(later.begin(), later.end(), std::greater<>());
+  change_view(later[enough - 1], "others do");
+}
+
+void Pbft::count_changes() {
+  if (active_) return;
+  size_t asking = 0;
+  size_t leaving = 0;  // the views before, for this one or a later one
+  for (const auto& [sender, change] : changes_) {
+    if (!governing_.votes(sender)) continue;
+    asking += change.view == view_;
+    leaving += change.view >= view_;
+  }
+  // The paper waits for 2f + 1 who ask for this very view before it goes on to the next. Where one may be ahead for
+  // another reason (the primary gave way, members changed) the others would never be enough.
+  if (leaving >= quorum() && change_due_ == kNever) {
+    change_due_ = now_ + timeout_;
+    timeout_ = std::min(2 * timeout_, options_.request_timeout << kMostDoublings);
+  }
+  if (asking >= quorum() && primary_of(view_) == options_.self && may_vote()) make_new_view();
+}
+
+// --- The new view ---
+
+std::pair<Pbft::Sequence, std::vector<Pbft::Digest>> Pbft::order_of(const std::vector<ViewChange>& changes) {
+  Sequence low = 0;
+  for (const ViewChange& change : changes) low = std::max(low, change.stable.seq);
+  std::map<Sequence, const Certificate*> highest;
+  for (const ViewChange& change : changes) {
+    for (const Prepared& one : change.prepared) {
+      if (one.prepares.seq <= low) continue;
+      const Certificate*& best = highest[one.prepares.seq];
+      const bool better = best == nullptr || (planted(Bug::kPbftLowestCertificate) ? one.prepares.view < best->view
+                                                                                   : one.prepares.view > best->view);
+      if (better) best = &one.prepares;
+    }
+  }
+  std::vector<Digest> order;
+  if (!highest.empty()) order.resize(highest.rbegin()->first - low, pbft::null_batch()->digest);
+  for (const auto& [seq, certificate] : highest) order[seq - low - 1] = certificate->digest;
+  return {low + 1, std::move(order)};
+}
+
+// The stable checkpoint from which a new view goes on has to be this member's, too. False: it is behind.
+bool Pbft::adopt_stable(const std::vector<ViewChange>& changes) {
+  const Certificate* highest = &changes.front().stable;
+  for (const ViewChange& change : changes) {
+    if (change.stable.seq > highest->seq) highest = &change.stable;
+  }
+  if (highest->seq <= stable_.seq) return true;
+  const auto own = checkpoints_.find(highest->seq);
+  if (own == checkpoints_.end() || lacks_state_) return false;
+  if (own->second.digest != highest->digest) {
+    halt("pbft: what this member executed up to " + std::to_string(highest->seq) +
+         " differs from the stable checkpoint of a new view; replace it");
+    return false;
+  }
+  if (own->second.state.header.changed) return false;  // that changes the view by itself
+  make_stable(*highest);
+  return true;
+}
+
+void Pbft::make_new_view() {
+  NewView message;
+  message.view = view_;
+  for (const auto& [sender, change] : changes_) {
+    if (change.view == view_ && governing_.votes(sender)) message.changes.push_back(change);
+  }
+  if (!adopt_stable(message.changes)) return;
+  const auto [first, order] = order_of(message.changes);
+  if (first <= governs_from_) return;
+  message.first = first;
+  for (size_t i = 0; i < order.size(); ++i) {
+    message.order.emplace_back(order[i], sign(Claim::kPrePrepare, view_, first + i, order[i]));
+  }
+  message.signature = sign(Claim::kNewView, view_, 0, message.digest());
+  enter_view(message);
+  broadcast(message);
+}
+
+void Pbft::handle(NodeId, NewView& message) {
+  if (!adopt_stable(message.changes) || halt_) return;
+  if (message.view < view_ || (message.view == view_ && active_)) return;
+  enter_view(message);
+}
+
+void Pbft::enter_view(const NewView& message) {
+  view_ = message.view;
+  active_ = true;
+  own_change_.reset();
+  new_view_ = message;
+  change_due_ = kNever;
+  progress_at_ = now_;
+  ordered_to_ = 0;
+  std::erase_if(changes_, [&](const auto& change) { return change.second.view <= view_; });
+  for (auto& [seq, here] : slots_) {
+    here.prepares.clear();
+    here.commits.clear();
+  }
+  if (may_vote()) top_ = std::max(top_, message.first + message.order.size() - 1);  // it will speak of all of them
+  change_seq_ = push_record(record_of(header(pbft::RecordKind::kNewView), message));
+  const NodeId primary = primary_of(view_);
+  fact(primary == options_.self ? FactKind::kBecameLeader : FactKind::kBecameFollower, ledger_.position, primary);
+  next_sequence_ = std::max(stable_.seq + 1, message.first + message.order.size());
+  for (size_t i = 0; i < message.order.size() && !halt_ && active_ && view_ == message.view; ++i) {
+    const Sequence seq = message.first + i;
+    const auto& [digest, signature] = message.order[i];
+    if (seq <= stable_.seq) continue;
+    const Slot* const here = slot(seq);
+    if (here != nullptr && here->committed && here->committed->digest != digest) {
+      return halt("pbft: a new view orders another batch at " + std::to_string(seq) +
+                  ", where one is committed: more members lie than this group tolerates");
+    }
+    accept_pre_prepare(seq, digest, find_batch(seq, digest), {primary, signature});
+  }
+  if (halt_ || !active_ || view_ != message.view) return;
+  fetch_missing();
+  for (auto& [key, waiting] : waiting_) waiting.since = now_;  // the new primary has its own chance
+  if (is_primary()) collect_unordered();
+  // What came too early may fit now.
+  std::map<NodeId, std::deque<std::string>> early;
+  early.swap(early_);
+  for (const auto& [from, frames] : early) {
+    for (const std::string& frame : frames) receive(now_, from, frame);
+  }
+}
+
+// --- Handing over ---
+
+void Pbft::transfer(Time now, NodeId to) {
+  advance_clock(now);
+  const auto refuse = [&](std::string_view reason) { fact(FactKind::kLeadershipMoved, 0, to, 0, reason); };
+  if (!running() || !is_primary()) return refuse("not the primary");
+  Epoch next = view_ + 1;
+  while (to != kNobody && next <= view_ + governing_.voters() && primary_of(next) != to) ++next;
+  if (next > view_ + governing_.voters() || primary_of(next) == options_.self) return refuse("not a voter");
+  fact(FactKind::kLeadershipMoved, 0, primary_of(next));
+  broadcast(Abdicate{view_, next});
+  change_view(next, "handed over");
+}
+
+void Pbft::handle(NodeId, Abdicate& message) {
+  if (may_vote()) change_view(message.next, "the primary gives way");
+}
+
+}  // namespace clew::consensus
