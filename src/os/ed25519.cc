@@ -4,9 +4,10 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/sha.h>
 
 #include "base/check.h"
+#include "base/hex.h"
+#include "base/sha256.h"
 
 namespace clew::os {
 namespace {
@@ -72,15 +73,12 @@ bool Ed25519PublicKey::verify(std::string_view message, std::string_view signatu
 }
 
 std::string Ed25519PublicKey::fingerprint() const {
-  const std::string raw = bytes();
-  uint8_t digest[SHA256_DIGEST_LENGTH];
-  SHA256(octets(raw), raw.size(), digest);
-  constexpr char kHex[] = "0123456789abcdef";
   std::string text;
-  for (size_t i = 0; i < sizeof digest / 2; ++i) {
-    text += kHex[digest[i] >> 4];
-    text += kHex[digest[i] & 15];
+  for (const uint8_t byte : sha256(bytes()).bytes) {
+    text += kHexDigits[byte >> 4];
+    text += kHexDigits[byte & 15];
   }
+  text.resize(text.size() / 2);
   return text;
 }
 
