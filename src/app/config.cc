@@ -368,6 +368,10 @@ Status check_control(const Config& config) {
       return fail(section, " wants client_ca_file, too: certificates are shown on both sides");
     }
   }
+  const consensus::ProtocolKind* const protocol = consensus::protocol_named(control.consensus);
+  if (protocol == nullptr) {
+    return fail("control.consensus", " '" + control.consensus + "' is none of " + consensus::protocol_names());
+  }
   if (!control.initial_cluster.empty()) {
     if (!control.join.empty()) {
       return fail("control.join", " and control.initial_cluster: a node founds a group or joins one",
@@ -379,12 +383,18 @@ Status check_control(const Config& config) {
       return fail("control.node_id", " (--node-id) is not said; which of control.initial_cluster is this?",
                   "control.initial_cluster");
     }
+    // Before the data directory is made theirs.
+    consensus::ProtocolOptions group;
+    group.self = consensus::NodeId{control.node_id};
+    auto members = consensus::Membership::make(*founders);
+    if (!members.ok()) return fail("control.initial_cluster", ": " + members.error().message);
+    group.founding = std::move(members).value();
+    if (const Status possible = protocol->check(group); !possible.ok()) {
+      return fail("control.initial_cluster", ": " + std::string(possible.message()), "control.consensus");
+    }
   }
   if (control.role != "voter" && control.role != "witness" && control.role != "learner") {
     return fail("control.role", " '" + control.role + "' is none of voter, witness, learner");
-  }
-  if (consensus::protocol_named(control.consensus) == nullptr) {
-    return fail("control.consensus", " '" + control.consensus + "' is none of " + consensus::protocol_names());
   }
   if (control.heartbeat_ns < 1'000'000) return fail("control.heartbeat", " must be at least 1ms");
   if (control.election_timeout_ns < 2 * control.heartbeat_ns) {

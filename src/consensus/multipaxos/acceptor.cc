@@ -146,6 +146,7 @@ void MultiPaxos::handle(NodeId from, Accept& message) {
          message.first > upto() + options_.max_open_slots ? "slots too far ahead" : "the log's memory is full");
     return;
   }
+  if (message.without_commands && !message.values.empty()) metadata_only_ = true;
   const Position high_before = slots_.high();
   for (size_t i = 0; i < message.values.size(); ++i) {
     const Position p = message.first + i;

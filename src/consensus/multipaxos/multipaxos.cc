@@ -256,7 +256,7 @@ bool MultiPaxos::is_witness(NodeId id) const {
   return member != nullptr && member->role == Role::kWitness;
 }
 
-bool MultiPaxos::is_witness() const { return snapshot_metadata_only_ || is_witness(options_.self); }
+bool MultiPaxos::is_witness() const { return metadata_only_ || snapshot_metadata_only_ || is_witness(options_.self); }
 
 Standing MultiPaxos::standing() const {
   if (leading()) return Standing::kLeader;

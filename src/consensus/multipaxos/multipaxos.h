@@ -269,6 +269,8 @@ class MultiPaxos final : public Protocol {
   SnapshotMeta snapshot_;   // newest; the slots may begin before it (Options::keep_tail_bytes)
   ConfigTimeline configs_;  // chosen memberships; each governs the slots above its own
   bool snapshot_metadata_only_ = false;
+  // It holds values without commands: a witness, also one that has yet to learn so.
+  bool metadata_only_ = false;
 
   // Volatile.
   Time now_ = 0;

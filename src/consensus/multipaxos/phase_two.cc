@@ -167,9 +167,11 @@ void MultiPaxos::beat() {
     if (other.snapshot) offer_snapshot(other);
   }
   if (settled_) return;
+  // The page that is awaited goes again, or the last one for news of what is chosen; never all of them from the first
+  // on, or an answer of more pages than fit between two heartbeats would have no end.
   for (Answer& answer : answers_) {
     if (answer.from == options_.self || (answer.complete && answer.commit + 1 >= prepare_from_)) continue;
-    answer = Answer{answer.from, false, false, prepare_from_, 0};
+    answer.complete = answer.refused = false;
     ask(answer);
   }
 }

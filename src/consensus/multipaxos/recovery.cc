@@ -151,6 +151,7 @@ Status MultiPaxos::recover(LogSeq seq, std::string_view bytes) {
       const Acceptance* const here = slots_.find(p);
       if (here != nullptr && here->ballot > vote.ballot) return refuse("takes a vote back");
       if (p > slots_.high() + options_.max_open_slots + kFarthest) return refuse("votes too far ahead");
+      metadata_only_ |= vote.bare;
       slots_.put(p, std::move(vote));
     }
     slots_.take_unwritten();  // it is there already
