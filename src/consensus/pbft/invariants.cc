@@ -26,7 +26,7 @@ Status TransitionCheck::check(const State& s) {
   if (s.base > s.stable) return broken("the log begins above the stable checkpoint");
   if (s.delivered > s.committed) return broken("delivered is beyond what was executed");
   if (s.limit > s.stable + s.window) return broken("the window is too long");
-  if (s.highest_slot > std::max(s.stable, s.executed) + s.window)
+  if (s.highest_slot > std::max({s.stable, s.executed, s.recovering_to}) + s.window)
     return broken("it keeps what is outside of the window");
   if (s.next_timestamp > s.reserved) return broken("it used a timestamp that was not set aside");
   if (s.durable_seq >= s.next_seq) return broken("a record is durable before it was made");

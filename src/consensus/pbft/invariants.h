@@ -30,6 +30,7 @@ struct State {
   Sequence executed = 0;
   Sequence limit = 0;
   Sequence top = 0;
+  Sequence recovering_to = 0;  // it votes when a checkpoint there is stable
   Sequence highest_slot = 0;
   size_t slots = 0;
   uint64_t window = 0;

@@ -182,6 +182,7 @@ State Pbft::state() const {
   state.executed = executed_;
   state.limit = limit();
   state.top = top_;
+  state.recovering_to = abstain_until_;
   state.highest_slot = slots_.empty() ? 0 : slots_.rbegin()->first;
   state.window = options_.window_length();
   state.committed = ledger_.position;

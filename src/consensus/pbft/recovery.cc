@@ -189,6 +189,7 @@ void Pbft::start(Time now, LogSeq next, bool have_snapshot) {
   governs_from_ = base_.changes.empty() ? 0 : base_.changes.back().first.seq;
   governing_ = ledger_.membership;
   if (stable_.seq < executed_) stable_ = base_.checkpoint;
+  const Sequence stable_before = stable_.seq;
   checkpoints_[executed_] = {base_.state, ledger_.digest()};
   update_members();
   if (lacks_state_) base_.meta = SnapshotMeta{0, 0, meta.membership, 0, {}};
@@ -209,11 +210,14 @@ void Pbft::start(Time now, LogSeq next, bool have_snapshot) {
     governs_from_ = seq;
     if (switching_at_ == seq) switching_at_ = 0;
   }
-  // The proof that members changed is lost with a gap: it has to come again before anything above counts.
-  if (switching_at_ != 0 && stable_.seq > switching_at_) stable_ = base_.checkpoint;
+  // Lost with a gap: what leads to the stable checkpoint, or the proof that members changed on the way. Both have to
+  // come again before anything above counts, and before this member votes.
+  if (stable_.seq > executed_ || (switching_at_ != 0 && stable_.seq > switching_at_)) {
+    abstain_until_ = std::max({abstain_until_, stable_before, top_});
+    stable_ = base_.checkpoint;
+  }
   change_records_ = std::move(records);
   proofs_.clear();
-  if (stable_.seq > executed_) abstain_until_ = std::max(abstain_until_, stable_.seq + 1);
   std::erase_if(checkpoints_, [&](const auto& own) { return own.first < stable_.seq; });
   update_members();
   for (auto& [seq, here] : slots_) {
