@@ -376,10 +376,10 @@ def certificates_between_members():
         shutil.rmtree(keys, ignore_errors=True)
 
 
-def on_another_protocol(protocol):
+def on_another_protocol(protocol, founders=3, arguments=lambda number: [], joins_with=lambda nodes: []):
     """A group that runs another protocol than the default: both client protocols work on it, and who comes with the wrong one is told so."""
-    nodes = group(3)
-    fourth = None
+    nodes = group(founders)
+    late = None
 
     def etcdctl(node, *arguments):
         done = subprocess.run(["etcdctl", "--endpoints", "127.0.0.1:%d" % node.etcd_port, "--command-timeout", "20s", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60,
@@ -388,10 +388,10 @@ def on_another_protocol(protocol):
 
     try:
         for node in nodes:
-            node.extra += ["--consensus", protocol]
+            node.extra += arguments(node.number) + ["--consensus", protocol]
             (node.etcd_port,) = free_ports(1)
             node.start()
-        until(lambda: healthy(nodes, 3))
+        until(lambda: healthy(nodes, founders))
         expect("what it runs is said", nodes[1].view()["protocol"], protocol)
         code, out = nodes[2].clew("status", "--server", nodes[2].client)
         expect("clew status: " + out, (code, "healthy" in out), (0, True))
@@ -401,40 +401,40 @@ def on_another_protocol(protocol):
                 expect("etcdctl through node %d" % node.number, etcdctl(node, "get", "greeting", "--print-value-only"), (0, "hello\n"))
             expect("etcdctl put", etcdctl(nodes[2], "put", "from-etcd", "1"), (0, "OK\n"))
             expect("a lease of etcd's", etcdctl(nodes[0], "lease", "grant", "60")[0], 0)
-            expect("its members", len(etcdctl(nodes[0], "member", "list")[1].splitlines()), 3)
+            expect("its members", len(etcdctl(nodes[0], "member", "list")[1].splitlines()), founders)
         else:
             expect("put", nodes[2].kv("put", "from-etcd", "1")[0], 0)
         # A session's command, asked again, counts once; state of a snapshot and of the log is the same.
         for number in range(30):
-            expect("put", nodes[number % 3].kv("put", "key%d" % number, "v%d" % number)[0], 0)
+            expect("put", nodes[number % founders].kv("put", "key%d" % number, "v%d" % number)[0], 0)
         leader = until(lambda: led(nodes))
         first = next(node for node in nodes if node.view()["self"] == leader)
         rest = [node for node in nodes if node is not first]
         first.process.kill()
         first.process.wait()
         first.process = None
-        until(lambda: led(rest) not in (False, leader))
         expect("nothing is lost with the leader", rest[0].kv("get", "greeting")[1], "hello")
-        expect("writes go on", rest[1].kv("put", "greeting", "again")[0], 0)
+        expect("writes go on", rest[1].kv("put", "greeting", "again")[0], 0)  # and depose a primary of PBFT's
+        until(lambda: led(rest) not in (False, leader))
 
         kept, first.extra = first.extra, first.extra[:-1] + ["raft"]
         expect("its data refuses another protocol", "belongs to a group that runs %s, not to raft" % protocol in first.refused(), True)
         first.extra = kept
         first.start()
-        until(lambda: healthy(nodes, 3))
+        until(lambda: healthy(nodes, founders))
         expect("it has what it missed", first.kv("get", "greeting")[1], "again")
         expect("and what came from etcd's side", first.kv("get", "from-etcd")[1], "1")
 
-        fourth = Member(4, arguments=["--join", nodes[2].client])
-        expect("the group refuses one of another protocol", "the group runs %s, this node would run raft" % protocol in fourth.refused(), True)
-        expect("and has not taken it in", len(nodes[0].view()["members"]), 3)
-        fourth.extra += ["--consensus", protocol]
-        fourth.start()
-        until(lambda: healthy(nodes + [fourth], 4))
-        expect("a node that joined has everything", fourth.kv("get", "greeting")[1], "again")
-        expect("and a word in it", member_of(nodes[0].view(), 4).get("role"), "secondary")
-        expect("member remove", nodes[0].member("remove", "4"), 0)
-        until(lambda: healthy(nodes, 3))
+        late = Member(founders + 1, arguments=["--join", nodes[2].client])
+        expect("the group refuses one of another protocol", "the group runs %s, this node would run raft" % protocol in late.refused(), True)
+        expect("and has not taken it in", len(nodes[0].view()["members"]), founders)
+        late.extra += arguments(late.number) + joins_with(nodes) + ["--consensus", protocol]
+        late.start()
+        until(lambda: healthy(nodes + [late], founders + 1))
+        expect("a node that joined has everything", late.kv("get", "greeting")[1], "again")
+        expect("and a word in it", member_of(nodes[0].view(), late.number).get("role"), "secondary")
+        expect("member remove", nodes[0].member("remove", str(late.number)), 0)
+        until(lambda: healthy(nodes, founders))
         leader = until(lambda: led(nodes))
         first = next(node for node in nodes if node.view()["self"] == leader)
         metrics = first.get("/metrics")[1].decode()
@@ -442,7 +442,7 @@ def on_another_protocol(protocol):
         expect("the leader stops", first.stop(), 0)
         expect("leadership was given away", "not given away" in first.output(), False)
     finally:
-        close(nodes + [one for one in (fourth,) if one])
+        close(nodes + [one for one in (late,) if one])
 
 
 def on_multipaxos():
@@ -451,6 +451,28 @@ def on_multipaxos():
 
 def on_zab():
     on_another_protocol("zab")
+
+
+def on_pbft():
+    """Members that do not trust each other: each signs with its own key, and knows the others by the files that they gave it."""
+    keys = tempfile.mkdtemp(prefix="clew-signing-")
+
+    def arguments(number):
+        made = subprocess.run([os.environ.get("CLEW", "build/release/clew"), "keys", "signing", str(number), "--dir", keys], stdout=subprocess.PIPE, check=False)
+        expect("clew keys signing", (made.returncode, b"fingerprint " in made.stdout), (0, True))
+        return ["--signing-key", "%s/signing-%d.key" % (keys, number), "--signing-members", keys]
+
+    try:
+        on_another_protocol("pbft", 4, arguments, lambda nodes: nodes[0].extra[2:4])
+        node = group(1)[0]
+        node.extra += ["--consensus", "pbft"]
+        expect("no key", "clew keys signing" in node.refused(), True)
+        node.extra += arguments(1000)
+        said = node.refused()
+        expect("too few: " + said, "at least 4" in said, True)
+        close([node])
+    finally:
+        shutil.rmtree(keys, ignore_errors=True)
 
 
 def zab_without_witnesses():
@@ -471,7 +493,7 @@ def zab_without_witnesses():
         close([node, witness])
 
 
-SCENARIOS = (life_of_a_group, no_quorum, rocksdb_and_traces, restored_from_a_snapshot, certificates_between_members, on_multipaxos, on_zab, zab_without_witnesses)
+SCENARIOS = (life_of_a_group, no_quorum, rocksdb_and_traces, restored_from_a_snapshot, certificates_between_members, on_multipaxos, on_zab, on_pbft, zab_without_witnesses)
 
 if __name__ == "__main__":
     wanted = sys.argv[1:]

@@ -44,6 +44,7 @@ struct Report {
   Standing standing = Standing::kFollower;
   Epoch epoch = 0;
   NodeId leader = kNobody;        // as far as this node knows
+  bool gateway = false;           // takes proposals without leading: the protocol itself brings them to whoever orders
   Position first = 1;             // first position still in the log
   Position last = 0;              // last position in the log
   Position committed = 0;         // known to be committed

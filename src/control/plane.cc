@@ -38,10 +38,11 @@ Result<std::unique_ptr<Plane>> Plane::open(Ports ports, PlaneOptions options, Un
   options.record.id = options.replica.self;
   options.record.custom_commands = ports.registry.fingerprint();
   std::unique_ptr<Plane> plane(new Plane(ports, std::move(options), std::move(spaces), std::move(on_halt)));
-  CLEW_ASSIGN(plane->replica_, consensus::Replica::open(
-                                   {ports.loop, ports.disk, ports.random, plane->tap_, *plane->spaces_, plane.get()},
-                                   replica_options(plane->options_), std::move(ports.protocol),
-                                   [self = plane.get()](Status why) { self->halted(std::move(why)); }));
+  CLEW_ASSIGN(plane->replica_,
+              consensus::Replica::open(
+                  {ports.loop, ports.disk, ports.random, plane->tap_, *plane->spaces_, plane.get(), ports.verifier},
+                  replica_options(plane->options_), std::move(ports.protocol),
+                  [self = plane.get()](Status why) { self->halted(std::move(why)); }));
   plane->desk_.start(*plane->replica_);
   plane->progress_due_ = plane->now() + plane->options_.watch_progress_ns;
   plane->tick();
@@ -136,6 +137,7 @@ void Plane::turn_over() {
 void Plane::refresh() {
   const consensus::Report report = replica_->report();
   leading_ = report.standing == consensus::Standing::kLeader;
+  proposes_ = leading_ || report.gateway;
   leader_ = report.leader;
   epoch_ = report.epoch;
   const bool witness = report.standing == consensus::Standing::kWitness;

@@ -87,6 +87,7 @@ class Plane final : public Service, private consensus::Observer {
     const kv::CustomRegistry& registry;  // outlives it
     Connect connect;                     // empty: nothing can be passed on
     consensus::Observer* observer = nullptr;
+    const consensus::Verifier* verifier = nullptr;  // for protocols whose members sign; outlives it
   };
   // As consensus::Replica::open(). Engines are emptied when the replica's directory is new.
   static Result<std::unique_ptr<Plane>> open(Ports ports, PlaneOptions options, UniqueFunction<void(Status)> on_halt);
@@ -200,6 +201,7 @@ class Plane final : public Service, private consensus::Observer {
 
   // As of the last refresh().
   bool leading_ = false;
+  bool proposes_ = false;  // leads, or is a gateway of its protocol: changes need not be passed on
   bool witness_ = false;
   consensus::NodeId leader_ = consensus::kNobody;
   consensus::Epoch epoch_ = 0;
