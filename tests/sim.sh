@@ -37,6 +37,7 @@ TEXT
 
 "$clew" sim --profile all --first 1 --seeds "$fixed" --jobs "$(nproc)"
 "$clew" sim --protocol multipaxos --profile all --first 1 --seeds 30 --jobs "$(nproc)"
+"$clew" sim --profile decrees --first 1 --seeds 40 --jobs "$(nproc)"
 "$clew" sim --profile all --first "$first" --seeds "$fresh" --jobs "$(nproc)" --keep-going
 
 "$clew" sim --profile nodes-all --first 1 --seeds "$fixed_of_nodes" --jobs "$(nproc)"
