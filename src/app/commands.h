@@ -24,6 +24,7 @@ void add_check_history(CLI::App& program, int& exit_code);
 void add_sim(CLI::App& program, int& exit_code);
 void add_kv(CLI::App& program, int& exit_code);
 void add_member(CLI::App& program, int& exit_code);
+void add_paxos(CLI::App& program, int& exit_code);
 void add_status(CLI::App& program, int& exit_code);
 void add_keys(CLI::App& program, int& exit_code);
 void add_snapshot(CLI::App& program, int& exit_code);

@@ -211,6 +211,7 @@ Status ControlHost::open_plane() {
   options.replica.bootstrap = belonging_.is_new;
   options.replica.snapshot_every_bytes = config_.snapshot_every_bytes;
   options.replica.log_file_bytes = config_.log_file_bytes;
+  options.decrees = directory_ + "/decrees";
   options.quota_bytes = config_.quota_bytes;
   options.heard_within_ns = protocol.election_max;
   options.seeds = config_.seeds.empty() ? config_.join : config_.seeds;

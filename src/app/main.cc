@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
   clew::app::add_status(program, exit_code);
   clew::app::add_kv(program, exit_code);
   clew::app::add_member(program, exit_code);
+  clew::app::add_paxos(program, exit_code);
   clew::app::add_keys(program, exit_code);
   clew::app::add_snapshot(program, exit_code);
   clew::app::add_verify(program, exit_code);
