@@ -22,6 +22,7 @@ void add_config(CLI::App& program, int& exit_code);
 void add_verify(CLI::App& program, int& exit_code);
 void add_check_history(CLI::App& program, int& exit_code);
 void add_sim(CLI::App& program, int& exit_code);
+void add_lab(CLI::App& program, int& exit_code);
 void add_kv(CLI::App& program, int& exit_code);
 void add_member(CLI::App& program, int& exit_code);
 void add_paxos(CLI::App& program, int& exit_code);

@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
   clew::app::add_verify(program, exit_code);
   clew::app::add_check_history(program, exit_code);
   clew::app::add_sim(program, exit_code);
+  clew::app::add_lab(program, exit_code);
   clew::app::add_config(program, exit_code);
   try {
     program.parse(argc, argv);
