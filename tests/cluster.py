@@ -493,7 +493,61 @@ def zab_without_witnesses():
         close([node, witness])
 
 
-SCENARIOS = (life_of_a_group, no_quorum, rocksdb_and_traces, restored_from_a_snapshot, certificates_between_members, on_multipaxos, on_zab, on_pbft, zab_without_witnesses)
+def one_shot_agreements():
+    """clew paxos propose: rivals are told one value, it outlives kill -9 of all members, and a majority is enough."""
+    nodes = group(3)
+
+    def propose(node, name, value):
+        code, output = node.clew("paxos", "propose", name, value, "--json", "--server", node.client, "--timeout", "20s")
+        return code, json.loads(output) if code in (0, 1) else output
+
+    def kill(node):
+        node.process.kill()
+        node.process.wait()
+        node.process = None
+
+    try:
+        for node in nodes:
+            node.start()
+        until(lambda: led(nodes))
+        rivals = [subprocess.Popen([node.program, "paxos", "propose", "colour", "of-%d" % node.number, "--json", "--server", node.client, "--timeout", "30s"],
+                                   stdout=subprocess.PIPE) for node in nodes]
+        told = [json.loads(rival.communicate(timeout=120)[0]) for rival in rivals]
+        chosen = {one["chosen"] for one in told}
+        expect("rivals are told one value", len(chosen), 1)
+        expect("one of them won", sorted(rival.returncode for rival in rivals), [0, 1, 1])
+        expect("the acceptors are the members", told[0]["acceptors"], ["1", "2", "3"])
+        won = next(one for one in told if one["chosen"] == one["wish"])
+        expect("a majority promised and accepted", all(len(won["attempts"][-1][what]) >= 2 for what in ("promised", "accepted")), True)
+        code, text = nodes[0].clew("paxos", "propose", "colour", "late", "--server", nodes[0].client)
+        expect("whoever is late is told", (code, '"late" came too late' in text), (1, True))
+
+        for node in nodes:
+            kill(node)
+        for node in nodes:
+            node.start()
+        until(lambda: led(nodes))
+        for node in nodes:
+            code, answer = propose(node, "colour", "again")
+            expect("node %d knows it after kill -9 of all" % node.number, (code, {answer["chosen"]}), (1, chosen))
+
+        kill(nodes[2])
+        until(lambda: led(nodes[:2]))
+        code, answer = propose(nodes[0], "shape", "round")
+        expect("two of three are enough", (code, answer["chosen"] if code == 0 else answer), (0, "round"))
+        kill(nodes[1])
+        code, answer = nodes[0].clew("paxos", "propose", "size", "big", "--server", nodes[0].client, "--timeout", "2s")
+        expect("one of three is not: " + answer, code, 2)
+        nodes[1].start()
+        nodes[2].start()
+        until(lambda: led(nodes))
+        code, answer = propose(nodes[2], "shape", "square")
+        expect("who was away is told", (code, answer["chosen"]), (1, "round"))
+    finally:
+        close(nodes)
+
+
+SCENARIOS = (life_of_a_group, no_quorum, rocksdb_and_traces, restored_from_a_snapshot, certificates_between_members, on_multipaxos, on_zab, on_pbft, zab_without_witnesses, one_shot_agreements)
 
 if __name__ == "__main__":
     wanted = sys.argv[1:]

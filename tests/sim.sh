@@ -41,6 +41,7 @@ TEXT
 for protocol in multipaxos zab; do
   "$clew" sim --protocol "$protocol" --profile all --first 1 --seeds 30 --jobs "$(nproc)"
 done
+"$clew" sim --profile decrees --first 1 --seeds 40 --jobs "$(nproc)"
 "$clew" sim --profile all --first "$first" --seeds "$fresh" --jobs "$(nproc)" --keep-going
 
 # the finder of the transfer that was always begun anew (consensus/catch_up.h)

@@ -231,6 +231,7 @@ Status ControlHost::open_plane() {
   // Members that sign what they save let the core choose when (Effects::snapshot_at).
   options.replica.snapshot_every_bytes = kind->byzantine ? kNever : config_.snapshot_every_bytes;
   options.replica.log_file_bytes = config_.log_file_bytes;
+  options.decrees = directory_ + "/decrees";
   options.quota_bytes = config_.quota_bytes;
   options.heard_within_ns = protocol.election_max;
   options.seeds = config_.seeds.empty() ? config_.join : config_.seeds;

@@ -118,6 +118,18 @@ void Plane::transfer_leadership(consensus::NodeId to, CallOptions options, Done<
   });
 }
 
+void Plane::propose_decree(std::string name, std::string value, CallOptions options,
+                           Done<consensus::paxos::Outcome> done) {
+  mailbox_->push(
+      [name = std::move(name), value = std::move(value), options, done = std::move(done)](Plane* plane) mutable {
+        if (plane == nullptr) return done(stopping());
+        if (plane->decrees_ == nullptr) {
+          return done(plane->error(Code::kUnimplemented, "this member keeps no decrees", false));
+        }
+        plane->decrees_->propose(std::move(name), std::move(value), options, std::move(done));
+      });
+}
+
 void Plane::set_alarm(Alarm alarm, bool on, CallOptions options, Done<consensus::Position> done) {
   kv::Request request;
   if (on) {

@@ -24,6 +24,7 @@
 #include "base/check.h"
 #include "consensus/planted.h"
 #include "report.h"
+#include "sim/decrees/decree_hunt.h"
 #include "sim/groups/group_hunt.h"
 #include "sim/nodes/node_hunt.h"
 #include "table.h"
@@ -64,7 +65,9 @@ struct Job {
 
 std::unique_ptr<sim::Campaign> hunt_in(std::string_view family, std::string_view profile) {
   std::unique_ptr<sim::Campaign> hunt;
-  if (const auto* of_nodes = sim::nodes::node_profile_named(profile)) {
+  if (profile == sim::decrees::kProfile) {
+    hunt = std::make_unique<sim::decrees::DecreeHunt>();
+  } else if (const auto* of_nodes = sim::nodes::node_profile_named(profile)) {
     auto whole_nodes = std::make_unique<sim::nodes::NodeHunt>();
     whole_nodes->profile = of_nodes;
     hunt = std::move(whole_nodes);
