@@ -43,7 +43,7 @@ struct ProtocolOptions {
 };
 
 struct ProtocolKind {
-  std::string_view name;  // as in Protocol::name()
+  std::string_view name;                        // as in Protocol::name()
   Status (*founds)(const Membership& members);  // whether it can run among these; not empty
   Status (*check)(const ProtocolOptions& options);
   // `options` have passed check(). `seed`: of everything that the core draws.
