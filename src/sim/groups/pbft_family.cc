@@ -72,7 +72,10 @@ Family pbft_family() {
           .joiners_trust = true,
           .verifier = std::make_shared<TestVerifier>(),
           .liar = make_pbft_liar,
-          .fit = fit};
+          .fit = fit,
+          .signatures = [](const consensus::Protocol& core) {
+            return static_cast<const consensus::Pbft&>(core).signatures();
+          }};
 }
 
 }  // namespace clew::sim::groups

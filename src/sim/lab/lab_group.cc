@@ -74,8 +74,9 @@ class LabGroup::Member final : public Process {
   Member(Machine& machine, LabGroup& group, NodeId self)
       : machine_(machine), costs_(group.setting_.costs), process_(machine, group, self, false) {}
 
-  Status open(consensus::ReplicaOptions options, consensus::ProtocolFactory factory) {
-    return process_.open(std::move(options), std::move(factory));
+  Status open(consensus::ReplicaOptions options, consensus::ProtocolFactory factory,
+              const consensus::Verifier* verifier) {
+    return process_.open(std::move(options), std::move(factory), verifier);
   }
   consensus::Replica& replica() { return process_.replica(); }
 
@@ -162,8 +163,9 @@ Result<std::unique_ptr<Process>> LabGroup::start(World& world, Machine& machine)
   auto starting = std::make_unique<Member>(machine, *this, id);
   consensus::ReplicaOptions options = shape_.replica;
   options.bootstrap = !initialised_[at(machine.node)];
-  const Status opened = starting->open(std::move(options),
-                                       [this, id](uint64_t seed) { return family_.make(shape_, id, founding_, seed); });
+  const Status opened = starting->open(
+      std::move(options), [this, id](uint64_t seed) { return family_.make(shape_, id, founding_, seed); },
+      family_.verifier.get());
   if (!opened.ok()) {
     world.fail(name(machine.node) + " does not start: " + opened.to_string());
     return opened.error();

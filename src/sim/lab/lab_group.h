@@ -76,7 +76,8 @@ class LabGroup : public Scenario, private groups::Watcher {
             consensus::Answer<consensus::Reply> done);
   // Of all members, since the world began.
   uint64_t syncs() const;
-  uint64_t signatures() const;  // of those that run, in their present lives
+  size_t may_be_lost() const { return family_.tolerates(shape_.voters); }  // members, without ending the group
+  uint64_t signatures() const;                                             // of those that run, in their present lives
   NodeMask everybody() const { return all_of(nodes()); }
 
  private:
