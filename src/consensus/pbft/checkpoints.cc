@@ -24,7 +24,6 @@ void Pbft::take_checkpoint(Sequence seq) {
     header.membership = std::exchange(header.next, {});
     header.next_at = 0;
     switching_at_ = seq;
-    clients_.retain(header.membership);
   }
   // Not where members change: those before sign the checkpoint, and those after would have to fetch it.
   header.snapshot = !header.changed && header.since_snapshot >= options_.snapshot_every_bytes && header.position > 0;

@@ -29,10 +29,6 @@ uint64_t ClientTable::floor(NodeId gateway) const {
   return found == clients_.end() ? 0 : found->second.floor;
 }
 
-void ClientTable::retain(const Membership& members) {
-  std::erase_if(clients_, [&](const auto& client) { return !members.contains(client.first); });
-}
-
 void ClientTable::append_to(std::string& out) const {
   append_varint(out, clients_.size());
   for (const auto& [id, client] : clients_) {

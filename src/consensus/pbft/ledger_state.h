@@ -19,14 +19,14 @@
 namespace clew::consensus::pbft {
 
 // Which requests of one gateway were executed: everything up to `floor`, and those above it. They may overtake each
-// other by a window at most; what falls out of it counts as executed and never will be.
+// other by a window at most; what falls out of it counts as executed and never will be. Who leaves is remembered: he
+// may be made a member again, and what he signed before must not take effect a second time.
 class ClientTable {
  public:
   bool executed(NodeId gateway, uint64_t timestamp) const;
   // False when it was.
   bool execute(NodeId gateway, uint64_t timestamp, uint64_t window);
   uint64_t floor(NodeId gateway) const;
-  void retain(const Membership& members);  // forgets who is none: numbers of members are never used again
 
   void append_to(std::string& out) const;
   static Result<ClientTable> parse(std::string_view bytes);

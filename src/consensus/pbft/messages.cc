@@ -150,7 +150,7 @@ struct Encoder {
   void operator()(const ReadRequest& m) { append_varint(out, m.context); }
   void operator()(const ReadReply& m) {
     append_varint(out, m.context);
-    append_varint(out, m.position);
+    append_varint(out, m.executed);
   }
 };
 
@@ -557,7 +557,7 @@ struct Describer {
   }
   std::string operator()(const ReadRequest& m) const { return "READ " + std::to_string(m.context & 0xffff); }
   std::string operator()(const ReadReply& m) const {
-    return "READ-REPLY " + std::to_string(m.context & 0xffff) + " position=" + std::to_string(m.position);
+    return "READ-REPLY " + std::to_string(m.context & 0xffff) + " executed=" + std::to_string(m.executed);
   }
 };
 

@@ -193,7 +193,7 @@ struct ReadRequest {
 };
 struct ReadReply {
   uint64_t context = 0;
-  Position position = 0;
+  Sequence executed = 0;
 };
 
 using Message = std::variant<RequestMessage, PrePrepare, VoteMessage, ViewChange, NewView, StatusReport, Abdicate,

@@ -258,6 +258,7 @@ class Pbft final : public Protocol {
     Sequence after = 0;
   };
   void start_read_round();
+  void ask_round();
   void check_reads();
   void order_reads();
   void refuse_read(ReadId id, Refusal why);
@@ -347,7 +348,8 @@ class Pbft final : public Protocol {
   uint64_t context_base_ = 0;
   uint64_t open_round_ = 0;  // that is being answered; 0: none
   Time round_due_ = kNever;  // the round is ordered instead when it has not ended by then
-  std::map<NodeId, Position> answers_;
+  std::map<NodeId, Sequence> answers_;
+  Sequence round_members_ = 0;                  // governs_from_ when the round began
   std::map<uint64_t, uint64_t> ordered_reads_;  // timestamp of a barrier → round
   std::deque<Asked> asked_reads_;
 

@@ -3,6 +3,10 @@
 // members had prepared it, and one of them is among any 2f + 1 who answer: the highest of 2f + 1 answers is a barrier,
 // whichever 2f + 1 they are. So the lowest such barrier is taken, and reached before the read is answered: a liar who
 // names what does not exist makes it wait at worst. What has not ended by then is ordered like a command.
+//
+// Members that were replaced may not know it, and agree among each other about the past. But 2f + 1 of them signed the
+// checkpoint at which they were, so that one of any 2f + 1 honestly answers with it or more: who gets there learns that
+// others decide now, and asks them. For that the answers are sequence numbers, which null requests raise, too.
 #include <algorithm>
 
 #include "consensus/pbft/pbft.h"
@@ -41,8 +45,16 @@ void Pbft::start_read_round() {
   const uint64_t round = gate_.start_round();
   if (round == 0) return;
   open_round_ = round;
-  answers_.clear();
   round_due_ = now_ + 2 * options_.heartbeat;
+  ask_round();
+}
+
+void Pbft::ask_round() {
+  const uint64_t round = open_round_;
+  answers_.clear();
+  round_members_ = governs_from_;
+  // Answers to the members before say nothing about the round that begins anew with those after.
+  context_base_ += uint64_t{1} << 32;
   for (const Member& member : governing_.members()) {
     if (!governing_.votes(member.id)) continue;
     if (member.id != options_.self) {
@@ -60,7 +72,7 @@ void Pbft::handle(NodeId from, ReadRequest& message) {
 
 void Pbft::handle(NodeId from, ReadReply& message) {
   if (open_round_ != 0 && message.context == context_base_ + open_round_ && governing_.votes(from)) {
-    answers_[from] = message.position;
+    answers_[from] = message.executed;
   }
 }
 
@@ -68,19 +80,24 @@ void Pbft::check_reads() {
   std::erase_if(asked_reads_, [&](const Asked& asked) {
     if (executed_ < asked.after) return false;
     if (asked.from != options_.self) {
-      send(asked.from, ReadReply{asked.context, ledger_.position}, After::kNothing);
+      send(asked.from, ReadReply{asked.context, executed_}, After::kNothing);
     } else if (open_round_ != 0 && asked.context == context_base_ + open_round_) {
-      answers_[options_.self] = ledger_.position;
+      answers_[options_.self] = executed_;
     }
     return true;
   });
   if (open_round_ == 0 || answers_.size() < quorum()) return;
-  std::vector<Position> positions;
-  for (const auto& [member, position] : answers_) positions.push_back(position);
-  std::sort(positions.begin(), positions.end());
-  const Position barrier = positions[quorum() - 1];
-  if (barrier > ledger_.position) return;
-  for (const ReadGate::Waiting& waiting : gate_.confirmed(open_round_)) reads_.push_back({waiting.id, barrier});
+  std::vector<Sequence> all;
+  for (const auto& [member, executed] : answers_) {
+    if (governing_.votes(member)) all.push_back(executed);
+  }
+  if (all.size() < quorum()) return;
+  std::sort(all.begin(), all.end());
+  if (all[quorum() - 1] > executed_ || switching_at_ != 0) return;
+  if (round_members_ != governs_from_) return ask_round();
+  for (const ReadGate::Waiting& waiting : gate_.confirmed(open_round_)) {
+    reads_.push_back({waiting.id, ledger_.position});
+  }
   open_round_ = 0;
   round_due_ = kNever;
 }

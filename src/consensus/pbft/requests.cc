@@ -91,13 +91,15 @@ void Pbft::forget_request(const RequestKey& key) {
   waiting_.erase(found);
 }
 
-// Of nobody's clients any more, or overtaken by too many: they will never be executed.
+// Overtaken by too many, they will never be executed. Of nobody's clients any more: they will not be for now; they may,
+// should their gateway be made a member again, so that nobody is told that they are lost.
 void Pbft::forget_hopeless() {
   std::erase_if(waiting_, [&](const auto& one) {
     const RequestKey& key = one.first;
-    if (!clients_.executed(key.first, key.second) && view_members_.contains(key.first)) return false;
+    const bool overtaken = clients_.executed(key.first, key.second);
+    if (!overtaken && view_members_.contains(key.first)) return false;
     waiting_bytes_[key.first] -= charge(one.second.request);
-    if (key.first != options_.self) return true;
+    if (key.first != options_.self || !overtaken) return true;
     if (const auto own = proposed_.find(key.second); own != proposed_.end()) {
       refused_.push_back({own->second, Refusal::kLost, active_ ? primary_of(view_) : kNobody});
       proposed_.erase(own);

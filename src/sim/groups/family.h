@@ -67,6 +67,8 @@ struct Family {
   // How many voters of so many may be lost; and the fewest that make a group.
   std::function<size_t(size_t voters)> tolerates = [](size_t voters) { return voters == 0 ? 0 : (voters - 1) / 2; };
   size_t least_voters = 0;
+  // A membership that is delivered governs later, when Protocol::membership() says so.
+  bool governs_later = false;
   // Members that join are told the founding membership, to trust it.
   bool joiners_trust = false;
   std::shared_ptr<const consensus::Verifier> verifier = nullptr;  // of signatures; shared by all groups of the family

@@ -55,6 +55,11 @@ void GroupScenario::update_tolerance() {
   if (!committed.joint() && (open_targets_.empty() || committed == open_targets_.back())) open_targets_.clear();
   size_t least = tolerance(committed);
   for (const Membership& target : open_targets_) least = std::min(least, tolerance(target));
+  for (uint32_t i = 0; i < hosts_.size() && family_.governs_later; ++i) {
+    if (!world_->up(NodeIndex{i})) continue;
+    const Membership& governs = process(NodeIndex{i})->replica().protocol().membership();
+    if (!governs.empty()) least = std::min(least, tolerance(governs));
+  }
   world_->atlas().tolerate(least);
   // A replaced machine is a full copy again when nobody counts on its old self any more, and it has what was committed.
   for (uint32_t i = 0; i < hosts_.size(); ++i) {
@@ -74,7 +79,9 @@ void GroupScenario::update_tolerance() {
     if (stale || committed.joint() || hosts_[i].replaced_in <= hosts_[i].damaged_in) continue;
     const bool caught_up = !committed.contains(hosts_[i].id) || committed.find(hosts_[i].id)->role == Role::kWitness ||
                            member.replica().applied() >= canon_.membership_at();
-    if (caught_up) world_->atlas().restored(node);
+    const bool counts = !family_.governs_later || !committed.votes(hosts_[i].id) ||
+                        member.replica().report().standing != consensus::Standing::kLearner;
+    if (caught_up && counts) world_->atlas().restored(node);
   }
 }
 

@@ -70,6 +70,7 @@ Family pbft_family() {
           .bounds = bounds,
           .tolerates = consensus::byzantine_faults,
           .least_voters = 4,
+          .governs_later = true,
           .joiners_trust = true,
           .verifier = std::make_shared<TestVerifier>(),
           .liar = make_pbft_liar,

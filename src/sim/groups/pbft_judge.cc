@@ -124,6 +124,18 @@ Status PbftJudge::started(NodeId id, const Protocol& protocol, Position, bool da
       }
     }
   }
+  // Records that were not known to be durable may have survived.
+  for (Sequence seq = state.base + 1; seq <= state.highest_slot; ++seq) {
+    const pbft::Slot* const slot = core.slot(seq);
+    if (slot == nullptr) continue;
+    if (slot->accepted_seq != 0) node.image.accepted[{slot->view, seq}] = slot->digest;
+    if (!slot->prepared) continue;
+    const pbft::Certificate& proof = slot->prepared->prepares;
+    node.image.prepared[seq][proof.view] = proof.digest;
+  }
+  if (!state.active) node.image.changes.insert(state.view);
+  node.image.view = state.view;
+  node.image.top = state.top;
   node.written.clear();
   node.claims.clear();
   node.executed = state.executed;

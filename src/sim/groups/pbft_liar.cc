@@ -197,7 +197,7 @@ class PbftLiar final : public Liar {
     }
   }
   void change(NodeId, pbft::ReadReply& m) {
-    if (lies_) m.position = random_.one_in(2) ? 0 : m.position + 1'000;
+    if (lies_) m.executed = random_.one_in(2) ? 0 : m.executed + 1'000;
   }
   void change(NodeId, pbft::Offer& m) {
     if (!lies_) return;
