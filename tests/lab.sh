@@ -46,5 +46,5 @@ refused --nodes 0
 refused --load 1,x
 refused --nodes ''
 
-# What docs/lab.md shows is what the program prints.
+# What docs/lab.md shows is what the program prints, but for figures.
 python3 tests/lab_blocks.py

@@ -159,6 +159,8 @@ int cap(const Flags& flags) {
   const auto family =
       family_called(flags.protocols.empty() ? std::string(groups::families().front().name) : flags.protocols);
   if (!family.ok()) return fail(family.status(), kWrongUse);
+  const std::string why = lab::senseless(lab::facts_of((*family)->name), (*family)->name, lab::kCapMembers);
+  if (!why.empty()) return fail(Status(Code::kInvalidArgument, why), kWrongUse);
   const auto shown = lab::show_cap(**family, flags.seed);
   if (!shown.ok()) return fail(shown.status());
   std::fputs((flags.json ? cap_json(*shown, (*family)->name) : cap_text(*shown, (*family)->name)).c_str(), stdout);

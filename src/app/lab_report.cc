@@ -174,7 +174,7 @@ std::string lab_text(const lab::LabReport& report) {
               "\n" + cells_text(report, latency, fault);
     }
   }
-  text += "\nmsgs, bytes, syncs, signs: a committed command, by all members, " +
+  text += "\nmsgs, bytes, syncs, signatures checked: a committed command, by all members, " +
           std::to_string(report.options.loads.front()) +
           " outstanding, heartbeats included; stated: by the literature, "
           "without batching or piggybacking\n\n" +

@@ -13,9 +13,18 @@ std::string at(const Ballot& ballot) { return ballot_text(ballot); }
 
 }  // namespace
 
+void DecreeCheck::wished(const std::string& decree, const std::string& value) {
+  const bool first = !history_.contains(decree);
+  history_[decree].wishes.insert(value);
+  if (!first) return;
+  for (auto& [id, unlearned] : unlearned_) unlearned.insert(decree);
+}
+
 Status DecreeCheck::recovered(NodeId id, const Decrees& member) {
   ++lives_[id];
+  unlearned_[id].clear();
   for (const auto& [name, history] : history_) {
+    unlearned_[id].insert(name);
     const auto told = history.told.find(id);
     if (told == history.told.end()) continue;
     const auto view = member.find(name);
@@ -97,22 +106,33 @@ Status DecreeCheck::voted(NodeId from, const Frame& frame, History& history) {
 
 Status DecreeCheck::after_event(NodeId id, const Decrees& member) {
   CLEW_TRY(member.check_invariants());
-  for (const auto& [name, history] : history_) {
-    const auto view = member.find(name);
-    if (!view || !view->chosen) continue;
-    if (!history.wishes.contains(view->chosen->value)) {
-      return broken("validity: " + node(id) + " learned \"" + view->chosen->value + "\" for " + name +
-                    ", which nobody proposed");
+  std::set<std::string>& unlearned = unlearned_[id];
+  for (auto name = unlearned.begin(); name != unlearned.end();) {
+    const auto view = member.find(*name);
+    if (!view || !view->chosen) {
+      ++name;
+      continue;
     }
-    const auto ballot = history.ballots.find(view->chosen->ballot);
-    if (ballot == history.ballots.end() || ballot->second.votes.size() < majority(view->acceptors.size())) {
-      return broken("chosen without a quorum: " + node(id) + " takes \"" + view->chosen->value + "\" for " + name +
-                    " as chosen at " + at(view->chosen->ballot));
-    }
-    if (!history.decided || history.chosen != view->chosen->value) {
-      return broken("agreement: " + node(id) + " learned \"" + view->chosen->value + "\" for " + name +
-                    ", chosen was \"" + history.chosen + "\"");
-    }
+    CLEW_TRY(learned(id, *name, *view));
+    name = unlearned.erase(name);
+  }
+  return {};
+}
+
+Status DecreeCheck::learned(NodeId id, const std::string& name, const Decrees::View& view) const {
+  const History& history = history_.at(name);
+  if (!history.wishes.contains(view.chosen->value)) {
+    return broken("validity: " + node(id) + " learned \"" + view.chosen->value + "\" for " + name +
+                  ", which nobody proposed");
+  }
+  const auto ballot = history.ballots.find(view.chosen->ballot);
+  if (ballot == history.ballots.end() || ballot->second.votes.size() < majority(view.acceptors.size())) {
+    return broken("chosen without a quorum: " + node(id) + " takes \"" + view.chosen->value + "\" for " + name +
+                  " as chosen at " + at(view.chosen->ballot));
+  }
+  if (!history.decided || history.chosen != view.chosen->value) {
+    return broken("agreement: " + node(id) + " learned \"" + view.chosen->value + "\" for " + name + ", chosen was \"" +
+                  history.chosen + "\"");
   }
   return {};
 }

@@ -19,13 +19,14 @@ namespace clew::consensus::paxos {
 class DecreeCheck {
  public:
   // A client wishes for it.
-  void wished(const std::string& decree, const std::string& value) { history_[decree].wishes.insert(value); }
+  void wished(const std::string& decree, const std::string& value);
   // A life of a member begins: what it said before must stand on its disk. Before start().
   Status recovered(NodeId id, const Decrees& member);
   // A frame really leaves, also to itself: one value a ballot, no ballot in two lives, nothing but the chosen value
   // above a chosen proposal.
   Status on_sent(NodeId from, std::string_view frame);
   // What the member knows as chosen: one value for all, wished for by somebody, accepted by a quorum under one ballot.
+  // O(decrees of which it does not know the value).
   Status after_event(NodeId id, const Decrees& member);
 
   uint64_t decided() const { return decided_; }  // decrees
@@ -51,10 +52,12 @@ class DecreeCheck {
     Ballot chosen_at;  // the lowest ballot with a quorum of votes
   };
 
+  Status learned(NodeId id, const std::string& name, const Decrees::View& view) const;
   Status voted(NodeId from, const Frame& frame, History& history);
 
   std::map<std::string, History> history_;
   std::map<NodeId, uint64_t> lives_;
+  std::map<NodeId, std::set<std::string>> unlearned_;  // in the present lives
   uint64_t decided_ = 0;
   uint64_t ballots_ = 0;
 };

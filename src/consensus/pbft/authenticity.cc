@@ -33,7 +33,6 @@ NodeId Pbft::primary_of(Epoch view) const {
 std::string Pbft::sign(Claim claim, Epoch view, Sequence seq, const Digest& digest) {
   std::string text = statement(options_.group, claim, view, seq, digest, options_.self);
   std::string signature = options_.signer->sign(text);
-  ++signed_;
   remember_valid(key_of({options_.self, std::move(text), signature}));
   return signature;
 }

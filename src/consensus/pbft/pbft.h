@@ -105,7 +105,6 @@ class Pbft final : public Protocol {
   // What this member accepted and prepared for a sequence number in its log; null: nothing.
   const pbft::Slot* slot(pbft::Sequence seq) const;
   NodeId primary_of(Epoch view) const;                                // among governing(); the first view is 1
-  uint64_t signatures() const { return signed_ + next_verify_ - 1; }  // made and checked since the start
 
  private:
   using Sequence = pbft::Sequence;
@@ -341,7 +340,6 @@ class Pbft final : public Protocol {
   std::map<NodeId, size_t> unverified_of_;
   uint64_t next_unverified_ = 1;
   uint64_t next_verify_ = 1;
-  uint64_t signed_ = 0;
   std::set<Digest> valid_;
   std::deque<Digest> valid_order_;
 

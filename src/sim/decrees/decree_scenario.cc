@@ -15,7 +15,8 @@ using groups::member_id;
 
 namespace {
 
-constexpr int64_t kNameLastsNs = 2'000'000'000;  // until another name is proposed for
+constexpr int64_t kNameLastsNs = 200'000'000;  // until another name is proposed for
+constexpr size_t kNewestNames = 5;             // that are proposed for again
 constexpr int64_t kPatienceNs = 1'500'000'000;
 constexpr int64_t kAskEveryNs = 500'000'000;
 
@@ -96,13 +97,17 @@ void DecreeScenario::operation(World& world, const Item& item) {
   Generator random(item.seed);
   const std::string decree = "decree-" + std::to_string(world.now_ns() / kNameLastsNs);
   if (names_.empty() || names_.back() != decree) names_.push_back(decree);
-  // Mostly the newest name, sometimes one that may be decided.
-  const std::string& name = random.one_in(5) ? names_[random.below(names_.size())] : names_.back();
-  if (!world.up(item.node) || world.paused(item.node)) {
-    ++own_.failed;
-    return;
+  const std::string name = names_[names_.size() - 1 - random.below(std::min(names_.size(), kNewestNames))];
+  // Rivals, all at once.
+  const uint64_t rivals = 1 + random.below(world.nodes());
+  for (uint64_t i = 0; i < rivals; ++i) {
+    const NodeIndex node{static_cast<uint32_t>((at(item.node) + i) % world.nodes())};
+    if (world.up(node) && !world.paused(node)) {
+      propose(world, node, name, random);
+    } else {
+      ++own_.failed;
+    }
   }
-  propose(world, item.node, std::string(name), random);
 }
 
 void DecreeScenario::after_event(World& world, NodeIndex node) {

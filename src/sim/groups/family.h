@@ -75,10 +75,6 @@ struct Family {
   std::function<std::unique_ptr<Liar>(const Shape& shape, consensus::NodeId self, uint64_t seed)> liar = nullptr;
   // Takes from a drawn shape what this protocol does not have: a witness, leases, learners.
   std::function<void(Shape& shape)> fit = [](Shape&) {};
-  // Signatures that a member has made and checked in this life, of a protocol that has them.
-  std::function<uint64_t(const consensus::Protocol& core)> signatures = [](const consensus::Protocol&) {
-    return uint64_t{0};
-  };
   // Names of profiles whose promise this protocol does not make; the reason stands at the family.
   std::vector<std::string_view> unsuited = {};
 

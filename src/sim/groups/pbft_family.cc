@@ -32,9 +32,11 @@ std::unique_ptr<consensus::Protocol> make(const Shape& shape, consensus::NodeId 
   options.max_log_bytes = shape.limits.max_log_bytes;
   options.max_delivery_bytes = shape.limits.max_delivery_bytes;
   options.snapshot_every_bytes = shape.limits.snapshot_every_bytes;
-  Generator dice(shape.dice);
-  options.checkpoint_every = 2u << dice.below(5);
-  options.client_window = 64u << dice.below(4);
+  if (shape.dice != 0) {
+    Generator dice(shape.dice);
+    options.checkpoint_every = 2u << dice.below(5);
+    options.client_window = 64u << dice.below(4);
+  }
   return std::make_unique<consensus::Pbft>(options, seed);
 }
 
@@ -72,10 +74,7 @@ Family pbft_family() {
           .joiners_trust = true,
           .verifier = std::make_shared<TestVerifier>(),
           .liar = make_pbft_liar,
-          .fit = fit,
-          .signatures = [](const consensus::Protocol& core) {
-            return static_cast<const consensus::Pbft&>(core).signatures();
-          }};
+          .fit = fit};
 }
 
 }  // namespace clew::sim::groups

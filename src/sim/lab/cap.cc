@@ -150,6 +150,7 @@ std::string_view phase_name(Phase phase) {
 
 Result<Cap> show_cap(const groups::Family& family, uint64_t seed) {
   Setting setting;
+  setting.nodes = kCapMembers;
   setting.seed = seed;
   return Partition(family, setting).result();
 }

@@ -15,6 +15,8 @@
 
 namespace clew::sim::lab {
 
+constexpr size_t kCapMembers = 3;
+
 enum class Phase : uint8_t { kWhole, kParted, kHealed };
 std::string_view phase_name(Phase phase);  // "parted"
 enum class Choice : uint8_t { kConsistency, kAvailability };

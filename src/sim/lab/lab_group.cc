@@ -75,8 +75,8 @@ class LabGroup::Member final : public Process {
       : machine_(machine), costs_(group.setting_.costs), process_(machine, group, self, false) {}
 
   Status open(consensus::ReplicaOptions options, consensus::ProtocolFactory factory,
-              const consensus::Verifier* verifier) {
-    return process_.open(std::move(options), std::move(factory), verifier);
+              const consensus::Verifier& verifier) {
+    return process_.open(std::move(options), std::move(factory), &verifier);
   }
   consensus::Replica& replica() { return process_.replica(); }
 
@@ -111,6 +111,7 @@ LabGroup::LabGroup(const groups::Family& family, const Setting& setting) : famil
   shape_.replica.log_file_bytes = 4 << 20;
   shape_.ordered = true;
   family_.fit(shape_);
+  verifier_.own = family.verifier.get();
   initialised_.resize(setting.nodes);
   syncs_of_earlier_lives_.resize(setting.nodes);
 }
@@ -164,8 +165,7 @@ Result<std::unique_ptr<Process>> LabGroup::start(World& world, Machine& machine)
   consensus::ReplicaOptions options = shape_.replica;
   options.bootstrap = !initialised_[at(machine.node)];
   const Status opened = starting->open(
-      std::move(options), [this, id](uint64_t seed) { return family_.make(shape_, id, founding_, seed); },
-      family_.verifier.get());
+      std::move(options), [this, id](uint64_t seed) { return family_.make(shape_, id, founding_, seed); }, verifier_);
   if (!opened.ok()) {
     world.fail(name(machine.node) + " does not start: " + opened.to_string());
     return opened.error();
@@ -232,14 +232,6 @@ uint64_t LabGroup::syncs() const {
   for (uint32_t i = 0; i < nodes(); ++i) {
     sum += syncs_of_earlier_lives_[i];
     if (const consensus::Replica* const of = replica(NodeIndex{i})) sum += of->stats().syncs;
-  }
-  return sum;
-}
-
-uint64_t LabGroup::signatures() const {
-  uint64_t sum = 0;
-  for (uint32_t i = 0; i < nodes(); ++i) {
-    if (const consensus::Replica* const of = replica(NodeIndex{i})) sum += family_.signatures(of->protocol());
   }
   return sum;
 }

@@ -66,6 +66,7 @@ class LabGroup : public Scenario, private groups::Watcher {
 
   World& world() { return *world_; }
   const Setting& setting() const { return setting_; }
+  const groups::Family& family() const { return family_; }
   size_t nodes() const { return setting_.nodes; }
   std::optional<NodeIndex> leader() const;  // of the highest epoch, among those that run
   consensus::Replica* replica(NodeIndex node) const;
@@ -76,8 +77,7 @@ class LabGroup : public Scenario, private groups::Watcher {
             consensus::Answer<consensus::Reply> done);
   // Of all members, since the world began.
   uint64_t syncs() const;
-  size_t may_be_lost() const { return family_.tolerates(shape_.voters); }  // members, without ending the group
-  uint64_t signatures() const;                                             // of those that run, in their present lives
+  uint64_t signatures() const { return verifier_.checked; }  // that members checked
   NodeMask everybody() const { return all_of(nodes()); }
 
  private:
@@ -97,6 +97,16 @@ class LabGroup : public Scenario, private groups::Watcher {
   void on_damage(NodeIndex) final {}
   Scope cost_of(NodeIndex, const std::vector<consensus::LogSeq>&) const final { return {}; }
 
+  // Counts what members ask of the family's own.
+  struct CountingVerifier final : consensus::Verifier {
+    bool verify(consensus::NodeId signer, std::string_view message, std::string_view signature) const override {
+      ++checked;
+      return own != nullptr && own->verify(signer, message, signature);
+    }
+    const consensus::Verifier* own = nullptr;
+    mutable uint64_t checked = 0;
+  };
+
   void prepare(World& world);
   Member* member(NodeIndex node) const;
 
@@ -106,6 +116,7 @@ class LabGroup : public Scenario, private groups::Watcher {
   World* world_ = nullptr;
   consensus::Membership founding_;
   groups::Canon canon_;
+  CountingVerifier verifier_;
   std::vector<bool> initialised_;
   std::vector<uint64_t> syncs_of_earlier_lives_;
   uint64_t commands_ = 0;

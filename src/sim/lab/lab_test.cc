@@ -14,6 +14,16 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
+// Those whose members may stop, and do not lie: what three of them make sense for.
+std::vector<const groups::Family*> crash_fault_families() {
+  std::vector<const groups::Family*> families;
+  for (const groups::Family& family : groups::families()) {
+    const ProtocolFacts* const facts = facts_of(family.name);
+    if (facts == nullptr || !facts->byzantine) families.push_back(&family);
+  }
+  return families;
+}
+
 // --- FLP ---
 
 TEST(Flp, withoutLuckTheSameStateComesAgainAndAgainThoughNothingIsLost) {
@@ -59,9 +69,9 @@ const Asked& find(const Cap& cap, Phase phase, Choice choice, bool read = true) 
 }
 
 TEST(CapTheorem, eachChoiceLosesWhatTheTheoremSaysAndNeitherWithoutAPartition) {
-  for (const groups::Family& family : groups::families()) {
-    SCOPED_TRACE(family.name);
-    const auto cap = show_cap(family, 1);
+  for (const groups::Family* const family : crash_fault_families()) {
+    SCOPED_TRACE(family->name);
+    const auto cap = show_cap(*family, 1);
     ASSERT_TRUE(cap.ok()) << cap.status().to_string();
     for (const Choice choice : {Choice::kConsistency, Choice::kAvailability}) {
       EXPECT_EQ(find(*cap, Phase::kWhole, choice).value, "written before");
@@ -96,10 +106,10 @@ TEST(Lab, theSameSeedGivesTheSameFiguresAndAnotherSeedOthers) {
 }
 
 TEST(Lab, aCommandCostsAMessageAndAnAnswerForEachFollowerAtLeastAndASyncOnEachDisk) {
-  for (const groups::Family& family : groups::families()) {
-    SCOPED_TRACE(family.name);
+  for (const groups::Family* const family : crash_fault_families()) {
+    SCOPED_TRACE(family->name);
     for (const size_t nodes : {3u, 5u}) {
-      const Measured light = measured(family, nodes, {});
+      const Measured light = measured(*family, nodes, {});
       const double least = 2.0 * static_cast<double>(nodes - 1);
       EXPECT_GE(light.a_command(light.messages), 0.95 * least);
       EXPECT_GE(light.a_command(light.syncs), 0.9 * static_cast<double>(nodes));
@@ -119,23 +129,22 @@ TEST(Lab, batchesMakeManyCommandsCheaperAndAProcessorIsTheLimit) {
 }
 
 TEST(Lab, aMinorityThatIsDownStopsNobodyAndADeadLeaderIsReplaced) {
-  for (const groups::Family& family : groups::families()) {
-    SCOPED_TRACE(family.name);
-    EXPECT_GT(measured(family, 5, {.fault = Fault::kDown}).commands, 100u);
-    const Measured failed_over = measured(family, 3, {.kill_leader = true});
+  for (const groups::Family* const family : crash_fault_families()) {
+    SCOPED_TRACE(family->name);
+    EXPECT_GT(measured(*family, 5, {.fault = Fault::kDown}).commands, 100u);
+    const Measured failed_over = measured(*family, 3, {.kill_leader = true});
     EXPECT_GT(failed_over.failover_ns, 0);
     EXPECT_LT(failed_over.failover_ns, 5'000'000'000);
   }
 }
 
 TEST(Lab, oneLiarUnderAProtocolThatExpectsNoneTakesBackWhatWasAcknowledged) {
-  for (const groups::Family& family : groups::families()) {
-    if (const ProtocolFacts* const facts = facts_of(family.name); facts != nullptr && facts->byzantine) continue;
+  for (const groups::Family* const family : crash_fault_families()) {
     for (const size_t nodes : {3u, 4u, 5u}) {
-      SCOPED_TRACE(std::string(family.name) + " n=" + std::to_string(nodes));
+      SCOPED_TRACE(std::string(family->name) + " n=" + std::to_string(nodes));
       Setting setting;
       setting.nodes = nodes;
-      const auto lie = show_rollback(family, setting);
+      const auto lie = show_rollback(*family, setting);
       ASSERT_TRUE(lie.ok()) << lie.status().to_string();
       EXPECT_EQ(lie->liars, nodes == 4 ? 2u : 1u);
       EXPECT_TRUE(lie->acknowledged);

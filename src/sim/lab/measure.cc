@@ -94,7 +94,7 @@ class Measurement final : public LabGroup {
     fault_begun_ = true;
     const NodeIndex leads = *leader();
     if (load_.fault == Fault::kLoss) world().links().weather().loss_ppm = kLossPpm;
-    size_t down = load_.fault == Fault::kDown ? may_be_lost() : 0;
+    size_t down = load_.fault == Fault::kDown ? family().tolerates(nodes()) : 0;
     bool slow = load_.fault == Fault::kSlowDisk;
     for (uint32_t i = 0; i < nodes(); ++i) {
       const NodeIndex node{i};

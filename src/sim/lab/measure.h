@@ -38,7 +38,7 @@ struct Load {
 struct Measured {
   uint64_t commands = 0;  // answered within the window
   int64_t window_ns = 0;
-  uint64_t messages = 0, bytes = 0, syncs = 0, signatures = 0;  // of all members, within the window
+  uint64_t messages = 0, bytes = 0, syncs = 0, signatures = 0;  // checked; of all members, within the window
   double idle_messages_a_second = 0;
   std::vector<int64_t> latencies_ns;  // of those commands, rising
   int64_t failover_ns = 0;            // from the leader's death to the next answer; 0: not asked for, or none came
