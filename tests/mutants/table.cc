@@ -82,7 +82,7 @@ const std::vector<Row>& rows() {
       {kZabChangeDuringChange, "membership", false, "zab"},
       {kZabSyncUnconfirmed, "reads", false, "zab"},
       {kZabLeaseIgnored, "leases", false, "zab"},
-      {kSendBeforeDurable, "elections", true},
+@@PBFT@@      {kSendBeforeDurable, "elections", true},
       {kSyncErrorRetried, "disks"},
       {kCorruptMiddleCut, "disks"},
       {kTornTailRefused, "snapshots"},

@@ -185,6 +185,7 @@ State Pbft::state() const {
   state.top = top_;
   state.recovering_to = abstain_until_;
   state.highest_slot = slots_.empty() ? 0 : slots_.rbegin()->first;
+  state.slots = slots_.size();
   state.window = options_.window_length();
   state.committed = ledger_.position;
   state.delivered = delivered_;

@@ -121,11 +121,11 @@ std::pair<Pbft::Sequence, std::vector<Pbft::Digest>> Pbft::order_of(const std::v
 
 // The stable checkpoint from which a new view goes on has to be this member's, too. False: it is behind.
 bool Pbft::adopt_stable(const std::vector<ViewChange>& changes) {
-  const Certificate* highest = &changes.front().stable;
+  const Certificate* highest = nullptr;
   for (const ViewChange& change : changes) {
-    if (change.stable.seq > highest->seq) highest = &change.stable;
+    if (highest == nullptr || change.stable.seq > highest->seq) highest = &change.stable;
   }
-  if (highest->seq <= stable_.seq) return true;
+  if (highest == nullptr || highest->seq <= stable_.seq) return true;
   const auto own = checkpoints_.find(highest->seq);
   if (own == checkpoints_.end() || lacks_state_) return false;
   if (own->second.digest != highest->digest) {

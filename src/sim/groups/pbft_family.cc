@@ -34,7 +34,7 @@ std::unique_ptr<consensus::Protocol> make(const Shape& shape, consensus::NodeId 
   options.snapshot_every_bytes = shape.limits.snapshot_every_bytes;
   if (shape.dice != 0) {
     Generator dice(shape.dice);
-    options.checkpoint_every = 2u << dice.below(5);
+    options.checkpoint_every = 2u << dice.below(4);
     options.client_window = 64u << dice.below(4);
   }
   return std::make_unique<consensus::Pbft>(options, seed);

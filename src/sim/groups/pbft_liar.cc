@@ -31,7 +31,7 @@ constexpr size_t kKept = 200;
 
 class PbftLiar final : public Liar {
  public:
-  PbftLiar(NodeId self, uint64_t seed) : self_(self), random_(seed) {
+  PbftLiar(NodeId self, uint64_t voters, uint64_t seed) : self_(self), voters_(voters), random_(seed) {
     for (bool* habit : {&equivocates_, &forges_, &omits_, &replays_, &lies_, &silent_}) *habit = random_.one_in(2);
     if (!equivocates_ && !forges_ && !omits_ && !replays_ && !lies_) equivocates_ = true;
     silent_ = silent_ && random_.one_in(2);
@@ -82,7 +82,7 @@ class PbftLiar final : public Liar {
     if (other != nullptr) return other;
     std::vector<pbft::Request> requests = batch->requests;
     if (forges_ && random_.one_in(2)) {
-      pbft::Request invented{NodeId{1 + random_.below(4)}, 1'000'000'000 + random_.below(1'000), {}, {}, {}};
+      pbft::Request invented{NodeId{1 + random_.below(voters_)}, 1'000'000'000 + random_.below(1'000), {}, {}, {}};
       invented.kind = consensus::EntryKind::kCommand;
       invented.payload = consensus::Payload(std::string("invented"));
       invented.signature = pbft::test_signature(self_, "invented");
@@ -136,9 +136,9 @@ class PbftLiar final : public Liar {
     pbft::Prepared one;
     const Digest digest = pbft::null_batch()->digest;
     one.prepares = Certificate{view, seq, digest, {}};
-    const NodeId primary{1 + (view - 1) % 4};
+    const NodeId primary{1 + (view - 1) % voters_};
     one.pre_prepare = {primary, sign(Claim::kPrePrepare, view, seq, digest)};
-    for (uint64_t i = 1; i <= 4; ++i) {
+    for (uint64_t i = 1; i <= voters_; ++i) {
       const NodeId by = repeat ? self_ : NodeId{i};
       if (by == primary) continue;
       one.prepares.signatures.push_back({by, sign(Claim::kPrepare, view, seq, digest)});
@@ -148,6 +148,7 @@ class PbftLiar final : public Liar {
 
   void change(NodeId, pbft::ViewChange& m) {
     if (omits_) m.prepared.clear();
+    if (forges_ && random_.one_in(4)) m.view = pbft::kMaxNumber;  // whoever follows has nowhere to go
     if (forges_ && m.view > 1 && random_.one_in(2)) {
       m.prepared.clear();
       const bool repeat = random_.one_in(2);
@@ -179,7 +180,7 @@ class PbftLiar final : public Liar {
   pbft::NewView own_new_view() {
     pbft::NewView m;
     m.view = newest_view_ + 1;
-    while ((m.view - 1) % 4 + 1 != number(self_) && m.view < newest_view_ + 8) ++m.view;
+    while (m.view < newest_view_ + voters_ && (m.view - 1) % voters_ + 1 != number(self_)) ++m.view;
     m.first = stable_ + 1;
     for (int i = 0; i < 3; ++i) m.order.emplace_back(pbft::null_batch()->digest, std::string());
     sign_all(m);
@@ -219,6 +220,7 @@ class PbftLiar final : public Liar {
   }
 
   const NodeId self_;
+  const uint64_t voters_;  // the founding ones, numbered from 1: where there are liars, members do not change
   Generator random_;
   bool equivocates_ = false, forges_ = false, omits_ = false, replays_ = false, lies_ = false, silent_ = false;
   uint64_t side_ = 0;
@@ -231,8 +233,8 @@ class PbftLiar final : public Liar {
 
 }  // namespace
 
-std::unique_ptr<Liar> make_pbft_liar(const Shape&, NodeId self, uint64_t seed) {
-  return std::make_unique<PbftLiar>(self, seed);
+std::unique_ptr<Liar> make_pbft_liar(const Shape& shape, NodeId self, uint64_t seed) {
+  return std::make_unique<PbftLiar>(self, shape.voters, seed);
 }
 
 }  // namespace clew::sim::groups

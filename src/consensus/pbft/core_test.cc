@@ -1,0 +1,212 @@
+// PBFT's core by itself: real keys, what a liar may send and what becomes of it, bounds. How a group works is in the
+// transcripts; random schedules in chaos_test.cc; lying members in the simulator's profile "liars".
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "consensus/pbft/cores_test.h"
+#include "os/ed25519.h"
+
+namespace clew::consensus::pbft {
+namespace {
+
+// Cores whose keys are real.
+struct RealKeysPlay : PbftPlay {
+  static const os::Ed25519Key& key(NodeId id) {
+    static std::map<NodeId, os::Ed25519Key> keys;
+    auto found = keys.find(id);
+    if (found == keys.end()) found = keys.emplace(id, os::Ed25519Key::generate().value()).first;
+    return found->second;
+  }
+  class RealSigner final : public Signer {
+   public:
+    explicit RealSigner(NodeId self) : self_(self) {}
+    std::string sign(std::string_view message) const override { return key(self_).sign(message); }
+
+   private:
+    NodeId self_;
+  };
+  static void complete(Options& options) { options.signer = std::make_shared<RealSigner>(options.self); }
+  static bool verify(const VerifyRequest& request) {
+    return key(request.signer).public_key().verify(request.message, request.signature);
+  }
+};
+
+template <typename T>
+struct Four {
+  Four() : cores(1) {
+    for (uint64_t i = 1; i <= 4; ++i) {
+      Options options;
+      options.self = NodeId{i};
+      options.founding = Membership::of_voters({NodeId{1}, NodeId{2}, NodeId{3}, NodeId{4}});
+      options.checkpoint_every = 4;
+      cores.add(options);
+    }
+    cores.trace_to([this](const std::string& line) { story += line + "\n"; });
+    cores.settle();
+  }
+  // As `from` would send it.
+  void inject(uint64_t from, uint64_t to, const Message& message) {
+    cores.turn(NodeId{to}, [&](Pbft& core) { core.receive(cores.now(), NodeId{from}, encode(message)); });
+  }
+  bool refused(std::string_view reason) const {
+    return story.find("(" + std::string(reason) + ")") != std::string::npos;
+  }
+
+  std::string story;
+  consensus::Cores<T> cores;
+};
+
+VoteMessage vote(Claim claim, uint64_t by, Epoch view, Sequence seq, const Digest& digest) {
+  return {claim, view, seq, digest, test_signature(NodeId{by}, statement(0, claim, view, seq, digest, NodeId{by}))};
+}
+
+TEST(PbftCore, agreesWithRealKeys) {
+  Four<RealKeysPlay> group;
+  group.cores.propose(NodeId{3}, "x");
+  group.cores.settle();
+  group.cores.crash(NodeId{1});
+  group.cores.propose(NodeId{2}, "y");
+  group.cores.run(kSecond);
+  for (uint64_t i = 2; i <= 4; ++i) EXPECT_EQ(group.cores.node(NodeId{i}).state, "x,y,") << i;
+  EXPECT_EQ(group.cores.failure(), std::nullopt);
+  EXPECT_FALSE(group.refused("a wrong signature"));
+}
+
+TEST(PbftCore, refusesFewerThanFourVotersWithTheReason) {
+  Options options;
+  options.self = NodeId{1};
+  options.signer = std::make_shared<TestSigner>(NodeId{1});
+  options.founding = Membership::of_voters({NodeId{1}, NodeId{2}, NodeId{3}});
+  const Status status = options.check();
+  EXPECT_EQ(status.code(), Code::kInvalidArgument);
+  EXPECT_NE(status.message().find("3f + 1"), std::string_view::npos) << status.message();
+}
+
+TEST(PbftCore, dropsARequestThatItsGatewayDidNotSign) {
+  Four<PbftPlay> group;
+  Request request{NodeId{3}, 1, EntryKind::kCommand, Payload("invented"), test_signature(NodeId{1}, "nothing")};
+  group.inject(1, 2, RequestMessage{request});
+  EXPECT_TRUE(group.refused("a wrong signature"));
+  // Nor in a batch of the primary.
+  const BatchPtr batch = make_batch(1, {request});
+  const std::string signature =
+      test_signature(NodeId{1}, statement(0, Claim::kPrePrepare, 1, 1, batch->digest, NodeId{1}));
+  group.inject(1, 2, PrePrepare{1, 1, batch, signature});
+  EXPECT_EQ(group.cores.core(NodeId{2}).slot(1), nullptr);
+}
+
+TEST(PbftCore, preparesOneDigestForANumber) {
+  Four<PbftPlay> group;
+  const BatchPtr one = null_batch();
+  const auto proposal = [&](const BatchPtr& batch) {
+    return PrePrepare{1, 1, batch,
+                      test_signature(NodeId{1}, statement(0, Claim::kPrePrepare, 1, 1, batch->digest, NodeId{1}))};
+  };
+  group.inject(1, 2, proposal(one));
+  Request request{NodeId{1}, 1, EntryKind::kCommand, Payload("x"), {}};
+  request.signature =
+      test_signature(NodeId{1}, statement(0, Claim::kRequest, 0, 0, request_digest(request), NodeId{1}));
+  group.inject(1, 2, proposal(make_batch(1, {request})));
+  EXPECT_TRUE(group.refused("two digests for one number"));
+  EXPECT_EQ(group.cores.core(NodeId{2}).slot(1)->digest, one->digest);
+}
+
+TEST(PbftCore, countsAVoterOnceAndAnotherDigestNever) {
+  Four<PbftPlay> group;
+  const Digest digest = null_batch()->digest;
+  group.inject(1, 2,
+               PrePrepare{1, 1, null_batch(),
+                          test_signature(NodeId{1}, statement(0, Claim::kPrePrepare, 1, 1, digest, NodeId{1}))});
+  Digest other = digest;
+  other.bytes[0] ^= 1;
+  for (int i = 0; i < 3; ++i) group.inject(3, 2, vote(Claim::kCommit, 3, 1, 1, digest));
+  group.inject(4, 2, vote(Claim::kCommit, 4, 1, 1, other));
+  group.inject(1, 2, vote(Claim::kPrepare, 1, 1, 1, digest));
+  EXPECT_TRUE(group.refused("a prepare of the primary"));
+  EXPECT_FALSE(group.cores.core(NodeId{2}).slot(1)->prepared);
+  EXPECT_FALSE(group.cores.core(NodeId{2}).slot(1)->committed);
+  group.inject(4, 2, vote(Claim::kPrepare, 4, 1, 1, digest));
+  EXPECT_TRUE(group.cores.core(NodeId{2}).slot(1)->prepared);  // its own is the other one of 2f
+}
+
+TEST(PbftCore, keepsNothingOutsideOfTheWindow) {
+  Four<PbftPlay> group;
+  const size_t before = group.cores.core(NodeId{2}).state().slots;
+  group.inject(3, 2, vote(Claim::kPrepare, 3, 1, 1'000, {}));
+  group.inject(3, 2, vote(Claim::kCheckpoint, 3, 0, 4'000'000, {}));
+  EXPECT_TRUE(group.refused("outside of the window"));
+  EXPECT_EQ(group.cores.core(NodeId{2}).state().slots, before);
+  EXPECT_EQ(group.cores.core(NodeId{2}).slot(1'000), nullptr);
+  // What belongs to a later view waits, a little of it.
+  for (int i = 0; i < 1'000; ++i) group.inject(3, 2, vote(Claim::kPrepare, 3, 9, 1, {}));
+  EXPECT_TRUE(group.refused("too much of a later view"));
+}
+
+TEST(PbftCore, refusesANewViewWithoutTheChangesThatLeadToIt) {
+  Four<PbftPlay> group;
+  NewView message;
+  message.view = 2;
+  message.first = 1;
+  message.order.emplace_back(
+      null_batch()->digest,
+      test_signature(NodeId{2}, statement(0, Claim::kPrePrepare, 2, 1, null_batch()->digest, NodeId{2})));
+  message.signature = test_signature(NodeId{2}, statement(0, Claim::kNewView, 2, 0, message.digest(), NodeId{2}));
+  group.inject(2, 3, message);
+  EXPECT_TRUE(group.refused("a new view of too few"));
+  EXPECT_EQ(group.cores.core(NodeId{3}).state().view, 1u);
+}
+
+TEST(PbftCore, joinsALaterViewForTwoAndNotForOne) {
+  Four<PbftPlay> group;
+  const auto change = [&](uint64_t by, Epoch view) {
+    ViewChange message;
+    message.view = view;
+    message.sender = NodeId{by};
+    message.signature =
+        test_signature(message.sender, statement(0, Claim::kViewChange, view, 0, message.digest(), message.sender));
+    return message;
+  };
+  group.inject(3, 2, change(3, 1'000'000));
+  EXPECT_EQ(group.cores.core(NodeId{2}).state().view, 1u);
+  group.inject(4, 2, change(4, 3));
+  EXPECT_EQ(group.cores.core(NodeId{2}).state().view, 3u);  // the latest that one honest member asks for at least
+}
+
+TEST(PbftCore, anInvalidViewChangeDoesNotTakeThePlaceOfAValidOne) {
+  Four<PbftPlay> group;
+  ViewChange message;
+  message.view = 2;
+  message.sender = NodeId{3};
+  message.signature = "forged";
+  group.inject(3, 2, message);
+  EXPECT_TRUE(group.refused("a wrong signature"));
+  for (uint64_t by = 3; by <= 4; ++by) {
+    message.sender = NodeId{by};
+    message.signature =
+        test_signature(message.sender, statement(0, Claim::kViewChange, 2, 0, message.digest(), message.sender));
+    group.inject(by, 2, message);
+  }
+  EXPECT_EQ(group.cores.core(NodeId{2}).state().view, 2u);
+}
+
+TEST(PbftCore, aCommandFromTheFutureIsNotPrepared) {
+  consensus::Cores<PbftPlay> cores(1);
+  for (uint64_t i = 1; i <= 4; ++i) {
+    Options options;
+    options.self = NodeId{i};
+    options.founding = Membership::of_voters({NodeId{1}, NodeId{2}, NodeId{3}, NodeId{4}});
+    // The primary's clock runs ahead.
+    if (i != 1) options.admissible = [](std::string_view command) { return command != "tomorrow"; };
+    cores.add(options);
+  }
+  cores.settle();
+  cores.propose(NodeId{1}, "tomorrow");
+  cores.settle();
+  for (uint64_t i = 1; i <= 4; ++i) EXPECT_EQ(cores.node(NodeId{i}).state, "") << i;
+}
+
+}  // namespace
+}  // namespace clew::consensus::pbft
