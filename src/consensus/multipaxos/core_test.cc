@@ -215,6 +215,26 @@ TEST_F(MultiPaxosAlone, votesOfAnotherBallotDoNotCount) {
   EXPECT_EQ(core_->report().committed, last);
 }
 
+// The second one may have been elected by members of a configuration that is over: its wish says nothing of the lease
+// of the first one.
+TEST_F(MultiPaxosAlone, aWishForAnotherLeaderLiftsTheLeaseOfItsOwnReignOnly) {
+  write();
+  const Ballot first{3, kTwo, 1}, second{4, kThree, 1}, third{5, kTwo, 2};
+  const auto lease = static_cast<uint64_t>(100 * kMillisecond);
+  receive(kTwo, Heartbeat{first, 0, 0, 0, 0, 1, lease, true});
+  now_ += 50 * kMillisecond;
+  receive(kThree, Heartbeat{second, 0, 0, 0, 0, 1, lease, true});
+  ASSERT_EQ(core_->state().promise, second);
+  const Prepare request{third, false, second, 1, {}};
+  receive(kTwo, request);
+  EXPECT_TRUE(sent<Promise>().empty());
+  receive(kThree, TimeoutNow{second});
+  EXPECT_EQ(core_->state().promise, second) << "its own vote is a promise as well";
+  now_ += 60 * kMillisecond;
+  receive(kTwo, request);
+  EXPECT_EQ(sent<Promise>().size(), 1u);
+}
+
 TEST_F(MultiPaxosAlone, forgottenVotesAreNotDenied) {
   write();
   const Ballot ballot{3, kTwo, 1};
@@ -276,6 +296,25 @@ TEST_F(MultiPaxosAlone, whatIsAskedForAgainIsThePageThatIsAwaited) {
   for (const Prepare& request : sent<Prepare>()) asked.push_back(request.from);
   std::sort(asked.begin(), asked.end());
   EXPECT_EQ(asked, (std::vector<Position>{3, 6}));  // of node 4, which is silent, and of node 2
+}
+
+TEST_F(MultiPaxosAlone, anAnswerOfManyPagesIsNoSilence) {
+  write();
+  now_ = std::max(now_, core_->deadline());
+  core_->tick(now_);
+  collect();
+  const Ballot ballot = sent<Prepare>().at(0).ballot;
+  receive(kTwo, Promise{ballot, true, 1, kMaxNumber, 0, 0, {}, {}});
+  write();
+  for (Position page = 1; page <= 20; ++page) {
+    now_ += options_.election_min / 2;
+    ASSERT_LT(now_, core_->deadline()) << page;
+    receive(kTwo, Promise{ballot, false, page, page, 0, 0, {}, {}});
+    ASSERT_EQ(sent<Prepare>().size(), 1u);
+    EXPECT_EQ(sent<Prepare>()[0].from, page + 1);
+  }
+  receive(kTwo, Promise{ballot, false, 21, kMaxNumber, 0, 0, {}, {}});
+  EXPECT_TRUE(core_->state().leading);
 }
 
 TEST_F(MultiPaxosAlone, promisesComeInPages) {

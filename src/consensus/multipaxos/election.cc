@@ -183,7 +183,7 @@ void MultiPaxos::abort_transfer(std::string_view reason) {
 }
 
 void MultiPaxos::handle(NodeId, const TimeoutNow&) {
-  if (!leading()) campaign(false, promise_);
+  if (!leading() && now_ >= leased_against(promise_)) campaign(false, promise_);
 }
 
 }  // namespace clew::consensus

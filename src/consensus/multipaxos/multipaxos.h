@@ -167,6 +167,8 @@ class MultiPaxos final : public Protocol {
   void raise_promise(const multipaxos::Ballot& ballot);
   void accept_here(Position position, multipaxos::Acceptance vote);
   void extend_verified();
+  // Until when a lease may rest on this node, whose leader has not given it up by wishing for another one.
+  Time leased_against(const multipaxos::Ballot& reign) const;
   bool withholds(const multipaxos::Prepare& request) const;
   void acknowledge() { ack_ = true; }  // to leader_, at the end of the turn
   void send_acknowledgement();
@@ -287,8 +289,10 @@ class MultiPaxos final : public Protocol {
   std::optional<Pending> pending_;  // a membership accepted above commit_
   Membership view_;
   Time election_deadline_ = kNever;
-  Time withheld_until_ = 0;  // promises, because the leader was heard
-  Time leased_until_ = 0;    // promises, because a leader's lease may rest on it
+  Time withheld_until_ = 0;       // promises, because the leader was heard
+  Time leased_until_ = 0;         // promises, because a leader's lease may rest on it
+  multipaxos::Ballot leased_by_;  // the newest reign that asked for that; none: of before the start
+  Time older_lease_until_ = 0;    // of reigns before that one
   struct Placed {
     Position position;
     ProposalId id;

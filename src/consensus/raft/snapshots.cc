@@ -87,7 +87,8 @@ void Raft::handle(NodeId from, const SnapshotOffer& offer) {
     install(meta, from);
     return;
   }
-  if (fetching_ && !replaces(*fetching_, from, meta)) return;  // under way; offers are repeated
+  const bool joined = planted(Bug::kSnapshotChunkUnchecked) && fetching_ && meta.position > fetching_->meta.position;
+  if (fetching_ && !replaces(*fetching_, from, meta) && !joined) return;  // under way; offers are repeated
   const bool joins = planted(Bug::kSnapshotsMixedUp) && fetching_;
   fetching_ = FetchSnapshot{from, meta};
   if (joins) return;

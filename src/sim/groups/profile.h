@@ -51,6 +51,7 @@ struct Profile {
   std::optional<bool> leases;
   int64_t drift_ppm = 0;  // clocks run wrong by up to so much, within what the options allow
   std::optional<uint64_t> snapshot_every_bytes;
+  std::optional<uint64_t> log_file_bytes;
   Mix mix;
   AdminMix admin;
   Lasting lasting = Lasting::kNone;
