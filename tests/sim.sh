@@ -35,8 +35,17 @@ snapshots 1044 a proposer that only members of an old configuration elected was 
 sessions 1061 a new leader proposes again what several earlier ones had under way
 TEXT
 
+while read -r profile seed _; do
+  "$clew" sim --protocol pbft --profile "$profile" --seed "$seed"
+done <<'TEXT'
+handovers 1 members that were replaced answered each other's reads with the past
+membership 3 what a gateway signed before it was removed took effect when it was a member again
+disks 4 whoever was to be replaced was lost before the new members governed
+TEXT
+
 "$clew" sim --profile all --first 1 --seeds "$fixed" --jobs "$(nproc)"
 "$clew" sim --protocol multipaxos --profile all --first 1 --seeds 30 --jobs "$(nproc)"
+"$clew" sim --protocol pbft --profile all --first 1 --seeds 21 --jobs "$(nproc)"
 "$clew" sim --profile all --first "$first" --seeds "$fresh" --jobs "$(nproc)" --keep-going
 
 "$clew" sim --profile nodes-all --first 1 --seeds "$fixed_of_nodes" --jobs "$(nproc)"
