@@ -46,11 +46,20 @@ handovers 5030 one that learned by a snapshot that it is no voter any more had a
 handovers 5003 the judge took a membership that a leader did not know to be committed for one that was not
 TEXT
 
+while read -r profile seed _; do
+  "$clew" sim --protocol pbft --profile "$profile" --seed "$seed"
+done <<'TEXT'
+handovers 1 members that were replaced answered each other's reads with the past
+membership 3 what a gateway signed before it was removed took effect when it was a member again
+disks 4 whoever was to be replaced was lost before the new members governed
+TEXT
+
 "$clew" sim --profile all --first 1 --seeds "$fixed" --jobs "$(nproc)"
 for protocol in multipaxos zab; do
   "$clew" sim --protocol "$protocol" --profile all --first 1 --seeds 30 --jobs "$(nproc)"
 done
 "$clew" sim --profile decrees --first 1 --seeds 40 --jobs "$(nproc)"
+"$clew" sim --protocol pbft --profile all --first 1 --seeds 21 --jobs "$(nproc)"
 "$clew" sim --profile all --first "$first" --seeds "$fresh" --jobs "$(nproc)" --keep-going
 
 # the finder of the transfer that was always begun anew (consensus/catch_up.h)

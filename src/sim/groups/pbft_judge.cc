@@ -17,6 +17,7 @@
 #include "consensus/pbft/messages.h"
 #include "consensus/pbft/pbft.h"
 #include "consensus/pbft/records.h"
+#include "consensus/pbft/test_keys.h"
 #include "consensus/quorum.h"
 #include "sim/groups/pbft_family.h"
 
@@ -87,6 +88,8 @@ class PbftJudge final : public Judge {
 
   std::map<NodeId, Node> nodes_;
   pbft::GroupCheck group_;
+  Epoch highest_view_ = 1;  // that any core was in or asked for
+  Status passed_on_;        // the first of an honest member's certificates that others would refuse
 };
 
 void PbftJudge::become_durable(Node& node, LogSeq durable) {
@@ -171,6 +174,13 @@ void PbftJudge::on_sent(NodeId id, NodeId, std::string_view frame) {
     node.claims.push_back({Claim::kPrePrepare, {{proposal->view, proposal->seq}, proposal->batch->digest}});
   } else if (const auto* change = std::get_if<pbft::ViewChange>(&*message)) {
     node.claims.push_back({Claim::kViewChange, {{change->view, 0}, Digest{}}});
+  } else if (const auto* view = std::get_if<pbft::NewView>(&*message)) {
+    for (const pbft::ViewChange& one : view->changes) {
+      const std::string text = pbft::statement(kPbftGroup, Claim::kViewChange, one.view, 0, one.digest(), one.sender);
+      if (pbft::test_signature_holds(one.sender, text, one.signature) || !passed_on_.ok()) continue;
+      passed_on_ = {Code::kInternal, "authenticity: the new view " + std::to_string(view->view) + " of " + who(id) +
+                                         " rests on a view change that " + who(one.sender) + " did not sign"};
+    }
   }
 }
 
@@ -230,7 +240,15 @@ Status PbftJudge::after_event(NodeId id, const Protocol& protocol) {
   const Pbft& core = pbft_of(protocol);
   Node& node = nodes_[id];
   become_durable(node, core.state().durable_seq);
+  CLEW_TRY(passed_on_);
   CLEW_TRY(check_claims(id, node));
+  // Nobody goes further than a step of its own, or than f + 1 ask for, of whom one has come that far honestly.
+  const Epoch view = core.state().view;
+  if (view > highest_view_ + consensus::kMaxMembers) {
+    return {Code::kInternal, "views: " + who(id) + " went to view " + std::to_string(view) + ", though " +
+                                 std::to_string(highest_view_) + " was the latest of all"};
+  }
+  highest_view_ = std::max(highest_view_, view);
   CLEW_TRY(group_.check(id, core));
   return check_committed(id, node, core);
 }
