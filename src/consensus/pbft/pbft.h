@@ -104,7 +104,7 @@ class Pbft final : public Protocol {
   const Membership& governing() const { return governing_; }  // whose votes count
   // What this member accepted and prepared for a sequence number in its log; null: nothing.
   const pbft::Slot* slot(pbft::Sequence seq) const;
-  NodeId primary_of(Epoch view) const;                                // among governing(); the first view is 1
+  NodeId primary_of(Epoch view) const;  // among governing(); the first view is 1
 
  private:
   using Sequence = pbft::Sequence;
