@@ -7,6 +7,7 @@
 #include <set>
 #include <sstream>
 
+#include "consensus/protocols.h"
 #include "consensus/replica_rig_test.h"
 
 namespace clew::consensus {
@@ -71,6 +72,10 @@ TEST_F(PaxosTelemetryTest, phasesAreCalledAsInThePapers) {
               ElementsAre("paxos_ask gone on ballot=3 slot=0 ms=1", "paxos_prepare won ballot=3 slot=0 ms=1",
                           "paxos_accept chosen ballot=3 slot=11 ms=1", "become_leader done ballot=3 slot=10 ms=2",
                           "paxos_step_down done ballot=3 slot=0 ms=0"));
+}
+
+TEST(SpanNames, eachProtocolHasItsOwn) {
+  for (const ProtocolKind& kind : protocols()) EXPECT_EQ(span_names(kind.name).protocol, kind.name);
 }
 
 class ZabTelemetryTest : public TelemetryTest {

@@ -83,7 +83,7 @@ const std::vector<Row>& rows() {
       {kZabSyncUnconfirmed, "reads", false, "zab"},
       {kZabLeaseIgnored, "rivals", true, "zab"},
       {kPaxosAcceptWithoutPromise, "elections", false, "multipaxos"},
-      {kPaxosLastSeenValue, "replication", false, "multipaxos"},
+      {kPaxosLastSeenValue, "rivals", false, "multipaxos"},
       {kPaxosBallotReused, "elections", false, "multipaxos"},
       {kPaxosPromiseBeforeDurable, "elections", false, "multipaxos"},
       {kPaxosPromiseWithoutVotes, "replication", false, "multipaxos"},
