@@ -49,6 +49,7 @@ pbft::Options pbft_options(const ProtocolOptions& options) {
   own.admissible = options.admissible;
   own.heartbeat = options.heartbeat;
   own.request_timeout = options.election_max;
+  own.checkpoint_every = 32;  // members change two windows after they were asked for, by empty batches if need be
   own.snapshot_every_bytes = options.snapshot_every_bytes;
   return own;
 }
