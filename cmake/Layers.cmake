@@ -1,7 +1,7 @@
 # One folder under src/ is one layer and one target, clew_<folder>; its dependencies come from src/LAYERS.
 # x.cc is compiled into the layer, x_test.cc into <folder>_test, x_bench.cc into <folder>_bench.
 # Third-party libraries of a layer are listed in CLEW_LIBS_<folder> below.
-set(CLEW_LIBS_base PkgConfig::XXHASH)
+set(CLEW_LIBS_base PkgConfig::XXHASH OpenSSL::Crypto)
 set(CLEW_LIBS_otlp simdjson::simdjson PkgConfig::ZSTD ZLIB::ZLIB)
 set(CLEW_LIBS_sim simdjson::simdjson)
 set(CLEW_LIBS_store PkgConfig::ZSTD PkgConfig::RE2 roaring::roaring)

@@ -376,52 +376,178 @@ def certificates_between_members():
         shutil.rmtree(keys, ignore_errors=True)
 
 
-def on_another_protocol(protocol="multipaxos"):
-    """A group that runs another protocol than the default: it works, and who comes with the wrong one is told so."""
-    nodes = group(3)
-    fourth = None
+def on_another_protocol(protocol, founders=3, arguments=lambda number: [], joins_with=lambda nodes: []):
+    """A group that runs another protocol than the default: both client protocols work on it, and who comes with the wrong one is told so."""
+    nodes = group(founders)
+    late = None
+
+    def etcdctl(node, *arguments):
+        done = subprocess.run(["etcdctl", "--endpoints", "127.0.0.1:%d" % node.etcd_port, "--command-timeout", "20s", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60,
+                              check=False, env={**os.environ, "ETCDCTL_API": "3"})
+        return done.returncode, done.stdout.decode()
+
     try:
         for node in nodes:
-            node.extra += ["--consensus", protocol]
+            node.extra += arguments(node.number) + ["--consensus", protocol]
+            (node.etcd_port,) = free_ports(1)
             node.start()
-        until(lambda: healthy(nodes, 3))
+        until(lambda: healthy(nodes, founders))
         expect("what it runs is said", nodes[1].view()["protocol"], protocol)
+        code, out = nodes[2].clew("status", "--server", nodes[2].client)
+        expect("clew status: " + out, (code, "healthy" in out), (0, True))
         expect("put through any node", nodes[1].kv("put", "greeting", "hello")[0], 0)
+        if shutil.which("etcdctl"):
+            for node in nodes:
+                expect("etcdctl through node %d" % node.number, etcdctl(node, "get", "greeting", "--print-value-only"), (0, "hello\n"))
+            expect("etcdctl put", etcdctl(nodes[2], "put", "from-etcd", "1"), (0, "OK\n"))
+            expect("a lease of etcd's", etcdctl(nodes[0], "lease", "grant", "60")[0], 0)
+            expect("its members", len(etcdctl(nodes[0], "member", "list")[1].splitlines()), founders)
+        else:
+            expect("put", nodes[2].kv("put", "from-etcd", "1")[0], 0)
+        # A session's command, asked again, counts once; state of a snapshot and of the log is the same.
+        for number in range(30):
+            expect("put", nodes[number % founders].kv("put", "key%d" % number, "v%d" % number)[0], 0)
         leader = until(lambda: led(nodes))
         first = next(node for node in nodes if node.view()["self"] == leader)
         rest = [node for node in nodes if node is not first]
         first.process.kill()
         first.process.wait()
         first.process = None
-        until(lambda: led(rest) not in (False, leader))
         expect("nothing is lost with the leader", rest[0].kv("get", "greeting")[1], "hello")
-        expect("writes go on", rest[1].kv("put", "greeting", "again")[0], 0)
+        expect("writes go on", rest[1].kv("put", "greeting", "again")[0], 0)  # and depose a primary of PBFT's
+        until(lambda: led(rest) not in (False, leader))
 
         kept, first.extra = first.extra, first.extra[:-1] + ["raft"]
         expect("its data refuses another protocol", "belongs to a group that runs %s, not to raft" % protocol in first.refused(), True)
         first.extra = kept
         first.start()
-        until(lambda: healthy(nodes, 3))
+        until(lambda: healthy(nodes, founders))
         expect("it has what it missed", first.kv("get", "greeting")[1], "again")
+        expect("and what came from etcd's side", first.kv("get", "from-etcd")[1], "1")
 
-        fourth = Member(4, arguments=["--join", nodes[2].client])
-        expect("the group refuses one of another protocol", "the group runs %s, this node would run raft" % protocol in fourth.refused(), True)
-        expect("and has not taken it in", len(nodes[0].view()["members"]), 3)
-        fourth.extra += ["--consensus", protocol]
-        fourth.start()
-        until(lambda: healthy(nodes + [fourth], 4))
-        expect("a node that joined has everything", fourth.kv("get", "greeting")[1], "again")
-        expect("member remove", nodes[0].member("remove", "4"), 0)
-        until(lambda: healthy(nodes, 3))
+        late = Member(founders + 1, arguments=["--join", nodes[2].client])
+        expect("the group refuses one of another protocol", "the group runs %s, this node would run raft" % protocol in late.refused(), True)
+        expect("and has not taken it in", len(nodes[0].view()["members"]), founders)
+        late.extra += arguments(late.number) + joins_with(nodes) + ["--consensus", protocol]
+        late.start()
+        until(lambda: healthy(nodes + [late], founders + 1))
+        expect("a node that joined has everything", late.kv("get", "greeting")[1], "again")
+        expect("and a word in it", member_of(nodes[0].view(), late.number).get("role"), "secondary")
+        expect("member remove", nodes[0].member("remove", str(late.number)), 0)
+        until(lambda: healthy(nodes, founders))
         leader = until(lambda: led(nodes))
         first = next(node for node in nodes if node.view()["self"] == leader)
+        metrics = first.get("/metrics")[1].decode()
+        expect("its metrics", all(name in metrics for name in ('clew_consensus_standing{standing="leader"} 1', "clew_consensus_commit_seconds_count", "clew_consensus_peer_lag{")), True)
         expect("the leader stops", first.stop(), 0)
         expect("leadership was given away", "not given away" in first.output(), False)
     finally:
-        close(nodes + [one for one in (fourth,) if one])
+        close(nodes + [one for one in (late,) if one])
 
 
-SCENARIOS = (life_of_a_group, no_quorum, rocksdb_and_traces, restored_from_a_snapshot, certificates_between_members, on_another_protocol)
+def on_multipaxos():
+    on_another_protocol("multipaxos")
+
+
+def on_zab():
+    on_another_protocol("zab")
+
+
+def on_pbft():
+    """Members that do not trust each other: each signs with its own key, and knows the others by the files that they gave it."""
+    keys = tempfile.mkdtemp(prefix="clew-signing-")
+
+    def arguments(number):
+        made = subprocess.run([os.environ.get("CLEW", "build/release/clew"), "keys", "signing", str(number), "--dir", keys], stdout=subprocess.PIPE, check=False)
+        expect("clew keys signing", (made.returncode, b"fingerprint " in made.stdout), (0, True))
+        return ["--signing-key", "%s/signing-%d.key" % (keys, number), "--signing-members", keys]
+
+    try:
+        on_another_protocol("pbft", 4, arguments, lambda nodes: nodes[0].extra[2:4])
+        node = group(1)[0]
+        node.extra += ["--consensus", "pbft"]
+        expect("no key", "clew keys signing" in node.refused(), True)
+        node.extra += arguments(1000)
+        said = node.refused()
+        expect("too few: " + said, "at least 4" in said, True)
+        close([node])
+    finally:
+        shutil.rmtree(keys, ignore_errors=True)
+
+
+def zab_without_witnesses():
+    """ZAB's members hold whole histories: a witness is refused in words, among the founders and afterwards."""
+    node, witness = group(1) + [Member(2)]
+    try:
+        founders = "1=%s,2=%s/witness,3=127.0.0.1:1" % (node.peer, witness.peer)
+        kept, node.extra = node.extra, ["--node-id", "1", "--initial-cluster", founders, "--consensus", "zab"]
+        expect("a witness among the founders", "a witness stores no history" in node.refused(), True)
+        node.extra = kept + ["--consensus", "zab"]
+        node.start()
+        until(lambda: healthy([node], 1))
+        witness.extra = ["--join", node.client, "--role", "witness", "--consensus", "zab"]
+        said = witness.refused()
+        expect("a witness that joins: " + said, "a witness stores no history" in said, True)
+        expect("and is no member", len(node.view()["members"]), 1)
+    finally:
+        close([node, witness])
+
+
+def one_shot_agreements():
+    """clew paxos propose: rivals are told one value, it outlives kill -9 of all members, and a majority is enough."""
+    nodes = group(3)
+
+    def propose(node, name, value):
+        code, output = node.clew("paxos", "propose", name, value, "--json", "--server", node.client, "--timeout", "20s")
+        return code, json.loads(output) if code in (0, 1) else output
+
+    def kill(node):
+        node.process.kill()
+        node.process.wait()
+        node.process = None
+
+    try:
+        for node in nodes:
+            node.start()
+        until(lambda: led(nodes))
+        rivals = [subprocess.Popen([node.program, "paxos", "propose", "colour", "of-%d" % node.number, "--json", "--server", node.client, "--timeout", "30s"],
+                                   stdout=subprocess.PIPE) for node in nodes]
+        told = [json.loads(rival.communicate(timeout=120)[0]) for rival in rivals]
+        chosen = {one["chosen"] for one in told}
+        expect("rivals are told one value", len(chosen), 1)
+        expect("one of them won", sorted(rival.returncode for rival in rivals), [0, 1, 1])
+        expect("the acceptors are the members", told[0]["acceptors"], ["1", "2", "3"])
+        won = next(one for one in told if one["chosen"] == one["wish"])
+        expect("a majority promised and accepted", all(len(won["attempts"][-1][what]) >= 2 for what in ("promised", "accepted")), True)
+        code, text = nodes[0].clew("paxos", "propose", "colour", "late", "--server", nodes[0].client)
+        expect("whoever is late is told", (code, '"late" came too late' in text), (1, True))
+
+        for node in nodes:
+            kill(node)
+        for node in nodes:
+            node.start()
+        until(lambda: led(nodes))
+        for node in nodes:
+            code, answer = propose(node, "colour", "again")
+            expect("node %d knows it after kill -9 of all" % node.number, (code, {answer["chosen"]}), (1, chosen))
+
+        kill(nodes[2])
+        until(lambda: led(nodes[:2]))
+        code, answer = propose(nodes[0], "shape", "round")
+        expect("two of three are enough", (code, answer["chosen"] if code == 0 else answer), (0, "round"))
+        kill(nodes[1])
+        code, answer = nodes[0].clew("paxos", "propose", "size", "big", "--server", nodes[0].client, "--timeout", "2s")
+        expect("one of three is not: " + answer, code, 2)
+        nodes[1].start()
+        nodes[2].start()
+        until(lambda: led(nodes))
+        code, answer = propose(nodes[2], "shape", "square")
+        expect("who was away is told", (code, answer["chosen"]), (1, "round"))
+    finally:
+        close(nodes)
+
+
+SCENARIOS = (life_of_a_group, no_quorum, rocksdb_and_traces, restored_from_a_snapshot, certificates_between_members, on_multipaxos, on_zab, on_pbft, zab_without_witnesses, one_shot_agreements)
 
 if __name__ == "__main__":
     wanted = sys.argv[1:]

@@ -354,6 +354,23 @@ Status check_endpoint(const Config& config, const std::string& section, const st
   return {};
 }
 
+// Of a group whose members do not trust each other.
+Status check_signing(const Config& config) {
+  const auto& control = config.control;
+  if (control.signing_key.empty() || control.signing_members.empty()) {
+    return wrong(
+        config, "control.signing",
+        " wants key_file and members_dir: members of " + control.consensus +
+            " sign what they say; make keys with `clew keys signing ID` and give everybody the signing-ID.pub");
+  }
+  if (control.initial_cluster.empty()) {
+    return wrong(config, "control.initial_cluster",
+                 " is empty: " + control.consensus +
+                     " takes at least four founders, and who joins is told them, too, to know whom to believe");
+  }
+  return {};
+}
+
 Status check_control(const Config& config) {
   const auto& control = config.control;
   const auto fail = [&](const char* setting, const std::string& what, const char* other = "") {
@@ -368,23 +385,31 @@ Status check_control(const Config& config) {
       return fail(section, " wants client_ca_file, too: certificates are shown on both sides");
     }
   }
+  const auto* const protocol = consensus::protocol_named(control.consensus);
+  if (protocol == nullptr) {
+    return fail("control.consensus", " '" + control.consensus + "' is none of " + consensus::protocol_names());
+  }
+  if (protocol->byzantine) CLEW_TRY(check_signing(config));
   if (!control.initial_cluster.empty()) {
-    if (!control.join.empty()) {
+    if (!control.join.empty() && !protocol->byzantine) {
       return fail("control.join", " and control.initial_cluster: a node founds a group or joins one",
                   "control.initial_cluster");
     }
     const auto founders = control::parse_founders(control.initial_cluster);
     if (!founders.ok()) return fail("control.initial_cluster", ": " + founders.error().message);
-    if (control.node_id == 0) {
+    if (control.node_id == 0 && control.join.empty()) {
       return fail("control.node_id", " (--node-id) is not said; which of control.initial_cluster is this?",
                   "control.initial_cluster");
+    }
+    // Before the data directory is made theirs.
+    const auto members = consensus::Membership::make(*founders);
+    if (!members.ok()) return fail("control.initial_cluster", ": " + members.error().message);
+    if (const Status possible = protocol->founds(*members); !possible.ok()) {
+      return fail("control.initial_cluster", ": " + std::string(possible.message()), "control.consensus");
     }
   }
   if (control.role != "voter" && control.role != "witness" && control.role != "learner") {
     return fail("control.role", " '" + control.role + "' is none of voter, witness, learner");
-  }
-  if (consensus::protocol_named(control.consensus) == nullptr) {
-    return fail("control.consensus", " '" + control.consensus + "' is none of " + consensus::protocol_names());
   }
   if (control.heartbeat_ns < 1'000'000) return fail("control.heartbeat", " must be at least 1ms");
   if (control.election_timeout_ns < 2 * control.heartbeat_ns) {

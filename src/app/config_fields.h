@@ -126,6 +126,11 @@ void describe_control(ControlConfig& control, Visitor& visit) {
   visit.field("consensus", control.consensus, Unit::kPlain,
               ("the protocol that the group runs, the same on all members for its life: " + consensus::protocol_names())
                   .c_str());
+  visit.begin("signing", "of pbft's members (`clew keys signing`)");
+  visit.field("key_file", control.signing_key, Unit::kPlain, "the key of this member, PEM");
+  visit.field("members_dir", control.signing_members, Unit::kPlain,
+              "the public keys of all members, signing-<id>.pub each: whom this member believes");
+  visit.end();
   visit.field("engine", control.engine, Unit::kPlain, "where the state stands: memory, rocksdb");
   visit.field("heartbeat", control.heartbeat_ns, Unit::kNanoseconds, "of the leader; the same on all members");
   visit.field("election_timeout", control.election_timeout_ns, Unit::kNanoseconds,

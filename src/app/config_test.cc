@@ -140,9 +140,11 @@ TEST(Config, ContradictionsOfTheControlPlaneAreNamed) {
   EXPECT_THAT(check("control: {node_id: 1, initial_cluster: '1=a'}"), HasSubstr("\"1=a\" has no port"));
   EXPECT_THAT(check("control: {node_id: 1, initial_cluster: '1=a:1', join: ['b:1']}"),
               HasSubstr("founds a group or joins"));
+  EXPECT_THAT(check("control: {node_id: 1, initial_cluster: '1=a:1,2=b:1,3=c:1/witness', consensus: zab}"),
+              HasSubstr("a witness stores no history"));
   EXPECT_THAT(check("control: {role: king}"), HasSubstr("none of voter, witness, learner"));
   EXPECT_THAT(check("control: {consensus: gossip}"),
-              HasSubstr("clew.yaml:1: control.consensus 'gossip' is none of raft, multipaxos"));
+              HasSubstr("clew.yaml:1: control.consensus 'gossip' is none of raft, multipaxos, zab"));
   EXPECT_THAT(check("control: {heartbeat: 1s}"), HasSubstr("control.election_timeout must be at least twice"));
   EXPECT_THAT(check("control: {peer: {endpoint: ''}}"), HasSubstr("control.peer.endpoint is empty"));
   EXPECT_THAT(check("control: {peer: {tls: {cert_file: a, key_file: b}}}"), HasSubstr("client_ca_file"));

@@ -28,6 +28,8 @@ struct ControlConfig {
   std::vector<std::string> seeds;  // of a witness that founds: client ports of members with data
   std::string role = "voter";      // of a node that joins
   std::string consensus = "raft";  // a name of consensus/protocols.h
+  std::string signing_key;         // for pbft: the file of this member's key
+  std::string signing_members;     // and the directory of all members' public keys
   EngineKind engine = EngineKind::kMemory;
   int64_t heartbeat_ns = 100'000'000;
   int64_t election_timeout_ns = 1'000'000'000;

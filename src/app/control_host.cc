@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "base/check.h"
+#include "consensus/group_time.h"
 #include "consensus/protocols.h"
+#include "consensus/replica_command.h"
 #include "control/plane_metrics.h"
 #include "kv/memory_engine.h"
 #include "os/network.h"
@@ -16,6 +18,9 @@ namespace clew::app {
 namespace {
 
 constexpr int64_t kJoinTimeout = 30'000'000'000;
+// What members' clocks may be apart, under a protocol whose members do not trust each other.
+constexpr int64_t kMostAhead = 5'000'000'000;
+constexpr uint64_t kNever = uint64_t{1} << 50;  // bytes of log
 constexpr int64_t kTransferTimeout = 3'000'000'000;
 constexpr int64_t kServerDrain = 3'000'000'000;
 constexpr int64_t kTracesEvery = 1'000'000'000;
@@ -114,12 +119,12 @@ Status ControlHost::find_group() {
   options.joins = !config_.join.empty();
   options.own_address = config_.peer.advertise.empty() ? config_.peer.endpoint : config_.peer.advertise;
   CLEW_ASSIGN(auto found, control::belong(disk_, ports_.random, options));
-  if (!found) return join_group();
+  if (!found) return join_group(options.founders);
   belonging_ = std::move(*found);
   return {};
 }
 
-Status ControlHost::join_group() {
+Status ControlHost::join_group(const std::vector<consensus::Member>& founders) {
   const std::string address = config_.peer.advertise.empty() ? config_.peer.endpoint : config_.peer.advertise;
   spdlog::info("msg=\"joining a group\" through={} peer={}", config_.join.front(), address);
   const consensus::Role role = config_.role == "witness"   ? consensus::Role::kWitness
@@ -142,6 +147,9 @@ Status ControlHost::join_group() {
     return Error{error->code, "joining through " + config_.join.front() + ": " + error->message};
   }
   belonging_ = std::move(std::get<control::Belonging>(answer));
+  if (!founders.empty()) {  // whose signatures it goes by
+    CLEW_ASSIGN(belonging_.founders, consensus::Membership::make(founders));
+  }
   return control::remember(disk_, directory_, belonging_);
 }
 
@@ -178,6 +186,17 @@ Status ControlHost::open_plane() {
   protocol.election_min = config_.election_timeout_ns;
   protocol.election_max = 2 * config_.election_timeout_ns;
   protocol.leases = config_.leases;
+  if (kind->byzantine) {
+    protocol.cluster = belonging_.cluster;
+    protocol.snapshot_every_bytes = config_.snapshot_every_bytes;
+    CLEW_ASSIGN(signing_, SigningKeys::open(belonging_.node, config_.signing_key, config_.signing_members));
+    protocol.signer = signing_;
+    // Replicated time is the highest that a command carried: no member that lies may push it ahead.
+    protocol.admissible = [time = consensus::GroupTime(loop_->clock())](std::string_view command) {
+      const auto decoded = consensus::decode_command(command);
+      return !decoded.ok() || decoded->header.proposed_ns <= time.now_ns() + kMostAhead;
+    };
+  }
   CLEW_TRY(kind->check(protocol));
 
   if (config_.traces && ports_.ingest != nullptr) {
@@ -209,8 +228,10 @@ Status ControlHost::open_plane() {
   options.replica.self = belonging_.node;
   options.replica.directory = directory_ + "/replica";
   options.replica.bootstrap = belonging_.is_new;
-  options.replica.snapshot_every_bytes = config_.snapshot_every_bytes;
+  // Members that sign what they save let the core choose when (Effects::snapshot_at).
+  options.replica.snapshot_every_bytes = kind->byzantine ? kNever : config_.snapshot_every_bytes;
   options.replica.log_file_bytes = config_.log_file_bytes;
+  options.decrees = directory_ + "/decrees";
   options.quota_bytes = config_.quota_bytes;
   options.heard_within_ns = protocol.election_max;
   options.seeds = config_.seeds.empty() ? config_.join : config_.seeds;
@@ -226,7 +247,7 @@ Status ControlHost::open_plane() {
                              member.fail_fast = true;  // who waits for a dead leader misses the next one
                              return control::Client::open(*loop_, *client_network_, ports_.random, std::move(member));
                            },
-                           telemetry_.get()},
+                           telemetry_.get(), signing_.get()},
                           std::move(options), [this](Status why) { on_halt_(std::move(why)); }));
   return {};
 }

@@ -14,6 +14,7 @@
 
 #include "app/control_config.h"
 #include "app/own_traces.h"
+#include "app/signing_keys.h"
 #include "base/function.h"
 #include "base/status.h"
 #include "cluster/services.h"
@@ -70,7 +71,7 @@ class ControlHost {
  private:
   Status open_networks();
   Status find_group();
-  Status join_group();
+  Status join_group(const std::vector<consensus::Member>& founders);
   Status open_plane();
   Status open_server();
   control::ClientOptions client_options(std::vector<std::string> addresses) const;
@@ -96,7 +97,8 @@ class ControlHost {
   std::unique_ptr<OwnTraces> traces_;
   std::unique_ptr<consensus::Telemetry> telemetry_;
   std::unique_ptr<os::OsLoop> loop_;
-  os::OsDisk disk_;  // a queue of its own; dies before the loop, which its writes report to
+  os::OsDisk disk_;                             // a queue of its own; dies before the loop, which its writes report to
+  std::shared_ptr<const SigningKeys> signing_;  // null: the protocol's members do not sign
   std::unique_ptr<consensus::PeerTransport> transport_;
   std::unique_ptr<control::Plane> plane_;
   std::unique_ptr<control::Server> server_;

@@ -1,4 +1,5 @@
-// clew keys: the certificates of a cluster: its authority, its members' and its clients'.
+// clew keys: the certificates of a cluster (its authority, its members' and its clients'), and the keys with which the
+// members of a group under PBFT sign.
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -8,6 +9,8 @@
 
 #include "app/certificates.h"
 #include "app/commands.h"
+#include "app/signing_keys.h"
+#include "os/ed25519.h"
 
 namespace clew::app {
 namespace {
@@ -33,11 +36,16 @@ Status write_pair(const Flags& flags, const std::string& name, const Pem& pem) {
   return {};
 }
 
-Status make_ca(const Flags& flags) {
+Status make_directory(const Flags& flags) {
   if (::mkdir(flags.directory.c_str(), 0700) != 0 && errno != EEXIST) {
     return {Code::kPermissionDenied,
             "make the directory " + flags.directory + ": " + std::strerror(errno)};  // NOLINT(concurrency-mt-unsafe)
   }
+  return {};
+}
+
+Status make_ca(const Flags& flags) {
+  CLEW_TRY(make_directory(flags));
   CLEW_ASSIGN(const Pem pem, make_authority(flags.name.empty() ? "Clew cluster" : flags.name, flags.authority_days));
   return write_pair(flags, "ca", pem);
 }
@@ -71,16 +79,30 @@ Status make_client(const Flags& flags) {
   return make_signed(flags, std::move(request));
 }
 
+// Without an authority: members of other organisations know a key by having been given it.
+Status make_signing(const Flags& flags) {
+  CLEW_TRY(make_directory(flags));
+  CLEW_ASSIGN(const auto key, os::Ed25519Key::generate());
+  const std::string base = flags.directory + "/" + signing_key_name(consensus::NodeId{flags.id});
+  CLEW_TRY(write_new_file(base + ".key", key.to_pem(), true));
+  CLEW_TRY(write_new_file(base + ".pub", key.public_key().to_pem(), false));
+  std::printf("%s.key\n%s.pub\nfingerprint %s\n", base.c_str(), base.c_str(), key.public_key().fingerprint().c_str());
+  return {};
+}
+
 }  // namespace
 
 void add_keys(CLI::App& program, int& exit_code) {
   auto* keys = program.add_subcommand(
-      "keys", "make the certificates of a cluster: first ca, then node for each member, and client for each user");
+      "keys",
+      "make the certificates of a cluster: first ca, then node for each member, and client for each user; and signing, "
+      "for a group under PBFT");
   keys->require_subcommand(1);
   const auto declare = [&](const char* name, const char* text, auto act) {
     auto flags = std::make_shared<Flags>();
     auto* command = keys->add_subcommand(name, text);
-    command->add_option("--dir", flags->directory, "where the files are; ca makes it")->capture_default_str();
+    command->add_option("--dir", flags->directory, "where the files are; ca and signing make it")
+        ->capture_default_str();
     command->callback([flags, act, &exit_code] {
       const Status status = act(*flags);
       exit_code = status.ok() ? 0 : fail(status, status.code() == Code::kInvalidArgument ? 2 : 1);
@@ -104,6 +126,10 @@ void add_keys(CLI::App& program, int& exit_code) {
   client->add_option("--days", client_flags->days, "that it is valid")
       ->capture_default_str()
       ->check(CLI::Range(1, 36500));
+
+  auto [signing, signing_flags] = declare(
+      "signing", "a member's key for PBFT: signing-ID.key, and signing-ID.pub, which all members need", make_signing);
+  signing->add_option("id", signing_flags->id, "of the node")->required()->check(CLI::PositiveNumber);
 }
 
 }  // namespace clew::app

@@ -18,11 +18,13 @@ int main(int argc, char** argv) {
   clew::app::add_status(program, exit_code);
   clew::app::add_kv(program, exit_code);
   clew::app::add_member(program, exit_code);
+  clew::app::add_paxos(program, exit_code);
   clew::app::add_keys(program, exit_code);
   clew::app::add_snapshot(program, exit_code);
   clew::app::add_verify(program, exit_code);
   clew::app::add_check_history(program, exit_code);
   clew::app::add_sim(program, exit_code);
+  clew::app::add_lab(program, exit_code);
   clew::app::add_config(program, exit_code);
   try {
     program.parse(argc, argv);

@@ -37,8 +37,8 @@ void write_span(ProtobufWriter& out, const consensus::SpanValue& span) {
     out.varint(6, 1);  // internal
     out.fixed64(7, static_cast<uint64_t>(span.start_ns));
     out.fixed64(8, static_cast<uint64_t>(span.end_ns));
-    attribute(out, 9, "term", span.term);
-    attribute(out, 9, "index", span.index);
+    attribute(out, 9, span.epoch_name, span.epoch);
+    attribute(out, 9, span.position_name, span.position);
     attribute(out, 9, "peer", number(span.peer));
     attribute(out, 9, "count", span.count);
     attribute(out, 9, "result", span.result);

@@ -25,7 +25,9 @@ consensus::SpanValue election() {
   span.span_id = 0x3333;
   span.start_ns = 1'000;
   span.end_ns = 2'500;
-  span.term = 7;
+  span.epoch_name = "term";
+  span.epoch = 7;
+  span.position_name = "index";
   span.peer = consensus::NodeId{3};
   span.result = "lost";
   span.failed = true;

@@ -53,7 +53,7 @@ struct ServeFlags {
   std::optional<std::string> log_level;
   std::optional<uint64_t> node_id;
   std::optional<std::string> name, peer, advertise_peer, client, advertise_client, initial_cluster, engine, role,
-      consensus;
+      consensus, signing_key, signing_members;
   std::vector<std::string> join;
 };
 
@@ -82,6 +82,8 @@ Result<Config> configuration(const ServeFlags& flags) {
   set(flags.initial_cluster, "control.initial_cluster", config.control.initial_cluster);
   set(flags.role, "control.role", config.control.role);
   set(flags.consensus, "control.consensus", config.control.consensus);
+  set(flags.signing_key, "control.signing.key_file", config.control.signing_key);
+  set(flags.signing_members, "control.signing.members_dir", config.control.signing_members);
   if (flags.engine) {
     if (*flags.engine != "memory" && *flags.engine != "rocksdb") {
       return Error{Code::kInvalidArgument, "--engine '" + *flags.engine + "' is none of memory, rocksdb"};
@@ -481,6 +483,10 @@ void add_serve(CLI::App& program, int& exit_code) {
   command->add_option("--role", flags->role, "of a node that joins: voter, witness, learner");
   command->add_option("--consensus", flags->consensus,
                       "the protocol that the group runs, the same on all members: " + consensus::protocol_names());
+  command->add_option("--signing-key", flags->signing_key,
+                      "of pbft: the file of this member's key (clew keys signing)");
+  command->add_option("--signing-members", flags->signing_members,
+                      "of pbft: the directory of all members' public keys, signing-ID.pub");
   command->add_option("--engine", flags->engine, "where the key-value store's state stands: memory, rocksdb");
   command->add_option("--log-level", flags->log_level, "trace, debug, info, warn, error");
   command->callback([flags, &exit_code] { exit_code = serve(*flags); });

@@ -25,6 +25,7 @@
 #include "base/marked_section.h"
 #include "os/clock.h"
 #include "os/forked.h"
+#include "sim/decrees/decree_hunt.h"
 #include "sim/groups/group_hunt.h"
 #include "sim/nodes/node_hunt.h"
 
@@ -323,10 +324,25 @@ Result<Hunts> nodes_of(const Flags& flags, groups::Deeds& deeds) {
   return hunts;
 }
 
+Result<Hunts> decrees_of(const Flags& flags, groups::Deeds& deeds) {
+  if (flags.canary || flags.protocol != groups::families().front().name) {
+    return Error{Code::kInvalidArgument,
+                 "--canary and --protocol are for groups, and " + flags.profile + " is of single-decree Paxos"};
+  }
+  auto hunt = std::make_unique<sim::decrees::DecreeHunt>();
+  if (flags.nodes != 0 || flags.bench) hunt->nodes = flags.nodes != 0 ? flags.nodes : 5;
+  hunt->deeds = &deeds;
+  Hunts hunts;
+  hunts.push_back({sim::decrees::kProfile, std::move(hunt)});
+  return hunts;
+}
+
 int run(Flags flags) {
   groups::Deeds deeds;
   const bool whole_nodes = flags.profile == kAllOfNodes || nodes::node_profile_named(flags.profile) != nullptr;
-  auto hunts = whole_nodes ? nodes_of(flags, deeds) : groups_of(flags, deeds);
+  auto hunts = whole_nodes                               ? nodes_of(flags, deeds)
+               : flags.profile == sim::decrees::kProfile ? decrees_of(flags, deeds)
+                                                         : groups_of(flags, deeds);
   if (!hunts.ok()) return fail(hunts.status(), 2);
   std::signal(SIGABRT, on_abort);
   if (flags.bench) {
@@ -366,7 +382,8 @@ void add_sim(CLI::App& program, int& exit_code) {
   for (const auto& profile : nodes::node_profiles()) {
     names += "\n" + std::string(profile.name) + ": " + std::string(profile.text);
   }
-  names += "\n" + std::string(kAllOfNodes) + ": the seeds in each of these in turn";
+  names += "\n" + std::string(kAllOfNodes) + ": the seeds in each of these in turn; of single-decree Paxos:\n" +
+           std::string(sim::decrees::kProfile) + ": members propose under the same names, duel and crash";
   command->add_option("--profile", flags->profile, "which faults and loads:" + names)->capture_default_str();
   command->add_option("--nodes", flags->nodes, "machines; default: by seed, 3 to 7")->check(CLI::Range(1, 9));
   command->add_option("--jobs", flags->jobs, "processes that share --seeds")

@@ -1,5 +1,6 @@
-// SHA-256 (FIPS 180-4): for what has to withstand somebody who looks for collisions: the digests that signatures stand
-// for. Everything else uses the hashes of base/hash.h, which are much faster and do not. Pure; any thread; O(bytes).
+// SHA-256 (FIPS 180-4) by OpenSSL: for what has to withstand somebody who looks for collisions: the digests that
+// signatures stand for. Everything else uses the hashes of base/hash.h, which are much faster and do not. Pure; any
+// thread; O(bytes).
 #pragma once
 
 #include <array>

@@ -124,6 +124,7 @@ class Cores {
   void save_snapshot(NodeId id);
   void save_wanted_snapshot(NodeId id);  // the one that the core asked for
   void finish_fetch(NodeId id, bool ok);
+  void hold_fetches(bool hold) { hold_fetches_ = hold; }  // else settle() finishes them
   // Signatures: the answer to the oldest question, or to all; at once unless a test holds them back.
   void verify(NodeId id, size_t at_most = SIZE_MAX);
   void hold_verifications(bool hold) { hold_verifications_ = hold; }
@@ -164,6 +165,7 @@ class Cores {
   std::map<NodeId, Node> nodes_;
   std::deque<Frame> network_;
   std::set<std::pair<NodeId, NodeId>> cut_;
+  bool hold_fetches_ = false;
   bool hold_verifications_ = false;
   uint64_t next_id_ = 1;
   std::function<void(std::string)> trace_;
@@ -559,7 +561,7 @@ void Cores<Play>::settle() {
         write(id);
         moved = true;
       }
-      if (node.fetch && up(id)) {
+      if (node.fetch && up(id) && !hold_fetches_) {
         finish_fetch(id, true);
         moved = true;
       }

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <vector>
@@ -112,5 +113,16 @@ struct Effects {
   void clear();
   bool empty() const;
 };
+
+// What a core remembered, to the end of what it hands over; `from` is empty then and keeps its room.
+template <typename T>
+void drain_into(std::vector<T>& from, std::vector<T>& to) {
+  if (to.empty()) {
+    to.swap(from);
+  } else {
+    to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+  }
+  from.clear();
+}
 
 }  // namespace clew::consensus

@@ -48,6 +48,8 @@ std::string_view fact_name(FactKind kind) {
       return "hole_found";
     case FactKind::kHoleFilled:
       return "hole_filled";
+    case FactKind::kDiscoveryStarted:
+      return "discovery_started";
     case FactKind::kSyncStarted:
       return "sync_started";
     case FactKind::kSynchronised:

@@ -36,6 +36,7 @@ enum class FactKind : uint8_t {
   kSnapshotInstalled,   // position; peer: whence
   kHoleFound,           // damaged records: position: first missing, value: how many
   kHoleFilled,          // position: last filled
+  kDiscoveryStarted,    // ZAB: peer: whom this node follows now, or itself, to agree on an epoch
   kSyncStarted,         // of a follower with this leader's history: peer, position where they part; reason: diff ...
   kSynchronised,        // it has the initial history and acknowledged it: peer
   kMessageRefused,      // peer; reason: malformed, stranger, stale instance ...

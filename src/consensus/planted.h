@@ -99,6 +99,13 @@ std::optional<Bug> bug_named(std::string_view name);
   X(kPaxosAmnesiacPromises, "paxos-amnesiac-promises", 0, "an acceptor that lost votes goes on promising")                       \
   X(kPaxosBeyondStopSign, "paxos-beyond-stop-sign", 1, "values are proposed above a membership that is not chosen yet")          \
   X(kPaxosNewMembersUnprepared, "paxos-new-members-unprepared", 1, "a leader goes on under a new membership without its promises") \
+  /* --- single-decree Paxos --- */                                                                                   \
+  X(kDecreeAcceptWithoutPromise, "decree-accept-without-promise", 27, "an acceptor accepts at n without raising its promise to n") \
+  X(kDecreeHighestValue, "decree-highest-value", 28, "a proposer takes the highest value, not that of the highest ballot")     \
+  X(kDecreeBallotReused, "decree-ballot-reused", 28, "the incarnation is not counted: a ballot is drawn again after a restart") \
+  X(kDecreeVoteBeforeDurable, "decree-vote-before-durable", 4, "promises and votes are sent before they are durable")          \
+  X(kDecreeRefusalAsPromise, "decree-refusal-as-promise", 0, "a refusal is counted as a promise")                              \
+  X(kDecreeBallotsMixed, "decree-ballots-mixed", 0, "votes under different ballots are added up")                              \
   /* --- ZAB --- */                                                                                                   \
   X(kZabVoteByIdOnly, "zab-vote-by-id-only", 0, "the highest id leads, whatever its history")                         \
   X(kZabVoteIgnoresEpoch, "zab-vote-ignores-epoch", 0, "histories are compared by counters, not by epochs")           \

@@ -44,6 +44,7 @@ struct Report {
   Standing standing = Standing::kFollower;
   Epoch epoch = 0;
   NodeId leader = kNobody;        // as far as this node knows
+  bool gateway = false;           // takes proposals without leading: the protocol itself brings them to whoever orders
   Position first = 1;             // first position still in the log
   Position last = 0;              // last position in the log
   Position committed = 0;         // known to be committed
@@ -90,6 +91,9 @@ class Protocol {
   virtual void receive(Time now, NodeId from, std::string_view frame) = 0;
   virtual void propose(Time now, ProposalId id, Payload command) = 0;
   virtual void read(Time now, ReadId id, ReadBarrier barrier) = 0;
+  // Whether this protocol can run on such members at all: kInvalidArgument with the reason, for people. Says nothing of
+  // what may follow the present membership; reconfigure() refuses what this refuses.
+  virtual Status accepts(const Membership&) const { return {}; }
   // Towards `target` (not joint). Its outcome is an entry kMembership that is delivered, or a refusal of `id`.
   virtual void reconfigure(Time now, ProposalId id, const Membership& target) = 0;
   // `to` nobody: to whomever is fittest. Refused or failed transfers are facts (kLeadershipMoved).

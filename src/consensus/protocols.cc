@@ -3,7 +3,9 @@
 #include <array>
 
 #include "consensus/multipaxos/multipaxos.h"
+#include "consensus/pbft/pbft.h"
 #include "consensus/raft/raft.h"
+#include "consensus/zab/zab.h"
 
 namespace clew::consensus {
 namespace {
@@ -24,15 +26,45 @@ Options common(const ProtocolOptions& options) {
 
 template <typename Core, typename Options>
 constexpr ProtocolKind kind(std::string_view name) {
-  return {name, [](const ProtocolOptions& options) { return common<Options>(options).check(); },
+  return {name,
+          [](const Membership& members) {
+            Options own;
+            own.self = members.members().front().id;
+            own.founding = members;
+            return own.check();
+          },
+          [](const ProtocolOptions& options) { return common<Options>(options).check(); },
           [](const ProtocolOptions& options, uint64_t seed) -> std::unique_ptr<Protocol> {
             return std::make_unique<Core>(common<Options>(options), seed);
           }};
 }
 
+// Nobody leads without being checked, so there are no leases; who waits for the primary is as patient as elsewhere.
+pbft::Options pbft_options(const ProtocolOptions& options) {
+  pbft::Options own;
+  own.self = options.self;
+  own.founding = options.founding;
+  own.group = options.cluster;
+  own.signer = options.signer;
+  own.admissible = options.admissible;
+  own.heartbeat = options.heartbeat;
+  own.request_timeout = options.election_max;
+  own.snapshot_every_bytes = options.snapshot_every_bytes;
+  return own;
+}
+
+constexpr ProtocolKind kPbft = {"pbft", pbft::Options::accepts,
+                                [](const ProtocolOptions& options) { return pbft_options(options).check(); },
+                                [](const ProtocolOptions& options, uint64_t seed) -> std::unique_ptr<Protocol> {
+                                  return std::make_unique<Pbft>(pbft_options(options), seed);
+                                },
+                                true};
+
 constexpr std::array kProtocols = {
     kind<Raft, raft::Options>("raft"),
     kind<MultiPaxos, multipaxos::Options>("multipaxos"),
+    kind<Zab, zab::Options>("zab"),
+    kPbft,
 };
 
 }  // namespace

@@ -15,6 +15,13 @@
 
 namespace clew::consensus {
 
+// For how long a promise of `patience`, counted by another clock, is sure to last by this one, when either may go wrong
+// by so much.
+constexpr Time sure_patience(Time patience, uint32_t clock_error_ppm) {
+  constexpr int64_t kMillion = 1'000'000;
+  return patience / (kMillion + clock_error_ppm) * (kMillion - clock_error_ppm);
+}
+
 class ReadGate {
  public:
   explicit ReadGate(size_t max_waiting) : max_waiting_(max_waiting) {}

@@ -246,6 +246,9 @@ void ReplicaImpl::reconfigure(const Membership& target, Answer<Position> done) {
   std::string encoded;
   target.append_to(encoded);
   if (!may_ask(done)) return;
+  if (const Status possible = core_->accepts(target); !possible.ok()) {
+    return refuse(std::move(done), {possible.code(), std::string(possible.message()), kNobody});
+  }
   if (const Status room = room_for(2 * encoded.size()); !room.ok()) {
     return refuse(std::move(done), {Code::kResourceExhausted, std::string(room.message()), kNobody});
   }

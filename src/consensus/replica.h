@@ -163,6 +163,12 @@ class Replica {
   virtual void transfer(NodeId to) = 0;
   virtual void take_snapshot() = 0;  // now rather than by size; ignored while one is under way
 
+  // Frames between the same members over the same transport, beside the log and without its promises: lost, repeated
+  // and reordered as the transport likes; but of the member's own data directory, as all frames. `handler` is for the
+  // life of the replica; a member without one drops them.
+  virtual void send_aside(NodeId to, std::string frame) = 0;
+  virtual void hear_aside(UniqueFunction<void(NodeId from, std::string_view frame)> handler) = 0;
+
   virtual Report report() const = 0;
   virtual const Protocol& protocol() const = 0;
   virtual Position applied() const = 0;

@@ -43,6 +43,8 @@ class ReplicaImpl final : public Replica {
   void reconfigure(const Membership& target, Answer<Position> done) override;
   void transfer(NodeId to) override;
   void take_snapshot() override;
+  void send_aside(NodeId to, std::string frame) override;
+  void hear_aside(UniqueFunction<void(NodeId, std::string_view)> handler) override { aside_ = std::move(handler); }
 
   Report report() const override { return core_->report(); }
   const Protocol& protocol() const override { return *core_; }
@@ -144,6 +146,7 @@ class ReplicaImpl final : public Replica {
   ReplicaDirectory directory_;
   std::unique_ptr<Protocol> core_;
   UniqueFunction<void(Status)> on_halt_;
+  UniqueFunction<void(NodeId, std::string_view)> aside_;
   wal::ReplayReport recovery_;
   bool have_snapshot_ = false;
   bool started_ = false;

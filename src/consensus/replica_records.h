@@ -24,5 +24,6 @@ inline Result<std::string_view> parse_record(LogSeq seq, std::string_view record
 // Frames between replicas: what the last byte says about the rest.
 constexpr char kProtocolFrame = 1;
 constexpr char kSnapshotFrame = 2;
+constexpr char kAsideFrame = 3;  // Replica::send_aside
 
 }  // namespace clew::consensus

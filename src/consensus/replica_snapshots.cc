@@ -140,8 +140,9 @@ void ReplicaImpl::release_durable() {
   previous_base_ = std::exchange(base_, release.base);
   ports_.loop.offload(
       env::Lane::kBackground,
-      [&disk = ports_.disk, directory = directory_.snapshots(), first = previous_base_] {
-        const Status ignored = keep_snapshots(disk, directory, first, std::numeric_limits<Position>::max());
+      [&disk = ports_.disk, directory = directory_.snapshots(), first = previous_base_,
+       fetched = exchange_.being_fetched()] {
+        const Status ignored = keep_snapshots(disk, directory, first, std::numeric_limits<Position>::max(), fetched);
         (void)ignored;  // what stays is taken away with the next one
       },
       [] {});

@@ -260,6 +260,28 @@ TEST(ReplicaExchange, aSourceThatIsDamagedIsRefusedAndMadeAnew) {
   EXPECT_EQ(pair.left.protocol->saved.back().position, 51u);
 }
 
+TEST(ReplicaExchange, aSnapshotThatIsBeingFetchedStaysUntilNobodyAsksForIt) {
+  Pair pair;
+  const auto another = [&] {
+    pair.left.submit("one more");
+    pair.left.settle();
+    pair.left.replica->take_snapshot();
+    pair.left.settle();
+  };
+  const auto kept = [&] { return pair.left_disk.list("/data/snapshots").value().size(); };
+  pair.want();
+  pair.exchange(4);
+  for (int i = 0; i < 5; ++i) another();
+  EXPECT_EQ(kept(), 3u);  // the two newest, and that one
+  pair.exchange(60);
+  ASSERT_EQ(pair.right->protocol->fetched.size(), 1u);
+  EXPECT_TRUE(pair.right->protocol->fetched[0].second);
+  EXPECT_EQ(pair.right->replica->applied(), 50u);
+  pair.left.scheduler.run_for(31 * kSecond);
+  another();
+  EXPECT_EQ(kept(), 2u);
+}
+
 TEST(ReplicaExchange, aSilentPeerIsGivenUp) {
   Pair pair;
   pair.want();

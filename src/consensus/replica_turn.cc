@@ -108,6 +108,7 @@ void ReplicaImpl::handle_frame(NodeId from, std::string_view frame) {
   ++stats_.frames_received;
   const char kind = frame.empty() ? 0 : frame.back();
   if (kind == kSnapshotFrame) return exchange_.receive(from, frame.substr(0, frame.size() - 1));
+  if (kind == kAsideFrame && aside_) return aside_(from, frame.substr(0, frame.size() - 1));
   if (kind != kProtocolFrame) return note(FactKind::kMessageRefused, from, "unknown kind of frame");
   const std::string_view body = frame.substr(0, frame.size() - 1);
   const bool small = body.size() <= kSmallFrameBytes;
@@ -135,6 +136,14 @@ void ReplicaImpl::wait_or_drop(NodeId from, std::string_view body) {
 void ReplicaImpl::send_snapshot_frame(NodeId to, std::string frame) {
   if (!running()) return;
   frame.push_back(kSnapshotFrame);
+  ++stats_.frames_sent;
+  ports_.transport.send(to, std::move(frame));
+  ports_.transport.flush();
+}
+
+void ReplicaImpl::send_aside(NodeId to, std::string frame) {
+  if (!running()) return;
+  frame.push_back(kAsideFrame);
   ++stats_.frames_sent;
   ports_.transport.send(to, std::move(frame));
   ports_.transport.flush();

@@ -188,6 +188,7 @@ void SnapshotExchange::on_request(NodeId from, std::string_view body) {
   }
   if (served_ >= kMaxServed) return;
   ++served_;
+  note_fetcher(from, which.position);
   auto served = std::make_shared<Served>();  // shared by the work and its completion
   loop_.offload(
       env::Lane::kQuery,
@@ -202,6 +203,20 @@ void SnapshotExchange::on_request(NodeId from, std::string_view body) {
         events_.send(from, std::move(served->frame));
         if (served->damaged) events_.damaged(which.position);
       });
+}
+
+void SnapshotExchange::note_fetcher(NodeId peer, Position position) {
+  std::erase_if(fetchers_, [&](const Fetcher& one) { return one.peer == peer; });
+  if (fetchers_.size() == kMaxServed) fetchers_.erase(fetchers_.begin());
+  fetchers_.push_back({peer, position, loop_.clock().mono_ns()});
+}
+
+std::vector<Position> SnapshotExchange::being_fetched() const {
+  std::vector<Position> positions;
+  for (const Fetcher& one : fetchers_) {
+    if (loop_.clock().mono_ns() - one.asked_at < options_.give_up_after) positions.push_back(one.position);
+  }
+  return positions;
 }
 
 void SnapshotExchange::on_refusal(NodeId from, std::string_view body) {

@@ -3,8 +3,8 @@
 // also from another peer. Each chunk has a checksum, the whole has the one that the protocol announced.
 //
 // Bounded: one transfer to here, one chunk of it under way; towards others at most kMaxServed reads at a time, others
-// are dropped and asked for again. Frames are untrusted. All methods and callbacks on the loop; file work is offloaded.
-// Frames: docs/format/peer.md.
+// are dropped and asked for again; of at most kMaxServed members it is remembered what they fetch. Frames are
+// untrusted. All methods and callbacks on the loop; file work is offloaded. Frames: docs/format/peer.md.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/function.h"
 #include "consensus/effects.h"
@@ -52,6 +53,9 @@ class SnapshotExchange {
   void cancel();
   void receive(NodeId from, std::string_view frame);
   void connected(NodeId peer);
+  // Snapshots of ours of which a peer asked for a chunk so lately that it has not given up: their files should stay,
+  // whatever became of them here (consensus/catch_up.h). At most kMaxServed.
+  std::vector<Position> being_fetched() const;
   const SnapshotExchangeStats& stats() const { return stats_; }
 
  private:
@@ -64,6 +68,7 @@ class SnapshotExchange {
   void on_request(NodeId from, std::string_view body);
   void on_chunk(NodeId from, std::string_view body);
   void on_refusal(NodeId from, std::string_view body);
+  void note_fetcher(NodeId peer, Position position);
   void end(Status status);
   void discard(std::shared_ptr<Transfer> transfer);
 
@@ -75,6 +80,12 @@ class SnapshotExchange {
   std::shared_ptr<Transfer> transfer_;
   uint64_t attempts_ = 0;
   size_t served_ = 0;
+  struct Fetcher {
+    NodeId peer = kNobody;
+    Position position = 0;
+    Time asked_at = 0;
+  };
+  std::vector<Fetcher> fetchers_;  // the newest kMaxServed
   env::TimerId timer_ = 0;
   const std::shared_ptr<char> alive_ = std::make_shared<char>();  // shared: tasks of the loop ask whether `this` lives
 };

@@ -202,12 +202,14 @@ Result<std::vector<Position>> find_snapshots(env::Disk& disk, const std::string&
   return positions;
 }
 
-Status keep_snapshots(env::Disk& disk, const std::string& directory, Position first, Position last) {
+Status keep_snapshots(env::Disk& disk, const std::string& directory, Position first, Position last,
+                      const std::vector<Position>& others) {
   CLEW_ASSIGN(const auto names, disk.list(directory));
   bool removed = false;
   for (const std::string& name : names) {
     const auto position = position_of(name);
     if (!position || (*position >= first && *position <= last)) continue;
+    if (std::find(others.begin(), others.end(), *position) != others.end()) continue;
     CLEW_TRY(disk.remove(file_in(directory, name)));
     removed = true;
   }

@@ -78,7 +78,8 @@ class SnapshotReader final : public SnapshotSource {
 
 // Positions of the complete files, ascending; takes leftovers of an earlier process away.
 Result<std::vector<Position>> find_snapshots(env::Disk& disk, const std::string& directory);
-// Takes away the complete files outside of [first, last], and durably.
-Status keep_snapshots(env::Disk& disk, const std::string& directory, Position first, Position last);
+// Takes away the complete files outside of [first, last] but for those of `others`, and durably.
+Status keep_snapshots(env::Disk& disk, const std::string& directory, Position first, Position last,
+                      const std::vector<Position>& others = {});
 
 }  // namespace clew::consensus

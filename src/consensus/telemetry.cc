@@ -47,6 +47,18 @@ class Lines {
 
 }  // namespace
 
+const SpanNames& span_names(std::string_view protocol) {
+  static constexpr std::array kNames = {
+      SpanNames{"raft", "raft", "raft_pre_vote", "raft_election", "raft_append", "committed", "term", "index"},
+      SpanNames{"multipaxos", "paxos", "paxos_ask", "paxos_prepare", "paxos_accept", "chosen", "ballot", "slot"},
+      SpanNames{"zab", "zab", "zab_election", "zab_election", "zab_propose", "committed", "epoch", "position"},
+  };
+  for (const SpanNames& names : kNames) {
+    if (names.protocol == protocol) return names;
+  }
+  return kNames.front();
+}
+
 double DurationCounts::bound_seconds(size_t bucket) { return 1e-4 * static_cast<double>(uint64_t{1} << bucket); }
 
 void DurationCounts::add(int64_t ns) {
@@ -58,18 +70,22 @@ void DurationCounts::add(int64_t ns) {
 }
 
 Telemetry::Telemetry(const env::Clock& clock, TelemetryOptions options, Emit emit)
-    : clock_(clock), options_(options), emit_(std::move(emit)) {}
+    : clock_(clock), options_(options), names_(span_names(options.protocol)), emit_(std::move(emit)) {}
 
 // Facts carry monotonic times; spans are for people and other machines.
 int64_t Telemetry::wall(Time at) const { return clock_.wall_ns() - (clock_.mono_ns() - at); }
 
+Hash128 Telemetry::trace_id(uint64_t of) const { return {mix64(options_.cluster, of), mix64(of, ~options_.cluster)}; }
+
 SpanValue Telemetry::begin(std::string_view name, const Fact& fact, uint64_t trace_of) const {
   SpanValue span;
   span.name = std::string(name);
-  span.trace_id = {mix64(options_.cluster, trace_of), mix64(trace_of, ~options_.cluster)};
+  span.trace_id = trace_id(trace_of);
   span.start_ns = wall(fact.at);
-  span.term = fact.epoch;
-  span.index = fact.position;
+  span.epoch_name = names_.epoch;
+  span.epoch = fact.epoch;
+  span.position_name = names_.position;
+  span.position = fact.position;
   span.peer = fact.peer;
   span.count = fact.value;
   return span;
@@ -85,41 +101,78 @@ void Telemetry::finish(SpanValue span, Time at, std::string_view result, bool fa
   emit_(std::move(span));
 }
 
-void Telemetry::point(std::string_view name, const Fact& fact, std::string_view result, bool failed) {
-  SpanValue span = begin(std::string(options_.protocol) + std::string(name), fact, fact.epoch);
-  finish(std::move(span), fact.at, result, failed, fact.reason);
+std::string Telemetry::named(std::string_view what) const {
+  return std::string(names_.prefix) + "_" + std::string(what);
+}
+
+void Telemetry::point(std::string_view what, const Fact& fact, std::string_view result, bool failed) {
+  finish(begin(named(what), fact, fact.epoch), fact.at, result, failed, fact.reason);
 }
 
 void Telemetry::end_election(const Fact& fact, std::string_view result, bool failed) {
   if (!election_) return;
   election_seconds_.add(fact.at - election_->since);
-  finish(std::move(election_->span), fact.at, result, failed, fact.reason);
+  if (!std::exchange(election_told_, false)) {
+    finish(std::move(election_->span), fact.at, result, failed, fact.reason);
+  }
   election_.reset();
+}
+
+// ZAB's election chooses whom to follow; who leads is certain only when an epoch is agreed on and histories are equal.
+void Telemetry::discovering(const Fact& fact) {
+  end_discovery(fact, "given up", true);
+  const bool here = fact.peer == options_.self;
+  if (election_ && !std::exchange(election_told_, true)) {
+    finish(std::move(election_->span), fact.at, here ? "won" : "followed", false);
+  }
+  discovery_ = Open{begin(named("discovery"), fact, fact.epoch), 0, fact.at};
+}
+
+void Telemetry::end_discovery(const Fact& fact, std::string_view result, bool failed) {
+  if (!discovery_) return;
+  if (!failed) {  // the epoch that was agreed on
+    discovery_->span.epoch = fact.epoch;
+    discovery_->span.trace_id = trace_id(fact.epoch);
+  }
+  finish(std::move(discovery_->span), fact.at, result, failed, fact.reason);
+  discovery_.reset();
 }
 
 void Telemetry::on_fact(const Fact& fact) {
   ++facts_[static_cast<size_t>(fact.kind)];
-  const std::string prefix(options_.protocol);
   switch (fact.kind) {
     case FactKind::kElectionStarted:
+      end_discovery(fact, "given up", true);
       end_election(fact, "gone on", false);  // a pre-vote that was won, or a try that got no answer
-      election_ = Open{begin(prefix + (fact.value == 1 ? "_pre_vote" : "_election"), fact, fact.epoch), 0, fact.at};
+      election_ = Open{begin(fact.value == 1 ? names_.asking : names_.election, fact, fact.epoch), 0, fact.at};
       election_->span.count = 0;
       break;
     case FactKind::kElectionLost:
-    case FactKind::kBecameFollower:
+      end_discovery(fact, "given up", true);
       end_election(fact, "lost", true);
       break;
+    case FactKind::kVoteGranted:
+      end_discovery(fact, "done", false);
+      break;
+    case FactKind::kBecameFollower:
+      end_discovery(fact, "done", false);
+      end_election(fact, "lost", true);
+      break;
+    case FactKind::kDiscoveryStarted:
+      discovering(fact);
+      break;
     case FactKind::kBecameLeader:
+      end_discovery(fact, "done", false);
       end_election(fact, "won", false);
       reign_ = Open{begin("become_leader", fact, fact.epoch), fact.position + 1, fact.at};
       break;
     case FactKind::kSteppedDown:
+      end_discovery(fact, "given up", true);
       end_election(fact, "lost", true);
       if (reign_) finish(std::move(reign_->span), fact.at, "given up", true, fact.reason);
       reign_.reset();
       end_synchronisations(fact);
-      point("_step_down", fact, "done", false);
+      point("step_down", fact, "done", false);
       break;
     case FactKind::kAppended:
       appended(fact);
@@ -131,7 +184,7 @@ void Telemetry::on_fact(const Fact& fact) {
       overwritten(fact);
       break;
     case FactKind::kMembershipProposed:
-      if (!change_) change_ = Open{begin(prefix + "_membership_change", fact, fact.epoch), 0, fact.at};
+      if (!change_) change_ = Open{begin(named("membership_change"), fact, fact.epoch), 0, fact.at};
       change_->until = fact.position;
       break;
     case FactKind::kMembershipUndone:
@@ -139,24 +192,25 @@ void Telemetry::on_fact(const Fact& fact) {
       change_.reset();
       break;
     case FactKind::kLeadershipMoved:
-      point("_transfer", fact, fact.reason.empty() ? "done" : "refused", !fact.reason.empty());
+      point("transfer", fact, fact.reason.empty() ? "done" : "refused", !fact.reason.empty());
       break;
     case FactKind::kSnapshotSaved:
-      point("_snapshot_saved", fact, "done", false);
+      point("snapshot_saved", fact, "done", false);
       break;
     case FactKind::kSnapshotOffered:
-      point("_snapshot_offered", fact, "done", false);
+      point("snapshot_offered", fact, "done", false);
       break;
     case FactKind::kSnapshotInstalled:
-      point("_snapshot_installed", fact, "done", false);
+      point("snapshot_installed", fact, "done", false);
       break;
     case FactKind::kHoleFound:
-      point("_hole_found", fact, "done", true);
+      point("hole_found", fact, "done", true);
       break;
     case FactKind::kHoleFilled:
-      point("_hole_filled", fact, "done", false);
+      point("hole_filled", fact, "done", false);
       break;
     case FactKind::kSyncStarted:
+      end_discovery(fact, "done", false);
       synchronising(fact);
       break;
     case FactKind::kSynchronised:
@@ -171,7 +225,7 @@ void Telemetry::on_fact(const Fact& fact) {
       }
       break;
     case FactKind::kHalted:
-      point("_halted", fact, "done", true);
+      point("halted", fact, "done", true);
       break;
     default:
       break;
@@ -188,8 +242,7 @@ void Telemetry::appended(const Fact& fact) {
     ++spans_dropped_;
     return;
   }
-  Open open{begin(std::string(options_.protocol) + "_append", fact, mix64(fact.position, ~uint64_t{0})), fact.position,
-            fact.at};
+  Open open{begin(names_.append, fact, mix64(fact.position, ~uint64_t{0})), fact.position, fact.at};
   appends_.push_back(std::move(open));
 }
 
@@ -200,7 +253,7 @@ void Telemetry::committed(const Fact& fact) {
     waiting_.pop_front();
   }
   while (!appends_.empty() && appends_.front().until <= fact.position) {
-    finish(std::move(appends_.front().span), fact.at, "committed", false);
+    finish(std::move(appends_.front().span), fact.at, names_.committed, false);
     appends_.pop_front();
   }
   if (reign_ && fact.position >= reign_->until) {
@@ -232,7 +285,7 @@ void Telemetry::synchronising(const Fact& fact) {
     ++spans_dropped_;
     return;
   }
-  SpanValue span = begin(std::string(options_.protocol) + "_sync", fact, fact.epoch);
+  SpanValue span = begin(named("sync"), fact, fact.epoch);
   span.reason = fact.reason;
   synchronisations_[fact.peer] = Open{std::move(span), 0, fact.at};
 }

@@ -26,6 +26,20 @@
 
 namespace clew::consensus {
 
+// What a protocol's papers call its operations: spans and their attributes are named so.
+struct SpanNames {
+  std::string_view protocol;   // Protocol::name()
+  std::string_view prefix;     // of what is called alike in all of them: "raft", "paxos"
+  std::string_view asking;     // whether an election would be won; raises nothing
+  std::string_view election;   // its beginning to its end
+  std::string_view append;     // of commands, until they are committed
+  std::string_view committed;  // its result then
+  std::string_view epoch;      // attributes
+  std::string_view position;
+};
+// Raft's for a protocol that is not known. Static storage.
+const SpanNames& span_names(std::string_view protocol);
+
 // One operation of the protocol, from when to when.
 struct SpanValue {
   std::string name;  // "raft_election"
@@ -33,11 +47,13 @@ struct SpanValue {
   uint64_t span_id = 0;
   int64_t start_ns = 0;  // Unix time
   int64_t end_ns = 0;
-  Epoch term = 0;
-  Position index = 0;
+  std::string_view epoch_name;  // "term", "ballot", "epoch"; static storage, as position_name
+  Epoch epoch = 0;
+  std::string_view position_name;
+  Position position = 0;
   NodeId peer = kNobody;
   uint64_t count = 0;       // entries of an append, votes of an election
-  std::string_view result;  // "won", "lost", "committed", "overwritten", "done", "refused", "given up"
+  std::string_view result;  // "won", "lost", "committed", "overwritten", "done", "refused", "given up", ...
   std::string_view reason;  // static storage; empty: none
   bool failed = false;
 };
@@ -61,7 +77,7 @@ struct DurationCounts {
 };
 
 struct TelemetryOptions {
-  std::string_view protocol = "raft";  // in front of the names of spans; static storage
+  std::string_view protocol = "raft";  // Protocol::name(): see span_names()
   uint64_t cluster = 0;
   NodeId self = kNobody;
   // Of the appends, one in so many becomes a span, chosen by position so that members choose the same; 0: none.
@@ -88,10 +104,14 @@ class Telemetry final : public Observer {
     Time since = 0;
   };
   int64_t wall(Time at) const;
+  Hash128 trace_id(uint64_t of) const;
   SpanValue begin(std::string_view name, const Fact& fact, uint64_t trace_of) const;
   void finish(SpanValue span, Time at, std::string_view result, bool failed, std::string_view reason = {});
-  void point(std::string_view name, const Fact& fact, std::string_view result, bool failed);
+  std::string named(std::string_view what) const;  // "raft_" in front
+  void point(std::string_view what, const Fact& fact, std::string_view result, bool failed);
   void end_election(const Fact& fact, std::string_view result, bool failed);
+  void discovering(const Fact& fact);
+  void end_discovery(const Fact& fact, std::string_view result, bool failed);
   void appended(const Fact& fact);
   void committed(const Fact& fact);
   void overwritten(const Fact& fact);
@@ -101,6 +121,7 @@ class Telemetry final : public Observer {
 
   const env::Clock& clock_;
   const TelemetryOptions options_;
+  const SpanNames& names_;
   Emit emit_;
   uint64_t spans_ = 0;
 
@@ -114,9 +135,11 @@ class Telemetry final : public Observer {
   DurationCounts election_seconds_;
   DurationCounts commit_seconds_;
 
-  std::optional<Open> election_;
-  std::optional<Open> reign_;  // until the first commit
-  std::deque<Open> appends_;   // by position
+  std::optional<Open> election_;   // until somebody leads
+  bool election_told_ = false;     // its span has ended: somebody was chosen, who has yet to lead
+  std::optional<Open> discovery_;  // ZAB: until the epoch is promised
+  std::optional<Open> reign_;      // until the first commit
+  std::deque<Open> appends_;       // by position
   std::optional<Open> change_;
   std::map<NodeId, Open> synchronisations_;  // of followers with this leader's history
   struct Waiting {

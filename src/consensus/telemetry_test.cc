@@ -33,8 +33,10 @@ class TelemetryTest : public testing::Test {
   std::vector<std::string> lines() const {
     std::vector<std::string> all;
     for (const SpanValue& span : spans_) {
-      all.push_back(span.name + " " + std::string(span.result) + " term=" + std::to_string(span.term) + " index=" +
-                    std::to_string(span.index) + " ms=" + std::to_string((span.end_ns - span.start_ns) / kMillisecond));
+      all.push_back(span.name + " " + std::string(span.result) + " " + std::string(span.epoch_name) + "=" +
+                    std::to_string(span.epoch) + " " + std::string(span.position_name) + "=" +
+                    std::to_string(span.position) +
+                    " ms=" + std::to_string((span.end_ns - span.start_ns) / kMillisecond));
     }
     return all;
   }
@@ -52,19 +54,73 @@ class TelemetryTest : public testing::Test {
   Telemetry telemetry_;
 };
 
-TEST_F(TelemetryTest, eachSynchronisationOfAFollowerIsASpan) {
-  const auto with = [&](FactKind kind, uint64_t peer, std::string_view how) {
+class PaxosTelemetryTest : public TelemetryTest {
+ protected:
+  PaxosTelemetryTest()
+      : TelemetryTest({.protocol = "multipaxos", .cluster = 7, .self = NodeId{1}, .append_one_in = 1}) {}
+};
+
+TEST_F(PaxosTelemetryTest, phasesAreCalledAsInThePapers) {
+  fact(FactKind::kElectionStarted, 0, 1);
+  fact(FactKind::kElectionStarted);
+  fact(FactKind::kBecameLeader, 10);
+  fact(FactKind::kAppended, 11, 1);
+  fact(FactKind::kCommitted, 11, 1);
+  fact(FactKind::kSteppedDown);
+  EXPECT_THAT(lines(),
+              ElementsAre("paxos_ask gone on ballot=3 slot=0 ms=1", "paxos_prepare won ballot=3 slot=0 ms=1",
+                          "paxos_accept chosen ballot=3 slot=11 ms=1", "become_leader done ballot=3 slot=10 ms=2",
+                          "paxos_step_down done ballot=3 slot=0 ms=0"));
+}
+
+class ZabTelemetryTest : public TelemetryTest {
+ protected:
+  ZabTelemetryTest() : TelemetryTest({.protocol = "zab", .cluster = 7, .self = NodeId{1}, .append_one_in = 1}) {}
+  void with(FactKind kind, uint64_t peer, std::string_view how = {}) {
     scheduler_.run_for(kMillisecond);
     telemetry_.on_fact({kind, clock_.mono_ns(), epoch_, 4, NodeId{peer}, 0, how});
-  };
+  }
+};
+
+TEST_F(ZabTelemetryTest, theWayToAReignIsElectionDiscoverySynchronisationBroadcast) {
+  fact(FactKind::kElectionStarted);
+  with(FactKind::kDiscoveryStarted, 1);
+  epoch_ = 4;
+  with(FactKind::kSyncStarted, 2, "diff");
+  with(FactKind::kSynchronised, 2);
+  fact(FactKind::kBecameLeader, 4);
+  fact(FactKind::kAppended, 5, 1);
+  fact(FactKind::kCommitted, 5, 1);
+  EXPECT_THAT(lines(),
+              ElementsAre("zab_election won epoch=3 position=0 ms=1", "zab_discovery done epoch=4 position=4 ms=1",
+                          "zab_sync done epoch=4 position=4 ms=1", "zab_propose committed epoch=4 position=5 ms=1",
+                          "become_leader done epoch=4 position=4 ms=2"));
+  EXPECT_EQ(spans_[1].trace_id, spans_[2].trace_id);
+  EXPECT_DOUBLE_EQ(value("clew_consensus_election_seconds"), 0.004);  // until somebody led
+}
+
+TEST_F(ZabTelemetryTest, whoeverFollowsInVainGivesTheDiscoveryUp) {
+  fact(FactKind::kElectionStarted);
+  with(FactKind::kDiscoveryStarted, 2);
+  fact(FactKind::kElectionStarted);
+  with(FactKind::kDiscoveryStarted, 3);
+  with(FactKind::kVoteGranted, 3);
+  fact(FactKind::kBecameFollower);
+  EXPECT_THAT(
+      lines(),
+      ElementsAre("zab_election followed epoch=3 position=0 ms=1", "zab_discovery given up epoch=3 position=4 ms=1",
+                  "zab_election followed epoch=3 position=0 ms=1", "zab_discovery done epoch=3 position=4 ms=1"));
+}
+
+TEST_F(ZabTelemetryTest, eachSynchronisationOfAFollowerIsASpan) {
   with(FactKind::kSyncStarted, 2, "diff");
   with(FactKind::kSyncStarted, 3, "snap");
-  with(FactKind::kSynchronised, 2, {});
+  with(FactKind::kSynchronised, 2);
   with(FactKind::kSyncStarted, 2, "trunc");
   fact(FactKind::kSteppedDown);
   EXPECT_THAT(lines(),
-              ElementsAre("raft_sync done term=3 index=4 ms=2", "raft_sync given up term=3 index=4 ms=1",
-                          "raft_sync given up term=3 index=4 ms=3", "raft_step_down done term=3 index=0 ms=0"));
+              ElementsAre("zab_sync done epoch=3 position=4 ms=2", "zab_sync given up epoch=3 position=4 ms=1",
+                          "zab_sync given up epoch=3 position=4 ms=3", "zab_step_down done epoch=3 position=0 ms=0"));
   EXPECT_EQ(spans_[0].reason, "diff");
   EXPECT_EQ(value("clew_consensus_synchronisations_total", "by=\"snap\""), 1);
 }

@@ -215,15 +215,13 @@ inline std::vector<std::string> transcripts(std::string_view protocol) {
   return names;
 }
 
-// Plays it, and compares; or writes it anew when CLEW_REGENERATE is set.
-template <typename T>
-void play_transcript(const std::string& name) {
-  const std::filesystem::path path = testdata(T::kName) / (name + ".txt");
+// Plays it, and compares; or writes it anew when CLEW_REGENERATE is set. `Player` has command(line) and failed().
+template <typename Player>
+void play_file(const std::filesystem::path& path, Player& play) {
   std::ifstream file(path);
   ASSERT_TRUE(file) << path;
   std::string expected;
   std::string actual;
-  Play<T> play;
   for (std::string line; std::getline(file, line);) {
     expected += line + "\n";
     if (line.rfind("> ", 0) == 0) {
@@ -238,6 +236,12 @@ void play_transcript(const std::string& name) {
     return;
   }
   EXPECT_EQ(actual, expected) << "regenerate with CLEW_REGENERATE=1 and read the difference";
+}
+
+template <typename T>
+void play_transcript(const std::string& name) {
+  Play<T> play;
+  play_file(testdata(T::kName) / (name + ".txt"), play);
 }
 
 }  // namespace clew::consensus

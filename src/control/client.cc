@@ -199,6 +199,18 @@ void Client::transfer_leadership(consensus::NodeId to, CallOptions options, Done
                  ClientCore& core) mutable { core.call(std::move(asked), reads_number(std::move(done))); });
 }
 
+void Client::propose_decree(std::string name, std::string value, CallOptions options,
+                            Done<consensus::paxos::Outcome> done) {
+  using consensus::paxos::Outcome;
+  ClientCore::Ask asked = ask(MessageKind::kDecree, options);
+  asked.repeatable = true;  // a value that is proposed twice is chosen once at most
+  asked.leader = false;
+  append(asked.body, DecreeBody{std::move(name), std::move(value)});
+  core_->run([asked = std::move(asked), done = std::move(done)](ClientCore& core) mutable {
+    core.call(std::move(asked), reads<Outcome, Outcome>(std::move(done), [](Outcome outcome) { return outcome; }));
+  });
+}
+
 void Client::set_alarm(Alarm alarm, bool on, CallOptions options, Done<consensus::Position> done) {
   ClientCore::Ask asked = ask(MessageKind::kAlarm, options);
   asked.repeatable = true;

@@ -92,6 +92,8 @@ class Client final : public Service {
   void update_member(consensus::NodeId id, std::string peer_address, CallOptions options,
                      Done<consensus::Position> done) override;
   void transfer_leadership(consensus::NodeId to, CallOptions options, Done<consensus::NodeId> done) override;
+  void propose_decree(std::string name, std::string value, CallOptions options,
+                      Done<consensus::paxos::Outcome> done) override;
   void set_alarm(Alarm alarm, bool on, CallOptions options, Done<consensus::Position> done) override;
   std::unique_ptr<SnapshotStream> snapshot() override;
 

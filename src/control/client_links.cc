@@ -209,10 +209,11 @@ void ClientCore::no_leader_here() {
 
 void ClientCore::elsewhere() {
   const Link* const link = active();
-  if (link == nullptr || attempt_ != 0) return;
+  if (link == nullptr) return;
+  elsewhere_ = true;
+  if (attempt_ != 0) return;  // perhaps it leads there already; should it fail, another one follows
   if (options_.addresses[cursor_ % options_.addresses.size()] == link->address) ++cursor_;
   failures_ = std::max(failures_, options_.addresses.size());  // with a pause
-  elsewhere_ = true;
   connect_next();
 }
 

@@ -286,6 +286,10 @@ TEST(Client, statusAndMembership_arriveAsTheyWereSaid) {
   EXPECT_EQ(added.value(), consensus::NodeId{9});
   EXPECT_THAT(world.nodes[0]->member.log,
               ElementsAre("add 10.0.0.9:4330 later", "remove 2", "promote 3", "update 3 10.0.0.8:1", "alarm 2"));
+  Answer<consensus::paxos::Outcome> decree;
+  client->propose_decree("colour", "blue", {}, decree.done());
+  ASSERT_TRUE(world.until([&] { return decree.here(); }));
+  EXPECT_EQ(decree.value(), fake::Member::an_outcome("blue"));
   client->transfer_leadership(consensus::NodeId{2}, {}, led.done());
   ASSERT_TRUE(world.until([&] { return led.here(); }));
   EXPECT_EQ(led.value(), consensus::NodeId{2});

@@ -170,6 +170,26 @@ class Member final : public Service {
     group_.leader = to;
     later(std::move(done), std::variant<consensus::NodeId, CallError>(to));
   }
+  void propose_decree(std::string name, std::string value, CallOptions, Done<consensus::paxos::Outcome> done) override {
+    log.push_back("decree " + name);
+    later(std::move(done), std::variant<consensus::paxos::Outcome, CallError>(an_outcome(std::move(value))));
+  }
+  static consensus::paxos::Outcome an_outcome(std::string value) {
+    consensus::paxos::Attempt refused;
+    refused.ballot = {1, consensus::NodeId{1}, 4};
+    refused.refused = {consensus::NodeId{3}};
+    refused.refused_for = {6, consensus::NodeId{2}, 1};
+    refused.end = consensus::paxos::Attempt::End::kRefused;
+    consensus::paxos::Attempt chosen;
+    chosen.ballot = {7, consensus::NodeId{1}, 4};
+    chosen.promised = chosen.accepted = {consensus::NodeId{3}, consensus::NodeId{1}};
+    chosen.bound_to = {{6, consensus::NodeId{2}, 1}, value};
+    chosen.end = consensus::paxos::Attempt::End::kChosen;
+    return {{chosen.ballot, std::move(value)},
+            {consensus::NodeId{1}, consensus::NodeId{2}, consensus::NodeId{3}},
+            {refused, chosen},
+            2};
+  }
   void set_alarm(Alarm alarm, bool on, CallOptions, Done<consensus::Position> done) override {
     noted(on ? "alarm" : "disarm", alarm.member, "", std::move(done));
   }

@@ -31,6 +31,7 @@ class Silent final : public Service {
   void promote_member(consensus::NodeId, CallOptions, Done<consensus::Position>) override {}
   void update_member(consensus::NodeId, std::string, CallOptions, Done<consensus::Position>) override {}
   void transfer_leadership(consensus::NodeId, CallOptions, Done<consensus::NodeId>) override {}
+  void propose_decree(std::string, std::string, CallOptions, Done<consensus::paxos::Outcome>) override {}
   void set_alarm(Alarm, bool, CallOptions, Done<consensus::Position>) override {}
   std::unique_ptr<SnapshotStream> snapshot() override { return nullptr; }
 

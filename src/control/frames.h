@@ -88,6 +88,7 @@ enum class MessageKind : uint8_t {
   kUpdateMember = 9,
   kTransfer = 10,
   kAlarm = 11,
+  kDecree = 12,
   // Streams: the id of the opening message is the stream's.
   kWatchOpen = 16,
   kWatchCreate = 17,

@@ -107,6 +107,7 @@ void fields(Archive& a, T& v);
 
 const auto kFields = [](auto& a, auto& v) { fields(a, v); };
 const auto kEach = [](auto& a, auto& v) { a(v); };
+const auto kNumber = [](auto& a, auto& v) { a.number(v); };
 
 // Consistency and whether what follows is there, in one byte.
 constexpr uint8_t kLevelMask = 3, kHasPosition = 4, kHasSession = 8, kForward = 16, kKnownFlags = 31;
@@ -193,6 +194,17 @@ void fields(Archive& a, T& v) {
     a.choice(v.standing, Standing::kRecovering), a(v.epoch), a.number(v.leader), a(v.first), a(v.last), a(v.committed);
     a(v.delivered), a(v.durable_position), a(v.snapshot.position), a(v.log_bytes), a(v.uncommitted_bytes);
     a.list(v.peers, kFields);
+  } else if constexpr (kIs<T, DecreeBody>) {
+    a(v.name), a(v.value);
+  } else if constexpr (kIs<T, consensus::paxos::Ballot>) {
+    a(v.round), a.number(v.proposer), a(v.incarnation);
+  } else if constexpr (kIs<T, consensus::paxos::Proposal>) {
+    fields(a, v.ballot), a(v.value);
+  } else if constexpr (kIs<T, consensus::paxos::Attempt>) {
+    fields(a, v.ballot), a.list(v.promised, kNumber), a.list(v.accepted, kNumber), a.list(v.refused, kNumber);
+    fields(a, v.refused_for), fields(a, v.bound_to), a.choice(v.end, consensus::paxos::Attempt::kLastEnd);
+  } else if constexpr (kIs<T, consensus::paxos::Outcome>) {
+    fields(a, v.chosen), a.list(v.acceptors, kNumber), a.list(v.attempts, kFields), a(v.attempts_made);
   } else {
     static_assert(kIs<T, GroupStatus>, "a value without a list of fields");
     a(v.cluster), a.number(v.self), a(v.protocol), a.sized(v.consensus, kFields), a(v.applied), a(v.state_bytes);
@@ -274,6 +286,7 @@ Result<Body> parse(std::string_view body) {
 CLEW_BODY(NumberBody);
 CLEW_BODY(MemberBody);
 CLEW_BODY(AlarmBody);
+CLEW_BODY(DecreeBody);
 CLEW_BODY(SnapshotBody);
 CLEW_BODY(WatchResponsesBody);
 CLEW_BODY(Service::NewMember);
@@ -281,6 +294,7 @@ CLEW_BODY(kv::WatchRequest);
 CLEW_BODY(CallReply);
 CLEW_BODY(CallError);
 CLEW_BODY(GroupStatus);
+CLEW_BODY(consensus::paxos::Outcome);
 #undef CLEW_BODY
 
 size_t weight(const kv::WatchResponse& response) {

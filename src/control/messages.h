@@ -43,6 +43,10 @@ struct AlarmBody {
   Alarm alarm;
   bool on = false;
 };
+struct DecreeBody {  // what is proposed
+  std::string name;
+  std::string value;
+};
 struct SnapshotBody {  // the rest of the message is the bytes
   uint64_t total = 0;
   std::string bytes;
@@ -51,8 +55,8 @@ struct WatchResponsesBody {
   std::vector<kv::WatchResponse> responses;
 };
 
-// `Body` is one of NumberBody, MemberBody, AlarmBody, SnapshotBody, WatchResponsesBody,
-// Service::NewMember, kv::WatchRequest, CallReply, CallError, GroupStatus.
+// `Body` is one of NumberBody, MemberBody, AlarmBody, DecreeBody, SnapshotBody, WatchResponsesBody,
+// Service::NewMember, kv::WatchRequest, CallReply, CallError, GroupStatus, consensus::paxos::Outcome.
 template <typename Body>
 void append(std::string& out, const Body& body);
 template <typename Body>

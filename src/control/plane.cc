@@ -38,10 +38,14 @@ Result<std::unique_ptr<Plane>> Plane::open(Ports ports, PlaneOptions options, Un
   options.record.id = options.replica.self;
   options.record.custom_commands = ports.registry.fingerprint();
   std::unique_ptr<Plane> plane(new Plane(ports, std::move(options), std::move(spaces), std::move(on_halt)));
-  CLEW_ASSIGN(plane->replica_, consensus::Replica::open(
-                                   {ports.loop, ports.disk, ports.random, plane->tap_, *plane->spaces_, plane.get()},
-                                   replica_options(plane->options_), std::move(ports.protocol),
-                                   [self = plane.get()](Status why) { self->halted(std::move(why)); }));
+  CLEW_ASSIGN(plane->replica_,
+              consensus::Replica::open(
+                  {ports.loop, ports.disk, ports.random, plane->tap_, *plane->spaces_, plane.get(), ports.verifier},
+                  replica_options(plane->options_), std::move(ports.protocol),
+                  [self = plane.get()](Status why) { self->halted(std::move(why)); }));
+  if (!plane->options_.decrees.empty()) {
+    CLEW_ASSIGN(plane->decrees_, plane->open_decrees(ports.disk, ports.random));
+  }
   plane->desk_.start(*plane->replica_);
   plane->progress_due_ = plane->now() + plane->options_.watch_progress_ns;
   plane->tick();
@@ -80,11 +84,20 @@ Plane::~Plane() {
   closing_ = true;
   if (tick_timer_ != 0) loop_.cancel(tick_timer_);
   mailbox_->close();
+  decrees_.reset();
   replica_.reset();
   forwarder_.close();
   for (const uint64_t id : calls_.all()) fail(id, Code::kUnavailable, "this node is stopping");
   for (KeepAlive& one : keep_alives_) one.done(error(Code::kUnavailable, "this node is stopping", false));
   for (Transfer& one : transfers_) one.done(error(Code::kUnavailable, "this node is stopping", true));
+}
+
+Result<std::unique_ptr<DecreeDesk>> Plane::open_decrees(env::Disk& disk, env::Random& random) {
+  return DecreeDesk::open({loop_, disk, random, *replica_,
+                           [this](kv::Request request, CallOptions options, Done<CallReply> done) {
+                             start(kv::Space::kSystem, std::move(request), options, std::move(done));
+                           }},
+                          options_.decrees, record_.id, [this](Status why) { halted(std::move(why)); });
 }
 
 // --- What the replica says ---
@@ -136,6 +149,7 @@ void Plane::turn_over() {
 void Plane::refresh() {
   const consensus::Report report = replica_->report();
   leading_ = report.standing == consensus::Standing::kLeader;
+  proposes_ = leading_ || report.gateway;
   leader_ = report.leader;
   epoch_ = report.epoch;
   const bool witness = report.standing == consensus::Standing::kWitness;

@@ -24,6 +24,7 @@
 
 #include "consensus/replica.h"
 #include "control/call_table.h"
+#include "control/decree_desk.h"
 #include "control/errand.h"
 #include "control/forwarder.h"
 #include "control/group_view.h"
@@ -55,6 +56,7 @@ struct PlaneOptions {
   int64_t watch_progress_ns = 600'000'000'000;  // etcd's
   // A witness, which keeps no records, passes requests on to these (client ports of members with data).
   std::vector<std::string> seeds;
+  std::string decrees;  // directory of the log of single-decree Paxos; empty: this member keeps none
   size_t max_calls = 65'536;
   uint64_t max_call_bytes = 256ull << 20;
   size_t max_watch_streams = 65'536;
@@ -87,6 +89,7 @@ class Plane final : public Service, private consensus::Observer {
     const kv::CustomRegistry& registry;  // outlives it
     Connect connect;                     // empty: nothing can be passed on
     consensus::Observer* observer = nullptr;
+    const consensus::Verifier* verifier = nullptr;  // for protocols whose members sign; outlives it
   };
   // As consensus::Replica::open(). Engines are emptied when the replica's directory is new.
   static Result<std::unique_ptr<Plane>> open(Ports ports, PlaneOptions options, UniqueFunction<void(Status)> on_halt);
@@ -104,6 +107,8 @@ class Plane final : public Service, private consensus::Observer {
   void update_member(consensus::NodeId id, std::string peer_address, CallOptions options,
                      Done<consensus::Position> done) override;
   void transfer_leadership(consensus::NodeId to, CallOptions options, Done<consensus::NodeId> done) override;
+  void propose_decree(std::string name, std::string value, CallOptions options,
+                      Done<consensus::paxos::Outcome> done) override;
   void set_alarm(Alarm alarm, bool on, CallOptions options, Done<consensus::Position> done) override;
   std::unique_ptr<SnapshotStream> snapshot() override;
 
@@ -132,6 +137,7 @@ class Plane final : public Service, private consensus::Observer {
   void on_applied(consensus::Position at, const consensus::Entry& entry, std::string_view result) override;
   void on_record(consensus::LogSeq seq, std::string_view record) override;
   void on_send(consensus::NodeId to, std::string_view frame) override;
+  Result<std::unique_ptr<DecreeDesk>> open_decrees(env::Disk& disk, env::Random& random);
   void refresh();    // who leads
   void wake_soon();  // something about leadership changed
   void wake();
@@ -195,11 +201,13 @@ class Plane final : public Service, private consensus::Observer {
   MembershipDesk desk_;
   Forwarder forwarder_;
   std::unique_ptr<consensus::Replica> replica_;
-  std::shared_ptr<Mailbox> mailbox_;  // shared with handles of streams
+  std::unique_ptr<DecreeDesk> decrees_;  // null: none
+  std::shared_ptr<Mailbox> mailbox_;     // shared with handles of streams
   std::atomic<uint64_t> next_stream_{1};
 
   // As of the last refresh().
   bool leading_ = false;
+  bool proposes_ = false;  // leads, or is a gateway of its protocol: changes need not be passed on
   bool witness_ = false;
   consensus::NodeId leader_ = consensus::kNobody;
   consensus::Epoch epoch_ = 0;

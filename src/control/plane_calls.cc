@@ -131,7 +131,7 @@ void Plane::dispatch(uint64_t id) {
   if (call == nullptr) return;
   if (!halted_.empty()) return fail(id, Code::kUnavailable, halted_);
   if (call->reads && !witness_) return read_soon(id, *call);
-  if (leading_) return submit(id, *call);
+  if (proposes_) return submit(id, *call);
   if (!call->options.forward) {
     return fail(id, Code::kUnavailable,
                 leader_ == consensus::kNobody ? kNoLeader : "this member does not lead; ask the leader");

@@ -85,6 +85,12 @@ class MemoryClient final : public Service {
   void transfer_leadership(NodeId to, CallOptions options, Done<NodeId> done) override {
     if (Plane* const plane = reach(done)) plane->transfer_leadership(to, options, back(std::move(done)));
   }
+  void propose_decree(std::string name, std::string value, CallOptions options,
+                      Done<consensus::paxos::Outcome> done) override {
+    if (Plane* const plane = reach(done)) {
+      plane->propose_decree(std::move(name), std::move(value), options, back(std::move(done)));
+    }
+  }
   void set_alarm(Alarm alarm, bool on, CallOptions options, Done<Position> done) override {
     if (Plane* const plane = reach(done)) plane->set_alarm(alarm, on, options, back(std::move(done)));
   }

@@ -20,7 +20,7 @@ void Plane::execute(kv::Space space, kv::Request request, CallOptions options, D
 void Plane::keep_alive(kv::LeaseId lease, CallOptions options, Done<int64_t> done) {
   mailbox_->push([lease, options, done = std::move(done)](Plane* plane) mutable {
     if (plane == nullptr) return done(stopping());
-    if (!options.forward && !plane->leading_) {
+    if (!options.forward && !plane->proposes_) {
       return done(plane->error(Code::kUnavailable, "this member does not lead", false));
     }
     plane->keep_alives_.push_back({lease, plane->now() + options.timeout_ns, std::move(done)});
@@ -37,7 +37,7 @@ void Plane::open_session(CallOptions options, Done<consensus::SessionId> done) {
 void Plane::close_session(consensus::SessionId session, CallOptions options) {
   mailbox_->push([session, options](Plane* plane) {
     if (plane == nullptr) return;
-    if (plane->leading_) return plane->replica_->close_session(session);
+    if (plane->proposes_) return plane->replica_->close_session(session);
     if (!options.forward) return;
     if (const auto leader = plane->leader_service()) {
       CallOptions once = options;
@@ -116,6 +116,18 @@ void Plane::transfer_leadership(consensus::NodeId to, CallOptions options, Done<
         },
         std::move(done));
   });
+}
+
+void Plane::propose_decree(std::string name, std::string value, CallOptions options,
+                           Done<consensus::paxos::Outcome> done) {
+  mailbox_->push(
+      [name = std::move(name), value = std::move(value), options, done = std::move(done)](Plane* plane) mutable {
+        if (plane == nullptr) return done(stopping());
+        if (plane->decrees_ == nullptr) {
+          return done(plane->error(Code::kUnimplemented, "this member keeps no decrees", false));
+        }
+        plane->decrees_->propose(std::move(name), std::move(value), options, std::move(done));
+      });
 }
 
 void Plane::set_alarm(Alarm alarm, bool on, CallOptions options, Done<consensus::Position> done) {

@@ -49,6 +49,7 @@ NumberBody as_body(consensus::SessionId id) { return as_body(static_cast<uint64_
 NumberBody as_body(consensus::NodeId id) { return as_body(consensus::number(id)); }
 const CallReply& as_body(const CallReply& reply) { return reply; }
 const GroupStatus& as_body(const GroupStatus& status) { return status; }
+const consensus::paxos::Outcome& as_body(const consensus::paxos::Outcome& outcome) { return outcome; }
 
 }  // namespace
 
@@ -226,6 +227,14 @@ void ServerConnection::on_request(const Message& message) {
     case MessageKind::kTransfer:
       if (read(member)) service.transfer_leadership(member.id, *options, answer<consensus::NodeId>(id));
       return;
+    case MessageKind::kDecree: {
+      DecreeBody decree;
+      if (read(decree)) {
+        service.propose_decree(std::move(decree.name), std::move(decree.value), *options,
+                               answer<consensus::paxos::Outcome>(id));
+      }
+      return;
+    }
     case MessageKind::kAlarm: {
       AlarmBody alarm;
       if (read(alarm)) service.set_alarm(alarm.alarm, alarm.on, *options, answer<consensus::Position>(id));

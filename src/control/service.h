@@ -24,6 +24,7 @@
 #include "base/function.h"
 #include "base/status.h"
 #include "consensus/membership.h"
+#include "consensus/paxos/outcome.h"
 #include "consensus/protocol.h"
 #include "consensus/session_table.h"
 #include "consensus/types.h"
@@ -178,6 +179,13 @@ class Service {
                              Done<consensus::Position> done) = 0;
   // kNobody: to the fittest. Answered when another leader is known.
   virtual void transfer_leadership(consensus::NodeId to, CallOptions options, Done<consensus::NodeId> done) = 0;
+
+  // One agreement of single-decree Paxos under a name, among those who were voters when the name was first used; this
+  // member proposes, so it has to be one of them (kFailedPrecondition names them). Who proposed earlier under the name
+  // wins: the outcome says what was chosen. Needs no leader but for the first use of a name. kUnimplemented: this
+  // service keeps no decrees.
+  virtual void propose_decree(std::string name, std::string value, CallOptions options,
+                              Done<consensus::paxos::Outcome> done) = 0;
 
   virtual void set_alarm(Alarm alarm, bool on, CallOptions options, Done<consensus::Position> done) = 0;
 

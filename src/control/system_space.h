@@ -5,6 +5,7 @@
 //   next-member        decimal: no id at or above it was ever given away, unless the founders had it
 //   promote/<id>       this learner becomes a voter as soon as it has caught up
 //   alarms/<id>/<kind>
+//   decrees/<name>     ids of the acceptors of a decree of single-decree Paxos, put when its name is first used
 //   settings/...       cluster-wide settings of Clew
 //
 // Pure; any thread, but SystemView: on the loop of the store that it reads.
@@ -27,6 +28,7 @@ constexpr std::string_view kMembersPrefix = "members/";
 constexpr std::string_view kNextMemberKey = "next-member";
 constexpr std::string_view kPromotePrefix = "promote/";
 constexpr std::string_view kAlarmsPrefix = "alarms/";
+constexpr std::string_view kDecreesPrefix = "decrees/";
 constexpr std::string_view kSettingsPrefix = "settings/";
 
 std::string member_key(consensus::NodeId id);

@@ -162,6 +162,26 @@ TEST(ClientWatch, aMemberWithoutState_isLeftForAnother) {
   EXPECT_NE(client->connected_to(), consensus::NodeId{1});
 }
 
+// What looked like a way out of a member without state, a leader that was named, led nowhere.
+TEST(ClientWatch, aMemberWithoutState_isLeftAlsoWhenTheLeaderCannotBeReached) {
+  World world;
+  world.nodes[0]->member.no_state = true;
+  world.group.leader = consensus::NodeId{3};
+  world.links.cut(sim::NodeMask{1} << 3, sim::NodeMask{1} << 2);
+  world.links.cut(sim::NodeMask{1} << 2, sim::NodeMask{1} << 3);
+  auto client = world.client();
+  Answer<CallReply> answer;
+  client->execute(kv::Space::kUser, put("a", "1"), {}, answer.done());
+  ASSERT_TRUE(world.until([&] { return client->connected_to() == consensus::NodeId{1}; }));
+  world.run(10);  // refused by now, and on the way to the leader
+  Taker taker(client->watch(kv::Space::kUser));
+  taker.ask();
+  taker.stream->create(from_all(1, 0));
+  ASSERT_TRUE(world.until([&] { return !taker.notes.empty(); }));
+  EXPECT_THAT(taker.notes, ElementsAre("1 created"));
+  EXPECT_EQ(client->connected_to(), consensus::NodeId{2});
+}
+
 TEST(ClientWatch, ofACompactedRevision_isCancelledWithTheRevisionThatThereIs) {
   World world;
   auto client = world.client();

@@ -24,6 +24,7 @@
 #include "base/check.h"
 #include "consensus/planted.h"
 #include "report.h"
+#include "sim/decrees/decree_hunt.h"
 #include "sim/groups/group_hunt.h"
 #include "sim/nodes/node_hunt.h"
 #include "table.h"
@@ -37,7 +38,7 @@ using consensus::BugInfo;
 
 struct Flags {
   std::vector<std::string> mutants;
-  uint64_t seeds = 400;  // tried at most
+  std::optional<uint64_t> seeds;  // instead of the table's
   uint64_t first = 1;
   int64_t seed_seconds = 60;  // of real time, for one seed: a mutant may loop
   size_t jobs = 2;
@@ -64,7 +65,9 @@ struct Job {
 
 std::unique_ptr<sim::Campaign> hunt_in(std::string_view family, std::string_view profile) {
   std::unique_ptr<sim::Campaign> hunt;
-  if (const auto* of_nodes = sim::nodes::node_profile_named(profile)) {
+  if (profile == sim::decrees::kProfile) {
+    hunt = std::make_unique<sim::decrees::DecreeHunt>();
+  } else if (const auto* of_nodes = sim::nodes::node_profile_named(profile)) {
     auto whole_nodes = std::make_unique<sim::nodes::NodeHunt>();
     whole_nodes->profile = of_nodes;
     hunt = std::move(whole_nodes);
@@ -242,7 +245,7 @@ int run(const Flags& flags) {
     if (!chosen) continue;
     Job job;
     job.bug = row.bug;
-    job.seeds = flags.seeds;
+    job.seeds = flags.seeds.value_or(row.seeds);
     job.fate.name = std::string(info->name);
     job.fate.scenario = info->scenario;
     job.fate.family = std::string(row.family);
@@ -282,9 +285,8 @@ int run(const Flags& flags) {
   rusage used{};
   getrusage(RUSAGE_CHILDREN, &used);
   char summary[256];
-  std::snprintf(summary, sizeof summary,
-                "%zu mutants: %zu dead, %zu alive, at most %llu seeds each; %.0f s on %zu processes, %.0f s of CPU%s",
-                fates.size(), dead, alive, static_cast<unsigned long long>(flags.seeds), since(started), flags.jobs,
+  std::snprintf(summary, sizeof summary, "%zu mutants: %zu dead, %zu alive; %.0f s on %zu processes, %.0f s of CPU%s",
+                fates.size(), dead, alive, since(started), flags.jobs,
                 static_cast<double>(used.ru_utime.tv_sec + used.ru_stime.tv_sec),
                 false_alarms != 0 ? "; THE CLEAN BUILD FAILED" : "");
   std::printf("\n%s\n", summary);
@@ -301,7 +303,7 @@ int main(int argc, char** argv) {
   Flags flags;
   CLI::App program("Planted bugs against the simulator: each has to die, and the clean build has to live");
   program.add_option("--mutant", flags.mutants, "only this one, may be given several times; with --seed also 'none'");
-  program.add_option("--seeds", flags.seeds, "tried for each at most")->capture_default_str();
+  program.add_option("--seeds", flags.seeds, "tried for each at most, instead of its own bound");
   program.add_option("--first", flags.first, "the first seed")->capture_default_str();
   program.add_option("--jobs", flags.jobs, "at a time")->capture_default_str();
   program.add_option("--seed-seconds", flags.seed_seconds, "a seed that takes longer is given up")

@@ -195,6 +195,12 @@ class SingleNode final : public control::Service {
       done(to);
     });
   }
+  void propose_decree(std::string, std::string, control::CallOptions,
+                      control::Done<consensus::paxos::Outcome> done) override {
+    later([done = std::move(done)]() mutable {
+      done(control::CallError{Code::kUnimplemented, "no decrees here", false, {}, {}});
+    });
+  }
   void set_alarm(control::Alarm alarm, bool on, control::CallOptions,
                  control::Done<consensus::Position> done) override {
     later([this, alarm, on, done = std::move(done)]() mutable {

@@ -49,10 +49,15 @@ void MultiPaxos::extend_verified() {
   }
 }
 
+Time MultiPaxos::leased_against(const Ballot& reign) const {
+  return leased_by_ == reign ? older_lease_until_ : leased_until_;
+}
+
 bool MultiPaxos::withholds(const Prepare& request) const {
   if (planted(Bug::kNoVoteWithholding)) return false;
-  // The leader of that reign gave its lease up; one that came after it did not.
-  if (!request.reign.none() && promise_ <= request.reign) return false;
+  // The leader of that reign gave its lease up; one that came after it did not, nor one before it, whom members of a
+  // configuration that is over may have passed by.
+  if (!request.reign.none() && promise_ <= request.reign) return now_ < leased_against(request.reign);
   // A leader hears a quorum, or check_quorum() would have ended its reign.
   return leading() || now_ < std::max(withheld_until_, leased_until_);
 }
@@ -109,7 +114,7 @@ Promise MultiPaxos::promise_page(const Prepare& request) const {
   page.from = request.from;
   page.upto = kMaxNumber;
   page.commit = commit_;
-  page.floor = floor();
+  page.floor = planted(Bug::kPaxosAmnesiacPromises) ? slots_.base() : floor();
   page.floor_ballot = recovering() ? Ballot() : floor_ballot_;
   if (planted(Bug::kPaxosPromiseWithoutVotes)) return page;
   auto held = request.held.begin();
@@ -146,6 +151,7 @@ void MultiPaxos::handle(NodeId from, Accept& message) {
          message.first > upto() + options_.max_open_slots ? "slots too far ahead" : "the log's memory is full");
     return;
   }
+  if (message.without_commands && !message.values.empty()) metadata_only_ = true;
   const Position high_before = slots_.high();
   for (size_t i = 0; i < message.values.size(); ++i) {
     const Position p = message.first + i;
@@ -170,6 +176,10 @@ void MultiPaxos::handle(NodeId from, Accept& message) {
 void MultiPaxos::handle(NodeId from, const Heartbeat& beat) {
   // A promise to the leader; bounded, whatever the message says.
   const Time lease = static_cast<Time>(std::min<uint64_t>(beat.lease_ns, static_cast<uint64_t>(options_.election_max)));
+  if (leased_by_ != beat.ballot) {
+    leased_by_ = beat.ballot;
+    older_lease_until_ = leased_until_;
+  }
   leased_until_ = std::max(leased_until_, now_ + lease);
   election_deadline_ = std::max(election_deadline_, leased_until_);
   const Position commit = std::min(beat.commit, planted(Bug::kPaxosCommitByOlderVote) ? slots_.high() : upto());

@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
+#include <vector>
 
 #include "consensus/multipaxos/multipaxos.h"
 
@@ -136,6 +138,27 @@ TEST_F(MultiPaxosAlone, theValueOfTheHighestBallotIsProposedAgainAndGapsAreFille
   EXPECT_EQ(effects_.placed[0].position, 4u);
 }
 
+// A witness takes the place of another one: what it is given has no commands, and the membership that says what it is
+// comes last.
+TEST_F(MultiPaxosAlone, aNewcomerWithoutCommandsHasNothingToDeliver) {
+  options_.founding = {};
+  durable_ = 0;
+  records_.clear();
+  start();
+  const Ballot ballot{5, kTwo, 1};
+  Acceptance bare = value(ballot, "");
+  bare.bare = true;
+  receive(kTwo, Accept{ballot, true, 1, 2, {bare, bare}});
+  EXPECT_EQ(core_->report().committed, 2u);
+  EXPECT_TRUE(effects_.deliveries.empty());
+  EXPECT_EQ(core_->report().standing, Standing::kWitness);
+  write();
+  start();
+  receive(kTwo, Heartbeat{ballot, 2, 2, 0, 1, 0, 0, true});
+  EXPECT_TRUE(effects_.deliveries.empty());
+  EXPECT_EQ(core_->report().standing, Standing::kWitness);
+}
+
 TEST_F(MultiPaxosAlone, aRefusalIsNoPromise) {
   write();
   now_ = std::max(now_, core_->deadline());
@@ -192,6 +215,26 @@ TEST_F(MultiPaxosAlone, votesOfAnotherBallotDoNotCount) {
   EXPECT_EQ(core_->report().committed, last);
 }
 
+// The second one may have been elected by members of a configuration that is over: its wish says nothing of the lease
+// of the first one.
+TEST_F(MultiPaxosAlone, aWishForAnotherLeaderLiftsTheLeaseOfItsOwnReignOnly) {
+  write();
+  const Ballot first{3, kTwo, 1}, second{4, kThree, 1}, third{5, kTwo, 2};
+  const auto lease = static_cast<uint64_t>(100 * kMillisecond);
+  receive(kTwo, Heartbeat{first, 0, 0, 0, 0, 1, lease, true});
+  now_ += 50 * kMillisecond;
+  receive(kThree, Heartbeat{second, 0, 0, 0, 0, 1, lease, true});
+  ASSERT_EQ(core_->state().promise, second);
+  const Prepare request{third, false, second, 1, {}};
+  receive(kTwo, request);
+  EXPECT_TRUE(sent<Promise>().empty());
+  receive(kThree, TimeoutNow{second});
+  EXPECT_EQ(core_->state().promise, second) << "its own vote is a promise as well";
+  now_ += 60 * kMillisecond;
+  receive(kTwo, request);
+  EXPECT_EQ(sent<Promise>().size(), 1u);
+}
+
 TEST_F(MultiPaxosAlone, forgottenVotesAreNotDenied) {
   write();
   const Ballot ballot{3, kTwo, 1};
@@ -228,6 +271,50 @@ TEST_F(MultiPaxosAlone, anothersBallotIsNotSpokenUnder) {
   EXPECT_EQ(core_->report().leader, kNobody);
   receive(kThree, Prepare{Ballot{3, kTwo, 1}, false, {}, 1, {}});
   EXPECT_EQ(core_->state().promise, Ballot{});
+}
+
+// Behind a stop-sign: a heartbeat asks again, and an answer may have more pages than fit between two of them.
+TEST_F(MultiPaxosAlone, whatIsAskedForAgainIsThePageThatIsAwaited) {
+  write();
+  lead();
+  write();
+  const Ballot ballot = core_->state().promise;
+  receive(kTwo, Accepted{ballot, 1, 0, false});
+  ASSERT_EQ(core_->report().committed, 1u);
+  core_->reconfigure(now_, ProposalId{1}, Membership::of_voters({kOne, kTwo, NodeId{4}}));
+  collect();
+  write();
+  receive(kTwo, Accepted{ballot, 2, 0, false});
+  ASSERT_EQ(core_->report().committed, 2u);
+  receive(kTwo, Promise{ballot, false, 3, 5, 2, 0, {}, {}});
+  ASSERT_EQ(sent<Prepare>().size(), 1u);
+  EXPECT_EQ(sent<Prepare>()[0].from, 6u);
+  now_ = core_->deadline();
+  core_->tick(now_);
+  collect();
+  std::vector<Position> asked;
+  for (const Prepare& request : sent<Prepare>()) asked.push_back(request.from);
+  std::sort(asked.begin(), asked.end());
+  EXPECT_EQ(asked, (std::vector<Position>{3, 6}));  // of node 4, which is silent, and of node 2
+}
+
+TEST_F(MultiPaxosAlone, anAnswerOfManyPagesIsNoSilence) {
+  write();
+  now_ = std::max(now_, core_->deadline());
+  core_->tick(now_);
+  collect();
+  const Ballot ballot = sent<Prepare>().at(0).ballot;
+  receive(kTwo, Promise{ballot, true, 1, kMaxNumber, 0, 0, {}, {}});
+  write();
+  for (Position page = 1; page <= 20; ++page) {
+    now_ += options_.election_min / 2;
+    ASSERT_LT(now_, core_->deadline()) << page;
+    receive(kTwo, Promise{ballot, false, page, page, 0, 0, {}, {}});
+    ASSERT_EQ(sent<Prepare>().size(), 1u);
+    EXPECT_EQ(sent<Prepare>()[0].from, page + 1);
+  }
+  receive(kTwo, Promise{ballot, false, 21, kMaxNumber, 0, 0, {}, {}});
+  EXPECT_TRUE(core_->state().leading);
 }
 
 TEST_F(MultiPaxosAlone, promisesComeInPages) {

@@ -88,7 +88,7 @@ void MultiPaxos::become_leader() {
   leader_ = options_.self;
   election_deadline_ = kNever;
   withheld_until_ = 0;
-  resend_reads_due_ = kNever;
+  forwarded_.rest();
   lease_forfeited_ = false;
   stop_fetching();
   fact(FactKind::kBecameLeader, slots_.high());
@@ -183,7 +183,7 @@ void MultiPaxos::abort_transfer(std::string_view reason) {
 }
 
 void MultiPaxos::handle(NodeId, const TimeoutNow&) {
-  if (!leading()) campaign(false, promise_);
+  if (!leading() && now_ >= leased_against(promise_)) campaign(false, promise_);
 }
 
 }  // namespace clew::consensus

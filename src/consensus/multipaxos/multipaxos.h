@@ -50,6 +50,7 @@
 
 #include "base/random.h"
 #include "consensus/config_timeline.h"
+#include "consensus/forwarded_reads.h"
 #include "consensus/in_flight.h"
 #include "consensus/multipaxos/ballot.h"
 #include "consensus/multipaxos/invariants.h"
@@ -166,6 +167,8 @@ class MultiPaxos final : public Protocol {
   void raise_promise(const multipaxos::Ballot& ballot);
   void accept_here(Position position, multipaxos::Acceptance vote);
   void extend_verified();
+  // Until when a lease may rest on this node, whose leader has not given it up by wishing for another one.
+  Time leased_against(const multipaxos::Ballot& reign) const;
   bool withholds(const multipaxos::Prepare& request) const;
   void acknowledge() { ack_ = true; }  // to leader_, at the end of the turn
   void send_acknowledgement();
@@ -185,6 +188,7 @@ class MultiPaxos final : public Protocol {
     Position next = 1;      // first slot to send
     Position beyond = 0;    // the first that it has behind a gap; 0: none
     bool snapshot = false;  // what it needs is compacted: it was offered a snapshot
+    Position offered = 0;   // the one that it may be fetching, from which the slots go on (catch_up.h)
     InFlightWindow window{WindowLimits{}};
     Position commit_sent = 0;
     Position match_at_check = 0;
@@ -222,10 +226,6 @@ class MultiPaxos final : public Protocol {
   void leave_if_removed();
 
   // --- reads.cc ---
-  struct Forwarded {
-    uint64_t context;
-    ReadId id;
-  };
   bool sure_of_reign() const;
   Time lease_until() const;
   void admit_read(ReadGate::Waiting read);
@@ -242,6 +242,7 @@ class MultiPaxos final : public Protocol {
 
   // --- snapshots.cc ---
   void offer_snapshot(NodeId to, bool without_commands);
+  void offer_snapshot(Peer& peer);
   void handle(NodeId from, const multipaxos::SnapshotOffer& message);
   void install(const SnapshotMeta& meta, NodeId from);
   void compact();
@@ -270,6 +271,8 @@ class MultiPaxos final : public Protocol {
   SnapshotMeta snapshot_;   // newest; the slots may begin before it (Options::keep_tail_bytes)
   ConfigTimeline configs_;  // chosen memberships; each governs the slots above its own
   bool snapshot_metadata_only_ = false;
+  // It holds values without commands: a witness, also one that has yet to learn so.
+  bool metadata_only_ = false;
 
   // Volatile.
   Time now_ = 0;
@@ -286,8 +289,10 @@ class MultiPaxos final : public Protocol {
   std::optional<Pending> pending_;  // a membership accepted above commit_
   Membership view_;
   Time election_deadline_ = kNever;
-  Time withheld_until_ = 0;  // promises, because the leader was heard
-  Time leased_until_ = 0;    // promises, because a leader's lease may rest on it
+  Time withheld_until_ = 0;       // promises, because the leader was heard
+  Time leased_until_ = 0;         // promises, because a leader's lease may rest on it
+  multipaxos::Ballot leased_by_;  // the newest reign that asked for that; none: of before the start
+  Time older_lease_until_ = 0;    // of reigns before that one
   struct Placed {
     Position position;
     ProposalId id;
@@ -330,10 +335,7 @@ class MultiPaxos final : public Protocol {
   // Follower.
   bool ack_ = false;
   bool told_lost_ = false;  // the leader thinks that this node has more than it does
-  std::deque<Forwarded> forwarded_;
-  uint64_t next_context_ = 0;
-  uint64_t sent_context_ = 0;
-  Time resend_reads_due_ = kNever;
+  ForwardedReads forwarded_;
   std::optional<FetchSnapshot> fetching_;
 
   // Disk.

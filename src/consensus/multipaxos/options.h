@@ -36,7 +36,9 @@ struct Options {
   uint64_t max_uncommitted_bytes = 64ull << 20;
   // Slots that are proposed and not chosen; how far an acceptor lets slots run ahead of the first that it lacks.
   uint64_t max_open_slots = 65'536;
-  uint64_t max_log_bytes = 512ull << 20;     // memory; more is refused until a snapshot lets the prefix go
+  // Memory; more is refused until a snapshot lets the prefix go. Up to a quarter of it stays for members that are
+  // fetching an older snapshot (consensus/catch_up.h).
+  uint64_t max_log_bytes = 512ull << 20;
   uint64_t keep_tail_bytes = 8ull << 20;     // of compacted slots, kept in memory for peers that are a little behind
   uint64_t max_delivery_bytes = 4ull << 20;  // handed over in one turn
   size_t max_waiting_reads = 65'536;

@@ -45,7 +45,8 @@ void MultiPaxos::ask(const Answer& answer) {
   request.ballot = request.pre ? asked_ : promise_;
   request.reign = wished_by_;
   request.from = answer.next;
-  for (Position p = answer.next; p <= slots_.high() && !request.pre; ++p) {
+  const bool tells = !request.pre && !planted(Bug::kPaxosLastSeenValue);
+  for (Position p = answer.next; p <= slots_.high() && tells; ++p) {
     const Acceptance* const vote = slots_.find(p);
     if (vote == nullptr) continue;
     if (!request.held.empty() && request.held.back().last + 1 == p && request.held.back().ballot == vote->ballot) {
@@ -95,6 +96,7 @@ void MultiPaxos::handle(NodeId from, const Promise& promise) {
     if (halt_ || phase_ == Phase::kFollower) return;
     if (promise.upto < kMaxNumber) {
       answer->next = promise.upto + 1;
+      if (!leading()) reset_election_timer();  // a long answer is no silence
       return ask(*answer);
     }
   }

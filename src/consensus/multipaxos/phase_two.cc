@@ -95,9 +95,7 @@ void MultiPaxos::replicate_to(Peer& other) {
   const Position limit = is_witness(other.id) ? std::min(last_, data_safe()) : last_;
   while (!other.window.full() && other.next <= limit) {
     if (other.next <= slots_.base()) {
-      other.snapshot = true;
-      fact(FactKind::kSnapshotOffered, snapshot_.position, other.id);
-      offer_snapshot(other.id, is_witness(other.id));
+      offer_snapshot(other);
       return;
     }
     const Position first = other.next;
@@ -165,13 +163,15 @@ void MultiPaxos::broadcast_heartbeat() {
 void MultiPaxos::beat() {
   heartbeat_due_ = now_ + options_.heartbeat;
   broadcast_heartbeat();
-  for (const Peer& other : peers_) {
-    if (other.snapshot) offer_snapshot(other.id, is_witness(other.id));
+  for (Peer& other : peers_) {
+    if (other.snapshot) offer_snapshot(other);
   }
   if (settled_) return;
+  // The page that is awaited goes again, or the last one for news of what is chosen; never all of them from the first
+  // on, or an answer of more pages than fit between two heartbeats would have no end.
   for (Answer& answer : answers_) {
     if (answer.from == options_.self || (answer.complete && answer.commit + 1 >= prepare_from_)) continue;
-    answer = Answer{answer.from, false, false, prepare_from_, 0};
+    answer.complete = answer.refused = false;
     ask(answer);
   }
 }

@@ -1,8 +1,7 @@
 // Linearizable reads without writing: a round to a majority, or a lease (PML §5.2); rounds in consensus/read_gate.h.
 //
 // A majority that still answers to this ballot has promised to nobody else, so that no other leader has begun: what was
-// chosen when the read arrived is what this leader knows. A follower numbers its reads as Raft's do: its question "up
-// to number c" is answered with a position that was confirmed after the question was asked.
+// chosen when the read arrived is what this leader knows. Reads of a follower: consensus/forwarded_reads.h.
 #include <algorithm>
 
 #include "consensus/multipaxos/multipaxos.h"
@@ -31,8 +30,7 @@ void MultiPaxos::read(Time now, ReadId id, ReadBarrier barrier) {
     return;
   }
   if (leader_ == kNobody) return refuse_read(id, Refusal::kNotLeader);
-  if (forwarded_.size() >= options_.max_waiting_reads) return refuse_read(id, Refusal::kOverloaded);
-  forwarded_.push_back({++next_context_, id});
+  if (!forwarded_.add(id)) refuse_read(id, Refusal::kOverloaded);
 }
 
 // On this clock; 0 when there is none.
@@ -46,8 +44,7 @@ Time MultiPaxos::lease_until() const {
     return other == nullptr ? 0 : other->stamp;
   });
   if (since == 0 || since >= static_cast<uint64_t>(kNever)) return static_cast<Time>(since);  // kNever: a group of one
-  const int64_t million = 1'000'000;
-  Time patience = options_.election_min / (million + options_.clock_error_ppm) * (million - options_.clock_error_ppm);
+  Time patience = sure_patience(options_.election_min, options_.clock_error_ppm);
   if (planted(Bug::kLeaseIgnoresDrift)) patience = options_.election_max;
   return static_cast<Time>(since) + patience;
 }
@@ -124,16 +121,12 @@ void MultiPaxos::drop_leader_reads() {
 // --- Reads of a follower ---
 
 void MultiPaxos::forward_reads() {
-  if (forwarded_.empty() || leader_ == kNobody || sent_context_ == forwarded_.back().context) return;
-  sent_context_ = forwarded_.back().context;
-  if (resend_reads_due_ == kNever) resend_reads_due_ = now_ + options_.heartbeat;
-  send(leader_, ReadRequest{promise_, sent_context_});
+  if (leader_ == kNobody) return;
+  if (const auto number = forwarded_.question(now_)) send(leader_, ReadRequest{promise_, *number});
 }
 
 void MultiPaxos::refuse_forwarded_reads() {
-  for (const Forwarded& read : forwarded_) refuse_read(read.id, Refusal::kNotLeader);
-  forwarded_.clear();
-  resend_reads_due_ = kNever;
+  forwarded_.clear([&](ReadId id) { refuse_read(id, Refusal::kNotLeader); });
 }
 
 void MultiPaxos::handle(NodeId from, const ReadRequest& request) {
@@ -141,17 +134,13 @@ void MultiPaxos::handle(NodeId from, const ReadRequest& request) {
 }
 
 void MultiPaxos::handle(NodeId, const ReadReply& reply) {
-  if (reply.context > next_context_) return;
-  // Whatever was asked up to this number was asked before it was confirmed.
-  while (!forwarded_.empty() && forwarded_.front().context <= reply.context) {
+  forwarded_.answered(reply.context, [&](ReadId id) {
     if (reply.ok) {
-      reads_.push_back({forwarded_.front().id, reply.position});
+      reads_.push_back({id, reply.position});
     } else {
-      refuse_read(forwarded_.front().id, Refusal::kOverloaded);
+      refuse_read(id, Refusal::kOverloaded);
     }
-    forwarded_.pop_front();
-  }
-  if (forwarded_.empty()) resend_reads_due_ = kNever;
+  });
 }
 
 }  // namespace clew::consensus

@@ -151,6 +151,7 @@ Status MultiPaxos::recover(LogSeq seq, std::string_view bytes) {
       const Acceptance* const here = slots_.find(p);
       if (here != nullptr && here->ballot > vote.ballot) return refuse("takes a vote back");
       if (p > slots_.high() + options_.max_open_slots + kFarthest) return refuse("votes too far ahead");
+      metadata_only_ |= vote.bare;
       slots_.put(p, std::move(vote));
     }
     slots_.take_unwritten();  // it is there already
@@ -212,7 +213,7 @@ void MultiPaxos::start(Time now, LogSeq next, bool have_snapshot) {
   extend_verified();
   durable_position_ = upto();
   seen_round_ = promise_.round;
-  next_context_ = random_.next() >> 2;
+  forwarded_.start(random_.next() >> 2);
   // A leader's lease may rest on what this node promised before it restarted.
   if (any_record_ && !planted(Bug::kVoteRightAfterStart)) leased_until_ = now_ + options_.election_min;
   reset_election_timer();

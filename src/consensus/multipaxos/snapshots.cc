@@ -1,7 +1,10 @@
 // Snapshots (PML §5.4): a snapshot stands for a chosen prefix of the slots. The host writes and fetches the bytes; here
 // is decided when one is needed, and what becomes of the votes.
 #include <algorithm>
+#include <utility>
+#include <vector>
 
+#include "consensus/catch_up.h"
 #include "consensus/multipaxos/multipaxos.h"
 #include "consensus/planted.h"
 
@@ -25,21 +28,23 @@ void MultiPaxos::snapshot_saved(Time now, const SnapshotMeta& meta) {
   snapshot_.membership =
       planted(Bug::kSnapshotUncommittedMembership) ? membership() : configs_.at(meta.position).membership;
   base_seq_ = record_base(snapshot_);
+  if (planted(Bug::kReleaseBeforeBase)) update_release();
   compact();
   fact(FactKind::kSnapshotSaved, meta.position);
 }
 
 void MultiPaxos::compact() {
-  Position keep_from = snapshot_.position + 1;
-  uint64_t bytes = 0;
-  while (keep_from > slots_.first()) {
-    const Acceptance* const vote = slots_.find(keep_from - 1);
-    if (vote == nullptr) break;
-    bytes += cost(vote->entry);
-    if (bytes > options_.keep_tail_bytes) break;
-    --keep_from;
+  std::vector<Position> offered;
+  for (const Peer& other : peers_) {
+    if (other.snapshot && now_ - other.heard <= 4 * options_.election_max) offered.push_back(other.offered);
   }
-  slots_.compact(keep_from - 1);
+  const auto cost_at = [&](Position p) {
+    const Acceptance* const vote = slots_.find(p);
+    return vote == nullptr ? std::nullopt : std::optional(cost(vote->entry));
+  };
+  const Position begin = log_begins_at(slots_.first(), snapshot_.position, offered,
+                                       {options_.keep_tail_bytes, options_.max_log_bytes}, cost_at);
+  slots_.compact(begin - 1);
   configs_.compact(snapshot_.position);
 }
 
@@ -60,6 +65,12 @@ void MultiPaxos::offer_snapshot(NodeId to, bool without_commands) {
   send(to, SnapshotOffer{promise_, without_commands, snapshot_});
 }
 
+void MultiPaxos::offer_snapshot(Peer& other) {
+  if (!std::exchange(other.snapshot, true)) fact(FactKind::kSnapshotOffered, snapshot_.position, other.id);
+  note_offer(other.offered, snapshot_.position, slots_.base());
+  offer_snapshot(other.id, is_witness(other.id));
+}
+
 void MultiPaxos::handle(NodeId from, const SnapshotOffer& offer) {
   if (leading()) return;  // it has everything that it calls chosen
   if (!takes(offer.without_commands)) {
@@ -76,7 +87,7 @@ void MultiPaxos::handle(NodeId from, const SnapshotOffer& offer) {
     install(meta, from);
     return;
   }
-  if (fetching_ && fetching_->meta.position >= meta.position) return;  // under way; offers are repeated
+  if (fetching_ && !replaces(*fetching_, from, meta)) return;  // under way; offers are repeated
   const bool joins = planted(Bug::kSnapshotsMixedUp) && fetching_;
   fetching_ = FetchSnapshot{from, meta};
   if (joins) return;

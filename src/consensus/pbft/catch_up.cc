@@ -46,6 +46,16 @@ void Pbft::beat() {
   if (!active_) count_changes();
   repeat_requests();
   fetch_missing();
+  if (misses_primary()) submit(EntryKind::kNoop, {});
+}
+
+// In a group where nobody asks for anything a dead primary would not be noticed, nor would that what it sees to by
+// itself is not done. A request that waits shows it; when only this member does not hear it, the request is executed.
+bool Pbft::misses_primary() const {
+  const NodeId primary = primary_of(view_);
+  if (!active_ || !may_vote() || has_work() || primary == options_.self) return false;
+  const auto heard = peers_.find(primary);
+  return heard != peers_.end() && now_ - heard->second.heard > options_.request_timeout;
 }
 
 void Pbft::handle(NodeId from, StatusReport& status) {

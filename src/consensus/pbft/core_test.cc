@@ -17,11 +17,7 @@ struct RealKeysPlay : PbftPlay {
   static const os::Ed25519Key& key(NodeId id) {
     static std::map<NodeId, os::Ed25519Key> keys;
     auto found = keys.find(id);
-    if (found == keys.end()) {
-      std::string secret(os::kEd25519KeyBytes, 's');
-      secret[0] = static_cast<char>(number(id));
-      found = keys.emplace(id, os::Ed25519Key::from_secret(secret).value()).first;
-    }
+    if (found == keys.end()) found = keys.emplace(id, os::Ed25519Key::generate().value()).first;
     return found->second;
   }
   class RealSigner final : public Signer {
@@ -34,7 +30,7 @@ struct RealKeysPlay : PbftPlay {
   };
   static void complete(Options& options) { options.signer = std::make_shared<RealSigner>(options.self); }
   static bool verify(const VerifyRequest& request) {
-    return os::ed25519_verify(key(request.signer).public_key(), request.message, request.signature);
+    return key(request.signer).public_key().verify(request.message, request.signature);
   }
 };
 

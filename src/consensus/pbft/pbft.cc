@@ -145,6 +145,7 @@ Report Pbft::report() const {
   report.standing = standing();
   report.epoch = view_;
   report.leader = active_ ? primary_of(view_) : kNobody;
+  report.gateway = running() && view_members_.contains(options_.self);
   report.first = base_.meta.position + 1;
   report.last = ledger_.position;
   report.committed = ledger_.position;

@@ -237,6 +237,7 @@ class Pbft final : public Protocol {
     Time heard = 0;
   };
   void beat();
+  bool misses_primary() const;
   pbft::StatusReport own_status() const;
   void help(NodeId to, const pbft::StatusReport& status, bool stands_still);
   void send_committed(NodeId to, Sequence from);

@@ -184,7 +184,7 @@ void Raft::become_leader() {
   ballots_.clear();
   election_deadline_ = kNever;
   withheld_until_ = 0;
-  resend_reads_due_ = kNever;
+  forwarded_.rest();
   lease_forfeited_ = false;
   stop_fetching();
   fact(FactKind::kBecameLeader, log_.last());

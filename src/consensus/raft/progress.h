@@ -29,6 +29,7 @@ struct Progress {
   bool probe_sent = false;  // probe: an answer is awaited
   Position singly_to = 0;   // up to there one message at a time: see went_back()
   InFlightWindow window;
+  Position offered = 0;  // snapshot: the one that it may be fetching, from which the log goes on (catch_up.h)
   Position commit_sent = 0;
   Position match_at_check = 0;  // `match` at `checked`: no progress since means that something was lost
   Time checked = 0;
@@ -61,6 +62,8 @@ struct Progress {
     }
     return news;
   }
+  // Whether it may be fetching a snapshot: it was offered one, and was heard since `alive`.
+  bool fetches(Time alive) const { return state == PeerState::kSnapshot && heard >= alive; }
   // May entries from `next` on be sent now?
   bool may_send() const {
     switch (state) {

@@ -27,7 +27,10 @@ using raft::VoteReply;
 using raft::VoteRequest;
 
 Raft::Raft(Options options, uint64_t seed)
-    : options_(std::move(options)), random_(seed), gate_(options_.max_waiting_reads) {
+    : options_(std::move(options)),
+      random_(seed),
+      gate_(options_.max_waiting_reads),
+      forwarded_(options_.max_waiting_reads, options_.heartbeat) {
   CHECK(options_.check().ok());
 }
 
@@ -44,10 +47,7 @@ void Raft::tick(Time now) {
     if (transfer_ && now_ >= transfer_->deadline) abort_transfer("the successor did not take over in time");
     return;
   }
-  if (now_ >= resend_reads_due_) {
-    sent_context_ = 0;  // the newest goes again
-    resend_reads_due_ = now_ + options_.heartbeat;
-  }
+  forwarded_.tick(now_);
   if (now_ >= election_deadline_) campaign(true, false);
 }
 
@@ -247,17 +247,9 @@ void Raft::collect(Time now, Effects& effects) {
     effects.halt = halt_;
     return;
   }
-  const auto move_to = [](auto& from, auto& to) {
-    if (to.empty()) {
-      to.swap(from);
-    } else {
-      std::move(from.begin(), from.end(), std::back_inserter(to));
-    }
-    from.clear();
-  };
   effects.install = std::exchange(install_, std::nullopt);
   if (started_) deliver(effects);
-  move_to(records_, effects.records);
+  drain_into(records_, effects.records);
   for (Outgoing& out : outgoing_) {
     LogSeq after = out.seq;
     if (out.after == After::kTerm) after = std::max(after, state_seq_);
@@ -265,11 +257,11 @@ void Raft::collect(Time now, Effects& effects) {
     effects.sends.push_back({out.to, after > durable_seq_ ? after : 0, std::move(out.frame)});
   }
   outgoing_.clear();
-  move_to(placed_now_, effects.placed);
-  move_to(refused_, effects.refused);
-  move_to(reads_, effects.reads);
-  move_to(reads_refused_, effects.reads_refused);
-  move_to(facts_, effects.facts);
+  drain_into(placed_now_, effects.placed);
+  drain_into(refused_, effects.refused);
+  drain_into(reads_, effects.reads);
+  drain_into(reads_refused_, effects.reads_refused);
+  drain_into(facts_, effects.facts);
   effects.fetch = std::exchange(fetch_, std::nullopt);
   effects.cancel_fetch = std::exchange(cancel_fetch_, false);
   effects.release_below = std::exchange(release_below_, 0);
@@ -278,7 +270,7 @@ void Raft::collect(Time now, Effects& effects) {
 Time Raft::deadline() const {
   if (!started_ || halt_) return kNever;
   if (delivered_ < commit_ && !is_witness()) return now_;
-  if (!leading()) return std::min(election_deadline_, resend_reads_due_);
+  if (!leading()) return std::min(election_deadline_, forwarded_.deadline());
   const Time due = std::min(heartbeat_due_, quorum_check_due_);
   return transfer_ ? std::min(due, transfer_->deadline) : due;
 }

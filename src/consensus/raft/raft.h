@@ -51,6 +51,7 @@
 
 #include "base/random.h"
 #include "consensus/config_timeline.h"
+#include "consensus/forwarded_reads.h"
 #include "consensus/protocol.h"
 #include "consensus/quorum.h"
 #include "consensus/raft/invariants.h"
@@ -173,10 +174,6 @@ class Raft final : public Protocol {
   bool change_pending() const;
 
   // --- reads.cc ---
-  struct Forwarded {
-    uint64_t context;
-    ReadId id;
-  };
   bool own_term_committed() const;
   Time lease_until() const;
   void admit_read(ReadGate::Waiting read);
@@ -259,10 +256,7 @@ class Raft final : public Protocol {
 
   // Follower.
   std::optional<Position> ack_;  // to leader_, at the end of the turn
-  std::deque<Forwarded> forwarded_;
-  uint64_t next_context_ = 0;
-  uint64_t sent_context_ = 0;
-  Time resend_reads_due_ = kNever;
+  ForwardedReads forwarded_;
   std::optional<FetchSnapshot> fetching_;
 
   // Disk.

@@ -1,7 +1,5 @@
-// Linearizable reads without writing: ReadIndex and leases, thesis §6.4; rounds in consensus/read_gate.h.
-//
-// A follower numbers its reads; its question "up to number c" is answered with a position that was confirmed after the
-// question was asked, so that every read up to c may use it. Numbers are never used twice, by any run of this node.
+// Linearizable reads without writing: ReadIndex and leases, thesis §6.4; rounds in consensus/read_gate.h, the
+// reads of a follower in consensus/forwarded_reads.h.
 #include <algorithm>
 
 #include "consensus/planted.h"
@@ -31,8 +29,7 @@ void Raft::read(Time now, ReadId id, ReadBarrier barrier) {
     return;
   }
   if (leader_ == kNobody) return refuse_read(id, Refusal::kNotLeader);
-  if (forwarded_.size() >= options_.max_waiting_reads) return refuse_read(id, Refusal::kOverloaded);
-  forwarded_.push_back({++next_context_, id});
+  if (!forwarded_.add(id)) refuse_read(id, Refusal::kOverloaded);
 }
 
 // On this clock; 0 when there is none.
@@ -46,8 +43,7 @@ Time Raft::lease_until() const {
     return peer == nullptr ? 0 : peer->stamp;
   });
   if (since == 0 || since >= static_cast<uint64_t>(kNever)) return static_cast<Time>(since);  // kNever: a group of one
-  const int64_t million = 1'000'000;
-  Time patience = options_.election_min / (million + options_.clock_error_ppm) * (million - options_.clock_error_ppm);
+  Time patience = sure_patience(options_.election_min, options_.clock_error_ppm);
   if (planted(Bug::kLeaseIgnoresDrift)) patience = options_.election_max;
   return static_cast<Time>(since) + patience;
 }
@@ -124,17 +120,13 @@ void Raft::drop_leader_reads() {
 // --- Reads of a follower ---
 
 void Raft::forward_reads() {
-  if (forwarded_.empty() || leader_ == kNobody || sent_context_ == forwarded_.back().context) return;
-  sent_context_ = forwarded_.back().context;
-  if (resend_reads_due_ == kNever) resend_reads_due_ = now_ + options_.heartbeat;
-  send(leader_, ReadRequest{term_, sent_context_});
+  if (leader_ == kNobody) return;
+  if (const auto number = forwarded_.question(now_)) send(leader_, ReadRequest{term_, *number});
 }
 
 void Raft::refuse_forwarded_reads() {
-  for (const Forwarded& read : forwarded_) refuse_read(read.id, Refusal::kNotLeader);
-  forwarded_.clear();
-  resend_reads_due_ = kNever;
-  if (planted(Bug::kReadContextReused)) next_context_ = 0;
+  forwarded_.clear([&](ReadId id) { refuse_read(id, Refusal::kNotLeader); });
+  if (planted(Bug::kReadContextReused)) forwarded_.start(0);
 }
 
 void Raft::handle(NodeId from, const ReadRequest& request) {
@@ -144,17 +136,13 @@ void Raft::handle(NodeId from, const ReadRequest& request) {
 
 void Raft::handle(NodeId from, const ReadReply& reply) {
   if (from != leader_ && !planted(Bug::kReadContextReused)) return;
-  if (reply.context > next_context_) return;
-  // Whatever was asked up to this number was asked before it was confirmed.
-  while (!forwarded_.empty() && forwarded_.front().context <= reply.context) {
+  forwarded_.answered(reply.context, [&](ReadId id) {
     if (reply.ok) {
-      reads_.push_back({forwarded_.front().id, reply.position});
+      reads_.push_back({id, reply.position});
     } else {
-      refuse_read(forwarded_.front().id, Refusal::kOverloaded);
+      refuse_read(id, Refusal::kOverloaded);
     }
-    forwarded_.pop_front();
-  }
-  if (forwarded_.empty()) resend_reads_due_ = kNever;
+  });
 }
 
 }  // namespace clew::consensus

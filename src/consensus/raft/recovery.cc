@@ -170,7 +170,7 @@ void Raft::start(Time now, LogSeq next, bool have_snapshot) {
   commit_ = std::clamp(commit_, log_.base(), log_.last());
   delivered_ = log_.base();
   commit_told_ = commit_;
-  next_context_ = planted(Bug::kReadContextReused) ? 0 : random_.next() >> 2;
+  forwarded_.start(planted(Bug::kReadContextReused) ? 0 : random_.next() >> 2);
   if (!any_record_ && !options_.founding.empty()) {
     snapshot_.membership = options_.founding;
     configs_.reset(0, options_.founding);

@@ -1,7 +1,9 @@
 // Snapshots: Raft §7. A snapshot stands for a committed prefix of the log. The host writes and fetches the bytes; here
 // is decided when one is needed, and what becomes of the log.
 #include <algorithm>
+#include <vector>
 
+#include "consensus/catch_up.h"
 #include "consensus/planted.h"
 #include "consensus/raft/raft.h"
 
@@ -26,19 +28,20 @@ void Raft::snapshot_saved(Time now, const SnapshotMeta& meta) {
       planted(Bug::kSnapshotUncommittedMembership) ? membership() : configs_.at(meta.position).membership;
   snapshot_metadata_only_ = false;
   base_seq_ = record_base(snapshot_);
+  if (planted(Bug::kReleaseBeforeBase)) update_release();
   compact();
   fact(FactKind::kSnapshotSaved, meta.position);
 }
 
 void Raft::compact() {
-  Position keep_from = snapshot_.position + 1;
-  uint64_t bytes = 0;
-  while (keep_from > log_.first()) {
-    bytes += cost(log_.at(keep_from - 1));
-    if (bytes > options_.keep_tail_bytes) break;
-    --keep_from;
+  std::vector<Position> offered;
+  for (const Progress& peer : peers_) {
+    if (peer.fetches(now_ - 4 * options_.election_max)) offered.push_back(peer.offered);
   }
-  log_.compact(keep_from - 1);
+  const Position begin =
+      log_begins_at(log_.first(), snapshot_.position, offered, {options_.keep_tail_bytes, options_.max_log_bytes},
+                    [&](Position p) { return std::optional(cost(log_.at(p))); });
+  log_.compact(begin - 1);
   configs_.compact(snapshot_.position);
 }
 
@@ -59,6 +62,7 @@ void Raft::offer_snapshot(Progress& peer) {
     peer.probe(peer.match + 1);
     peer.state = PeerState::kSnapshot;
   }
+  note_offer(peer.offered, snapshot_.position, log_.base());
   send(peer.id, SnapshotOffer{term_, is_witness(peer.id), snapshot_});
 }
 
@@ -83,7 +87,8 @@ void Raft::handle(NodeId from, const SnapshotOffer& offer) {
     install(meta, from);
     return;
   }
-  if (fetching_ && fetching_->meta.position >= meta.position) return;  // under way; offers are repeated
+  const bool joined = planted(Bug::kSnapshotChunkUnchecked) && fetching_ && meta.position > fetching_->meta.position;
+  if (fetching_ && !replaces(*fetching_, from, meta) && !joined) return;  // under way; offers are repeated
   const bool joins = planted(Bug::kSnapshotsMixedUp) && fetching_;
   fetching_ = FetchSnapshot{from, meta};
   if (joins) return;

@@ -65,7 +65,8 @@ void Zab::replicate_to(FollowerProgress& other) {
     }
     send_entries(other, limit);
   }
-  if (other.step == Step::kSyncing && other.progress.match >= reign_start_.position) tell_new_leader(other);
+  const bool synchronised = other.progress.match >= reign_start_.position || planted(Bug::kZabNewLeaderUnchecked);
+  if (other.step == Step::kSyncing && synchronised) tell_new_leader(other);
   // A commit that no proposal carried goes by itself, so that followers need not wait for a ping to apply it.
   if (active && other.progress.commit_sent < std::min(commit_, other.progress.match)) {
     other.progress.commit_sent = commit_;
@@ -227,7 +228,7 @@ void Zab::handle(NodeId from, const Pong& m) {
 // --- The follower ---
 
 void Zab::learn_commit(Position commit) {
-  if (current_ != accepted_) return;  // what stands here may still have to go
+  if (current_ != accepted_ && !planted(Bug::kZabCommitSkips)) return;  // what stands here may still have to go
   const Position known = std::min(commit, log_.last());
   if (known > commit_) commit_to(known);
 }
@@ -300,13 +301,7 @@ void Zab::handle(NodeId from, Propose& m) {
   ack_ = std::max(ack_.value_or(0), verified);
 }
 
-void Zab::handle(NodeId, const Commit& m) {
-  if (planted(Bug::kZabCommitSkips)) {
-    commit_to(std::max(commit_, std::min(m.commit, log_.last())));
-    return;
-  }
-  learn_commit(m.commit);
-}
+void Zab::handle(NodeId, const Commit& m) { learn_commit(m.commit); }
 
 void Zab::handle(NodeId from, const Ping& m) {
   if (leading()) {
@@ -347,6 +342,7 @@ void Zab::handle(NodeId from, const Ping& m) {
     leased_to_ = from;
   }
   if (m.established) handle(from, zab::UpToDate{m.epoch, m.commit});
+  if (planted(Bug::kZabCommitSkips)) learn_commit(m.commit);
   if (m.wants_reply) send(from, Pong{m.epoch, m.round, m.stamp, log_.last(), log_.has_hole(), fetching_.has_value()});
 }
 

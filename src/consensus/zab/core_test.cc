@@ -102,6 +102,31 @@ class ZabAlone : public testing::Test {
 
 // --- Election ---
 
+// A snapshot that it had begun to fetch before it lost its leader says that it is no voter any more.
+TEST_F(ZabAlone, whoLearnsWhileItLooksThatItIsNoVoterWaitsQuietly) {
+  follow_two(3);
+  SnapshotMeta meta;
+  meta.position = 9;
+  meta.epoch = 2;
+  meta.membership = Membership::of_voters({kTwo, kThree});
+  receive(kTwo, Snap{3, 1, meta});
+  ASSERT_TRUE(effects_.fetch.has_value());
+  write();
+  now_ = std::max(now_, core_->deadline());
+  core_->tick(now_);
+  collect();
+  ASSERT_EQ(core_->report().standing, Standing::kCandidate);
+  core_->snapshot_fetched(now_, meta, true);
+  collect();
+  ASSERT_EQ(core_->report().standing, Standing::kLearner);
+  for (int i = 0; i < 5 && core_->deadline() != kNever; ++i) {
+    now_ = std::max(now_, core_->deadline());
+    core_->tick(now_);
+    collect();
+    EXPECT_GT(core_->deadline(), now_);
+  }
+}
+
 TEST_F(ZabAlone, itVotesForTheMoreRecentHistoryAndSaysSo) {
   receive(kTwo, vote_for(kTwo, 1, {0, {0, 0}}));
   const auto votes = sent<Notification>();

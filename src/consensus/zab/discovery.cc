@@ -8,6 +8,7 @@
 namespace clew::consensus {
 
 using zab::AckEpoch;
+using zab::Credentials;
 using zab::FollowerInfo;
 using zab::FollowerProgress;
 using zab::NewEpoch;
@@ -23,12 +24,13 @@ void Zab::lead() {
   renews_ = false;
   favoured_ = false;
   notify_due_ = look_deadline_ = settle_due_ = kNever;
-  resend_reads_due_ = kNever;
+  forwarded_.rest();
   stop_fetching();
   peers_.clear();
   sync_peers();
   uncommitted_bytes_ = 0;
   for (Position p = commit_ + 1; p <= log_.last(); ++p) uncommitted_bytes_ += cost(log_.at(p));
+  fact(FactKind::kDiscoveryStarted, 0, options_.self);
   quorum_check_due_ = now_ + options_.election_max;
   establish_until_ = now_ + 4 * options_.election_max;
   beat();
@@ -70,6 +72,7 @@ void Zab::renew_epoch(std::string_view reason) {
   stage_ = Stage::kDiscovery;
   reign_ = 0;
   establish_until_ = now_ + 4 * options_.election_max;
+  fact(FactKind::kDiscoveryStarted, 0, options_.self, 0, reason);
   choose_epoch(reason);
 }
 
@@ -130,12 +133,23 @@ void Zab::handle(NodeId from, const FollowerInfo& m) {
   }
 }
 
+// Whether `from` may have something committed that this node lacks. Of one whom the open membership leaves out a longer
+// history of the same epoch is no reason: both contain that membership, and what stands behind it is committed only
+// with a quorum of those who come, one of whom this node will hear. If it knows that membership to be committed, it
+// does not stand, and its history would keep all others from leading for ever.
+bool Zab::may_have_more(NodeId from, const Credentials& theirs) const {
+  const Member* const member = electorate_.find(from);
+  if (member == nullptr || !electorate_.votes(from)) return false;
+  const bool leaves = electorate_.joint() && !member->incoming;
+  return leaves ? theirs.current > credentials().current : theirs > credentials();
+}
+
 void Zab::handle(NodeId from, const AckEpoch& m) {
   FollowerProgress& other = *peer(from);
   if (other.step != Step::kJoined) return;
   const bool unchecked =
       planted(Bug::kZabRecencyUnchecked) || planted(Bug::kZabVoteByIdOnly) || planted(Bug::kZabVoteIgnoresEpoch);
-  if (stage_ == Stage::kDiscovery && electorate_.votes(from) && m.credentials > credentials() && !unchecked) {
+  if (stage_ == Stage::kDiscovery && may_have_more(from, m.credentials) && !unchecked) {
     // It would lose what was committed. With a hole the follower cannot lead either: it counts when others made this
     // history the newest.
     if (!m.hole) resign("a follower's history is more recent");

@@ -137,7 +137,8 @@ void Zab::notify(NodeId to) {
 }
 
 void Zab::notify_all() {
-  if (!active_voter()) return;
+  notify_due_ = kNever;
+  if (!active_voter()) return;  // any more, perhaps: a snapshot that came while it looked may say so
   notify_due_ =
       now_ + options_.heartbeat + static_cast<Time>(random_.below(static_cast<uint64_t>(options_.heartbeat / 2)));
   for (const Member& member : electorate_.members()) {
@@ -236,6 +237,7 @@ void Zab::follow(NodeId leader) {
   leader_ = leader;
   favoured_ = false;
   notify_due_ = look_deadline_ = settle_due_ = kNever;
+  fact(FactKind::kDiscoveryStarted, 0, leader);
   heard_leader();
   join();
 }

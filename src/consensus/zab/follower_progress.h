@@ -38,6 +38,7 @@ struct FollowerProgress {
     fresh.match = from - 1;
     fresh.round = progress.round;
     fresh.stamp = progress.stamp;
+    fresh.offered = progress.offered;
     progress = fresh;
     step = next;
   }

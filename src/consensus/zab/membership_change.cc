@@ -22,7 +22,7 @@ void Zab::reconfigure(Time now, ProposalId id, const Membership& target) {
   if (!reigns() || transfer_ || used_up() || (change_pending() && !planted(Bug::kZabChangeDuringChange))) {
     return refuse(Refusal::kNotReady);
   }
-  if (target.empty() || !zab::Options::accepts(target).ok() || !membership().can_become(target).ok()) {
+  if (target.empty() || !accepts(target).ok() || !membership().can_become(target).ok()) {
     return refuse(Refusal::kInvalid);
   }
   std::string bytes;

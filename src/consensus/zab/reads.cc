@@ -2,9 +2,7 @@
 // of pings that a quorum has promised nobody a later epoch since the read arrived (rounds: consensus/read_gate.h), or
 // relies on a lease that the same quorum granted; the read may then see whatever was committed when it arrived. That is
 // everything: a leader in broadcast has committed the initial history of its epoch.
-//
-// A follower numbers its reads; its question "up to number c" is answered with a position that was confirmed after the
-// question was asked, so that every read up to c may use it. Numbers are never used twice, by any run of this node.
+// Reads of a follower: consensus/forwarded_reads.h.
 #include <algorithm>
 
 #include "consensus/planted.h"
@@ -29,8 +27,7 @@ void Zab::read(Time now, ReadId id, ReadBarrier barrier) {
     return;
   }
   if (known_leader() == kNobody) return refuse_read(id, Refusal::kNotLeader);
-  if (forwarded_.size() >= options_.max_waiting_reads) return refuse_read(id, Refusal::kOverloaded);
-  forwarded_.push_back({++next_context_, id});
+  if (!forwarded_.add(id)) refuse_read(id, Refusal::kOverloaded);
 }
 
 // On this clock; 0 when there is none.
@@ -44,9 +41,7 @@ Time Zab::lease_until() const {
     return other == nullptr || other->step != zab::Step::kActive ? 0 : other->progress.stamp;
   });
   if (since == 0 || since >= static_cast<uint64_t>(kNever)) return static_cast<Time>(since);  // kNever: a group of one
-  const int64_t million = 1'000'000;
-  const Time patience =
-      options_.election_min / (million + options_.clock_error_ppm) * (million - options_.clock_error_ppm);
+  const Time patience = sure_patience(options_.election_min, options_.clock_error_ppm);
   return static_cast<Time>(since) + patience;
 }
 
@@ -104,16 +99,12 @@ void Zab::drop_leader_reads() {
 // --- Reads of a follower ---
 
 void Zab::forward_reads() {
-  if (forwarded_.empty() || known_leader() == kNobody || sent_context_ == forwarded_.back().context) return;
-  sent_context_ = forwarded_.back().context;
-  if (resend_reads_due_ == kNever) resend_reads_due_ = now_ + options_.heartbeat;
-  send(leader_, SyncRequest{accepted_, sent_context_});
+  if (known_leader() == kNobody) return;
+  if (const auto number = forwarded_.question(now_)) send(leader_, SyncRequest{accepted_, *number});
 }
 
 void Zab::refuse_forwarded_reads() {
-  for (const Forwarded& read : forwarded_) refuse_read(read.id, Refusal::kNotLeader);
-  forwarded_.clear();
-  resend_reads_due_ = kNever;
+  forwarded_.clear([&](ReadId id) { refuse_read(id, Refusal::kNotLeader); });
 }
 
 void Zab::handle(NodeId from, const SyncRequest& m) {
@@ -121,17 +112,13 @@ void Zab::handle(NodeId from, const SyncRequest& m) {
 }
 
 void Zab::handle(NodeId, const SyncReply& m) {
-  if (m.context > next_context_) return;
-  // Whatever was asked up to this number was asked before it was confirmed.
-  while (!forwarded_.empty() && forwarded_.front().context <= m.context) {
+  forwarded_.answered(m.context, [&](ReadId id) {
     if (m.ok) {
-      reads_.push_back({forwarded_.front().id, m.position});
+      reads_.push_back({id, m.position});
     } else {
-      refuse_read(forwarded_.front().id, Refusal::kOverloaded);
+      refuse_read(id, Refusal::kOverloaded);
     }
-    forwarded_.pop_front();
-  }
-  if (forwarded_.empty()) resend_reads_due_ = kNever;
+  });
 }
 
 }  // namespace clew::consensus

@@ -164,7 +164,7 @@ void Zab::start(Time now, LogSeq next, bool have_snapshot) {
     if (entry.kind == EntryKind::kMembership) membership_appended(p, entry.payload);
   }
   if (halt_) return;
-  next_context_ = random_.next() >> 2;
+  forwarded_.start(random_.next() >> 2);
   if (!any_record_ && !options_.founding.empty()) {
     snapshot_.membership = options_.founding;
     configs_.reset(0, options_.founding);

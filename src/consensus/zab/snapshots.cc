@@ -1,7 +1,9 @@
 // Snapshots (SNAP, Medeiros 2012, §4.3): a snapshot stands for a committed prefix of the history. The host writes and
 // fetches the bytes; here is decided when one is needed, and what becomes of the log.
 #include <algorithm>
+#include <vector>
 
+#include "consensus/catch_up.h"
 #include "consensus/planted.h"
 #include "consensus/zab/zab.h"
 
@@ -29,15 +31,15 @@ void Zab::snapshot_saved(Time now, const SnapshotMeta& meta) {
 }
 
 void Zab::compact() {
-  Position keep_from = snapshot_.position + 1;
-  uint64_t bytes = 0;
-  while (keep_from > log_.first()) {
-    bytes += cost(log_.at(keep_from - 1));
-    if (bytes > options_.keep_tail_bytes) break;
-    --keep_from;
+  std::vector<Position> offered;
+  for (const FollowerProgress& other : peers_) {
+    if (other.progress.fetches(now_ - 4 * options_.election_max)) offered.push_back(other.progress.offered);
   }
-  base_counter_ = zxid_at(keep_from - 1).counter;
-  log_.compact(keep_from - 1);
+  const Position begin =
+      log_begins_at(log_.first(), snapshot_.position, offered, {options_.keep_tail_bytes, options_.max_log_bytes},
+                    [&](Position p) { return std::optional(cost(log_.at(p))); });
+  base_counter_ = zxid_at(begin - 1).counter;
+  log_.compact(begin - 1);
   configs_.compact(snapshot_.position);
 }
 
@@ -47,6 +49,7 @@ void Zab::offer_snapshot(FollowerProgress& other) {
     other.progress.probe(other.progress.match + 1);
     other.progress.state = raft::PeerState::kSnapshot;
   }
+  note_offer(other.progress.offered, snapshot_.position, log_.base());
   send(other.id(), Snap{reign_, snapshot_counter_, snapshot_});
 }
 
@@ -66,7 +69,7 @@ void Zab::handle(NodeId from, const Snap& m) {
     ack_ = std::max(ack_.value_or(0), meta.position);
     return;
   }
-  if (fetching_ && fetching_->fetch.meta.position >= meta.position) return;  // under way; offers are repeated
+  if (fetching_ && !replaces(fetching_->fetch, from, meta)) return;  // under way; offers are repeated
   fetching_ = Fetching{{from, meta}, m.counter};
   fetch_ = fetching_->fetch;
   cancel_fetch_ = false;

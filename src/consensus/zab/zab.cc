@@ -18,7 +18,10 @@ using zab::State;
 using zab::Zxid;
 
 Zab::Zab(Options options, uint64_t seed)
-    : options_(std::move(options)), random_(seed), gate_(options_.max_waiting_reads) {
+    : options_(std::move(options)),
+      random_(seed),
+      gate_(options_.max_waiting_reads),
+      forwarded_(options_.max_waiting_reads, options_.heartbeat) {
   CHECK(options_.check().ok());
 }
 
@@ -55,10 +58,7 @@ void Zab::tick(Time now) {
       advance_reign();  // a lease that was waited for may be over
       return;
     case Phase::kFollowing:
-      if (now_ >= resend_reads_due_) {
-        sent_context_ = 0;  // the newest goes again
-        resend_reads_due_ = now_ + options_.heartbeat;
-      }
+      forwarded_.tick(now_);
       if (now_ >= patience_until_) {
         const bool settled = stage_ == Stage::kBroadcast;
         look("the leader is silent", settled ? kNobody : leader_);
@@ -253,17 +253,9 @@ void Zab::collect(Time now, Effects& effects) {
     effects.halt = halt_;
     return;
   }
-  const auto move_to = [](auto& from, auto& to) {
-    if (to.empty()) {
-      to.swap(from);
-    } else {
-      std::move(from.begin(), from.end(), std::back_inserter(to));
-    }
-    from.clear();
-  };
   effects.install = std::exchange(install_, std::nullopt);
   if (started_) deliver(effects);
-  move_to(records_, effects.records);
+  drain_into(records_, effects.records);
   for (Outgoing& out : outgoing_) {
     LogSeq after = out.seq;
     if (out.after == After::kEpochs) after = std::max(after, state_seq_);
@@ -271,11 +263,11 @@ void Zab::collect(Time now, Effects& effects) {
     effects.sends.push_back({out.to, after > durable_seq_ ? after : 0, std::move(out.frame)});
   }
   outgoing_.clear();
-  move_to(placed_now_, effects.placed);
-  move_to(refused_, effects.refused);
-  move_to(reads_, effects.reads);
-  move_to(reads_refused_, effects.reads_refused);
-  move_to(facts_, effects.facts);
+  drain_into(placed_now_, effects.placed);
+  drain_into(refused_, effects.refused);
+  drain_into(reads_, effects.reads);
+  drain_into(reads_refused_, effects.reads_refused);
+  drain_into(facts_, effects.facts);
   effects.fetch = std::exchange(fetch_, std::nullopt);
   effects.cancel_fetch = std::exchange(cancel_fetch_, false);
   effects.release_below = std::exchange(release_below_, 0);
@@ -288,7 +280,7 @@ Time Zab::deadline() const {
     case Phase::kLooking:
       return std::min({notify_due_, look_deadline_, settle_due_});
     case Phase::kFollowing:
-      return std::min({patience_until_, join_due_, resend_reads_due_});
+      return std::min({patience_until_, join_due_, forwarded_.deadline()});
     case Phase::kLeading:
       break;
   }

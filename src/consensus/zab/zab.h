@@ -40,6 +40,7 @@
 
 #include "base/random.h"
 #include "consensus/config_timeline.h"
+#include "consensus/forwarded_reads.h"
 #include "consensus/protocol.h"
 #include "consensus/quorum.h"
 #include "consensus/raft/log.h"
@@ -69,6 +70,7 @@ class Zab final : public Protocol {
   void receive(Time now, NodeId from, std::string_view frame) override;
   void propose(Time now, ProposalId id, Payload command) override;
   void read(Time now, ReadId id, ReadBarrier barrier) override;
+  Status accepts(const Membership& membership) const override { return zab::Options::accepts(membership); }
   void reconfigure(Time now, ProposalId id, const Membership& target) override;
   void transfer(Time now, NodeId to) override;
   void durable(Time now, LogSeq seq) override;
@@ -160,6 +162,7 @@ class Zab final : public Protocol {
   void join();                             // FOLLOWERINFO to the leader
   void handle(NodeId from, const zab::FollowerInfo& message);
   void handle(NodeId from, const zab::NewEpoch& message);
+  bool may_have_more(NodeId from, const zab::Credentials& theirs) const;
   void handle(NodeId from, const zab::AckEpoch& message);
   bool leased_against(NodeId leader) const;
 
@@ -212,10 +215,6 @@ class Zab final : public Protocol {
   void handle(NodeId from, const zab::Handover& message);
 
   // --- reads.cc ---
-  struct Forwarded {
-    uint64_t context;
-    ReadId id;
-  };
   Time lease_until() const;
   void admit_read(ReadGate::Waiting read);
   void confirm_reads();
@@ -306,10 +305,7 @@ class Zab final : public Protocol {
   // Reads.
   ReadGate gate_;           // leader
   uint64_t own_round_ = 0;  // newest round of this reign
-  std::deque<Forwarded> forwarded_;
-  uint64_t next_context_ = 0;
-  uint64_t sent_context_ = 0;
-  Time resend_reads_due_ = kNever;
+  ForwardedReads forwarded_;
 
   // Snapshots.
   struct Fetching {

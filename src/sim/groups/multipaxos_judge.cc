@@ -82,11 +82,19 @@ struct Span {
   bool base;
 };
 
+// The newest prepare on its way from one member to another.
+struct Asked {
+  Ballot ballot;
+  Position from = 0;
+  std::vector<multipaxos::Prepare::Held> held;
+};
+
 struct Node {
   Image image;
-  std::map<LogSeq, Span> spans;  // what the records hold that hold votes or a snapshot
-  std::deque<Written> written;   // not known to be durable
-  std::vector<Claim> claims;     // of this event
+  std::map<Position, Ballot> cast;  // every durable vote above the base; damage takes none of them back
+  std::map<LogSeq, Span> spans;     // what the records hold that hold votes or a snapshot
+  std::deque<Written> written;      // not known to be durable
+  std::vector<Claim> claims;        // of this event
   LogSeq durable = 0;
   bool leading = false;
   bool sure = false;
@@ -115,15 +123,25 @@ class MultiPaxosJudge final : public Judge {
   Status check_chosen(NodeId id, Node& node, const multipaxos::State& state, const MultiPaxos& core);
   Status check_leases(NodeId id, const multipaxos::State& state) const;
 
+  void check_promise(NodeId id, NodeId to, const multipaxos::Promise& promise);
+
   const Clocks clocks_;
   std::map<NodeId, Node> nodes_;
+  std::map<std::pair<NodeId, NodeId>, Asked> asked_;  // by proposer and acceptor
+  Status promises_;                                   // the first one that kept a vote to itself
   multipaxos::GroupCheck group_;
 };
 
 void MultiPaxosJudge::become_durable(Node& node, LogSeq durable) {
   node.durable = durable;
   while (!node.written.empty() && node.written.front().seq <= durable) {
-    node.image.take(node.written.front());
+    const Written& written = node.written.front();
+    node.image.take(written);
+    for (const auto& [position, told] : written.votes) {
+      Ballot& cast = node.cast[position];
+      cast = std::max(cast, told.ballot);
+    }
+    node.cast.erase(node.cast.begin(), node.cast.upper_bound(node.image.base));
     node.written.pop_front();
   }
 }
@@ -155,8 +173,10 @@ Status MultiPaxosJudge::started(NodeId id, const Protocol& protocol, Position re
     }
   }
   std::map<LogSeq, Span> spans = std::move(node.spans);
+  std::map<Position, Ballot> cast = std::move(node.cast);
   node = Node();
   node.spans = std::move(spans);
+  node.cast = std::move(cast);
   node.image.promise = state.promise;
   node.image.base = state.snapshot;
   for (Position p = state.snapshot + 1; p <= core.slots().high(); ++p) {
@@ -189,16 +209,42 @@ void MultiPaxosJudge::on_record(NodeId id, LogSeq seq, std::string_view record) 
   nodes_[id].written.push_back(std::move(written));
 }
 
-void MultiPaxosJudge::on_sent(NodeId id, NodeId, std::string_view frame) {
+// A promise tells of every vote that was ever cast in the slots that it speaks of (PMS §2.2, P1b), but for those that
+// the proposer said it has.
+void MultiPaxosJudge::check_promise(NodeId id, NodeId to, const multipaxos::Promise& promise) {
+  const auto asked = asked_.find({to, id});
+  if (asked == asked_.end() || asked->second.ballot != promise.ballot || asked->second.from != promise.from) return;
+  const std::map<Position, Ballot>& cast = nodes_[id].cast;
+  for (auto vote = cast.lower_bound(std::max(promise.from, promise.floor + 1));
+       vote != cast.end() && vote->first <= promise.upto; ++vote) {
+    const auto& [position, ballot] = *vote;
+    const bool told = std::any_of(promise.votes.begin(), promise.votes.end(),
+                                  [&, p = vote->first](const auto& item) { return item.first == p; });
+    const bool known = std::any_of(asked->second.held.begin(), asked->second.held.end(),
+                                   [&, p = vote->first, b = vote->second](const multipaxos::Prepare::Held& held) {
+                                     return held.first <= p && p <= held.last && b <= held.ballot;
+                                   });
+    if (told || known || !promises_.ok()) continue;
+    promises_ = {Code::kInternal, "a promise tells of every vote: " + who(id) + " promised ballot " +
+                                      to_string(promise.ballot) + " and kept its vote of ballot " + to_string(ballot) +
+                                      " in slot " + std::to_string(position) + " to itself"};
+  }
+}
+
+void MultiPaxosJudge::on_sent(NodeId id, NodeId to, std::string_view frame) {
   // Values make up most of the bytes, and claim nothing.
   if (multipaxos::carries_values(frame)) return;
   auto message = multipaxos::decode(frame);
   CHECK(message.ok());  // it comes from a core of this very build; otherwise nothing would ever be judged here
   std::vector<Claim>& claims = nodes_[id].claims;
   if (const auto* promise = std::get_if<multipaxos::Promise>(&*message)) {
-    if (!promise->pre) claims.push_back({Claim::Kind::kPromise, promise->ballot, 0});
+    if (promise->pre) return;
+    claims.push_back({Claim::Kind::kPromise, promise->ballot, 0});
+    check_promise(id, to, *promise);
   } else if (const auto* prepare = std::get_if<multipaxos::Prepare>(&*message)) {
-    if (!prepare->pre) claims.push_back({Claim::Kind::kProposer, prepare->ballot, 0});
+    if (prepare->pre) return;
+    claims.push_back({Claim::Kind::kProposer, prepare->ballot, 0});
+    asked_[{id, to}] = {prepare->ballot, prepare->from, prepare->held};
   } else if (const auto* accepted = std::get_if<multipaxos::Accepted>(&*message)) {
     claims.push_back({Claim::Kind::kAccepted, accepted->ballot, accepted->upto});
   }
@@ -264,6 +310,7 @@ Status MultiPaxosJudge::after_event(NodeId id, const Protocol& protocol) {
   const multipaxos::State state = core.state();
   become_durable(node, state.durable_seq);
   if (!node.claims.empty()) CLEW_TRY(check_claims(id, node));
+  CLEW_TRY(promises_);
   const Position chosen = group_.committed();
   CLEW_TRY(group_.check(id, core));
   const bool same_reign = state.leading && node.leading && state.promise == node.ballot;

@@ -32,9 +32,11 @@ std::unique_ptr<consensus::Protocol> make(const Shape& shape, consensus::NodeId 
   options.max_log_bytes = shape.limits.max_log_bytes;
   options.max_delivery_bytes = shape.limits.max_delivery_bytes;
   options.snapshot_every_bytes = shape.limits.snapshot_every_bytes;
-  Generator dice(shape.dice);
-  options.checkpoint_every = 2u << dice.below(4);
-  options.client_window = 64u << dice.below(4);
+  if (shape.dice != 0) {
+    Generator dice(shape.dice);
+    options.checkpoint_every = 2u << dice.below(4);
+    options.client_window = 64u << dice.below(4);
+  }
   return std::make_unique<consensus::Pbft>(options, seed);
 }
 

@@ -136,6 +136,19 @@ std::vector<Profile> make_profiles() {
                  .admin = {.membership = 40, .transfer = 30},
                  .at_leader_percent = 30,
                  .load = 3});
+  all.push_back({.name = "bases",
+                 .text = "power fails while the beginning of a log gives way to a snapshot: small files, slow disks",
+                 .only = {kPowerCut, kPowerCutInIo, kSlowDisk},
+                 .always = {kPowerCut, kPowerCutInIo, kSlowDisk},
+                 .intensity = 6,
+                 .nodes = 3,
+                 .voters = 3,
+                 .witness = false,
+                 .snapshot_every_bytes = 4 << 10,
+                 .log_file_bytes = 16 << 10,
+                 .mix = {.reads = 5, .admin = 0},
+                 .longest_down_ns = 500'000'000,
+                 .load = 3});
   all.push_back({.name = "overtaken",
                  .text = "deposed leaders come back with long logs to a group that has compacted its own",
                  .only = {kStragglers, kPartition, kOneWay, kPause, kSlowDisk},
@@ -277,7 +290,8 @@ Shape draw_shape(uint64_t seed, const Profile& profile, std::optional<size_t> no
   replica.cluster = 7;
   replica.snapshot_every_bytes = profile.snapshot_every_bytes.value_or(one_of({1 << 10, 4 << 10, 32 << 10, 64 << 20}));
   replica.snapshot_chunk_bytes = one_of({64, 512, 256 << 10});
-  replica.log_file_bytes = one_of({32 << 10, 64 << 10, 1 << 20});
+  const uint64_t file_bytes = one_of({32 << 10, 64 << 10, 1 << 20});
+  replica.log_file_bytes = profile.log_file_bytes.value_or(file_bytes);
   replica.max_pending = 256;
   replica.max_command_bytes = 64 << 10;
   replica.request_timeout_ns = 2'000'000'000;

@@ -51,6 +51,7 @@ struct Profile {
   std::optional<bool> leases;
   int64_t drift_ppm = 0;  // clocks run wrong by up to so much, within what the options allow
   std::optional<uint64_t> snapshot_every_bytes;
+  std::optional<uint64_t> log_file_bytes;
   Mix mix;
   AdminMix admin;
   Lasting lasting = Lasting::kNone;
@@ -74,6 +75,9 @@ Result<const Profile*> profile_named(std::string_view name);
 // What worlds vary in the options of a core, in terms that every protocol has; its family (family.h) makes its own of
 // them.
 struct Limits {
+  consensus::Time heartbeat = 50 * consensus::kMillisecond;
+  consensus::Time election_min = 150 * consensus::kMillisecond;
+  consensus::Time election_max = 300 * consensus::kMillisecond;
   bool leases = false;
   uint32_t clock_error_ppm = 10'000;
   uint64_t max_message_bytes = 1ull << 20;
@@ -99,7 +103,7 @@ struct Shape {
   bool sessions = true;
   Limits limits;
   consensus::ReplicaOptions replica;  // but for self and directory
-  uint64_t dice = 0;                  // for what only one protocol varies: its family draws from it
+  uint64_t dice = 0;                  // for what only one protocol varies: its family draws from it. 0: nothing
   int64_t drift_ppm = 0;
   bool loses_appends = false;  // ledger.h
   bool ordered = false;        // packets between two machines keep their order, as in a connection

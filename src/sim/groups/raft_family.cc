@@ -10,6 +10,9 @@ std::unique_ptr<consensus::Protocol> make(const Shape& shape, consensus::NodeId 
   consensus::raft::Options options;
   options.self = self;
   options.founding = founding;
+  options.heartbeat = shape.limits.heartbeat;
+  options.election_min = shape.limits.election_min;
+  options.election_max = shape.limits.election_max;
   options.leases = shape.limits.leases;
   options.clock_error_ppm = shape.limits.clock_error_ppm;
   options.max_message_bytes = shape.limits.max_message_bytes;

@@ -11,6 +11,9 @@ std::unique_ptr<consensus::Protocol> make(const Shape& shape, consensus::NodeId 
   consensus::zab::Options options;
   options.self = self;
   options.founding = founding;
+  options.heartbeat = shape.limits.heartbeat;
+  options.election_min = shape.limits.election_min;
+  options.election_max = shape.limits.election_max;
   options.leases = shape.limits.leases;
   options.clock_error_ppm = shape.limits.clock_error_ppm;
   options.max_message_bytes = shape.limits.max_message_bytes;
@@ -21,7 +24,7 @@ std::unique_ptr<consensus::Protocol> make(const Shape& shape, consensus::NodeId 
   options.max_delivery_bytes = shape.limits.max_delivery_bytes;
   // In half of the worlds epochs are short, so that counters run out under every fault.
   Generator dice(shape.dice);
-  if (dice.one_in(2)) options.max_counter = 50 + dice.below(500);
+  if (shape.dice != 0 && dice.one_in(2)) options.max_counter = 50 + dice.below(500);
   return std::make_unique<consensus::Zab>(options, seed);
 }
 

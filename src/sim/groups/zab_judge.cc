@@ -3,6 +3,7 @@
 // order, primary integrity). The image of a member is what its durable records say: the last thing that a crash leaves.
 #include <algorithm>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <string>
@@ -97,7 +98,6 @@ struct Node {
   Epoch reign = 0;
   consensus::Time lease_until = 0;
   Position commit = 0;
-  Membership governing;  // committed
 };
 
 std::string who(NodeId id) { return "node " + std::to_string(number(id)); }
@@ -117,12 +117,14 @@ class ZabJudge final : public Judge {
   void become_durable(Node& node, LogSeq durable);
   Status check_claims(NodeId id, Node& node);
   Status check_commit(NodeId id, Node& node, const zab::State& state, const Zab& core) const;
+  void note_memberships(const Node& node, const zab::State& state, const Zab& core);
   Status check_leases(NodeId id, const zab::State& state) const;
 
   const Clocks clocks_;
   std::map<NodeId, Node> nodes_;
   consensus::raft::GroupCheck group_;
-  Status order_;  // the first break of the primary order
+  std::map<Position, Membership> committed_;  // memberships that somebody knew to be committed, by where they stand
+  Status order_;                              // the first break of the primary order
 };
 
 void ZabJudge::become_durable(Node& node, LogSeq durable) {
@@ -263,16 +265,31 @@ Status ZabJudge::check_commit(NodeId id, Node& node, const zab::State& state, co
     return found != nodes_.end() && found->second.image.current >= state.reign &&
            found->second.image.holds(position, *entry);
   };
-  const bool open = state.membership_position > node.commit && !node.governing.empty();
-  if (has_quorum(core.membership(), held) && (!open || has_quorum(node.governing, held))) return {};
+  // Its own knowledge may be older than its history: a second membership there says that the first one was committed.
+  const auto newer = committed_.lower_bound(state.membership_position);
+  const bool open = state.membership_position > node.commit && newer != committed_.begin();
+  const Membership before = open ? std::prev(newer)->second : Membership();
+  if (has_quorum(core.membership(), held) && (!open || has_quorum(before, held))) return {};
   std::string holders;
   for (const auto& [member, other] : nodes_) {
     if (held(member)) holders += (holders.empty() ? "" : ", ") + std::to_string(number(member));
   }
   return {Code::kInternal, "commit without a quorum of durable copies: " + who(id) + " committed position " +
                                std::to_string(position) + " in epoch " + std::to_string(state.reign) +
-                               ", which only {" + holders + "} of " + node.governing.to_string() +
-                               (open ? " and " + core.membership().to_string() : "") + " hold"};
+                               ", which only {" + holders + "} of " + (open ? before.to_string() + " and " : "") +
+                               core.membership().to_string() + " hold"};
+}
+
+void ZabJudge::note_memberships(const Node& node, const zab::State& state, const Zab& core) {
+  const consensus::SnapshotMeta snapshot = core.report().snapshot;
+  if (!snapshot.membership.empty()) committed_.emplace(snapshot.position, snapshot.membership);
+  for (Position p = std::max(node.commit, core.log().base()) + 1; p <= state.commit; ++p) {
+    const consensus::Entry* const entry = core.log().find(p);
+    if (entry == nullptr || entry->kind != consensus::EntryKind::kMembership) continue;
+    if (auto membership = Membership::parse(entry->payload.view()); membership.ok()) {
+      committed_.emplace(p, std::move(membership).value());
+    }
+  }
 }
 
 // Nobody is established while another leader may answer reads by its lease: whoever makes a quorum has promised not to
@@ -302,10 +319,8 @@ Status ZabJudge::after_event(NodeId id, const Protocol& protocol) {
   node.established = state.established;
   node.reign = state.reign;
   node.lease_until = state.lease_until;
+  if (state.commit > node.commit || node.commit == 0) note_memberships(node, state, core);
   node.commit = state.commit;
-  if (state.membership_position <= state.commit && !(node.governing == core.membership())) {
-    node.governing = core.membership();
-  }
   return {};
 }
 

@@ -1,0 +1,217 @@
+#include "consensus/paxos/decree_host.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace clew::consensus::paxos {
+namespace {
+
+constexpr uint64_t kLogFileBytes = 1u << 20;
+constexpr size_t kMaxHeldFrames = 4096;  // beyond it they are dropped: whoever waits for them asks again
+// What one input may write: twice a decree's record.
+constexpr uint64_t kRoom = 6 * kMaxValueBytes;
+
+}  // namespace
+
+Result<std::unique_ptr<DecreeHost>> DecreeHost::open(Ports ports, std::string directory, DecreesOptions options,
+                                                     UniqueFunction<void(Status)> on_halt) {
+  const uint64_t seed = ports.random.next();
+  // No make_unique: the constructor is private.
+  std::unique_ptr<DecreeHost> host(new DecreeHost(std::move(ports), options, seed, std::move(on_halt)));
+  CLEW_TRY(host->recover(std::move(directory)));
+  return host;
+}
+
+DecreeHost::DecreeHost(Ports ports, DecreesOptions options, uint64_t seed, UniqueFunction<void(Status)> on_halt)
+    : ports_(std::move(ports)), self_(options.self), decrees_(options, seed), on_halt_(std::move(on_halt)) {}
+
+DecreeHost::~DecreeHost() {
+  if (timer_ != 0) ports_.loop.cancel(timer_);
+  for (Waiter& waiter : waiters_) {
+    waiter.done(Error{Code::kUnavailable, "this member is stopping; the value may be chosen all the same"});
+  }
+}
+
+Status DecreeHost::recover(std::string directory) {
+  CLEW_TRY(ports_.disk.make_dirs(directory));
+  wal::Options options;
+  options.directory = std::move(directory);
+  options.file_bytes = kLogFileBytes;
+  options.spare_files = 1;
+  options.wait_for_company = false;
+  options.salt = ports_.random.next();
+  wal::ReplayReport report;
+  LogSeq next = 0;  // 0: nothing read yet
+  CLEW_ASSIGN(wal_, wal::Wal::open(
+                        ports_.loop, ports_.disk, std::move(options),
+                        [&](uint64_t record, uint64_t, std::string_view bytes) -> Status {
+                          if (next != 0 && record != next) decrees_.recover_gap();
+                          next = record + 1;
+                          return decrees_.recover(record, bytes);
+                        },
+                        &report, [this](Status why) { halt(std::move(why)); }));
+  if (!report.damage.empty()) decrees_.recover_gap();
+  decrees_.start(wal_->last_record() + 1);
+  turn_soon();
+  return {};
+}
+
+// --- Inputs ---
+
+// Beside what was fed since the last turn and is not written yet.
+bool DecreeHost::room_for(size_t bytes) {
+  if (!wal_->reserve(unwritten_bytes_ + bytes).ok()) return false;
+  unwritten_bytes_ += bytes;
+  return true;
+}
+
+void DecreeHost::later(Done done, std::variant<Outcome, Error> answer) {
+  ports_.loop.post([done = std::move(done), answer = std::move(answer)]() mutable { done(std::move(answer)); });
+}
+
+void DecreeHost::propose(const std::string& decree, std::vector<NodeId> acceptors, std::string wish, Time timeout,
+                         Done done) {
+  if (halted_) return later(std::move(done), Error{Code::kUnavailable, "this member's log of decrees has failed"});
+  if (!room_for(kRoom)) {
+    return later(std::move(done), Error{Code::kResourceExhausted, "the disk has no room for a promise; ask again"});
+  }
+  turn_soon();
+  const auto known = decrees_.find(decree);
+  const bool under_way = known && known->proposer != nullptr && !known->proposer->idle();
+  if (!under_way) {
+    if (const Status begun = decrees_.propose(now(), decree, std::move(acceptors), std::move(wish)); !begun.ok()) {
+      return later(std::move(done), begun.error());
+    }
+  }
+  waiters_.push_back({decree, now() + timeout, std::move(done)});
+}
+
+void DecreeHost::receive(NodeId from, std::string_view frame) {
+  if (halted_ || !room_for(kRoom)) return;
+  decrees_.receive(now(), from, frame);
+  turn_soon();
+}
+
+// --- Turns ---
+
+void DecreeHost::turn_soon() {
+  if (std::exchange(turn_posted_, true)) return;
+  ports_.loop.post([this, alive = Guard(alive_)] {
+    if (alive.expired()) return;
+    turn_posted_ = false;
+    turn();
+  });
+}
+
+void DecreeHost::turn() {
+  if (halted_) return;
+  effects_.clear();
+  if (decrees_.wants_compaction() && room_for(decrees_.compaction_bytes())) decrees_.compact();
+  decrees_.collect(effects_);
+  for (size_t i = 0; i < effects_.records.size(); ++i) {
+    const std::string_view pieces[] = {effects_.records[i]};
+    Task done;  // the last one stands for all
+    if (i + 1 == effects_.records.size()) done = [this] { on_durable(); };
+    wal_->append(pieces, std::move(done));
+  }
+  if (effects_.release_below != 0) {
+    release_below_ = effects_.release_below;
+    release_after_ = wal_->last_record();
+  }
+  unwritten_bytes_ = 0;
+  if (wal_->wants_rotation()) wal_->rotate();
+  for (Send& send : effects_.sends) {
+    if (send.after <= wal_->durable_record()) {
+      deliver(send.to, std::move(send.frame));
+    } else if (held_.size() < kMaxHeldFrames) {
+      held_.push_back({send.after, send.to, std::move(send.frame)});
+    }
+  }
+  wal_->flush();
+  answer_waiters();
+  arm();
+}
+
+// What it says to itself comes back by the loop, like what others say.
+void DecreeHost::deliver(NodeId to, std::string frame) {
+  if (ports_.sent) ports_.sent(to, frame);
+  if (to != self_) return ports_.send(to, std::move(frame));
+  ports_.loop.post([this, alive = Guard(alive_), frame = std::move(frame)] {
+    if (!alive.expired()) receive(self_, frame);
+  });
+}
+
+void DecreeHost::on_durable() {
+  if (halted_) return;
+  // Frames of one turn wait for one record, and turns come in order.
+  while (!held_.empty() && held_.front().after <= wal_->durable_record()) {
+    Held held = std::move(held_.front());
+    held_.pop_front();
+    deliver(held.to, std::move(held.frame));
+  }
+  if (release_below_ != 0 && release_after_ <= wal_->durable_record()) {
+    wal_->release(std::exchange(release_below_, 0) - 1);
+  }
+}
+
+void DecreeHost::answer_waiters() {
+  const Time at = now();
+  for (size_t i = 0; i < waiters_.size();) {
+    Waiter& waiter = waiters_[i];
+    const auto decree = decrees_.find(waiter.decree);
+    const bool over = decree && decree->chosen;
+    if (!over && waiter.until > at) {
+      ++i;
+      continue;
+    }
+    Waiter gone = std::move(waiter);
+    waiters_.erase(waiters_.begin() + static_cast<ptrdiff_t>(i));
+    if (over) {
+      Outcome outcome;
+      outcome.chosen = *decree->chosen;
+      outcome.acceptors = decree->acceptors;
+      if (decree->proposer != nullptr) {
+        outcome.attempts = decree->proposer->attempts();
+        outcome.attempts_made = decree->proposer->attempts_made();
+      }
+      later(std::move(gone.done), std::move(outcome));
+      continue;
+    }
+    const bool others =
+        std::any_of(waiters_.begin(), waiters_.end(), [&](const Waiter& other) { return other.decree == gone.decree; });
+    if (!others) decrees_.give_up(gone.decree);
+    later(std::move(gone.done), Error{Code::kDeadlineExceeded,
+                                      "no quorum of the acceptors answered in time, or other proposers were always "
+                                      "ahead; the value may be chosen all the same: ask again"});
+  }
+}
+
+void DecreeHost::arm() {
+  Time first = decrees_.deadline();
+  for (const Waiter& waiter : waiters_) first = std::min(first, waiter.until);
+  if (timer_ != 0) ports_.loop.cancel(timer_);
+  timer_ = 0;
+  if (first == kNever) return;
+  timer_ = ports_.loop.after(std::max<Time>(first - now(), 0), [this] {
+    timer_ = 0;
+    if (halted_) return;
+    decrees_.tick(now());
+    turn_soon();
+  });
+}
+
+void DecreeHost::halt(Status why) {
+  if (std::exchange(halted_, true)) return;
+  held_.clear();
+  ports_.loop.post([this, alive = Guard(alive_), why = std::move(why)]() mutable {
+    if (alive.expired()) return;
+    for (Waiter& waiter : std::exchange(waiters_, {})) {
+      waiter.done(Error{Code::kUnavailable,
+                        "this member's log of decrees has failed; the value may be chosen all the "
+                        "same"});
+    }
+    if (on_halt_) on_halt_(std::move(why));
+  });
+}
+
+}  // namespace clew::consensus::paxos

@@ -1,0 +1,118 @@
+// One-shot agreements among the members of a group: control/decree_desk.h.
+#include "control/decree_desk.h"
+
+#include "control/plane_rig_test.h"
+
+namespace clew::control {
+namespace {
+
+using consensus::paxos::Outcome;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class DecreesOfMembers : public Planes {
+ protected:
+  DecreesOfMembers() { options_.decrees = "/decrees"; }
+
+  std::shared_ptr<Answer<Outcome>> propose(uint64_t at, const std::string& name, const std::string& value) {
+    auto answer = std::make_shared<Answer<Outcome>>();
+    plane(at).propose_decree(name, value, {}, into(answer));
+    return answer;
+  }
+  std::string chosen(uint64_t at, const std::string& name, const std::string& value) {
+    const auto answer = propose(at, name, value);
+    EXPECT_TRUE(wait([&] { return answer->came(); }));
+    return answer->ok() ? answer->get().chosen.value : answer->text();
+  }
+};
+
+TEST_F(DecreesOfMembers, rivalsAreToldTheSameValueAndSoIsWhoeverComesLater) {
+  found(3);
+  const auto one = propose(1, "colour", "blue");
+  const auto two = propose(2, "colour", "red");
+  ASSERT_TRUE(wait([&] { return one->came() && two->came(); }));
+  ASSERT_TRUE(one->ok() && two->ok()) << one->text() << "; " << two->text();
+  const std::string& value = one->get().chosen.value;
+  EXPECT_TRUE(value == "blue" || value == "red");
+  EXPECT_EQ(two->get().chosen.value, value);
+  EXPECT_THAT(one->get().acceptors, ElementsAre(NodeId{1}, NodeId{2}, NodeId{3}));
+  EXPECT_EQ(chosen(3, "colour", "green"), value);
+  EXPECT_EQ(chosen(3, "shape", "round"), "round") << "another name is another agreement";
+}
+
+TEST_F(DecreesOfMembers, whoPromisedAndWhoAcceptedIsTold) {
+  found(3);
+  const auto answer = propose(2, "colour", "blue");
+  ASSERT_TRUE(wait([&] { return answer->came(); }));
+  ASSERT_TRUE(answer->ok()) << answer->text();
+  ASSERT_EQ(answer->get().attempts.size(), 1u);
+  const auto& attempt = answer->get().attempts[0];
+  EXPECT_EQ(attempt.end, consensus::paxos::Attempt::End::kChosen);
+  EXPECT_EQ(attempt.ballot, answer->get().chosen.ballot);
+  EXPECT_EQ(number(attempt.ballot.proposer), 2u);
+  EXPECT_GE(attempt.promised.size(), 2u);
+  EXPECT_EQ(attempt.accepted.size(), 2u);
+}
+
+TEST_F(DecreesOfMembers, whatWasChosenOutlivesThePowerOfAllMembers) {
+  found(3);
+  EXPECT_EQ(chosen(1, "colour", "blue"), "blue");
+  for (uint64_t id = 1; id <= 3; ++id) power_cut(id);
+  for (uint64_t id = 1; id <= 3; ++id) restart(id);
+  leader();
+  EXPECT_EQ(chosen(3, "colour", "red"), "blue");
+  const auto answer = propose(1, "colour", "green");
+  ASSERT_TRUE(wait([&] { return answer->came(); }));
+  EXPECT_EQ(answer->get().chosen.value, "blue");
+}
+
+TEST_F(DecreesOfMembers, aMinorityAloneDecidesNothingAndAQuorumGoesOn) {
+  found(3);
+  EXPECT_EQ(chosen(1, "colour", "blue"), "blue");
+  const uint64_t alone = follower();
+  const uint64_t leads = leader();
+  isolate(alone);
+  CallOptions brief;
+  brief.timeout_ns = kSecond;
+  auto answer = std::make_shared<Answer<Outcome>>();
+  plane(alone).propose_decree("shape", "round", brief, into(answer));
+  EXPECT_TRUE(wait([&] { return answer->came(); }));
+  EXPECT_FALSE(answer->ok());
+  EXPECT_EQ(chosen(leads, "shape", "square"), "square");
+  heal();
+  EXPECT_EQ(chosen(alone, "shape", "round"), "square");
+}
+
+TEST_F(DecreesOfMembers, theAcceptorsOfANameAreThoseWhoWereVotersWhenItWasFirstUsed) {
+  found(3);
+  EXPECT_EQ(chosen(1, "colour", "blue"), "blue");
+  const auto added = ask<NodeId>([&](auto done) {
+    plane(leader()).add_member({peer_address(4), consensus::Role::kVoter, true}, {}, std::move(done));
+  });
+  ASSERT_TRUE(added->ok()) << added->text();
+  ASSERT_TRUE(start(4, true, Membership()).open_status.ok());
+  ASSERT_TRUE(wait([&] { return plane(leader()).replica().protocol().membership().votes(NodeId{4}); }));
+  ASSERT_TRUE(wait([&] { return plane(4).replica().protocol().membership().votes(NodeId{4}); }));
+  const auto answer = propose(4, "colour", "red");
+  ASSERT_TRUE(wait([&] { return answer->came(); }));
+  ASSERT_FALSE(answer->ok());
+  EXPECT_EQ(answer->error().code, Code::kFailedPrecondition);
+  EXPECT_THAT(answer->error().message, HasSubstr("propose through one of 1,2,3"));
+  EXPECT_EQ(chosen(4, "shape", "round"), "round");
+  EXPECT_EQ(chosen(1, "shape", "square"), "round");
+}
+
+TEST_F(DecreesOfMembers, whatIsTooLongIsRefused) {
+  found(1);
+  EXPECT_THAT(chosen(1, std::string(257, 'x'), "y"), HasSubstr("1 to 256 bytes"));
+  EXPECT_THAT(chosen(1, "x", std::string(5'000, 'y')), HasSubstr("at most 4096"));
+}
+
+TEST_F(DecreesOfMembers, aMemberWithoutALogOfThemSaysSo) {
+  options_.decrees.clear();
+  found(1);
+  EXPECT_THAT(chosen(1, "x", "y"), HasSubstr("keeps no decrees"));
+}
+
+}  // namespace
+}  // namespace clew::control
