@@ -135,7 +135,6 @@ std::optional<Bug> bug_named(std::string_view name);
   X(kPbftPreparedDropped, "pbft-prepared-dropped", 25, "a view change leaves out what was prepared")                  \
   X(kPbftNewViewByNumber, "pbft-new-view-by-number", 25, "a new view is accepted on its number alone")                \
   X(kPbftOrderNotChecked, "pbft-order-not-checked", 25, "the order of a new view is believed, not computed anew")     \
-  X(kPbftLowestCertificate, "pbft-lowest-certificate", 25, "a new view takes the certificate of the lowest view")     \
   X(kPbftChangeUnverified, "pbft-change-unverified", 25, "the proofs in a view change are not verified")              \
   X(kPbftInvalidMasksValid, "pbft-invalid-masks-valid", 26, "an invalid view change takes the place of the valid one") \
   X(kPbftVotesRepeated, "pbft-votes-repeated", 0, "a vote that comes twice counts twice")                             \

@@ -171,6 +171,7 @@ class Pbft final : public Protocol {
   void add_request(pbft::Request request);
   static uint64_t charge(const pbft::Request& request) { return request.payload.size() + 64; }
   void forget_hopeless();
+  Time oldest_waiting() const;  // kNever: nothing waits
   void forget_request(const RequestKey& key);
   void repeat_requests();
   void reserve_timestamps();
@@ -316,8 +317,9 @@ class Pbft final : public Protocol {
   Position snapshot_due_ = 0;                     // position after which the host is to save its state; 0: none
   Position delivered_ = 0;
 
-  std::map<RequestKey, Waiting> waiting_;  // checked, not executed
-  std::deque<RequestKey> unordered_;       // of them: for the primary, in the order of arrival
+  std::map<RequestKey, Waiting> waiting_;       // checked, not executed
+  mutable std::optional<Time> oldest_waiting_;  // since when, of those; nothing: to be looked up
+  std::deque<RequestKey> unordered_;            // of them: for the primary, in the order of arrival
   std::map<NodeId, uint64_t> waiting_bytes_;
   uint64_t next_timestamp_ = 1;
   std::map<uint64_t, ProposalId> proposed_;  // own requests by timestamp

@@ -76,7 +76,10 @@ void Pbft::reconfigure(Time now, ProposalId id, const Membership& target) {
 
 void Pbft::add_request(Request request) {
   const RequestKey key{request.gateway, request.timestamp};
-  if (waiting_.empty()) progress_at_ = std::max(progress_at_, now_);
+  if (waiting_.empty()) {
+    progress_at_ = std::max(progress_at_, now_);
+    oldest_waiting_ = now_;
+  }
   waiting_bytes_[key.first] += charge(request);
   Waiting& waiting = waiting_[key];
   waiting.request = std::move(request);
@@ -88,12 +91,24 @@ void Pbft::forget_request(const RequestKey& key) {
   const auto found = waiting_.find(key);
   if (found == waiting_.end()) return;
   waiting_bytes_[key.first] -= charge(found->second.request);
+  if (oldest_waiting_ == found->second.since) oldest_waiting_.reset();
   waiting_.erase(found);
+}
+
+// Asked with every event; it changes when the oldest goes.
+Time Pbft::oldest_waiting() const {
+  if (!oldest_waiting_) {
+    Time oldest = kNever;
+    for (const auto& [key, waiting] : waiting_) oldest = std::min(oldest, waiting.since);
+    oldest_waiting_ = oldest;
+  }
+  return *oldest_waiting_;
 }
 
 // Overtaken by too many, they will never be executed. Of nobody's clients any more: they will not be for now; they may,
 // should their gateway be made a member again, so that nobody is told that they are lost.
 void Pbft::forget_hopeless() {
+  oldest_waiting_.reset();
   std::erase_if(waiting_, [&](const auto& one) {
     const RequestKey& key = one.first;
     const bool overtaken = clients_.executed(key.first, key.second);

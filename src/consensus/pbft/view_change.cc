@@ -27,8 +27,7 @@ bool Pbft::has_work() const { return !waiting_.empty() || ordered_to_ > executed
 Time Pbft::request_deadline() const {
   if (!active_ || !may_vote() || !has_work()) return kNever;
   Time due = progress_at_ + timeout_;
-  Time oldest = kNever;
-  for (const auto& [key, waiting] : waiting_) oldest = std::min(oldest, waiting.since);
+  const Time oldest = oldest_waiting();
   if (oldest != kNever) due = std::min(due, oldest + kMostPatience * timeout_);
   return due;
 }
@@ -108,9 +107,7 @@ std::pair<Pbft::Sequence, std::vector<Pbft::Digest>> Pbft::order_of(const std::v
     for (const Prepared& one : change.prepared) {
       if (one.prepares.seq <= low) continue;
       const Certificate*& best = highest[one.prepares.seq];
-      const bool better = best == nullptr || (planted(Bug::kPbftLowestCertificate) ? one.prepares.view < best->view
-                                                                                   : one.prepares.view > best->view);
-      if (better) best = &one.prepares;
+      if (best == nullptr || one.prepares.view > best->view) best = &one.prepares;
     }
   }
   std::vector<Digest> order;
@@ -193,6 +190,7 @@ void Pbft::enter_view(const NewView& message) {
   }
   if (halt_ || !active_ || view_ != message.view) return;
   fetch_missing();
+  oldest_waiting_.reset();
   for (auto& [key, waiting] : waiting_) waiting.since = now_;  // the new primary has its own chance
   if (is_primary()) collect_unordered();
   // What came too early may fit now.
