@@ -357,9 +357,15 @@ void Pbft::receive(Time now, NodeId from, std::string_view frame) {
   unverified.message = std::move(message);
   unverified.left = open.size();
   for (auto& [key, one] : open) {
-    const VerifyId verify{next_verify_++};
-    asked_[verify] = {id, key};
-    verifications_.push_back({verify, one.signer, std::move(one.statement), std::move(one.signature)});
+    // Several say the same, and again, to a member that is behind: it is checked once.
+    const auto [asking, is_new] = asking_.try_emplace(key, VerifyId{next_verify_});
+    if (is_new) {
+      ++next_verify_;
+      verifications_.push_back({asking->second, one.signer, std::move(one.statement), std::move(one.signature)});
+    }
+    Question& question = asked_[asking->second];
+    question.key = key;
+    question.messages.push_back(id);
   }
 }
 
@@ -367,12 +373,15 @@ void Pbft::verified(Time now, VerifyId verify, bool ok) {
   advance_clock(now);
   const auto asked = asked_.find(verify);
   if (asked == asked_.end()) return;
-  const auto [id, key] = asked->second;
+  const Question question = std::move(asked->second);
   asked_.erase(asked);
-  if (ok) remember_valid(key);
-  Unverified& unverified = unverified_.at(id);
-  unverified.bad = unverified.bad || !ok;
-  if (--unverified.left == 0) release_unverified(id);
+  asking_.erase(question.key);
+  if (ok) remember_valid(question.key);
+  for (const uint64_t id : question.messages) {
+    Unverified& unverified = unverified_.at(id);
+    unverified.bad = unverified.bad || !ok;
+    if (--unverified.left == 0) release_unverified(id);
+  }
 }
 
 void Pbft::release_unverified(uint64_t id) {

@@ -338,7 +338,12 @@ class Pbft final : public Protocol {
 
   // Authenticity.
   std::map<uint64_t, Unverified> unverified_;
-  std::map<VerifyId, std::pair<uint64_t, Digest>> asked_;  // → unverified message, key of the evidence
+  struct Question {
+    Digest key;                      // of the evidence
+    std::vector<uint64_t> messages;  // unverified ones that wait for it
+  };
+  std::map<VerifyId, Question> asked_;
+  std::map<Digest, VerifyId> asking_;
   std::map<NodeId, size_t> unverified_of_;
   uint64_t next_unverified_ = 1;
   uint64_t next_verify_ = 1;
