@@ -91,8 +91,13 @@ TEST_F(DecreesOfMembers, theAcceptorsOfANameAreThoseWhoWereVotersWhenItWasFirstU
   });
   ASSERT_TRUE(added->ok()) << added->text();
   ASSERT_TRUE(start(4, true, Membership()).open_status.ok());
-  ASSERT_TRUE(wait([&] { return plane(leader()).replica().protocol().membership().votes(NodeId{4}); }));
-  ASSERT_TRUE(wait([&] { return plane(4).replica().protocol().membership().votes(NodeId{4}); }));
+  ASSERT_TRUE(wait([&] {  // the change is over, everywhere
+    for (uint64_t id = 1; id <= 4; ++id) {
+      const consensus::Membership& members = plane(id).replica().protocol().membership();
+      if (!members.votes(NodeId{4}) || members.joint()) return false;
+    }
+    return true;
+  }));
   const auto answer = propose(4, "colour", "red");
   ASSERT_TRUE(wait([&] { return answer->came(); }));
   ASSERT_FALSE(answer->ok());
