@@ -96,9 +96,7 @@ Membership GroupScenario::draw_target(const Membership& now, Generator& random) 
   std::vector<Member> members = now.members();
   replace_lost(members);
   // A witness's directory stays one: it has no commands, and comes back with data only as a new member.
-  const auto was_witness = [&](NodeIndex node) {
-    return shape_.witness && at(node) + 1 == shape_.voters && hosts_[at(node)].id == member_id(node);
-  };
+  const auto was_witness = [&](NodeIndex node) { return witnesses_.contains(hosts_[at(node)].id); };
   const auto healthy = [&](NodeIndex node) {
     return world_->up(node) && !world_->atlas().damaged(node) && !was_witness(node);
   };
@@ -158,11 +156,23 @@ Membership GroupScenario::draw_target(const Membership& now, Generator& random) 
     const NodeIndex node = groups::machine_of(member.id);
     return target->votes(member.id) && (hosts_[at(node)].id != member.id || world_->atlas().damaged_partly(node));
   });
-  return static_cast<size_t>(doubtful) <= tolerance(*target) ? std::move(target).value() : now;
+  // A quorum with a witness in it holds one copy of the data less.
+  const auto witnesses = std::count_if(target->members().begin(), target->members().end(),
+                                       [](const Member& member) { return member.role == Role::kWitness; });
+  return static_cast<size_t>(doubtful + (doubtful > 0 ? witnesses : 0)) <= tolerance(*target)
+             ? std::move(target).value()
+             : now;
+}
+
+void GroupScenario::note_witnesses(const Membership& members) {
+  for (const Member& member : members.members()) {
+    if (member.role == Role::kWitness) witnesses_.insert(member.id);
+  }
 }
 
 void GroupScenario::reconfigure(NodeIndex leader, const Membership& target) {
   open_targets_.push_back(target);
+  note_witnesses(target);
   change_until_ns_ = world_->now_ns() + kChangeTakesNs;
   update_tolerance();
   if (world_->journal().on()) world_->journal().say(leader, "is asked for the membership " + target.to_string());

@@ -103,6 +103,7 @@ void GroupScenario::begin(World& world) {
   auto founding = consensus::Membership::make(std::move(members));
   CHECK(founding.ok());
   founding_ = std::move(founding).value();
+  note_witnesses(founding_);
   world.links().weather().fifo = shape_.ordered;
   canon_.found(founding_);
   clients_ = std::make_unique<Clients>(world.scheduler(), static_cast<Endpoints&>(*this), shape_, seed_);

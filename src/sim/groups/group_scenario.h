@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -104,6 +105,7 @@ class GroupScenario final : public Scenario, private Watcher, private Endpoints 
   std::optional<NodeIndex> leader() const;
   consensus::Membership draw_target(const consensus::Membership& now, Generator& random) const;
   void replace_lost(std::vector<consensus::Member>& members) const;
+  void note_witnesses(const consensus::Membership& members);
   void reconfigure(NodeIndex leader, const consensus::Membership& target);
   void update_tolerance();
   size_t tolerance(const consensus::Membership& membership) const;
@@ -125,6 +127,7 @@ class GroupScenario final : public Scenario, private Watcher, private Endpoints 
   std::unique_ptr<Clients> clients_;
   consensus::Membership founding_;
   std::vector<check::Applied> applied_;
+  std::set<consensus::NodeId> witnesses_;            // that were members at any time
   std::vector<consensus::Membership> open_targets_;  // asked for, and they may still come into force
   int64_t change_until_ns_ = 0;
   int64_t repaired_at_ns_ = 0;
