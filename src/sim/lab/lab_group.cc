@@ -80,10 +80,12 @@ class LabGroup::Member final : public Process {
   }
   consensus::Replica& replica() { return process_.replica(); }
 
-  // Runs `task` when the processor has had the time for it.
+  // Runs `task` when the processor has had the time for it. What comes while it is busy waits, and is then taken
+  // together, as a loop takes all that its sockets hold: this is where batches come from.
   void work(int64_t cost_ns, Task task) {
-    charge(cost_ns);
-    machine_.loop.after(busy_until_ns_ - now(), std::move(task));
+    waiting_ns_ += cost_ns;
+    waiting_.push_back(std::move(task));
+    take_soon();
   }
   void charge(int64_t cost_ns) { busy_until_ns_ = std::max(busy_until_ns_, now()) + cost_ns; }
   int64_t cost_of(size_t bytes) const {
@@ -96,11 +98,25 @@ class LabGroup::Member final : public Process {
   }
   void on_connection(NodeIndex peer, bool up) override { process_.on_connection(peer, up); }
   int64_t now() const { return machine_.loop.clock().mono_ns(); }
+  void take_soon() {
+    if (waiting_.empty() || std::exchange(taking_, true)) return;
+    machine_.loop.after(std::max<int64_t>(busy_until_ns_ - now(), 0), [this] {
+      charge(std::exchange(waiting_ns_, 0));
+      machine_.loop.after(busy_until_ns_ - now(), [this, tasks = std::exchange(waiting_, {})]() mutable {
+        taking_ = false;
+        for (Task& each : tasks) each();
+        take_soon();
+      });
+    });
+  }
 
   Machine& machine_;
   const Costs costs_;
   groups::GroupProcess process_;
   int64_t busy_until_ns_ = 0;
+  std::vector<Task> waiting_;
+  int64_t waiting_ns_ = 0;
+  bool taking_ = false;
 };
 
 LabGroup::LabGroup(const groups::Family& family, const Setting& setting) : family_(family), setting_(setting) {
