@@ -265,6 +265,7 @@ void ClientCore::remove_stream(uint64_t id) {
   if (at == streams_.end()) return;
   const std::shared_ptr<ClientStream> stream = at->second;
   streams_.erase(at);
+  stream->discard();
   stream->end({Code::kCancelled, "the stream was closed", false, {}, {}});
   stream_parts_.erase(id);
   stream_send(MessageKind::kCloseStream, id, [](std::string&) {});

@@ -215,6 +215,11 @@ void ClientWatches::end(const CallError& error) {
   deliver();
 }
 
+void ClientWatches::discard() {
+  queue_.clear();
+  queued_bytes_ = 0;
+}
+
 // --- Snapshots ---
 
 void ClientSnapshot::open() {
@@ -284,5 +289,7 @@ void ClientSnapshot::end(const CallError& error) {
   if (!error_) error_ = error;
   deliver();
 }
+
+void ClientSnapshot::discard() { queue_.clear(); }
 
 }  // namespace clew::control

@@ -26,6 +26,8 @@ class ClientStream {
   // False: malformed.
   virtual bool on_message(MessageKind kind, std::string_view body) = 0;
   virtual void end(const CallError& error) = 0;  // nothing more comes
+  // The user gave it up: what was not delivered never is, for whoever waits may rest on what is gone by then.
+  virtual void discard() = 0;
 
  protected:
   uint64_t id_ = 0;
@@ -46,6 +48,7 @@ class ClientWatches final : public ClientStream, public std::enable_shared_from_
   void lost(const std::string& why) override;
   bool on_message(MessageKind kind, std::string_view body) override;
   void end(const CallError& error) override;
+  void discard() override;
   uint64_t id() const { return id_; }
 
  private:
@@ -93,6 +96,7 @@ class ClientSnapshot final : public ClientStream, public std::enable_shared_from
   void lost(const std::string& why) override;
   bool on_message(MessageKind kind, std::string_view body) override;
   void end(const CallError& error) override;
+  void discard() override;
   uint64_t id() const { return id_; }
   uint64_t total_bytes = 0;
 

@@ -182,6 +182,23 @@ TEST(ClientWatch, aMemberWithoutState_isLeftAlsoWhenTheLeaderCannotBeReached) {
   EXPECT_EQ(client->connected_to(), consensus::NodeId{2});
 }
 
+// The answer to next() is on its way when the user gives the stream up.
+TEST(ClientWatch, whatWasNotDeliveredWhenItIsDestroyed_neverIs) {
+  World world;
+  auto client = world.client();
+  auto stream = client->watch(kv::Space::kUser);
+  std::vector<std::string> told;
+  stream->next(4'096, [&](std::variant<std::vector<kv::WatchResponse>, CallError> result) {
+    const auto* error = std::get_if<CallError>(&result);
+    told.push_back(error == nullptr ? "responses" : error->message);
+  });
+  stream->create(from_all(1, 0));
+  stream->create(from_all(1, 0));  // refused here, and so answered within this turn
+  stream.reset();
+  world.run(10);
+  EXPECT_THAT(told, ElementsAre("the stream was closed"));
+}
+
 TEST(ClientWatch, ofACompactedRevision_isCancelledWithTheRevisionThatThereIs) {
   World world;
   auto client = world.client();
