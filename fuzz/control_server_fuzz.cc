@@ -64,6 +64,11 @@ class Echo final : public Service {
   void set_alarm(Alarm, bool, CallOptions, Done<consensus::Position> done) override {
     answer(std::move(done), consensus::Position{1});
   }
+  void propose_decree(std::string name, std::string value, CallOptions, Done<consensus::paxos::Outcome> done) override {
+    consensus::paxos::Outcome outcome;
+    outcome.chosen.value = name + value;
+    answer(std::move(done), std::move(outcome));
+  }
   struct Watches final : WatchStream {
     explicit Watches(Echo& of) : echo(of) {}
     void create(kv::WatchRequest request) override { ids.push_back(request.id); }
