@@ -20,7 +20,8 @@ namespace {
 constexpr int64_t kJoinTimeout = 30'000'000'000;
 // What members' clocks may be apart, under a protocol whose members do not trust each other.
 constexpr int64_t kMostAhead = 5'000'000'000;
-constexpr uint64_t kNever = uint64_t{1} << 50;  // bytes of log
+// Bytes of log: more than there ever are.
+constexpr uint64_t kNoSnapshotBySize = uint64_t{1} << 50;
 constexpr int64_t kTransferTimeout = 3'000'000'000;
 constexpr int64_t kServerDrain = 3'000'000'000;
 constexpr int64_t kTracesEvery = 1'000'000'000;
@@ -229,7 +230,7 @@ Status ControlHost::open_plane() {
   options.replica.directory = directory_ + "/replica";
   options.replica.bootstrap = belonging_.is_new;
   // Members that sign what they save let the core choose when (Effects::snapshot_at).
-  options.replica.snapshot_every_bytes = kind->byzantine ? kNever : config_.snapshot_every_bytes;
+  options.replica.snapshot_every_bytes = kind->byzantine ? kNoSnapshotBySize : config_.snapshot_every_bytes;
   options.replica.log_file_bytes = config_.log_file_bytes;
   options.decrees = directory_ + "/decrees";
   options.quota_bytes = config_.quota_bytes;

@@ -55,6 +55,6 @@ struct ProtocolKind {
 
 std::span<const ProtocolKind> protocols();  // the first is the default
 const ProtocolKind* protocol_named(std::string_view name);
-std::string protocol_names();  // "raft, multipaxos, zab": for messages
+std::string protocol_names();  // "raft, multipaxos, ...": for messages
 
 }  // namespace clew::consensus

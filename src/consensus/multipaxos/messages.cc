@@ -1,24 +1,16 @@
 #include "consensus/multipaxos/messages.h"
 
-#include <type_traits>
 
 #include "base/varint.h"
+#include "consensus/message_type.h"
 #include "consensus/multipaxos/records.h"
 
 namespace clew::consensus::multipaxos {
 namespace {
 
-// Numbers of the variant's alternatives are the types on the wire: append only.
-template <typename T, typename... Ts>
-constexpr uint8_t place_among(const std::variant<Ts...>*) {
-  const bool same[] = {std::is_same_v<T, Ts>...};
-  uint8_t place = 0;
-  while (!same[place]) ++place;
-  return place;
-}
 template <typename T>
 constexpr uint8_t type_of() {
-  return place_among<T>(static_cast<const Message*>(nullptr));
+  return message_type<T, Message>();
 }
 
 void head(std::string& out, uint8_t type, const Ballot& ballot) {

@@ -6,21 +6,14 @@
 
 #include "base/hex.h"
 #include "base/varint.h"
+#include "consensus/message_type.h"
 
 namespace clew::consensus::pbft {
 namespace {
 
-// Numbers of the variant's alternatives are the types on the wire: append only.
-template <typename T, typename... Ts>
-constexpr uint8_t place_among(const std::variant<Ts...>*) {
-  const bool same[] = {std::is_same_v<T, Ts>...};
-  uint8_t place = 0;
-  while (!same[place]) ++place;
-  return place;
-}
 template <typename T>
 constexpr uint8_t type_of() {
-  return place_among<T>(static_cast<const Message*>(nullptr));
+  return message_type<T, Message>();
 }
 
 Status malformed(std::string_view reason) { return {Code::kInvalidArgument, std::string(reason)}; }
@@ -368,7 +361,7 @@ std::vector<std::pair<CheckpointHeader, Certificate>> read_changes(ByteReader& i
     std::string_view one = in.prefixed_bytes();
     auto header = CheckpointHeader::parse(one);
     if (!header.ok() || !one.empty()) {
-      in.skip(UINT64_MAX);
+      in.skip(UINT64_MAX);  // fails the reader
       break;
     }
     changes.emplace_back(std::move(header).value(), read_certificate(in));

@@ -97,31 +97,23 @@ void Pbft::collect(Time now, Effects& effects) {
     fact(FactKind::kCommitted, ledger_.position, kNobody, ledger_.position - told_);
     told_ = ledger_.position;
   }
-  const auto move_to = [](auto& from, auto& to) {
-    if (to.empty()) {
-      to.swap(from);
-    } else {
-      std::move(from.begin(), from.end(), std::back_inserter(to));
-    }
-    from.clear();
-  };
-  move_to(facts_, effects.facts);
+  drain_into(facts_, effects.facts);
   if (halt_) {
     effects.halt = halt_;
     return;
   }
   effects.install = std::exchange(install_, std::nullopt);
   if (started_) deliver(effects);
-  move_to(records_, effects.records);
+  drain_into(records_, effects.records);
   for (Outgoing& out : outgoing_) {
     const LogSeq after = out.after == After::kEverything ? next_seq_ - 1 : 0;
     effects.sends.push_back({out.to, after > durable_seq_ ? after : 0, std::move(out.frame)});
   }
   outgoing_.clear();
-  move_to(refused_, effects.refused);
-  move_to(reads_, effects.reads);
-  move_to(reads_refused_, effects.reads_refused);
-  move_to(verifications_, effects.verifications);
+  drain_into(refused_, effects.refused);
+  drain_into(reads_, effects.reads);
+  drain_into(reads_refused_, effects.reads_refused);
+  drain_into(verifications_, effects.verifications);
   effects.fetch = std::exchange(fetch_, std::nullopt);
   effects.cancel_fetch = std::exchange(cancel_fetch_, false);
   effects.release_below = std::exchange(release_below_, 0);

@@ -2,13 +2,15 @@
 // so that damage to one loses certificates and batches, which others have, and never the view, or how far this replica
 // has given its word, which nobody else knows:
 //
-//   record  = version:u8 kind:u8 view:varint active:u8 reserved:varint stable:varint top:varint base:varint body
-//   state   = (nothing)
-//   accepted = seq:varint view:varint primary:varint signature batch      the pre-prepare; a backup's prepare rests on
-//   it prepared = certificate                                                the commit rests on it committed =
-//   certificate batch?                                        no batch: that of the accepted record stable  =
-//   certificate                                                 of a checkpoint view-change, new-view = the message
-//   base    = snapshot-meta checkpoint clients certificate certificate changes     (an Offer; pbft/messages.h)
+//   record      = version:u8 kind:u8 view:varint active:u8 reserved:varint stable:varint top:varint base:varint body
+//   state       = (nothing)
+//   accepted    = seq:varint view:varint primary:varint signature batch    the pre-prepare; a prepare rests on it
+//   prepared    = certificate                                              a commit rests on it
+//   committed   = certificate batch?                                       no batch: that of the accepted record
+//   stable      = certificate                                              of a checkpoint
+//   view-change = the message
+//   new-view    = the message
+//   base        = snapshot-meta checkpoint clients certificate certificate changes    an Offer (pbft/messages.h)
 //
 // Pure; any thread. Checksums are those of the log on disk; the bounds are checked here all the same.
 #pragma once

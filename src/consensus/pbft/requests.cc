@@ -105,8 +105,9 @@ Time Pbft::oldest_waiting() const {
   return *oldest_waiting_;
 }
 
-// Overtaken by too many, they will never be executed. Of nobody's clients any more: they will not be for now; they may,
-// should their gateway be made a member again, so that nobody is told that they are lost.
+// A request that too many of its gateway's later ones have overtaken is never executed: its client is told so. One
+// whose gateway is no member any more is dropped in silence: it is executed after all when others keep it until that
+// gateway is a member again.
 void Pbft::forget_hopeless() {
   oldest_waiting_.reset();
   std::erase_if(waiting_, [&](const auto& one) {

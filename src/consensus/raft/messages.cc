@@ -1,26 +1,18 @@
 #include "consensus/raft/messages.h"
 
-#include <type_traits>
 #include <utility>
 
 #include "base/varint.h"
+#include "consensus/message_type.h"
 #include "consensus/raft/records.h"
 
 namespace clew::consensus::raft {
 
 namespace {
 
-// Numbers of the variant's alternatives are the types on the wire: append only.
-template <typename T, typename... Ts>
-constexpr uint8_t place_among(const std::variant<Ts...>*) {
-  const bool same[] = {std::is_same_v<T, Ts>...};
-  uint8_t place = 0;
-  while (!same[place]) ++place;
-  return place;
-}
 template <typename T>
 constexpr uint8_t type_of() {
-  return place_among<T>(static_cast<const Message*>(nullptr));
+  return message_type<T, Message>();
 }
 
 void head(std::string& out, uint8_t type, Epoch term) {
