@@ -376,7 +376,7 @@ def certificates_between_members():
         shutil.rmtree(keys, ignore_errors=True)
 
 
-def on_another_protocol(protocol, founders=3, arguments=lambda number: [], joins_with=lambda nodes: []):
+def on_another_protocol(protocol, founders=3, arguments=lambda number: [], joins_with=lambda nodes: [], too_few=None):
     """A group that runs another protocol than the default: both client protocols work on it, and who comes with the wrong one is told so."""
     nodes = group(founders)
     late = None
@@ -435,6 +435,9 @@ def on_another_protocol(protocol, founders=3, arguments=lambda number: [], joins
         expect("and a word in it", member_of(nodes[0].view(), late.number).get("role"), "secondary")
         expect("member remove", nodes[0].member("remove", str(late.number)), 0)
         until(lambda: healthy(nodes, founders))
+        if too_few:
+            code, said = nodes[0].clew("member", "remove", str(founders), "--server", nodes[0].client)
+            expect("a group that would be too small: " + said, (code != 0, too_few in said), (True, True))
         leader = until(lambda: led(nodes))
         first = next(node for node in nodes if node.view()["self"] == leader)
         metrics = first.get("/metrics")[1].decode()
@@ -463,7 +466,7 @@ def on_pbft():
         return ["--signing-key", "%s/signing-%d.key" % (keys, number), "--signing-members", keys]
 
     try:
-        on_another_protocol("pbft", 4, arguments, lambda nodes: nodes[0].extra[2:4])
+        on_another_protocol("pbft", 4, arguments, lambda nodes: nodes[0].extra[2:4], "at least 4")
         node = group(1)[0]
         node.extra += ["--consensus", "pbft"]
         expect("no key", "clew keys signing" in node.refused(), True)

@@ -1,6 +1,5 @@
 #include "consensus/multipaxos/messages.h"
 
-
 #include "base/varint.h"
 #include "consensus/message_type.h"
 #include "consensus/multipaxos/records.h"

@@ -96,6 +96,7 @@ class Pbft final : public Protocol {
   Report report() const override;
   // The governing one; while a change is ordered and not in force, the members of both.
   const Membership& membership() const override { return view_members_; }
+  Status accepts(const Membership& membership) const override { return pbft::Options::accepts(membership); }
   std::optional<EntryId> entry_at(Position position) const override;
   Status check_invariants() const override;
 

@@ -65,7 +65,7 @@ void Pbft::reconfigure(Time now, ProposalId id, const Membership& target) {
   const auto refuse = [&](Refusal why) { refused_.push_back({id, why, active_ ? primary_of(view_) : kNobody}); };
   if (!running() || !governing_.votes(options_.self)) return refuse(Refusal::kNotLeader);
   if (ledger_.next_at != 0) return refuse(Refusal::kNotReady);
-  if (!pbft::Options::accepts(target).ok() || !governing_.can_become(target).ok()) return refuse(Refusal::kInvalid);
+  if (!accepts(target).ok() || !governing_.can_become(target).ok()) return refuse(Refusal::kInvalid);
   std::string bytes;
   target.append_to(bytes);
   const uint64_t timestamp = submit(EntryKind::kMembership, Payload(std::move(bytes)));
