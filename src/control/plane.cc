@@ -109,8 +109,10 @@ void Plane::on_fact(const consensus::Fact& fact) {
     case FactKind::kBecameLeader:
     case FactKind::kBecameFollower:
     case FactKind::kSteppedDown:
-    case FactKind::kLeadershipMoved:
     case FactKind::kMembershipTaken:
+      return wake_soon();
+    case FactKind::kLeadershipMoved:
+      transfer_failed_ = transfer_failed_ || !fact.reason.empty();
       return wake_soon();
     case FactKind::kMessageRefused:
       if (fact.reason == "stale instance") tap_.refused(fact.peer);
@@ -182,6 +184,7 @@ void Plane::tick() {
   tick_timer_ = loop_.after(kTick, [this] { tick(); });
   if (!halted_.empty()) return;
   wake();
+  retry_transfer();
   const consensus::Time at = now();
   for (const uint64_t id : calls_.expired(at)) {
     ++stats_.timed_out;

@@ -178,6 +178,7 @@ class Plane final : public Service, private consensus::Observer {
   void open_session_here(CallOptions options, Done<consensus::SessionId> done);
   void transfer(consensus::NodeId to, consensus::Time deadline, Done<consensus::NodeId> done);
   void settle_transfers();
+  void retry_transfer();
   std::string refuses_custom();
   void raise_no_space();
 
@@ -219,10 +220,12 @@ class Plane final : public Service, private consensus::Observer {
   std::vector<uint64_t> linear_reads_, lease_reads_, local_reads_;
   std::vector<KeepAlive> keep_alives_;
   struct Transfer {
+    consensus::NodeId to;
     consensus::Time deadline;
     Done<consensus::NodeId> done;
   };
   std::vector<Transfer> transfers_;
+  bool transfer_failed_ = false;  // the last attempt; the next tick makes another
 
   std::string halted_;
   bool closing_ = false;

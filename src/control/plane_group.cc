@@ -104,7 +104,7 @@ void Plane::transfer(NodeId to, consensus::Time deadline, Done<NodeId> done) {
   });
   if (!somebody) return done(error(Code::kFailedPrecondition, "there is no other member that could lead", false));
   replica_->transfer(to);
-  transfers_.push_back({deadline, std::move(done)});
+  transfers_.push_back({to, deadline, std::move(done)});
 }
 
 void Plane::settle_transfers() {
@@ -119,6 +119,13 @@ void Plane::settle_transfers() {
       transfers_.push_back(std::move(transfer));
     }
   }
+}
+
+// A successor may be away for a moment, or bound by the lease of an earlier leader: until the deadline it is asked
+// again.
+void Plane::retry_transfer() {
+  if (!std::exchange(transfer_failed_, false) || transfers_.empty() || !leading_) return;
+  replica_->transfer(transfers_.front().to);
 }
 
 // --- Status ---

@@ -171,6 +171,24 @@ TEST_F(Members, leadershipMovesToWhomItIsGiven) {
   EXPECT_EQ(nobody->error().code, Code::kFailedPrecondition);
 }
 
+TEST_F(Members, aSuccessorThatIsAwayForAMomentIsAskedAgain) {
+  found(3);
+  const uint64_t from = leader();
+  const uint64_t to = follower();
+  power_cut(to);
+  CallOptions options;
+  options.timeout_ns = 20 * kSecond;
+  auto moved = std::make_shared<std::optional<NodeId>>();
+  plane(from).transfer_leadership(NodeId{to}, options, [moved](std::variant<NodeId, CallError> answer) {
+    *moved = std::holds_alternative<NodeId>(answer) ? std::get<NodeId>(answer) : kNobody;
+  });
+  run(3 * kSecond);  // the first attempt is over
+  ASSERT_FALSE(moved->has_value());
+  restart(to);
+  ASSERT_TRUE(wait([&] { return moved->has_value(); }));
+  EXPECT_EQ(moved->value(), NodeId{to});
+}
+
 TEST_F(Members, aWipedMemberIsRefusedAndReplacedAsANewOne) {
   found(3);
   ASSERT_TRUE(call(1, put("a", "1"))->ok());

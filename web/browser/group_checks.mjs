@@ -1,6 +1,5 @@
 // A group of three nodes on the cluster page: an election and a member that goes are seen as they happen.
 import assert from 'node:assert/strict';
-import { text } from './checks.mjs';
 import { ClewNode, until } from './harness.mjs';
 
 export async function groupChecks(checks) {
@@ -17,7 +16,7 @@ export async function groupChecks(checks) {
       const page = await checks.open('#/node', { base: `${watched.url}/` });
       const members = page.getByRole('table', { name: 'Members' });
       await until('all members are online', async () => (await members.locator('.state-complete').count()) === 3);
-      assert.match(await text(page, '.timeline'), /leads, term \d+/);
+      await page.locator('.timeline', { hasText: /leads, term \d+/ }).waitFor();
       await nodes[leader - 1].kill();
       await page.locator('.timeline', { hasText: /leads from term \d+ on/ }).waitFor({ timeout: 30_000 });
       await members.getByText('offline').waitFor({ timeout: 30_000 });

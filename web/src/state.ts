@@ -4,12 +4,18 @@ import { computed, signal } from '@preact/signals';
 import { formatRoute, parseRoute, type Params } from './lib/route';
 
 export const route = signal(parseRoute(location.hash));
-addEventListener('hashchange', () => {
-  route.value = parseRoute(location.hash);
-});
+let parsed = location.hash;
+// The address is followed at once by whoever changes it here: the next key may come before the browser tells of the change.
+function follow(): void {
+  if (parsed === location.hash) return;
+  parsed = location.hash;
+  route.value = parseRoute(parsed);
+}
+addEventListener('hashchange', follow);
 
 export function go(page: string, argument = '', params: Params = {}): void {
   location.hash = formatRoute(page, argument, params);
+  follow();
 }
 
 // Changes parameters of this page. `replace` leaves no step behind for the back button.
@@ -17,12 +23,9 @@ export function setParams(changes: Params, replace = true): void {
   const { page, argument, params } = parseRoute(location.hash);
   const next = formatRoute(page, argument, { ...params, ...changes });
   if (next === location.hash) return;
-  if (replace) {
-    history.replaceState(null, '', next);
-    route.value = parseRoute(next);
-  } else {
-    location.hash = next;
-  }
+  if (replace) history.replaceState(null, '', next);
+  else location.hash = next;
+  follow();
 }
 
 function kept(storage: () => Storage, name: string, fallback: string) {

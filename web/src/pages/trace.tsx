@@ -57,7 +57,7 @@ function OpenTrace({ answer, tree, reload, reloading }: Opened & { reload: () =>
   const { summary } = answer;
   const open = summary.state === 'active' || summary.state === 'collecting';
   // Late spans reopen a trace, so a decided one is asked for, too, now and then.
-  const newest = useLoad(`verdict ${id}`, (signal) => api.verdict(id, signal), open ? 2000 : 15_000);
+  const newest = useLoad(`verdict ${id}`, (signal) => api.verdict(id, signal), open ? 2000 : 5000);
   const current = newest.data ?? answer;
   const grown = current.summary.spans - summary.spans;
 

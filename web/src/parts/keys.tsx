@@ -82,18 +82,23 @@ export function Keys() {
   const list = usePages(JSON.stringify([asked, tenant.value, token.value]), asked);
   const [typed, setTyped] = useState(prefix);
   useEffect(() => setTyped(prefix), [prefix]);
-  const [at, setAt] = useState(-1);
-  useEffect(() => setAt(-1), [prefix, flat]);
+  const at = useRef({ list: '', index: -1 }); // where the keyboard is, of that list
   const control = useRef<VirtualControl>(null);
   const link = (changes: Record<string, string>) => formatRoute('node', '', { view: 'keys', prefix, key, rev, level, flat, ...changes });
   const move = (step: number) => {
-    const next = Math.max(0, Math.min(list.rows.length - 1, at + step));
-    setAt(next);
+    const here = `${prefix}\n${flat}`;
+    const from = at.current.list === here ? at.current.index : -1;
+    const next = Math.max(0, Math.min(list.rows.length - 1, from + step));
+    at.current = { list: here, index: next };
     control.current?.reveal(next);
-    requestAnimationFrame(() => document.getElementById(`kv-${next}`)?.focus({ preventScroll: true }));
+    // At once when the row is there, so that a key that follows at once finds it.
+    const focus = () => document.getElementById(`kv-${next}`)?.focus({ preventScroll: true });
+    focus();
+    requestAnimationFrame(focus);
   };
   const up = () => {
-    const way = crumbs(prefix, delimiter);
+    // Where the address is now: the key may come again before this page is drawn anew.
+    const way = crumbs(route.peek().params.prefix ?? '', delimiter);
     if (way.length) setParams({ prefix: way[way.length - 2]?.prefix ?? '', key: '' }, false);
   };
   useKeys({ j: () => move(1), k: () => move(-1), ArrowDown: () => move(1), ArrowUp: () => move(-1), u: up, '/': () => document.getElementById('kv-prefix')?.focus(), Escape: () => (document.activeElement instanceof HTMLInputElement ? document.activeElement.blur() : setParams({ key: '' })) });
