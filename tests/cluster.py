@@ -556,6 +556,7 @@ if __name__ == "__main__":
     wanted = sys.argv[1:]
     for scenario in SCENARIOS:
         if not wanted or scenario.__name__ in wanted:
+            before = failed
             scenario()
-            print("%s: %s" % (scenario.__name__, "FAILED" if failed else "good"))
+            print("%s: %s" % (scenario.__name__, "FAILED" if failed > before else "good"))
     sys.exit(1 if failed else 0)
