@@ -132,7 +132,8 @@ void Plane::retry_transfer() {
 
 GroupStatus Plane::own_status() {
   GroupView view;
-  view.cluster = options_.replica.cluster;
+  view.cluster = cluster();
+  view.founding = options_.replica.cluster;
   view.self = record_.id;
   view.protocol = replica_->protocol().name();
   view.report = replica_->report();
