@@ -109,7 +109,7 @@ void DecreeDesk::propose(std::string name, std::string value, CallOptions option
   // Known to this member: nobody has to be asked who decides.
   const auto known = host_->decrees().find(name);
   if (known && (known->chosen || name != kClusterDecree)) {
-    return among(text_of(known->acceptors), std::move(name), std::move(value), deadline, std::move(done));
+    return among(text_of(known->acceptors), name, std::move(value), deadline, std::move(done));
   }
   if (name == kClusterDecree) {
     return done(refusal(Code::kFailedPrecondition, "\"" + name + "\" is for the founders alone, and this member has " +
@@ -138,12 +138,11 @@ void DecreeDesk::propose(std::string name, std::string value, CallOptions option
         if (pinned == nullptr || (!pinned->swapped && !pinned->current)) {
           return done(refusal(Code::kInternal, "the acceptors of \"" + name + "\" cannot be looked up"));
         }
-        among(pinned->swapped ? voters : pinned->current->value, std::move(name), std::move(value), deadline,
-              std::move(done));
+        among(pinned->swapped ? voters : pinned->current->value, name, std::move(value), deadline, std::move(done));
       });
 }
 
-void DecreeDesk::among(const std::string& text, std::string name, std::string value, consensus::Time deadline,
+void DecreeDesk::among(const std::string& text, const std::string& name, std::string value, consensus::Time deadline,
                        Done<Outcome> done) {
   std::vector<NodeId> acceptors = parse_acceptors(text);
   if (std::find(acceptors.begin(), acceptors.end(), self_) == acceptors.end()) {

@@ -55,7 +55,7 @@ class DecreeDesk {
 
  private:
   DecreeDesk(Ports ports, consensus::NodeId self) : ports_(std::move(ports)), self_(self) {}
-  void among(const std::string& acceptors, std::string name, std::string value, consensus::Time deadline,
+  void among(const std::string& acceptors, const std::string& name, std::string value, consensus::Time deadline,
              Done<consensus::paxos::Outcome> done);
 
   void learn_cluster();

@@ -38,8 +38,8 @@ void Plane::attempt(std::shared_ptr<Errand<T>> errand) {
   if (closing_) return;  // dropped, and so answered
   if (!halted_.empty()) return errand->answer(error(Code::kUnavailable, halted_, false));
   if (now() >= errand->deadline) return errand->answer(error(Code::kDeadlineExceeded, errand->waits_for, false));
-  const auto wait = [&](std::string why) {
-    errand->waits_for = std::move(why);
+  const auto wait = [&](const std::string& why) {
+    errand->waits_for = why;
     parked_errands_.push_back([this, errand] { attempt(errand); });
   };
   Forwarder::Reached leader;

@@ -194,7 +194,7 @@ void ServerConnection::on_request(const Message& message) {
   MemberBody member;
   switch (message.kind) {
     case MessageKind::kExecute:
-      return execute(id, rest, std::move(*options));
+      return execute(id, rest, *options);
     case MessageKind::kKeepAlive:
       if (read(number)) service.keep_alive(kv::LeaseId{number.number}, *options, answer<int64_t>(id));
       return;
