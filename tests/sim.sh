@@ -43,6 +43,7 @@ handovers 9 the wish of one reign for another leader lifted the lease of an earl
 handovers 720006 an answer of many pages was asked for from its first page on, again and again
 snapshots 1044 a proposer that only members of an old configuration elected was judged against a lease
 sessions 1061 a new leader proposes again what several earlier ones had under way
+rot 20 one of two members with data was lost while the other was away: a witness is no copy
 TEXT
 
 while read -r profile seed _; do
@@ -50,6 +51,7 @@ while read -r profile seed _; do
 done <<'TEXT'
 handovers 5125 nobody led: those who were replaced had a transaction more than those who replaced them
 handovers 5030 one that learned by a snapshot that it is no voter any more had a tick due for ever
+successions 750663 more waited behind a window of one transaction than a new leader could hand on in time
 handovers 5003 the judge took a membership that a leader did not know to be committed for one that was not
 TEXT
 
