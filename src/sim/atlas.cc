@@ -77,8 +77,7 @@ bool FaultAtlas::can_lose(NodeIndex node, ItemRange items) const {
 // Whether `node` would be one damaged node more than the group can bear.
 bool FaultAtlas::too_many(NodeIndex node) const {
   if (!bound_damaged_ || damaged_partly(node)) return false;
-  const auto damaged =
-      std::count_if(nodes_.begin(), nodes_.end(), [](const Node& n) { return n.whole || !n.damaged.empty(); });
+  const auto damaged = std::count_if(nodes_.begin(), nodes_.end(), [](const Node& n) { return !n.intact(); });
   return static_cast<size_t>(damaged) >= max_whole_;
 }
 
@@ -86,8 +85,9 @@ bool FaultAtlas::take(NodeIndex node, const Scope& scope) {
   Node& victim = nodes_[at(node)];
   bool allowed = true;
   if (scope.kind == Scope::Kind::kItems && !victim.whole) {
-    allowed = can_lose(node, scope.items) && !too_many(node);
+    allowed = can_lose(node, {scope.items.first, std::min(scope.items.last, scope.owed_to)}) && !too_many(node);
     if (allowed) {
+      victim.forgot |= scope.items.last > scope.owed_to;
       std::vector<ItemRange> damaged = without(victim.damaged, scope.items);
       const ItemRange lost{std::max(scope.items.first, victim.held.first),
                            std::min(scope.items.last, victim.held.last)};
@@ -106,19 +106,20 @@ bool FaultAtlas::take(NodeIndex node, const Scope& scope) {
 }
 
 void FaultAtlas::repaired(NodeIndex node, ItemRange items) {
-  nodes_[at(node)].damaged = without(nodes_[at(node)].damaged, items);
+  Node& mended = nodes_[at(node)];
+  mended.damaged = without(mended.damaged, items);
+  if (items.first <= 1 && items.last == UINT64_MAX) mended.forgot = false;
 }
 
 void FaultAtlas::restored(NodeIndex node) {
-  nodes_[at(node)].whole = false;
-  nodes_[at(node)].damaged.clear();
+  Node& mended = nodes_[at(node)];
+  mended.whole = mended.forgot = false;
+  mended.damaged.clear();
 }
 
 bool FaultAtlas::damaged(NodeIndex node) const { return nodes_[at(node)].whole; }
 
-bool FaultAtlas::damaged_partly(NodeIndex node) const {
-  return nodes_[at(node)].whole || !nodes_[at(node)].damaged.empty();
-}
+bool FaultAtlas::damaged_partly(NodeIndex node) const { return !nodes_[at(node)].intact(); }
 
 size_t FaultAtlas::damaged_nodes() const {
   return static_cast<size_t>(std::count_if(nodes_.begin(), nodes_.end(), [](const Node& node) { return node.whole; }));

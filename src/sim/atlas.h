@@ -7,7 +7,9 @@
 //   - up to (n-1)/2 nodes at a time that lost their disk, or whose vote and identity are damaged: whole-node damage;
 //   - damaged or unreadable log entries on any number of nodes, as long as every entry that may have been chosen keeps
 //     `keep` intact durable copies on other nodes. An entry that nobody else has may be the only trace of a commit:
-//     it is never damaged.
+//     it is never damaged; unless the protocol says that it owes nobody what stands behind a position (Scope::owed_to),
+//     as its members know what they forgot and keep silent about it: then as many nodes may forget that at a time as
+//     may be lost wholly.
 // Not to be survived, and therefore never dealt: damage to the last intact copies; a second disk lost while the first
 // has not been refilled; a disk that drops a synced write silently and whole (nothing could notice it).
 //
@@ -39,6 +41,7 @@ struct Scope {
   };
   Kind kind = Kind::kNode;
   ItemRange items;
+  uint64_t owed_to = UINT64_MAX;  // of the items, no copy needs to be left of those behind it
 };
 
 class FaultAtlas {
@@ -55,8 +58,9 @@ class FaultAtlas {
   void holds(NodeIndex node, ItemRange items);
   // Books the damage and returns true if the promise above is kept with it.
   bool take(NodeIndex node, const Scope& scope);
-  void repaired(NodeIndex node, ItemRange items);  // intact again: fetched from peers, or overwritten
-  void restored(NodeIndex node);                   // whole-node damage ended: the node is a full member again
+  // Intact again: fetched from peers, or overwritten. All items: the node remembers everything again.
+  void repaired(NodeIndex node, ItemRange items);
+  void restored(NodeIndex node);  // whole-node damage ended: the node is a full member again
 
   size_t intact_copies(uint64_t item) const;
   bool damaged(NodeIndex node) const;  // wholly
@@ -69,7 +73,9 @@ class FaultAtlas {
   struct Node {
     ItemRange held;
     std::vector<ItemRange> damaged;  // sorted, disjoint
+    bool forgot = false;             // items that are owed to nobody
     bool whole = false;
+    bool intact() const { return !whole && !forgot && damaged.empty(); }
   };
   size_t intact_elsewhere(NodeIndex node, uint64_t item) const;
   bool can_lose(NodeIndex node, ItemRange items) const;

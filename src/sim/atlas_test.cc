@@ -43,6 +43,27 @@ TEST(FaultAtlas, repairMakesACopyCountAgain) {
   EXPECT_FALSE(atlas.take(n(1), items(6, 6)));
 }
 
+TEST(FaultAtlas, whatIsOwedToNobodyMayBeForgottenByAsManyAsMayBeLost) {
+  FaultAtlas atlas(5);
+  atlas.bound_damaged_nodes();
+  for (uint32_t i = 0; i < 5; ++i) atlas.holds(n(i), {1, i == 0 ? 12u : 10u});
+  const auto owed_to_10 = [](uint64_t first, uint64_t last) { return Scope{Scope::Kind::kItems, {first, last}, 10}; };
+  EXPECT_FALSE(atlas.take(n(0), items(9, 12)));
+  EXPECT_TRUE(atlas.take(n(0), owed_to_10(9, 12)));
+  EXPECT_TRUE(atlas.take(n(1), owed_to_10(11, 20))) << "also when it holds nothing there any more";
+  EXPECT_FALSE(atlas.damaged(n(1)));
+  EXPECT_TRUE(atlas.damaged_partly(n(1)));
+  EXPECT_FALSE(atlas.take(n(2), owed_to_10(11, 20))) << "a third one of five";
+  atlas.repaired(n(1), {1, 10});
+  EXPECT_TRUE(atlas.damaged_partly(n(1)));
+  atlas.repaired(n(1), {1, UINT64_MAX});
+  EXPECT_FALSE(atlas.damaged_partly(n(1)));
+  EXPECT_TRUE(atlas.take(n(2), owed_to_10(11, 20)));
+  EXPECT_TRUE(atlas.take(n(2), owed_to_10(8, 8)));
+  atlas.holds(n(1), {1, 8});
+  EXPECT_FALSE(atlas.take(n(2), owed_to_10(9, 9))) << "what is owed keeps its copies";
+}
+
 TEST(FaultAtlas, atMostAMinorityIsLostWhole) {
   FaultAtlas atlas(5);
   for (uint32_t i = 0; i < 5; ++i) atlas.holds(n(i), {1, 10});

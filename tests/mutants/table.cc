@@ -89,7 +89,7 @@ const std::vector<Row>& rows() {
       {kPaxosPromiseWithoutVotes, "replication", false, "multipaxos"},
       {kPaxosRefusalsAsPromises, "elections", false, "multipaxos"},
       {kPaxosSuffixForgotten, "replication", false, "multipaxos"},
-      {kPaxosAcceptedOfOldBallot, "handovers", false, "multipaxos"},
+      {kPaxosAcceptedOfOldBallot, "reigns", false, "multipaxos", 200},
       {kPaxosCommitByOlderVote, "replication", false, "multipaxos"},
       {kPaxosAmnesiacPromises, "holes", false, "multipaxos"},
       {kPaxosBeyondStopSign, "handovers", false, "multipaxos"},

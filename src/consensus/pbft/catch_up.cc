@@ -155,10 +155,9 @@ BatchPtr Pbft::find_batch(Sequence seq, const Digest& digest) const {
 // A new view names digests; whoever prepared them has the batches.
 void Pbft::fetch_missing() {
   if (!active_) return;
-  for (const auto& [seq, here] : slots_) {
-    if (here.view == view_ && here.batch == nullptr && seq > stable_.seq) {
-      broadcast(FetchBatch{seq, here.digest}, After::kNothing);
-    }
+  for (auto at = slots_.upper_bound(stable_.seq); at != slots_.end(); ++at) {
+    const auto& [seq, here] = *at;
+    if (here.view == view_ && here.batch == nullptr) broadcast(FetchBatch{seq, here.digest}, After::kNothing);
   }
 }
 

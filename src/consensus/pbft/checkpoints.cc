@@ -79,8 +79,10 @@ void Pbft::make_stable(Certificate proof) {
   if (header.snapshot) proofs_[seq] = proof;
   const bool changed = header.changed;
   if (changed) changes_of_members_.emplace_back(header, proof);
+  // Below the one before, that was done then; and a log without a snapshot may be long.
+  auto at = slots_.upper_bound(stable_.seq);
   stable_ = std::move(proof);
-  for (auto at = slots_.begin(); at != slots_.end() && at->first <= seq; ++at) {
+  for (; at != slots_.end() && at->first <= seq; ++at) {
     Slot& here = at->second;
     here.prepares.clear();
     here.commits.clear();

@@ -44,7 +44,11 @@ Status TransitionCheck::check(const State& s) {
   return {};
 }
 
-void GroupCheck::crashed(NodeId id) { nodes_[id].compared = nodes_[id].executed = 0; }
+void GroupCheck::crashed(NodeId id) {
+  Node& node = nodes_[id];
+  node.compared = node.executed = 0;
+  node.next_seq = node.durable_seq = 0;
+}
 
 Status GroupCheck::check(NodeId id, const Pbft& core) {
   CLEW_TRY(core.check_invariants());
@@ -54,7 +58,11 @@ Status GroupCheck::check(NodeId id, const Pbft& core) {
   };
   const State state = core.state();
   const Sequence from = std::max(state.base, std::min(state.stable, node.executed));
-  for (Sequence seq = from + 1; seq <= state.highest_slot; ++seq) {
+  // What is looked at in a slot is made with a record, or counts once that is durable.
+  const bool news = state.next_seq != node.next_seq || state.durable_seq != node.durable_seq;
+  node.next_seq = state.next_seq;
+  node.durable_seq = state.durable_seq;
+  for (Sequence seq = from + 1; news && seq <= state.highest_slot; ++seq) {
     const Slot* const slot = core.slot(seq);
     if (slot == nullptr) continue;
     // What is not durable was told to nobody, and a crash may take it.
@@ -79,6 +87,7 @@ Status GroupCheck::check(NodeId id, const Pbft& core) {
     }
   }
   node.executed = state.executed;
+  if (node.compared == state.committed) return {};
   const Report report = core.report();
   node.compared = std::max(std::min(node.compared, report.committed), report.first - 1);
   while (node.compared < report.committed) {

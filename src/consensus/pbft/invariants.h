@@ -74,6 +74,8 @@ class GroupCheck {
   struct Node {
     Position compared = 0;
     Sequence executed = 0;
+    LogSeq next_seq = 0;  // when its slots were looked at last
+    LogSeq durable_seq = 0;
     std::map<std::pair<Epoch, Sequence>, Digest> accepted;  // of all its lives: it never takes back its word
   };
   std::map<NodeId, Node> nodes_;

@@ -67,11 +67,13 @@ void Pbft::durable(Time now, LogSeq seq) {
   advance_clock(now);
   CHECK(seq < next_seq_);
   if (seq <= durable_seq_) return;
-  durable_seq_ = seq;
+  const LogSeq before = std::exchange(durable_seq_, seq);
   while (durable_executed_ < executed_ && slot(durable_executed_ + 1)->committed_seq <= durable_seq_) {
     ++durable_executed_;
   }
-  if (base_seq_ != 0 && base_seq_ <= durable_seq_ && base_seq_ > released_below_) update_release();
+  // Less is needed than before once a base or the proof of a stable checkpoint is durable. To look costs O(slots).
+  const auto became_durable = [&](LogSeq record) { return before < record && record <= durable_seq_; };
+  if (base_seq_ > released_below_ && (became_durable(base_seq_) || became_durable(stable_seq_))) update_release();
 }
 
 // --- In ---
@@ -224,6 +226,7 @@ void Pbft::start(Time now, LogSeq next, bool have_snapshot) {
     if (seq > stable_.seq) continue;
     here.prepared.reset();
     here.prepared_batch.reset();
+    here.prepared_seq = 0;
   }
   durable_executed_ = executed_;
   started_ = true;

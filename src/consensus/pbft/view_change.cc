@@ -20,6 +20,14 @@ namespace {
 constexpr int kMostDoublings = 6;
 // A request that others overtake for so many timeouts is being held back.
 constexpr int kMostPatience = 8;
+
+// Of a view that is over. At and below the stable checkpoint there are none.
+void forget_votes(std::map<pbft::Sequence, Slot>& slots, pbft::Sequence stable) {
+  for (auto at = slots.upper_bound(stable); at != slots.end(); ++at) {
+    at->second.prepares.clear();
+    at->second.commits.clear();
+  }
+}
 }  // namespace
 
 bool Pbft::has_work() const { return !waiting_.empty() || ordered_to_ > executed_; }
@@ -39,17 +47,14 @@ void Pbft::change_view(Epoch view, std::string_view reason) {
   change_due_ = kNever;
   ordered_to_ = 0;
   unordered_.clear();
-  for (auto& [seq, here] : slots_) {
-    here.prepares.clear();
-    here.commits.clear();
-  }
+  forget_votes(slots_, stable_.seq);
   ViewChange change;
   change.view = view;
   change.sender = options_.self;
   change.stable = stable_;
-  for (const auto& [seq, here] : slots_) {
-    if (seq > stable_.seq && here.prepared && !planted(Bug::kPbftPreparedDropped))
-      change.prepared.push_back(*here.prepared);
+  for (auto at = slots_.upper_bound(stable_.seq); at != slots_.end(); ++at) {
+    const Slot& here = at->second;
+    if (here.prepared && !planted(Bug::kPbftPreparedDropped)) change.prepared.push_back(*here.prepared);
   }
   change.signature = sign(Claim::kViewChange, view, 0, change.digest());
   change_seq_ = push_record(record_of(header(pbft::RecordKind::kViewChange), change));
@@ -168,10 +173,7 @@ void Pbft::enter_view(const NewView& message) {
   progress_at_ = now_;
   ordered_to_ = 0;
   std::erase_if(changes_, [&](const auto& change) { return change.second.view <= view_; });
-  for (auto& [seq, here] : slots_) {
-    here.prepares.clear();
-    here.commits.clear();
-  }
+  forget_votes(slots_, stable_.seq);
   if (may_vote()) top_ = std::max(top_, message.first + message.order.size() - 1);  // it will speak of all of them
   change_seq_ = push_record(record_of(header(pbft::RecordKind::kNewView), message));
   const NodeId primary = primary_of(view_);

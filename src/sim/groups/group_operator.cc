@@ -24,12 +24,16 @@ Member learner(consensus::NodeId id) {
 
 // How many whole nodes may be lost while this membership decides.
 size_t GroupScenario::tolerance(const Membership& membership) const {
-  size_t outgoing = 0, incoming = 0;
+  size_t outgoing = 0, incoming = 0, witnesses = 0;
   for (const Member& member : membership.members()) {
     outgoing += member.outgoing;
     incoming += member.incoming;
+    witnesses += member.role == Role::kWitness;
   }
-  const size_t most = family_.tolerates(membership.joint() ? std::min(outgoing, incoming) : incoming);
+  const size_t voters = membership.joint() ? std::min(outgoing, incoming) : incoming;
+  size_t most = family_.tolerates(voters);
+  // The smallest quorum with the witnesses in it: one of those who have its data must be left.
+  if (witnesses > 0) most = std::min(most, voters / 2 - std::min(voters / 2, witnesses));
   return most - std::min(most, shape_.liars);
 }
 
@@ -156,12 +160,7 @@ Membership GroupScenario::draw_target(const Membership& now, Generator& random) 
     const NodeIndex node = groups::machine_of(member.id);
     return target->votes(member.id) && (hosts_[at(node)].id != member.id || world_->atlas().damaged_partly(node));
   });
-  // A quorum with a witness in it holds one copy of the data less.
-  const auto witnesses = std::count_if(target->members().begin(), target->members().end(),
-                                       [](const Member& member) { return member.role == Role::kWitness; });
-  return static_cast<size_t>(doubtful + (doubtful > 0 ? witnesses : 0)) <= tolerance(*target)
-             ? std::move(target).value()
-             : now;
+  return static_cast<size_t>(doubtful) <= tolerance(*target) ? std::move(target).value() : now;
 }
 
 void GroupScenario::note_witnesses(const Membership& members) {

@@ -20,6 +20,8 @@ namespace {
 constexpr std::string_view kDiskFailed = "a write or sync of the log failed";
 
 constexpr int64_t kLastingFaultAtNs = 2'000'000'000;
+// A group of which nobody asked anything for so long has not stalled.
+constexpr int64_t kSilenceNs = 1'000'000'000;
 
 // What the operator does with a disk whose sectors cannot be read: the directory goes to a sound one.
 void see_to(SimDisk& disk) {
@@ -230,14 +232,18 @@ std::optional<Position> GroupScenario::applied_at(consensus::SessionId session, 
 
 void GroupScenario::operation(World& world, const Item& item) {
   update_tolerance();
+  Generator random(item.seed);
+  const auto dice = static_cast<int>(random.below(100));
+  if (dice >= profile_.mix.admin + profile_.mix.reads) {
+    if (world.now_ns() - asked_at_ns_ > kSilenceNs) progressed_at_ns_ = world.now_ns();
+    asked_at_ns_ = world.now_ns();
+  }
   if (!world.healing()) {
     if (profile_.lasting != Lasting::kNone && !lasting_fault_ && world.now_ns() >= kLastingFaultAtNs) {
       begin_lasting_fault();
     }
     check_availability();
   }
-  Generator random(item.seed);
-  const auto dice = static_cast<int>(random.below(100));
   if (dice < profile_.mix.admin) return act(std::move(random));
   if (world.healing()) return;
   clients_->issue(item.node, dice < profile_.mix.admin + profile_.mix.reads, std::move(random));

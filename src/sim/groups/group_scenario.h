@@ -134,6 +134,7 @@ class GroupScenario final : public Scenario, private Watcher, private Endpoints 
   bool finals_asked_ = false;
   bool lasting_fault_ = false;
   int64_t progressed_at_ns_ = 0;  // the newest delivery of anything
+  int64_t asked_at_ns_ = 0;       // the newest write
   uint64_t leaders_before_ = 0;
 };
 

@@ -62,12 +62,6 @@ struct Image {
     }
   }
   bool holds(Position position) const { return position <= base || votes.contains(position); }
-  bool holds(Position position, const EntryId& value) const {
-    if (position <= base) return true;
-    const auto found = votes.find(position);
-    return found != votes.end() && found->second.value.epoch == value.epoch &&
-           (found->second.bare || found->second.value.hash == value.hash);
-  }
 };
 
 // What a frame told the world, to be covered by the image before it left.
@@ -102,6 +96,19 @@ struct Node {
   consensus::Time lease_until = 0;
   Position commit = 0;
   Membership governing;
+
+  // Whether it voted for that value under the ballot, or a later one, and its disk knew it. Damage may have taken the
+  // vote: it was cast all the same, and whoever forgot it makes no promise before it knows what was chosen there.
+  bool voted(Position position, const EntryId& value, const Ballot& under) const {
+    if (position <= image.base) return true;
+    const auto found = image.votes.find(position);
+    if (found == image.votes.end()) {
+      const auto forgotten = cast.find(position);
+      return forgotten != cast.end() && forgotten->second >= under;
+    }
+    const Told& told = found->second;
+    return told.ballot >= under && told.value.epoch == value.epoch && (told.bare || told.value.hash == value.hash);
+  }
 };
 
 std::string who(NodeId id) { return "node " + std::to_string(number(id)); }
@@ -120,7 +127,8 @@ class MultiPaxosJudge final : public Judge {
   static const MultiPaxos& paxos_of(const Protocol& core) { return static_cast<const MultiPaxos&>(core); }
   void become_durable(Node& node, LogSeq durable);
   Status check_claims(NodeId id, Node& node);
-  Status check_chosen(NodeId id, Node& node, const multipaxos::State& state, const MultiPaxos& core);
+  Status check_chosen(NodeId id, const Node& node, Position first, const multipaxos::State& state,
+                      const MultiPaxos& core) const;
   Status check_leases(NodeId id, const multipaxos::State& state) const;
 
   void check_promise(NodeId id, NodeId to, const multipaxos::Promise& promise);
@@ -270,23 +278,28 @@ Status MultiPaxosJudge::check_claims(NodeId id, Node& node) {
   return {};
 }
 
-// A leader may call chosen what the durable images of a majority hold: of the members that governed the slot.
-Status MultiPaxosJudge::check_chosen(NodeId id, Node& node, const multipaxos::State& state, const MultiPaxos& core) {
-  const Position position = state.commit;
-  const auto value = core.entry_at(position);
-  if (!value) return {};
-  const auto held = [&](NodeId member) {
-    const auto found = nodes_.find(member);
-    return found != nodes_.end() && found->second.image.holds(position, *value);
-  };
-  if (has_quorum(node.governing, held)) return {};
-  std::string holders;
-  for (const auto& [member, other] : nodes_) {
-    if (other.image.holds(position, *value)) holders += (holders.empty() ? "" : ", ") + std::to_string(number(member));
+// A leader may call chosen what a majority, of the members that governed the slot, voted for under its ballot (PMS
+// §2.2), durably. `first`: what was chosen before, in whosever reign, needs no votes again.
+Status MultiPaxosJudge::check_chosen(NodeId id, const Node& node, Position first, const multipaxos::State& state,
+                                     const MultiPaxos& core) const {
+  for (Position position = first; position <= state.commit; ++position) {
+    const auto value = core.entry_at(position);
+    if (!value) continue;
+    const auto voted = [&](NodeId member) {
+      const auto found = nodes_.find(member);
+      return found != nodes_.end() && found->second.voted(position, *value, state.promise);
+    };
+    if (has_quorum(node.governing, voted)) continue;
+    std::string voters;
+    for (const auto& [member, other] : nodes_) {
+      if (!other.voted(position, *value, state.promise)) continue;
+      voters += (voters.empty() ? "" : ", ") + std::to_string(number(member));
+    }
+    return {Code::kInternal, "chosen without a quorum of durable votes: " + who(id) + " calls slot " +
+                                 std::to_string(position) + " chosen, for whose value only {" + voters + "} of " +
+                                 node.governing.to_string() + " voted under ballot " + to_string(state.promise)};
   }
-  return {Code::kInternal, "chosen without a quorum of durable votes: " + who(id) + " calls slot " +
-                               std::to_string(position) + " chosen, whose value only {" + holders + "} of " +
-                               node.governing.to_string() + " hold"};
+  return {};
 }
 
 // Nothing new is chosen, and nobody else reads, while a leader may answer reads by its lease: whoever may promise has
@@ -314,7 +327,7 @@ Status MultiPaxosJudge::after_event(NodeId id, const Protocol& protocol) {
   const Position chosen = group_.committed();
   CLEW_TRY(group_.check(id, core));
   const bool same_reign = state.leading && node.leading && state.promise == node.ballot;
-  if (same_reign && state.commit > node.commit) CLEW_TRY(check_chosen(id, node, state, core));
+  if (same_reign) CLEW_TRY(check_chosen(id, node, std::max(node.commit, chosen) + 1, state, core));
   const bool news = state.sure && !(same_reign && node.sure);
   if (state.leading && (news || group_.committed() > chosen)) CLEW_TRY(check_leases(id, state));
   node.leading = state.leading;
@@ -347,8 +360,11 @@ Scope MultiPaxosJudge::cost_of(NodeId id, const Protocol& protocol, const std::v
     if (span == found->second.spans.end()) continue;
     first = std::min(first, span->second.base ? 1 : span->second.first);
   }
-  // What stands behind counts as forgotten, too: see MultiPaxos.
-  return first == UINT64_MAX ? nothing : Scope{.kind = Scope::Kind::kItems, .items = {first, core.report().last}};
+  if (first == UINT64_MAX) return nothing;
+  // What stands behind counts as forgotten, too: see MultiPaxos. Votes for what nobody knows as chosen may go: whoever
+  // lost them makes no promise, and a quorum of the others has one of those who voted for what was chosen after all.
+  const Position last = std::max(core.report().last, core.slots().high());
+  return {.kind = Scope::Kind::kItems, .items = {first, last}, .owed_to = group_.committed()};
 }
 
 }  // namespace

@@ -281,6 +281,10 @@ Shape draw_shape(uint64_t seed, const Profile& profile, std::optional<size_t> no
   limits.max_message_bytes = one_of({1, 512, 1 << 20});
   limits.window = {.messages = one_of({1, 4, 256}), .bytes = one_of({256, 4ull << 20})};
   limits.max_uncommitted_bytes = one_of({4 << 10, 64 << 20});
+  // Where a stall is judged, no more may wait to be agreed on than a new leader can soon carry to the others: in Raft
+  // and in ZAB all that an earlier one left behind comes before anything new.
+  const uint64_t in_flight = std::min(limits.window.messages * limits.max_message_bytes, limits.window.bytes);
+  if (profile.longest_stall_ns != 0 && in_flight < 4 << 10) limits.max_uncommitted_bytes = 4 << 10;
   limits.keep_tail_bytes = one_of({0, 1 << 10, 8 << 20});
   limits.max_delivery_bytes = one_of({64, 4 << 20});
   limits.witness_log_entries = one_of({8, 64});
