@@ -1,6 +1,7 @@
 #include "sim/groups/pbft_liar.h"
 
 #include <algorithm>
+#include <cstring>
 #include <deque>
 #include <map>
 #include <optional>
@@ -10,6 +11,7 @@
 
 #include "base/hash.h"
 #include "base/random.h"
+#include "base/varint.h"
 #include "consensus/pbft/messages.h"
 #include "consensus/pbft/test_keys.h"
 #include "sim/groups/pbft_family.h"
@@ -56,6 +58,23 @@ class PbftLiar final : public Liar {
     return out;
   }
 
+  // A chunk of a state with another byte in it, and a checksum that fits (docs/format/peer.md).
+  std::string twist_snapshot(std::string_view frame) override {
+    std::string out(frame);
+    ByteReader in(frame);
+    if (!lies_ || random_.one_in(2) || in.fixed<uint8_t>() != 2) return out;
+    in.varint();  // position
+    in.skip(32);  // digest
+    in.varint();  // offset
+    in.skip(4);   // checksum
+    if (!in.ok() || in.remaining() == 0) return out;
+    const size_t begin = frame.size() - in.remaining();
+    out[begin + random_.below(in.remaining())] ^= 1;
+    const uint32_t checksum = checksum32(std::string_view(out).substr(begin));
+    std::memcpy(out.data() + begin - sizeof checksum, &checksum, sizeof checksum);
+    return out;
+  }
+
  private:
   std::string sign(Claim claim, Epoch view, Sequence seq, const Digest& digest) const {
     return pbft::test_signature(self_, pbft::statement(kPbftGroup, claim, view, seq, digest, self_));
@@ -84,9 +103,11 @@ class PbftLiar final : public Liar {
     if (forges_ && random_.one_in(2)) {
       pbft::Request invented{NodeId{1 + random_.below(voters_)}, 1'000'000'000 + random_.below(1'000), {}, {}, {}};
       invented.kind = consensus::EntryKind::kCommand;
-      invented.payload = consensus::Payload(std::string("invented"));
+      invented.commands.emplace_back(std::string("invented"));
       invented.signature = pbft::test_signature(self_, "invented");
       requests.push_back(std::move(invented));
+    } else if (forges_ && !requests.empty() && requests.front().commands.size() > 1 && random_.one_in(2)) {
+      requests.front().commands.pop_back();  // one of several under a signature for all of them
     } else if (replays_ && !requests_.empty()) {
       requests.push_back(requests_[random_.below(requests_.size())]);
     } else if (requests.size() > 1) {
