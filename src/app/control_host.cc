@@ -159,6 +159,7 @@ control::ClientOptions ControlHost::client_options(std::vector<std::string> addr
   options.addresses = std::move(addresses);
   if (!tokens_.empty()) options.token = tokens_.front();
   options.cluster = belonging_.cluster;
+  options.trust_gateway = true;  // what a member asks of another one it signs, or looks at, itself
   return options;
 }
 
@@ -234,6 +235,7 @@ Status ControlHost::open_plane() {
   options.replica.log_file_bytes = config_.log_file_bytes;
   options.decrees = directory_ + "/decrees";
   options.quota_bytes = config_.quota_bytes;
+  options.attests = kind->byzantine;
   options.heard_within_ns = protocol.election_max;
   options.seeds = config_.seeds.empty() ? config_.join : config_.seeds;
   record_.name = name_;
@@ -260,6 +262,7 @@ Status ControlHost::open_server() {
   options.cluster = belonging_.cluster;
   options.node = belonging_.node;
   options.node_tokens = tokens_;
+  options.byzantine = consensus::protocol_named(config_.consensus)->byzantine;
   CLEW_ASSIGN(server_, control::Server::open(*loop_, *client_network_, *plane_, options));
   client_port_ = server_->port();
   record_.client_address = config_.client.advertise.empty()

@@ -37,6 +37,7 @@ struct ServerOptions {
   std::string listen;    // "127.0.0.1:4331"; port 0 takes a free one
   uint64_t cluster = 0;  // told to clients; one that means another is refused
   consensus::NodeId node = consensus::kNobody;
+  bool byzantine = false;  // told to clients: members of this group may lie
   // Who may connect: with none in either list, everybody. A connection that has one of `node_tokens`, or a certificate
   // for "node-<id>", is a member's and may also change the system space, as may everybody where nobody is asked.
   std::vector<std::string> tokens;
