@@ -12,13 +12,11 @@ namespace clew::consensus {
 
 using pbft::BatchFound;
 using pbft::BatchPtr;
-using pbft::Certificate;
 using pbft::Claim;
 using pbft::Committed;
 using pbft::FetchBatch;
 using pbft::Offer;
 using pbft::PrePrepare;
-using pbft::Slot;
 using pbft::Stable;
 using pbft::StatusReport;
 using pbft::VoteMessage;

@@ -96,7 +96,7 @@ void Pbft::order_waiting() {
   }
 }
 
-void Pbft::pre_prepare(BatchPtr batch) {
+void Pbft::pre_prepare(const BatchPtr& batch) {
   const Sequence seq = next_sequence_++;
   Signed signature{options_.self, sign(Claim::kPrePrepare, view_, seq, batch->digest)};
   broadcast(PrePrepare{view_, seq, batch, signature.signature});

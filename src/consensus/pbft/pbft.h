@@ -193,7 +193,7 @@ class Pbft final : public Protocol {
   void collect_unordered();
   bool fill_wanted() const;
   bool waits_for_company() const;
-  void pre_prepare(pbft::BatchPtr batch);
+  void pre_prepare(const pbft::BatchPtr& batch);
   void accept_pre_prepare(Sequence seq, const Digest& digest, pbft::BatchPtr batch, pbft::Signed signature);
   void batch_here(Sequence seq, Slot& slot);
   void cast(pbft::Claim claim, Sequence seq, const Digest& digest);  // this member's own vote

@@ -12,7 +12,6 @@ using pbft::Certificate;
 using pbft::Record;
 using pbft::RecordHeader;
 using pbft::RecordKind;
-using pbft::Slot;
 
 // --- Out ---
 
