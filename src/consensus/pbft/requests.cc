@@ -19,7 +19,9 @@ using pbft::RequestMessage;
 namespace {
 // Timestamps are set aside in lots, so that not every request needs a record; a restart skips the rest of the lot.
 constexpr uint64_t kLot = 1 << 20;
-constexpr size_t kMostRepeated = 64;  // requests sent again at once
+// Requests sent again at once. Not by max_message_bytes: a group of small messages that lost many would take for ever.
+constexpr size_t kMostRepeated = 64;
+constexpr uint64_t kMostRepeatedBytes = 4 << 20;
 }  // namespace
 
 void Pbft::reserve_timestamps() {
@@ -161,7 +163,7 @@ void Pbft::repeat_requests() {
   size_t repeated = 0;
   uint64_t bytes = 0;
   for (auto& [key, waiting] : waiting_) {
-    if (repeated >= kMostRepeated || bytes > options_.max_message_bytes) return;
+    if (repeated >= kMostRepeated || bytes > kMostRepeatedBytes) return;
     if (now_ - waiting.sent < 2 * options_.heartbeat) continue;
     waiting.sent = now_;
     if (clients_.executed(key.first, key.second)) continue;
