@@ -119,7 +119,7 @@ def life_of_a_group():
         victim = nodes[0]
         expect("stops", victim.stop(), 0)
         kept, victim.extra = victim.extra, ["--node-id", "1", "--initial-cluster", "1=%s" % victim.peer]
-        expect("another list is refused", "belongs to cluster" in victim.refused(), True)
+        expect("another list is refused", "belongs to a group of the founding" in victim.refused(), True)
         victim.extra = kept[:1] + ["2"] + kept[2:]
         expect("another number is refused", "is member 1's" in victim.refused(), True)
         victim.extra = kept
@@ -242,20 +242,20 @@ def restored_from_a_snapshot():
 
         restored = [Member(number + 1) for number in range(3)]
         founders = ",".join("%d=%s" % (one.number, one.peer) for one in restored)
-        clusters = set()
+        foundings = set()
         for node in restored:
             data = os.path.join(node.directory, "data")
             arguments = ["snapshot", "restore", path, "--data-dir", data, "--node-id", str(node.number), "--initial-cluster", founders, "--json"]
             code, out = node.clew(*arguments)
             expect("restored: " + out, code, 0)
-            clusters.add(json.loads(out)["cluster"])
+            foundings.add(json.loads(out)["founding"])
             expect("not into a member's directory", node.clew(*arguments)[0], 2)
             node.extra = ["--node-id", str(node.number), "--initial-cluster", founders]
             node.start()
-        expect("one cluster", len(clusters), 1)
+        expect("one founding", len(foundings), 1)
         until(lambda: healthy(restored, 3))
         view = restored[0].view()
-        expect("a new one", view["cluster"] in clusters and view["cluster"] != nodes[0].view()["cluster"], True)
+        expect("a new one", (view["founding"] in foundings, view["cluster"] != nodes[0].view()["cluster"]), (True, True))
         for number in range(1, 20):
             expect("restored key", restored[number % 3].kv("get", "before%d" % number)[1], "v%d" % number)
         expect("the newest value", restored[0].kv("get", "before0")[1], "newer")

@@ -22,6 +22,8 @@ while read -r profile seed _; do
 done <<'TEXT'
 swarm 5004 a witness restarted: the judge took its entries for lost
 swarm 5037 a group was shrunk onto members that never came back
+swarm 607047 beside a witness one copy of the data was on a disk that was as good as lost
+swarm 606858 messages that the network doubled sent the next probe each, and multiplied without end
 snapshots 1 a former witness was made a voter, and had no data
 swarm 10157 a snapshot that could not be read for once counted as lost
 disks 10283 what came in place of a lost snapshot was forgotten by the next start

@@ -46,7 +46,8 @@ std::string cluster_json(const control::GroupStatus& status) {
   std::string body;
   JsonWriter json(body);
   const consensus::Report& report = status.consensus;
-  json.open_object().key("cluster").text(hex(status.cluster)).key("self").quoted_unsigned(number(status.self));
+  json.open_object().key("cluster").text(status.cluster == 0 ? "" : hex(status.cluster));
+  json.key("founding").text(hex(status.founding)).key("self").quoted_unsigned(number(status.self));
   json.key("protocol").text(status.protocol).key("standing").text(consensus::standing_name(report.standing));
   json.key("leader").quoted_unsigned(number(report.leader)).key("epoch").quoted_unsigned(report.epoch);
   json.key("leaderView").boolean(status.leader_view);

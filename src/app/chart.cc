@@ -60,7 +60,7 @@ std::string label_of(double value) {
 // From values to one side of the picture.
 class Scale {
  public:
-  Scale(std::vector<double> values, bool log, bool from_zero, double begin, double end)
+  Scale(std::vector<double> values, bool log, bool counts, bool from_zero, double begin, double end)
       : log_(log), begin_(begin), end_(end) {
     if (log) std::erase_if(values, [](double value) { return value <= 0; });
     if (values.empty()) values = {1};
@@ -72,7 +72,8 @@ class Scale {
       return;
     }
     const double bottom = from_zero ? std::min(0.0, *least) : *least;
-    const double step = round_step(std::max(*most - bottom, 1e-9) / 5);
+    const double wanted = round_step(std::max(*most - bottom, 1e-9) / 5);
+    const double step = counts ? std::max(wanted, 1.0) : wanted;
     low_ = std::floor(bottom / step) * step;
     high_ = std::max(std::ceil(*most / step), low_ / step + 1) * step;
     for (double tick = low_; tick <= high_ + step / 2; tick += step) ticks_.push_back(tick);
@@ -102,8 +103,8 @@ class Drawing {
  public:
   explicit Drawing(const Chart& chart)
       : chart_(chart),
-        x_(values(chart, true), chart.log_x, false, kLeft, kWidth - kRight),
-        y_(values(chart, false), chart.log_y, true, kHeight - kBottom, kTop) {}
+        x_(values(chart, true), chart.log_x, chart.counts_x, false, kLeft, kWidth - kRight),
+        y_(values(chart, false), chart.log_y, false, true, kHeight - kBottom, kTop) {}
 
   std::string draw() {
     out_ =

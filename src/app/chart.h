@@ -21,6 +21,7 @@ struct Chart {
   std::string title, subtitle;
   std::string x_label, y_label;
   bool log_x = false, log_y = false;  // values above 0 only
+  bool counts_x = false;              // there is nothing between whole numbers
   std::vector<Series> series;
 };
 std::string to_svg(const Chart& chart);

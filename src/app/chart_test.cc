@@ -45,6 +45,15 @@ TEST(Chart, axesHaveRoundNumbers) {
   for (const char* tick : {">0.01</text>", ">10</text>", ">1k</text>", ">1M</text>"}) EXPECT_THAT(log, HasSubstr(tick));
 }
 
+TEST(Chart, betweenNumbersOfMembersThereIsNothing) {
+  Chart members = chart();
+  members.series = {{.name = "a", .points = {{3, 4}, {5, 8}}}};
+  EXPECT_THAT(to_svg(members), HasSubstr(">3.5</text>"));
+  members.counts_x = true;
+  EXPECT_THAT(to_svg(members), Not(HasSubstr(">3.5</text>")));
+  EXPECT_THAT(to_svg(members), HasSubstr(">4</text>"));
+}
+
 TEST(Chart, valuesThatAreNoneOrAllEqualDoNotBreakIt) {
   Chart flat = chart();
   flat.series = {{.name = "a", .points = {{1, 0}}}, {.name = "b", .points = {}}};

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <type_traits>
 #include <utility>
 
@@ -18,6 +19,7 @@ namespace clew::app {
 namespace {
 
 constexpr int64_t kJoinTimeout = 30'000'000'000;
+constexpr int64_t kJoinAgain = 200'000'000;
 // What members' clocks may be apart, under a protocol whose members do not trust each other.
 constexpr int64_t kMostAhead = 5'000'000'000;
 // Bytes of log: more than there ever are.
@@ -131,15 +133,25 @@ Status ControlHost::join_group(const std::vector<consensus::Member>& founders) {
   const consensus::Role role = config_.role == "witness"   ? consensus::Role::kWitness
                                : config_.role == "learner" ? consensus::Role::kLearner
                                                            : consensus::Role::kVoter;
-  std::promise<std::variant<control::Belonging, control::CallError>> joined;
+  using Answer = std::variant<control::Belonging, control::CallError>;
+  std::promise<Answer> joined;
   std::unique_ptr<control::Client> client;
+  const int64_t deadline = loop_->clock().mono_ns() + kJoinTimeout;
+  // Whoever is asked may be behind, or its group so young that it has no id yet: that passes.
+  std::function<void()> ask = [&] {
+    const int64_t left = std::max<int64_t>(deadline - loop_->clock().mono_ns(), 1);
+    control::join(*client, address, role, config_.consensus, left, [&, left](Answer answer) {
+      const auto* const error = std::get_if<control::CallError>(&answer);
+      const bool passes = error != nullptr && error->code == Code::kUnavailable && !error->uncertain;
+      if (!passes || left <= kJoinAgain) return joined.set_value(std::move(answer));
+      loop_->after(kJoinAgain, [&] { ask(); });
+    });
+  };
   loop_->post([&] {
     client = control::Client::open(*loop_, *client_network_, ports_.random, client_options(config_.join));
-    control::join(
-        *client, address, role, config_.consensus, kJoinTimeout,
-        [&](std::variant<control::Belonging, control::CallError> answer) { joined.set_value(std::move(answer)); });
+    ask();
   });
-  auto answer = joined.get_future().get();
+  Answer answer = joined.get_future().get();
   on_loop([&] {
     client.reset();
     return true;
@@ -158,7 +170,7 @@ control::ClientOptions ControlHost::client_options(std::vector<std::string> addr
   control::ClientOptions options;
   options.addresses = std::move(addresses);
   if (!tokens_.empty()) options.token = tokens_.front();
-  options.cluster = belonging_.cluster;
+  options.cluster = cluster();
   return options;
 }
 
@@ -167,7 +179,7 @@ Status ControlHost::open_plane() {
   name_ = config_.name.empty() ? "node-" + std::to_string(number(belonging_.node)) : config_.name;
 
   consensus::PeerTransportOptions peers;
-  peers.cluster = belonging_.cluster;
+  peers.cluster = belonging_.founding;
   peers.self = belonging_.node;
   peers.listen = config_.peer.endpoint;
   peers.advertised = !config_.peer.advertise.empty() ? config_.peer.advertise : self != nullptr ? self->address : "";
@@ -188,7 +200,7 @@ Status ControlHost::open_plane() {
   protocol.election_max = 2 * config_.election_timeout_ns;
   protocol.leases = config_.leases;
   if (kind->byzantine) {
-    protocol.cluster = belonging_.cluster;
+    protocol.cluster = belonging_.founding;
     protocol.snapshot_every_bytes = config_.snapshot_every_bytes;
     CLEW_ASSIGN(signing_, SigningKeys::open(belonging_.node, config_.signing_key, config_.signing_members));
     protocol.signer = signing_;
@@ -205,7 +217,7 @@ Status ControlHost::open_plane() {
     loop_->after(kTracesEvery, [this] { flush_traces(); });
   }
   consensus::TelemetryOptions facts;
-  facts.cluster = belonging_.cluster;
+  facts.cluster = belonging_.founding;
   facts.self = belonging_.node;
   facts.protocol = kind->name;
   facts.append_one_in = traces_ ? config_.trace_appends_one_in : 0;
@@ -225,7 +237,7 @@ Status ControlHost::open_plane() {
   }
 
   control::PlaneOptions options;
-  options.replica.cluster = belonging_.cluster;
+  options.replica.cluster = belonging_.founding;
   options.replica.self = belonging_.node;
   options.replica.directory = directory_ + "/replica";
   options.replica.bootstrap = belonging_.is_new;
@@ -233,6 +245,10 @@ Status ControlHost::open_plane() {
   options.replica.snapshot_every_bytes = kind->byzantine ? kNoSnapshotBySize : config_.snapshot_every_bytes;
   options.replica.log_file_bytes = config_.log_file_bytes;
   options.decrees = directory_ + "/decrees";
+  options.cluster = belonging_.cluster;
+  if (options.cluster == 0) {
+    for (const consensus::Member& founder : belonging_.founders.members()) options.founders.push_back(founder.id);
+  }
   options.quota_bytes = config_.quota_bytes;
   options.heard_within_ns = protocol.election_max;
   options.seeds = config_.seeds.empty() ? config_.join : config_.seeds;
@@ -257,7 +273,7 @@ Status ControlHost::open_server() {
   if (config_.client.endpoint.empty()) return {};
   control::ServerOptions options;
   options.listen = config_.client.endpoint;
-  options.cluster = belonging_.cluster;
+  options.cluster = [this] { return plane_->cluster(); };
   options.node = belonging_.node;
   options.node_tokens = tokens_;
   CLEW_ASSIGN(server_, control::Server::open(*loop_, *client_network_, *plane_, options));

@@ -49,7 +49,8 @@ class ControlHost {
   Status start(std::function<void(Status)> on_halt);
   control::Service& service() { return *plane_; }
   env::Loop& loop() { return *loop_; }
-  uint64_t cluster() const { return belonging_.cluster; }
+  uint64_t founding() const { return belonging_.founding; }
+  uint64_t cluster() const { return plane_ == nullptr ? belonging_.cluster : plane_->cluster(); }
   consensus::NodeId node() const { return belonging_.node; }
   uint16_t peer_port() const { return peer_port_; }
   uint16_t client_port() const { return client_port_; }  // 0: off

@@ -53,6 +53,7 @@ class Charts {
     chart.title = "Messages for one command";
     chart.subtitle = where() + "; one command at a time; dashed: as the literature states";
     chart.x_label = "members of the group";
+    chart.counts_x = true;
     chart.y_label = "messages a command";
     each([&](size_t index, std::string_view name, const auto& cells) {
       Series measured{.name = std::string(name), .points = {}, .colour = index};
@@ -95,6 +96,7 @@ class Charts {
     chart.title = "Without a leader";
     chart.subtitle = where() + "; from the leader's death to the next commit, one dot a world";
     chart.x_label = "members of the group";
+    chart.counts_x = true;
     chart.y_label = "ms";
     const auto shift = [&](size_t index) {  // so that protocols stand beside each other
       return (static_cast<double>(index) - static_cast<double>(report_.options.protocols.size() - 1) / 2) * 0.15;

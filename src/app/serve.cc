@@ -238,7 +238,7 @@ class Process {
         std::make_unique<ControlHost>(ControlHost::Ports{*workers_, random_, node_.get(), kVersion}, config_.control,
                                       config_.node.data_directory + "/control", control_tokens(config_));
     CLEW_TRY(control_->start([&events](Status status) { events.push({Events::Kind::kHalt, std::move(status)}); }));
-    spdlog::info("msg=\"member of the control group\" cluster={:016x} node={}", control_->cluster(),
+    spdlog::info("msg=\"member of the control group\" founding={:016x} node={}", control_->founding(),
                  number(control_->node()));
 
     std::vector<boost::asio::io_context*> contexts;

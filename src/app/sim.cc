@@ -235,7 +235,7 @@ int run_seeds(const Hunts& hunts, const Flags& flags, groups::Deeds& deeds) {
   ProgressBar bar("seeds", seeds.size(), clock);
   uint64_t done = 0;
   Status logged;
-  const auto hear = [&](os::ForkedOutcome outcome) {
+  const auto hear = [&](const os::ForkedOutcome& outcome) {
     const Hunt& hunt = hunts[outcome.task % hunts.size()];
     SimRecord record;
     if (outcome.signal == 0) {

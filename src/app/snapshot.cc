@@ -203,14 +203,16 @@ int restore(const Flags& flags) {
   if (const Status done = restore_into(flags, belonging); !done.ok()) {
     return fail(done, done.code() == Code::kDataLoss ? 1 : kError);
   }
-  const auto cluster = static_cast<unsigned long long>(belonging.cluster);
+  const auto founding = static_cast<unsigned long long>(belonging.founding);
   if (flags.json) {
-    std::printf("{\"cluster\":\"%016llx\",\"node\":\"%llu\"}\n", cluster, static_cast<unsigned long long>(flags.node));
+    std::printf("{\"founding\":\"%016llx\",\"node\":\"%llu\"}\n", founding,
+                static_cast<unsigned long long>(flags.node));
   } else {
     std::printf(
-        "%s is member %llu of the new cluster %016llx; when all its founders are made, start them: clew serve "
+        "%s is member %llu of the new cluster, of the founding %016llx; when all its founders are made, start them: "
+        "clew serve "
         "--data-dir %s …\n",
-        flags.directory.c_str(), static_cast<unsigned long long>(flags.node), cluster, flags.directory.c_str());
+        flags.directory.c_str(), static_cast<unsigned long long>(flags.node), founding, flags.directory.c_str());
   }
   return 0;
 }

@@ -6,6 +6,7 @@
 #include "app/client_output.h"
 #include "app/progress.h"
 #include "app/units.h"
+#include "base/hex.h"
 
 namespace clew::app {
 namespace {
@@ -28,6 +29,13 @@ std::string name_of(consensus::NodeId id, const GroupStatus& status) {
   for (const MemberStatus& member : status.members) {
     if (member.record.id == id && !member.record.name.empty()) text += " (" + printable(member.record.name) + ")";
   }
+  return text;
+}
+
+std::string cluster_words(uint64_t id) {
+  if (id == 0) return "no cluster id agreed on yet";
+  std::string text = "cluster ";
+  append_hex(id, 16, text);
   return text;
 }
 
@@ -151,7 +159,7 @@ std::string status_page(const GroupStatus& status, bool colours) {
         "\n" + painted(Paint::kBold, counted(report.problems.size(), "problem") + ", the worst first", colours) + "\n";
     for (const std::string& problem : report.problems) out += "  - " + problem + "\n";
   }
-  out += "\n" + printable(status.protocol) + ", cluster " + std::to_string(status.cluster) + ", epoch " +
+  out += "\n" + printable(status.protocol) + ", " + cluster_words(status.cluster) + ", epoch " +
          std::to_string(status.consensus.epoch) + ", committed " + grouped(status.consensus.committed) + ", applied " +
          grouped(status.applied) + ", state " + megabytes(status.state_bytes) + ", log " +
          megabytes(status.consensus.log_bytes) + "; * answered" +

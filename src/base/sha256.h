@@ -13,7 +13,7 @@ namespace clew {
 
 struct Digest256 {
   std::array<uint8_t, 32> bytes{};
-  friend auto operator<=>(const Digest256&, const Digest256&) = default;
+  friend auto operator<=>(const Digest256&, const Digest256&) = default;  // NOLINT(modernize-use-nullptr)
   std::string_view view() const { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 };
 

@@ -17,7 +17,7 @@ using consensus::Membership;
 using consensus::NodeId;
 
 constexpr std::string_view kFile = "member";
-constexpr std::string_view kTitle = "clew member 1";
+constexpr std::string_view kTitle = "clew member 2";
 constexpr uint64_t kMaxFileBytes = 64u << 10;
 
 Error invalid(std::string what) { return {Code::kInvalidArgument, std::move(what)}; }
@@ -63,10 +63,10 @@ Status agrees(const Belonging& known, const BootstrapOptions& options, const std
   }
   if (options.founders.empty() || known.founders.empty()) return {};
   CLEW_ASSIGN(const Membership founders, Membership::make(options.founders));
-  if (cluster_of(options.token, founders, known.restored) != known.cluster) {
-    return refuse("this data directory belongs to cluster " + hex(known.cluster) + ", founded as " +
+  if (founding_of(options.token, founders, known.restored) != known.founding) {
+    return refuse("this data directory belongs to a group of the founding " + hex(known.founding) + ", founded as " +
                   founders_text(known.founders) + "; control.initial_cluster and its token found " +
-                  hex(cluster_of(options.token, founders, known.restored)) +
+                  hex(founding_of(options.token, founders, known.restored)) +
                   ". They are looked at once, at the first start: put them "
                   "back, or remove them; members change by `clew member`");
   }
@@ -106,7 +106,7 @@ Result<std::vector<Member>> parse_founders(std::string_view text) {
   return members;
 }
 
-uint64_t cluster_of(std::string_view token, const Membership& founders, uint64_t restored) {
+uint64_t founding_of(std::string_view token, const Membership& founders, uint64_t restored) {
   std::string bytes(token);
   bytes.push_back('\0');
   founders.append_to(bytes);
@@ -116,8 +116,8 @@ uint64_t cluster_of(std::string_view token, const Membership& founders, uint64_t
 
 std::string Belonging::encode() const {
   std::string text(kTitle);
-  text += "\ncluster " + hex(cluster) + "\nnode " + std::to_string(number(node)) + "\nfounders " +
-          founders_text(founders) + "\nstate " + (is_new ? "new" : "started") + "\n";
+  text += "\nfounding " + hex(founding) + "\ncluster " + hex(cluster) + "\nnode " + std::to_string(number(node)) +
+          "\nfounders " + founders_text(founders) + "\nstate " + (is_new ? "new" : "started") + "\n";
   if (restored != 0) text += "restored " + hex(restored) + "\n";
   return text + "checksum " + hex(stable_hash64(text)) + "\n";
 }
@@ -146,14 +146,16 @@ Result<Belonging> Belonging::parse(std::string_view text, const std::string& pat
   };
   Belonging belonging;
   uint64_t node = 0;
-  const auto cluster = value(1, "cluster ");
-  const auto id = value(2, "node ");
-  const auto founders = value(3, "founders ");
-  const auto state = value(4, "state ");
-  const auto restored = value(5, "restored ");
-  if (lines.size() != (restored ? 6 : 5) || (restored && !parse_number(*restored, 16, belonging.restored)) ||
-      !cluster || !id || !founders || !state || !parse_number(*cluster, 16, belonging.cluster) ||
-      !parse_number(*id, 10, node) || node == 0 || (*state != "new" && *state != "started")) {
+  const auto founding = value(1, "founding ");
+  const auto cluster = value(2, "cluster ");
+  const auto id = value(3, "node ");
+  const auto founders = value(4, "founders ");
+  const auto state = value(5, "state ");
+  const auto restored = value(6, "restored ");
+  if (lines.size() != (restored ? 7 : 6) || (restored && !parse_number(*restored, 16, belonging.restored)) ||
+      !founding || !cluster || !id || !founders || !state || !parse_number(*founding, 16, belonging.founding) ||
+      belonging.founding == 0 || !parse_number(*cluster, 16, belonging.cluster) || !parse_number(*id, 10, node) ||
+      node == 0 || (*state != "new" && *state != "started")) {
     return broken(path);
   }
   belonging.node = NodeId{node};
@@ -188,7 +190,7 @@ Result<std::optional<Belonging>> belong(env::Disk& disk, env::Random& random, co
     alone.id = made.node;
     alone.address = options.own_address;
     CLEW_ASSIGN(made.founders, Membership::make({std::move(alone)}));
-    made.cluster = std::max<uint64_t>(random.next(), 1);
+    made.founding = made.cluster = std::max<uint64_t>(random.next(), 1);
   } else {
     CLEW_ASSIGN(made.founders, Membership::make(options.founders));
     made.node = options.node;
@@ -201,7 +203,7 @@ Result<std::optional<Belonging>> belong(env::Disk& disk, env::Random& random, co
       return Error{Code::kInvalidArgument, "control.node_id " + std::to_string(number(made.node)) +
                                                " is not among control.initial_cluster " + founders_text(made.founders)};
     }
-    made.cluster = cluster_of(options.token, made.founders);
+    made.founding = founding_of(options.token, made.founders);
   }
   CLEW_TRY(remember(disk, options.directory, made));
   return std::optional<Belonging>(std::move(made));
@@ -227,7 +229,12 @@ void join_as_seen(Service& existing, Joining joining, const GroupStatus& group, 
   }
   // One that has not heard of everything yet may name a member that was removed.
   if (group.applied < as_of) return refuse(Code::kUnavailable, "the member that was asked is behind; ask again");
+  if (group.cluster == 0) {
+    return refuse(Code::kUnavailable,
+                  "the member that was asked has not heard which id the founders agreed on; ask again, or another one");
+  }
   Belonging belonging;
+  belonging.founding = group.founding;
   belonging.cluster = group.cluster;
   for (const MemberStatus& member : group.members) {
     const auto& urls = member.record.peer_urls;

@@ -2,8 +2,9 @@
 // founders that a configuration names, or by being added to a group that exists. What was found out stands in a file in
 // front of the replica's directory; docs/format/kv.md has its grammar.
 //
-// Founders never meet to agree: the cluster's id is made of the token and the list of founders, so that members whose
-// lists differ belong to different clusters and refuse each other. A group of one draws its id.
+// Founders know each other, before they have met, by what is made of the token and the list of founders: members whose
+// lists differ refuse each other. The cluster's id is another matter, which they agree on once they have met
+// (decree_desk.h); who joins later is told both. A group of one draws one number for both.
 //
 // Blocking, for start-up; any thread. When not to use it: for simulated members, whose identity a test chooses.
 #pragma once
@@ -25,9 +26,9 @@ namespace clew::control {
 
 // "1=host:4330,2=host:4330,3=host:4330/witness": the founders. kInvalidArgument says what is wrong with which.
 Result<std::vector<consensus::Member>> parse_founders(std::string_view text);
-// The same for the same founders in any order; never 0. `restored`: checksum of the snapshot that the group began with
-// (restore.h), 0: with nothing.
-uint64_t cluster_of(std::string_view token, const consensus::Membership& founders, uint64_t restored = 0);
+// What founders know each other by: the same for the same founders in any order; never 0. `restored`: checksum of the
+// snapshot that the group began with (restore.h), 0: with nothing.
+uint64_t founding_of(std::string_view token, const consensus::Membership& founders, uint64_t restored = 0);
 
 // What a configuration says.
 struct BootstrapOptions {
@@ -40,7 +41,8 @@ struct BootstrapOptions {
 };
 
 struct Belonging {
-  uint64_t cluster = 0;
+  uint64_t founding = 0;  // what members know each other by
+  uint64_t cluster = 0;   // the id, when it was known then; 0: founders agree on it later
   consensus::NodeId node = consensus::kNobody;
   consensus::Membership founders;  // empty for one that was added
   uint64_t restored = 0;           // checksum of the snapshot that the group began with; 0: with nothing

@@ -34,7 +34,7 @@ TEST(Founders, areReadAndWhatIsWrongIsNamed) {
 
 TEST_F(Bootstrap, foundersWithTheSameListAreOneClusterAndOthersAreNot) {
   const auto id = [](const std::string& token, const std::string& list) {
-    return cluster_of(token, Membership::make(parse_founders(list).value()).value());
+    return founding_of(token, Membership::make(parse_founders(list).value()).value());
   };
   EXPECT_EQ(id("t", "1=a:1,2=b:1"), id("t", "2=b:1,1=a:1"));
   EXPECT_NE(id("t", "1=a:1,2=b:1"), id("t", "1=a:1,2=c:1"));
@@ -46,6 +46,7 @@ TEST_F(Bootstrap, whatWasDecidedAtTheFirstStartHoldsForEver) {
   const auto first = belong(disk_, random_, founding("1=a:1,2=b:1,3=c:1", 2)).value().value();
   EXPECT_TRUE(first.is_new);
   EXPECT_EQ(number(first.node), 2u);
+  EXPECT_EQ(first.cluster, 0u) << "that is agreed on when they have met";
   Belonging started = first;
   started.is_new = false;
   ASSERT_TRUE(remember(disk_, "/control", started).ok());
@@ -53,7 +54,8 @@ TEST_F(Bootstrap, whatWasDecidedAtTheFirstStartHoldsForEver) {
   BootstrapOptions silent;
   silent.directory = "/control";
   EXPECT_EQ(belong(disk_, random_, silent).value().value(), started);
-  EXPECT_THAT(belong(disk_, random_, founding("1=a:1,2=b:1", 2)).error().message, HasSubstr("belongs to cluster"));
+  EXPECT_THAT(belong(disk_, random_, founding("1=a:1,2=b:1", 2)).error().message,
+              HasSubstr("belongs to a group of the founding"));
   EXPECT_THAT(belong(disk_, random_, founding("1=a:1,2=b:1,3=c:1", 3)).error().message, HasSubstr("is member 2's"));
 }
 
@@ -69,7 +71,8 @@ TEST_F(Bootstrap, groupsOfOneAreDifferentClusters) {
   const auto a = belong(disk_, random_, alone).value().value();
   alone.directory = "/b";
   const auto b = belong(disk_, random_, alone).value().value();
-  EXPECT_NE(a.cluster, b.cluster);
+  EXPECT_NE(a.founding, b.founding);
+  EXPECT_EQ(a.cluster, a.founding);
   EXPECT_EQ(number(a.node), 1u);
   alone.joins = true;
   alone.directory = "/c";
@@ -78,7 +81,8 @@ TEST_F(Bootstrap, groupsOfOneAreDifferentClusters) {
 
 TEST_F(Bootstrap, aDamagedFileIsRefused) {
   Belonging belonging;
-  belonging.cluster = 5;
+  belonging.founding = 5;
+  belonging.cluster = 6;
   belonging.node = NodeId{7};
   const std::string good = belonging.encode();
   EXPECT_EQ(*Belonging::parse(good, "f"), belonging);
@@ -129,7 +133,8 @@ TEST_F(Planes, aNodeThatJoinsIsTakenInOnceAndAWipedOneIsToldWhatToDo) {
   const auto first = joins(peer_address(4));
   ASSERT_TRUE(first->ok()) << first->text();
   EXPECT_EQ(number(first->get().node), 4u);
-  EXPECT_EQ(first->get().cluster, 7u);
+  EXPECT_EQ(first->get().founding, 7u);
+  EXPECT_EQ(first->get().cluster, 9u);
   // It died before it could write that down.
   const auto again = joins(peer_address(4));
   EXPECT_EQ(number(again->get().node), 4u);

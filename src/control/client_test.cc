@@ -21,7 +21,6 @@ using fake::value_in;
 using fake::World;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 
 constexpr sim::NodeMask mask(uint32_t i) { return sim::NodeMask{1} << i; }
 

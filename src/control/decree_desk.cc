@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/hex.h"
 #include "control/system_space.h"
 
 namespace clew::control {
@@ -12,6 +13,9 @@ namespace {
 using consensus::NodeId;
 using consensus::paxos::DecreeHost;
 using consensus::paxos::Outcome;
+
+constexpr consensus::Time kFoundersPatience = 3 * consensus::kSecond;
+constexpr consensus::Time kWishTimeout = 5 * consensus::kSecond;
 
 CallError refusal(Code code, std::string message) { return {code, std::move(message), false, {}, {}}; }
 
@@ -58,6 +62,42 @@ Result<std::unique_ptr<DecreeDesk>> DecreeDesk::open(Ports ports, std::string di
 
 DecreeDesk::~DecreeDesk() { ports_.replica.hear_aside({}); }
 
+// --- The cluster's id ---
+
+void DecreeDesk::found(std::vector<NodeId> acceptors) {
+  founders_ = std::move(acceptors);
+  wish_at_ = ports_.loop.clock().mono_ns() + kFoundersPatience;
+  learn_cluster();
+}
+
+void DecreeDesk::tick(bool leads) {
+  if (founders_.empty() || cluster_ != 0 || wishing_ || host_->halted()) return;
+  learn_cluster();  // others may have told it
+  const consensus::Time now = ports_.loop.clock().mono_ns();
+  if (cluster_ != 0 || (!leads && now < wish_at_)) return;
+  wishing_ = true;
+  wish_at_ = now + kFoundersPatience;
+  std::string wish;
+  append_hex(std::max<uint64_t>(ports_.random.next(), 1), 16, wish);
+  host_->propose(std::string(kClusterDecree), founders_, std::move(wish), kWishTimeout,
+                 [this, alive = std::weak_ptr<char>(alive_)](const std::variant<Outcome, Error>&) {
+                   if (alive.expired()) return;
+                   wishing_ = false;
+                   learn_cluster();
+                 });
+}
+
+void DecreeDesk::learn_cluster() {
+  const auto known = host_->decrees().find(std::string(kClusterDecree));
+  if (!known || !known->chosen) return;
+  const std::string& text = known->chosen->value;
+  uint64_t id = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id, 16);
+  if (error == std::errc() && end == text.data() + text.size()) cluster_ = id;
+}
+
+// --- Clients' ---
+
 void DecreeDesk::propose(std::string name, std::string value, CallOptions options, Done<Outcome> done) {
   using consensus::paxos::kMaxDecreeBytes;
   using consensus::paxos::kMaxValueBytes;
@@ -67,8 +107,13 @@ void DecreeDesk::propose(std::string name, std::string value, CallOptions option
   }
   const consensus::Time deadline = ports_.loop.clock().mono_ns() + options.timeout_ns;
   // Known to this member: nobody has to be asked who decides.
-  if (const auto known = host_->decrees().find(name)) {
-    return among(text_of(known->acceptors), std::move(name), std::move(value), deadline, std::move(done));
+  const auto known = host_->decrees().find(name);
+  if (known && (known->chosen || name != kClusterDecree)) {
+    return among(text_of(known->acceptors), name, std::move(value), deadline, std::move(done));
+  }
+  if (name == kClusterDecree) {
+    return done(refusal(Code::kFailedPrecondition, "\"" + name + "\" is for the founders alone, and this member has " +
+                                                       "not heard what they agreed on; `clew status` shows it"));
   }
   const consensus::Membership& membership = ports_.replica.protocol().membership();
   std::vector<NodeId> voters;
@@ -93,12 +138,11 @@ void DecreeDesk::propose(std::string name, std::string value, CallOptions option
         if (pinned == nullptr || (!pinned->swapped && !pinned->current)) {
           return done(refusal(Code::kInternal, "the acceptors of \"" + name + "\" cannot be looked up"));
         }
-        among(pinned->swapped ? voters : pinned->current->value, std::move(name), std::move(value), deadline,
-              std::move(done));
+        among(pinned->swapped ? voters : pinned->current->value, name, std::move(value), deadline, std::move(done));
       });
 }
 
-void DecreeDesk::among(const std::string& text, std::string name, std::string value, consensus::Time deadline,
+void DecreeDesk::among(const std::string& text, const std::string& name, std::string value, consensus::Time deadline,
                        Done<Outcome> done) {
   std::vector<NodeId> acceptors = parse_acceptors(text);
   if (std::find(acceptors.begin(), acceptors.end(), self_) == acceptors.end()) {

@@ -8,11 +8,17 @@
 //
 // A member that left takes its vote along: a decree needs a majority of those it was begun with.
 //
+// The first decree of a group is its founders' and needs no log: the cluster's id. Each wishes for one that it drew;
+// the group's leader proposes first, so that they do not hinder each other, the others when nothing came of it. Members
+// that were lost and founded again from the same list and token thereby get another id than they had, which clients
+// notice.
+//
 // On the plane's loop. Dies before the replica.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "consensus/paxos/decree_host.h"
@@ -20,6 +26,9 @@
 #include "control/service.h"
 
 namespace clew::control {
+
+// Under this name the founders agree on the cluster's id, 16 hexadecimal digits.
+constexpr std::string_view kClusterDecree = "cluster-id";
 
 class DecreeDesk {
  public:
@@ -36,16 +45,27 @@ class DecreeDesk {
                                                   UniqueFunction<void(Status)> on_halt);
   ~DecreeDesk();
 
-  // Service::propose_decree.
+  // Founders alone: until it is agreed on, each tick() sees to it. `acceptors`: all founders.
+  void found(std::vector<consensus::NodeId> acceptors);
+  void tick(bool leads);
+  uint64_t cluster() const { return cluster_; }  // 0: not known here
+
+  // Service::propose_decree. Who proposes a value for kClusterDecree is told the id.
   void propose(std::string name, std::string value, CallOptions options, Done<consensus::paxos::Outcome> done);
 
  private:
   DecreeDesk(Ports ports, consensus::NodeId self) : ports_(std::move(ports)), self_(self) {}
-  void among(const std::string& acceptors, std::string name, std::string value, consensus::Time deadline,
+  void among(const std::string& acceptors, const std::string& name, std::string value, consensus::Time deadline,
              Done<consensus::paxos::Outcome> done);
+
+  void learn_cluster();
 
   Ports ports_;
   const consensus::NodeId self_;
+  std::vector<consensus::NodeId> founders_;
+  consensus::Time wish_at_ = 0;  // when a founder that does not lead proposes
+  bool wishing_ = false;
+  uint64_t cluster_ = 0;
   const std::shared_ptr<char> alive_ = std::make_shared<char>();  // shared: answers ask whether `this` lives
   std::unique_ptr<consensus::paxos::DecreeHost> host_;
 };

@@ -1,6 +1,10 @@
 // One-shot agreements among the members of a group: control/decree_desk.h.
 #include "control/decree_desk.h"
 
+#include <algorithm>
+#include <set>
+
+#include "base/hex.h"
 #include "control/plane_rig_test.h"
 
 namespace clew::control {
@@ -105,6 +109,57 @@ TEST_F(DecreesOfMembers, theAcceptorsOfANameAreThoseWhoWereVotersWhenItWasFirstU
   EXPECT_THAT(answer->error().message, HasSubstr("propose through one of 1,2,3"));
   EXPECT_EQ(chosen(4, "shape", "round"), "round");
   EXPECT_EQ(chosen(1, "shape", "square"), "round");
+}
+
+// --- The cluster's id ---
+
+class Founding : public DecreesOfMembers {
+ protected:
+  Founding() {
+    options_.cluster = 0;
+    options_.founders = {NodeId{1}, NodeId{2}, NodeId{3}};
+  }
+  uint64_t agreed(std::initializer_list<uint64_t> ids) {
+    EXPECT_TRUE(wait(
+        [&] { return std::all_of(ids.begin(), ids.end(), [&](uint64_t id) { return plane(id).cluster() != 0; }); }));
+    std::set<uint64_t> all;
+    for (const uint64_t id : ids) all.insert(plane(id).cluster());
+    EXPECT_EQ(all.size(), 1u);
+    return *all.begin();
+  }
+};
+
+TEST_F(Founding, theFoundersAgreeOnAnIdWhichNobodyChangesAndEverybodyIsTold) {
+  found(3);
+  const uint64_t id = agreed({1, 2, 3});
+  EXPECT_EQ(status(2).cluster, id);
+  EXPECT_EQ(status(2).founding, 7u);
+  std::string text;
+  append_hex(id, 16, text);
+  EXPECT_EQ(chosen(2, std::string(kClusterDecree), "0000000000000001"), text) << "a client comes too late";
+  for (uint64_t one = 1; one <= 3; ++one) power_cut(one);
+  for (uint64_t one = 1; one <= 3; ++one) restart(one);
+  EXPECT_EQ(agreed({1, 2, 3}), id);
+}
+
+TEST_F(Founding, aFounderWhoComesLateIsToldWhatTheOthersAgreedOn) {
+  founding_ = Membership::make({member_of(1), member_of(2), member_of(3)}).value();
+  for (const uint64_t id : {1, 2}) ASSERT_TRUE(start(id, true, founding_).open_status.ok());
+  const uint64_t id = agreed({1, 2});
+  ASSERT_TRUE(start(3, true, founding_).open_status.ok());
+  EXPECT_EQ(agreed({3}), id);
+}
+
+TEST_F(Founding, oneFounderAloneAgreesOnNothing) {
+  founding_ = Membership::make({member_of(1), member_of(2), member_of(3)}).value();
+  ASSERT_TRUE(start(1, true, founding_).open_status.ok());
+  run(20 * kSecond);
+  EXPECT_EQ(plane(1).cluster(), 0u);
+  const auto early = propose(1, std::string(kClusterDecree), "0000000000000001");
+  ASSERT_TRUE(wait([&] { return early->came(); }));
+  EXPECT_THAT(early->text(), HasSubstr("is for the founders alone"));
+  ASSERT_TRUE(start(2, true, founding_).open_status.ok());
+  EXPECT_NE(agreed({1, 2}), 1u);
 }
 
 TEST_F(DecreesOfMembers, whatIsTooLongIsRefused) {

@@ -135,7 +135,7 @@ class Member final : public Service {
   void close_session(consensus::SessionId session, CallOptions) override { group_.sessions.close(session); }
   void status(CallOptions, Done<GroupStatus> done) override {
     GroupStatus status;
-    status.cluster = 7;
+    status.cluster = status.founding = 7;
     status.self = id_;
     status.protocol = "none";
     status.consensus.leader = group_.leader;

@@ -29,6 +29,7 @@ class Description {
 
   GroupStatus describe() {
     status_.cluster = view_.cluster;
+    status_.founding = view_.founding;
     status_.self = view_.self;
     status_.protocol = view_.protocol;
     status_.consensus = view_.report;

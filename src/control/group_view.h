@@ -20,6 +20,7 @@ constexpr consensus::Position kSyncedWithin = 1'000;
 
 struct GroupView {
   uint64_t cluster = 0;
+  uint64_t founding = 0;
   consensus::NodeId self = consensus::kNobody;
   std::string protocol;
   consensus::Report report;

@@ -207,7 +207,8 @@ void fields(Archive& a, T& v) {
     fields(a, v.chosen), a.list(v.acceptors, kNumber), a.list(v.attempts, kFields), a(v.attempts_made);
   } else {
     static_assert(kIs<T, GroupStatus>, "a value without a list of fields");
-    a(v.cluster), a.number(v.self), a(v.protocol), a.sized(v.consensus, kFields), a(v.applied), a(v.state_bytes);
+    a(v.cluster), a(v.founding), a.number(v.self), a(v.protocol), a.sized(v.consensus, kFields), a(v.applied),
+        a(v.state_bytes);
     a(v.quota_bytes), a.list(v.members, [](auto& archive, auto& member) { archive.sized(member, kFields); });
     a(v.leader_view), a.list(v.alarms, kFields), a.list(v.problems, kEach);
   }

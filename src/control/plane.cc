@@ -45,6 +45,7 @@ Result<std::unique_ptr<Plane>> Plane::open(Ports ports, PlaneOptions options, Un
                   [self = plane.get()](Status why) { self->halted(std::move(why)); }));
   if (!plane->options_.decrees.empty()) {
     CLEW_ASSIGN(plane->decrees_, plane->open_decrees(ports.disk, ports.random));
+    plane->decrees_->found(plane->options_.founders);
   }
   plane->desk_.start(*plane->replica_);
   plane->progress_due_ = plane->now() + plane->options_.watch_progress_ns;
@@ -141,6 +142,10 @@ void Plane::halted(Status why) {
   if (on_halt_) on_halt_(std::move(why));
 }
 
+uint64_t Plane::cluster() const {
+  return options_.cluster != 0 || decrees_ == nullptr ? options_.cluster : decrees_->cluster();
+}
+
 // --- Turns and ticks ---
 
 void Plane::turn_over() {
@@ -185,6 +190,7 @@ void Plane::tick() {
   if (!halted_.empty()) return;
   wake();
   retry_transfer();
+  if (decrees_ != nullptr) decrees_->tick(leading_);
   const consensus::Time at = now();
   for (const uint64_t id : calls_.expired(at)) {
     ++stats_.timed_out;

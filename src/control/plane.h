@@ -57,6 +57,9 @@ struct PlaneOptions {
   // A witness, which keeps no records, passes requests on to these (client ports of members with data).
   std::vector<std::string> seeds;
   std::string decrees;  // directory of the log of single-decree Paxos; empty: this member keeps none
+  // Founders agree on the cluster's id by that; members that were added were told it (0: not).
+  std::vector<consensus::NodeId> founders;
+  uint64_t cluster = 0;
   size_t max_calls = 65'536;
   uint64_t max_call_bytes = 256ull << 20;
   size_t max_watch_streams = 65'536;
@@ -116,6 +119,7 @@ class Plane final : public Service, private consensus::Observer {
   const consensus::Replica& replica() const { return *replica_; }
   const kv::Spaces& spaces() const { return *spaces_; }
   bool leading() const { return leading_; }
+  uint64_t cluster() const;  // its id; 0: not known yet
   uint64_t quota_bytes() const { return options_.quota_bytes; }
   PlaneStats stats() const;
   // Addresses that were not known at open(), because their ports were free ones.

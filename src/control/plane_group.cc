@@ -38,8 +38,8 @@ void Plane::attempt(std::shared_ptr<Errand<T>> errand) {
   if (closing_) return;  // dropped, and so answered
   if (!halted_.empty()) return errand->answer(error(Code::kUnavailable, halted_, false));
   if (now() >= errand->deadline) return errand->answer(error(Code::kDeadlineExceeded, errand->waits_for, false));
-  const auto wait = [&](std::string why) {
-    errand->waits_for = std::move(why);
+  const auto wait = [&](const std::string& why) {
+    errand->waits_for = why;
     parked_errands_.push_back([this, errand] { attempt(errand); });
   };
   Forwarder::Reached leader;
@@ -132,7 +132,8 @@ void Plane::retry_transfer() {
 
 GroupStatus Plane::own_status() {
   GroupView view;
-  view.cluster = options_.replica.cluster;
+  view.cluster = cluster();
+  view.founding = options_.replica.cluster;
   view.self = record_.id;
   view.protocol = replica_->protocol().name();
   view.report = replica_->report();

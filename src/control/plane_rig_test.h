@@ -229,6 +229,7 @@ class Planes : public testing::Test {
     }
     processes_.resize(kMachines);
     options_.replica.cluster = 7;
+    options_.cluster = 9;
     options_.replica.directory = "/data";
     options_.replica.log_file_bytes = 4 << 20;
     options_.replica.snapshot_chunk_bytes = 1'000;

@@ -114,13 +114,13 @@ void restore_member(env::Loop& loop, env::Disk& disk, env::Random& random, const
                                                  "without it and let it join afterwards"};
       }
     }
-    belonging.cluster = cluster_of(options.token, belonging.founders, belonging.restored);
+    belonging.founding = founding_of(options.token, belonging.founders, belonging.restored);
     return belonging;
   }();
   if (!made.ok()) return done(made.error());
   state.become_new();
   consensus::ReplicaSeed seed;
-  seed.cluster = made->cluster;
+  seed.cluster = made->founding;
   seed.self = made->node;
   seed.directory = options.directory + "/replica";
   seed.protocol = "raft";

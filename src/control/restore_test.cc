@@ -76,17 +76,17 @@ TEST_F(Restore, aNewGroupGoesOnWhereTheOldOneWasSaved) {
 
   // Machines 4 and 5 are new; machine 2 had been a member of the old group, and gets another directory.
   const std::vector<Member> founders{member_of(2), member_of(4), member_of(5)};
-  std::set<uint64_t> clusters;
+  std::set<uint64_t> foundings;
   for (const uint64_t id : {1, 2, 3}) power_cut(id);
   for (const uint64_t id : {2, 4, 5}) {
     const auto made = restore(bytes, id, founders);
     ASSERT_TRUE(made.ok()) << made.status().to_string();
     EXPECT_FALSE(made->is_new);
-    clusters.insert(made->cluster);
-    options_.replica.cluster = made->cluster;
+    foundings.insert(made->founding);
+    options_.replica.cluster = made->founding;
   }
-  EXPECT_EQ(clusters.size(), 1u);
-  EXPECT_NE(*clusters.begin(), 7u);
+  EXPECT_EQ(foundings.size(), 1u);
+  EXPECT_NE(*foundings.begin(), 7u);
   options_.replica.directory = "/restored/replica";
   founding_ = Membership::make(founders).value();
   for (const uint64_t id : {2, 4, 5}) {
@@ -124,14 +124,14 @@ TEST_F(Restore, aNewGroupGoesOnWhereTheOldOneWasSaved) {
   EXPECT_EQ(get(next, "key0"), "200");
 }
 
-TEST_F(Restore, anotherTokenMakesAnotherClusterOfTheSameFileAndFounders) {
+TEST_F(Restore, anotherTokenMakesAnotherFoundingOfTheSameFileAndFounders) {
   found(1);
   ASSERT_TRUE(call(1, put("a", "1"))->ok());
   const std::string bytes = exported(1);
   const auto one = restore(bytes, 4, {member_of(4)}, "one");
   const auto two = restore(bytes, 5, {member_of(5)}, "two");
   ASSERT_TRUE(one.ok() && two.ok());
-  EXPECT_NE(one->cluster, two->cluster);
+  EXPECT_NE(one->founding, two->founding);
   // What was written says so at the next start, with the same configuration.
   BootstrapOptions options;
   options.directory = "/restored";
@@ -143,7 +143,8 @@ TEST_F(Restore, anotherTokenMakesAnotherClusterOfTheSameFileAndFounders) {
   ASSERT_TRUE(known.ok()) << known.status().to_string();
   EXPECT_EQ(**known, *one);
   options.token = "two";
-  EXPECT_THAT(belong(*disks_[3], random, options).status().to_string(), HasSubstr("belongs to cluster"));
+  EXPECT_THAT(belong(*disks_[3], random, options).status().to_string(),
+              HasSubstr("belongs to a group of the founding"));
 }
 
 TEST_F(Restore, whatIsDamagedCutOrNoSnapshotIsRefused) {

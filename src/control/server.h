@@ -18,6 +18,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -34,8 +35,9 @@
 namespace clew::control {
 
 struct ServerOptions {
-  std::string listen;    // "127.0.0.1:4331"; port 0 takes a free one
-  uint64_t cluster = 0;  // told to clients; one that means another is refused
+  std::string listen;  // "127.0.0.1:4331"; port 0 takes a free one
+  // The cluster's id, told to clients: one that means another is refused. 0: not known yet.
+  std::function<uint64_t()> cluster = [] { return uint64_t{0}; };
   consensus::NodeId node = consensus::kNobody;
   // Who may connect: with none in either list, everybody. A connection that has one of `node_tokens`, or a certificate
   // for "node-<id>", is a member's and may also change the system space, as may everybody where nobody is asked.

@@ -92,7 +92,7 @@ void ServerConnection::refuse(Refusal why) {
     Welcome welcome;
     welcome.refusal = why;
     welcome.version = kControlVersion;
-    welcome.cluster = server_.options_.cluster;
+    welcome.cluster = server_.options_.cluster();
     std::string frame;
     consensus::append_frame(frame, encode(welcome));
     stream_->write(std::move(frame));
@@ -134,9 +134,8 @@ void ServerConnection::on_hello(std::string_view body) {
   if (!hello.ok()) return refuse(Refusal::kGarbage);
   if (hello->newest < kOldestControlVersion || hello->oldest > kControlVersion) return refuse(Refusal::kVersion);
   const ServerOptions& options = server_.options_;
-  if (hello->cluster != 0 && options.cluster != 0 && hello->cluster != options.cluster) {
-    return refuse(Refusal::kCluster);
-  }
+  const uint64_t cluster = options.cluster();
+  if (hello->cluster != 0 && cluster != 0 && hello->cluster != cluster) return refuse(Refusal::kCluster);
   if (!server_.admits(*hello, stream_->peer_identity(), &member_)) return refuse(Refusal::kToken);
   ready_ = true;
   ++server_.stats_.accepted;
@@ -144,7 +143,7 @@ void ServerConnection::on_hello(std::string_view body) {
   Welcome welcome;
   welcome.welcome = true;
   welcome.version = std::min(hello->newest, kControlVersion);
-  welcome.cluster = options.cluster;
+  welcome.cluster = cluster;
   welcome.node = options.node;
   welcome.max_in_flight = static_cast<uint32_t>(options.max_in_flight);
   std::string frame;
@@ -195,7 +194,7 @@ void ServerConnection::on_request(const Message& message) {
   MemberBody member;
   switch (message.kind) {
     case MessageKind::kExecute:
-      return execute(id, rest, std::move(*options));
+      return execute(id, rest, *options);
     case MessageKind::kKeepAlive:
       if (read(number)) service.keep_alive(kv::LeaseId{number.number}, *options, answer<int64_t>(id));
       return;

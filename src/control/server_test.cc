@@ -15,7 +15,6 @@ using fake::get;
 using fake::machine;
 using fake::put;
 using fake::World;
-using ::testing::HasSubstr;
 
 // A connection that sends bytes and keeps what comes.
 struct Raw {

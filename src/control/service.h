@@ -130,7 +130,8 @@ struct Alarm {
 };
 
 struct GroupStatus {
-  uint64_t cluster = 0;
+  uint64_t cluster = 0;   // its id, on which the founders agreed; 0: not yet, or this member has not heard of it
+  uint64_t founding = 0;  // what its members know each other by (bootstrap.h)
   consensus::NodeId self = consensus::kNobody;
   std::string protocol;         // "raft"
   consensus::Report consensus;  // of this node

@@ -34,7 +34,7 @@ struct Node {
         member(loop, group, consensus::NodeId{index + 1}, all) {
     ServerOptions options;
     options.listen = ":" + std::to_string(kPort);
-    options.cluster = kCluster;
+    options.cluster = [] { return kCluster; };
     options.node = consensus::NodeId{index + 1};
     if (change) change(options);
     auto opened = Server::open(loop, network.host(machine(index)), member, options);

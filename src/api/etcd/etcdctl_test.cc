@@ -107,8 +107,8 @@ TEST_F(Etcdctl, keysAndTransactions) {
            "CTL del b",
            "CTL del x y",
            "CTL del c --prefix -w json",
-           "printf \"value(\\\"a\\\") = \\\"x\\\"\\nmod(\\\"a\\\") > \\\"1\\\"\\n\\nput t yes\\nget a\\n\\nput t "
-           "no\\n\\n\" | CTL txn",
+           ("printf \"value(\\\"a\\\") = \\\"x\\\"\\nmod(\\\"a\\\") > \\\"1\\\"\\n\\nput t yes\\nget a\\n\\nput t "
+            "no\\n\\n\" | CTL txn"),
            "printf \"create(\\\"a\\\") = \\\"0\\\"\\n\\nput t yes\\n\\nget t\\ndel t\\n\\n\" | CTL txn",
            "printf \"\\nput x 1\\nput x 2\\n\\n\\n\" | CTL txn; echo $?",
            "CTL compaction 4",
@@ -136,10 +136,10 @@ TEST_F(Etcdctl, watches) {
 
 TEST_F(Etcdctl, leasesMembersAndMaintenance) {
   for (const char* command : {
-           "id=$(CTL lease grant 500 | cut -d\" \" -f2); CTL put l 1 --lease=$id; CTL lease timetolive $id --keys | "
-           "sed \"s/remaining([0-9]*s)/remaining/\"; CTL lease list; CTL lease keep-alive --once $id; CTL get l -w "
-           "fields | grep -v Lease; "
-           "CTL lease revoke $id; CTL get l; CTL lease timetolive $id; CTL lease revoke $id; echo $?",
+           ("id=$(CTL lease grant 500 | cut -d\" \" -f2); CTL put l 1 --lease=$id; CTL lease timetolive $id --keys | "
+            "sed \"s/remaining([0-9]*s)/remaining/\"; CTL lease list; CTL lease keep-alive --once $id; CTL get l -w "
+            "fields | grep -v Lease; "
+            "CTL lease revoke $id; CTL get l; CTL lease timetolive $id; CTL lease revoke $id; echo $?"),
            "CTL lease grant 9000000001; echo $?",
            "CTL lease list",
            "CTL endpoint health",

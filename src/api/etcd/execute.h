@@ -33,7 +33,7 @@ inline void answer_with(rpc::Call& call, std::string message) {
 
 // Answers `call` with what `encode(header, response)` makes of a reply of kind T to `request` in the users' space.
 template <typename T, typename Encode>
-void execute(Context& context, const std::shared_ptr<rpc::Call>& call, kv::Request request,
+void execute(Context& context, const std::shared_ptr<rpc::Call>& call, kv::Request&& request,
              const control::CallOptions& options, Encode encode) {
   const bool reads = kv::read_only(request);
   context.service().execute(
@@ -50,7 +50,7 @@ void execute(Context& context, const std::shared_ptr<rpc::Call>& call, kv::Reque
       }));
 }
 template <typename T, typename Encode>
-void execute(Context& context, const std::shared_ptr<rpc::Call>& call, kv::Request request, bool serializable,
+void execute(Context& context, const std::shared_ptr<rpc::Call>& call, kv::Request&& request, bool serializable,
              Encode encode) {
   const auto options = context.call_options(call->head(), serializable);
   if (!options.ok()) return call->finish(options.status());

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/write.hpp>
-#include <cstring>
 
 #include "api/rpc/wire.h"
 #include "base/check.h"
@@ -457,7 +456,7 @@ ssize_t Connection::produce(Call& call, uint8_t* to, size_t size, uint32_t* flag
   while (filled < size && !call.out_.empty()) {
     const std::string& front = call.out_.front();
     const size_t take = std::min(size - filled, front.size() - call.out_offset_);
-    std::memcpy(to + filled, front.data() + call.out_offset_, take);
+    front.copy(reinterpret_cast<char*>(to) + filled, take, call.out_offset_);
     filled += take;
     call.out_offset_ += take;
     if (call.out_offset_ < front.size()) break;

@@ -21,7 +21,7 @@ struct Ballot {
   uint64_t incarnation = 0;
 
   bool none() const { return round == 0; }
-  friend auto operator<=>(const Ballot&, const Ballot&) = default;
+  friend auto operator<=>(const Ballot&, const Ballot&) = default;  // NOLINT(modernize-use-nullptr)
 };
 
 inline void append_ballot(std::string& out, const Ballot& ballot) {

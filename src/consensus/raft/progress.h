@@ -54,6 +54,9 @@ struct Progress {
     next = std::max(next, match + 1);
     window.acknowledged(position);
     if (state == PeerState::kProbe) {
+      // What tells nothing new answers another message than the probe, or repeats: would it let the next probe go, each
+      // message that the network doubled would go round and be doubled for ever.
+      if (!news && probe_sent) return false;
       probe_sent = false;
       if (match < singly_to) return news;
       state = PeerState::kReplicate;

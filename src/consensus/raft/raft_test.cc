@@ -82,6 +82,34 @@ TEST(Raft, anEntryOfAnEarlierTermIsNotCommittedByCounting) {
   EXPECT_EQ(cores.failure(), std::nullopt);
 }
 
+// Found by the simulator (swarm 606858): under duplicates and delays messages multiplied without end.
+TEST(Raft, anAnswerThatTellsNothingNewDoesNotSendTheProbeAgain) {
+  Cores cores;
+  found(cores, kThreeVoters);
+  cores.timeout(kOne);
+  cores.deliver(kOne, kNobody);
+  cores.deliver(kNobody, kOne);
+  cores.write(kOne);
+  cores.deliver(kOne, kNobody);
+  for (NodeId id : {kTwo, kThree}) cores.write(id);
+  cores.deliver(kNobody, kOne);
+  ASSERT_EQ(cores.leader(), kOne);
+  const size_t under_way = cores.network().size();
+  ASSERT_GT(under_way, 0u);
+  const auto accepts = [&](Position match) {
+    cores.turn(kOne, [&](Raft& core) {
+      core.receive(cores.now(), kTwo, encode(AppendReply{1, AppendReply::Outcome::kAccepted, match, 0, 0}));
+    });
+  };
+  for (int i = 0; i < 10; ++i) accepts(0);
+  EXPECT_EQ(cores.network().size(), under_way);
+  cores.settle();
+  cores.propose(kOne, "a");
+  cores.settle();
+  EXPECT_EQ(cores.node(kTwo).state, "a,");
+  EXPECT_EQ(cores.failure(), std::nullopt);
+}
+
 TEST(Raft, aHintIsNoAcknowledgement) {
   Cores cores;
   found(cores, kThreeVoters);

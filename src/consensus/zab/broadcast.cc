@@ -19,7 +19,6 @@ using zab::Commit;
 using zab::FollowerProgress;
 using zab::NewEpoch;
 using zab::Ping;
-using zab::Point;
 using zab::Pong;
 using zab::Propose;
 using zab::Step;

@@ -32,7 +32,7 @@ struct Ballot {
   Credentials credentials;
   uint64_t rank = 0;
   NodeId leader = kNobody;
-  friend auto operator<=>(const Ballot&, const Ballot&) = default;
+  friend auto operator<=>(const Ballot&, const Ballot&) = default;  // NOLINT(modernize-use-nullptr)
 };
 // The preference of a member to which the leader hands over.
 constexpr uint64_t kHandedOver = uint64_t{1} << 32;

@@ -14,7 +14,6 @@ using zab::append_base;
 using zab::append_entries_head;
 using zab::append_header;
 using zab::parse_record;
-using zab::Point;
 using zab::Record;
 using zab::RecordHeader;
 using zab::RecordKind;

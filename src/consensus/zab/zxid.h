@@ -17,7 +17,7 @@ namespace clew::consensus::zab {
 struct Zxid {
   Epoch epoch = 0;
   uint64_t counter = 0;
-  friend auto operator<=>(const Zxid&, const Zxid&) = default;
+  friend auto operator<=>(const Zxid&, const Zxid&) = default;  // NOLINT(modernize-use-nullptr)
 };
 
 inline std::string to_string(const Zxid& zxid) {
@@ -40,7 +40,7 @@ inline std::string to_string(const Point& point) {
 struct Credentials {
   Epoch current = 0;
   Zxid last;
-  friend auto operator<=>(const Credentials&, const Credentials&) = default;
+  friend auto operator<=>(const Credentials&, const Credentials&) = default;  // NOLINT(modernize-use-nullptr)
 };
 
 }  // namespace clew::consensus::zab

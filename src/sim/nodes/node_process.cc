@@ -81,7 +81,7 @@ Status NodeProcess::open(NodeOptions options) {
 
   control::ServerOptions server;
   server.listen = ":" + std::to_string(kClientPort);
-  server.cluster = cluster;
+  server.cluster = [cluster] { return cluster; };
   server.node = self_;
   CLEW_ASSIGN(server_, control::Server::open(on.loop, on.network, *plane_, server));
   return {};

@@ -42,7 +42,7 @@ export function nameOf(cluster: Cluster, id: string): string {
 export function eventsBetween(before: Cluster, after: Cluster): Event[] {
   const events: Event[] = [];
   const tell = (text: string, bad = false) => events.push({ text, bad });
-  if (before.cluster !== after.cluster) {
+  if (before.cluster && before.cluster !== after.cluster) {
     tell(`another cluster answers: ${after.cluster}`, true);
     return events;
   }

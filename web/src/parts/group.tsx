@@ -40,7 +40,7 @@ export function Group() {
   return (
     <section class={`group${found.error ? ' stale' : ''}`} aria-label="Control group">
       <h2>
-        Control group <span class="quiet">{group.protocol} · cluster {group.cluster}</span>
+        Control group <span class="quiet">{group.protocol} {group.cluster && ` · cluster ${group.cluster}`}</span>
       </h2>
       {group.problems.length > 0 && (
         <ul class="group-problems" role="alert">
