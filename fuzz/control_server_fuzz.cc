@@ -41,6 +41,11 @@ class Echo final : public Service {
     answer(std::move(done), std::move(reply));
   }
   void keep_alive(kv::LeaseId, CallOptions, Done<int64_t> done) override { answer(std::move(done), int64_t{1}); }
+  void attest(consensus::SessionId, uint64_t sequence, CallOptions, Done<Attestation> done) override {
+    Attestation told;
+    told.position = sequence;
+    answer(std::move(done), told);
+  }
   void open_session(CallOptions, Done<consensus::SessionId> done) override {
     answer(std::move(done), consensus::SessionId{1});
   }

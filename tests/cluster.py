@@ -28,6 +28,7 @@ class Member(Node):
         self.peer, self.client = ("127.0.0.1:%d" % port for port in free_ports(2))
         super().__init__(FAST + "control: {log_file_size: 8MiB, heartbeat: 50ms, election_timeout: 500ms%s}\n" % config)
         self.extra = list(arguments)
+        self.flags = []  # of `clew kv` through this node
 
     def start(self, *more):
         self.control_arguments = ["--peer", self.peer, "--client", self.client] + self.extra + list(more)
@@ -43,7 +44,7 @@ class Member(Node):
 
     def kv(self, *arguments):
         """`clew kv` through this node."""
-        return self.clew("kv", *arguments, "--server", self.client)
+        return self.clew("kv", *arguments, "--server", self.client, *self.flags)
 
     def member(self, *arguments):
         return subprocess.run([self.program, "member", *arguments, "--server", self.client], stdout=subprocess.PIPE,
@@ -376,7 +377,7 @@ def certificates_between_members():
         shutil.rmtree(keys, ignore_errors=True)
 
 
-def on_another_protocol(protocol, founders=3, arguments=lambda number: [], joins_with=lambda nodes: [], too_few=None):
+def on_another_protocol(protocol, founders=3, arguments=lambda number: [], joins_with=lambda nodes: [], too_few=None, flags=()):
     """A group that runs another protocol than the default: both client protocols work on it, and who comes with the wrong one is told so."""
     nodes = group(founders)
     late = None
@@ -389,6 +390,7 @@ def on_another_protocol(protocol, founders=3, arguments=lambda number: [], joins
     try:
         for node in nodes:
             node.extra += arguments(node.number) + ["--consensus", protocol]
+            node.flags = flags
             (node.etcd_port,) = free_ports(1)
             node.start()
         until(lambda: healthy(nodes, founders))
@@ -429,6 +431,7 @@ def on_another_protocol(protocol, founders=3, arguments=lambda number: [], joins
         expect("the group refuses one of another protocol", "the group runs %s, this node would run raft" % protocol in late.refused(), True)
         expect("and has not taken it in", len(nodes[0].view()["members"]), founders)
         late.extra += arguments(late.number) + joins_with(nodes) + ["--consensus", protocol]
+        late.flags = flags
         late.start()
         until(lambda: healthy(nodes + [late], founders + 1))
         expect("a node that joined has everything", late.kv("get", "greeting")[1], "again")
@@ -456,17 +459,21 @@ def on_zab():
     on_another_protocol("zab")
 
 
-def on_pbft():
-    """Members that do not trust each other: each signs with its own key, and knows the others by the files that they gave it."""
-    keys = tempfile.mkdtemp(prefix="clew-signing-")
-
+def signing(keys):
+    """What gives a member its own key, and the others' public ones."""
     def arguments(number):
         made = subprocess.run([os.environ.get("CLEW", "build/release/clew"), "keys", "signing", str(number), "--dir", keys], stdout=subprocess.PIPE, check=False)
         expect("clew keys signing", (made.returncode, b"fingerprint " in made.stdout), (0, True))
         return ["--signing-key", "%s/signing-%d.key" % (keys, number), "--signing-members", keys]
+    return arguments
 
+
+def on_pbft():
+    """Members that do not trust each other: each signs with its own key, and knows the others by the files that they gave it."""
+    keys = tempfile.mkdtemp(prefix="clew-signing-")
+    arguments = signing(keys)
     try:
-        on_another_protocol("pbft", 4, arguments, lambda nodes: nodes[0].extra[2:4], "at least 4")
+        on_another_protocol("pbft", 4, arguments, lambda nodes: nodes[0].extra[2:4], "at least 4", flags=["--trust-gateway"])
         node = group(1)[0]
         node.extra += ["--consensus", "pbft"]
         expect("no key", "clew keys signing" in node.refused(), True)
@@ -476,6 +483,87 @@ def on_pbft():
         close([node])
     finally:
         shutil.rmtree(keys, ignore_errors=True)
+
+
+def group_with_a_liar(lies, play):
+    """Four members under PBFT, of which the first, the primary of the first view, lies in these ways; `play(liar, honest, all addresses)`."""
+    keys = tempfile.mkdtemp(prefix="clew-signing-")
+    nodes = group(4)
+    arguments = signing(keys)
+    try:
+        nodes[0].program = os.environ["CLEW_LIAR"]
+        nodes[0].environment = {"CLEW_LIES": lies}
+        for node in nodes:
+            node.extra += arguments(node.number) + ["--consensus", "pbft"]
+            (node.etcd_port,) = free_ports(1)
+        for node in nodes:
+            node.start()
+        expect("the liar lies", "this member lies" in nodes[0].output(), True)
+        play(nodes[0], nodes[1:], ",".join(node.client for node in nodes))
+        # Equal states: what the honest ones answer by themselves, and the hash of all versions.
+        def state(node):
+            return node.clew("kv", "get", "own", "--prefix", "--consistency", "sequential", "--trust-gateway", "--server", node.client)
+        until(lambda: len({state(node) for node in nodes[1:]}) == 1, what="the honest members' states are equal")
+        expect("and there is something in them", (state(nodes[1])[0], "own0" in state(nodes[1])[1]), (0, True))
+        if shutil.which("etcdctl"):
+            def hashed(node):
+                done = subprocess.run(["etcdctl", "--endpoints", "127.0.0.1:%d" % node.etcd_port, "endpoint", "hashkv", "--write-out", "json"], stdout=subprocess.PIPE, timeout=60, check=False,
+                                      env={**os.environ, "ETCDCTL_API": "3"})
+                return json.loads(done.stdout)[0]["HashKV"]["hash"] if done.returncode == 0 else None
+            until(lambda: len({hashed(node) for node in nodes[1:]}) == 1 and hashed(nodes[1]) is not None, what="equal hashes of the honest members' states")
+        expect("no honest member halted", [node.process.poll() for node in nodes[1:]], [None] * 3)
+    finally:
+        close(nodes)
+        shutil.rmtree(keys, ignore_errors=True)
+
+
+def goes_on(honest, servers, rounds=10):
+    """Our own client, which asks all, and etcd's at honest members: all is done once, and read back."""
+    for number in range(rounds):
+        code, said = honest[0].clew("kv", "put", "own%d" % number, "v%d" % number, "--server", servers, "--timeout", "20s")
+        expect("own client's put: " + said, code, 0)
+        expect("own client's get", honest[0].clew("kv", "get", "own%d" % number, "--server", servers, "--timeout", "20s"), (0, "v%d" % number))
+        if not shutil.which("etcdctl"):
+            continue
+        node = honest[number % len(honest)]
+        for command in (["put", "etcd%d" % number, "e%d" % number], ["get", "etcd%d" % number, "--print-value-only"]):
+            done = subprocess.run(["etcdctl", "--endpoints", "127.0.0.1:%d" % node.etcd_port, "--command-timeout", "20s", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60,
+                                  check=False, env={**os.environ, "ETCDCTL_API": "3"})
+            expect("etcdctl " + " ".join(command), (done.returncode, done.stdout.decode()), (0, "OK\n" if command[0] == "put" else "e%d\n" % number))
+
+
+def an_equivocating_primary():
+    """The primary shows one member a batch and the others another one: another one is elected, and everything goes on."""
+    def play(liar, honest, servers):
+        goes_on(honest, servers)
+        leaders = {node.view()["leader"] for node in honest}
+        expect("they left the liar's view: %r" % leaders, (len(leaders), "1" in leaders, all(int(node.view()["epoch"]) > 1 for node in honest)), (1, False, True))
+        refused = [line for node in honest for line in node.get("/metrics")[1].decode().splitlines() if line.startswith("clew_consensus_messages_refused_total{")]
+        expect("what the liar said is counted by reason: %r" % refused, any(float(line.split()[-1]) > 0 for line in refused), True)
+    group_with_a_liar("equivocation", play)
+
+
+def a_silent_member():
+    """The primary says nothing to two of three: they leave it, and go on without it."""
+    def play(liar, honest, servers):
+        goes_on(honest, servers)
+        expect("they left its view", "1" in {node.view()["leader"] for node in honest}, False)
+    group_with_a_liar("silence", play)
+
+
+def a_lying_gateway():
+    """A member tells its clients what is not so: our own client, which names it first, is told the truth; who trusts it is not."""
+    def play(liar, honest, servers):
+        goes_on(honest, servers)
+        for number in range(5):
+            key, value = "through%d" % number, "the liar"
+            expect("put by way of the liar", liar.clew("kv", "put", key, value, "--server", servers, "--timeout", "20s")[0], 0)
+            expect("it was done", honest[number % 3].clew("kv", "get", key, "--server", honest[number % 3].client, "--trust-gateway"), (0, value))
+            expect("get by way of the liar", liar.clew("kv", "get", key, "--server", servers, "--timeout", "20s"), (0, value))
+        expect("who trusts the liar gets the lie", liar.clew("kv", "get", "through0", "--server", liar.client, "--trust-gateway"), (0, "a lie"))
+        code, said = honest[0].kv("get", "through0")
+        expect("one address is too few: " + said, (code != 0, "--trust-gateway" in said), (True, True))
+    group_with_a_liar("answers", play)
 
 
 def zab_without_witnesses():
@@ -550,7 +638,8 @@ def one_shot_agreements():
         close(nodes)
 
 
-SCENARIOS = (life_of_a_group, no_quorum, rocksdb_and_traces, restored_from_a_snapshot, certificates_between_members, on_multipaxos, on_zab, on_pbft, zab_without_witnesses, one_shot_agreements)
+SCENARIOS = (life_of_a_group, no_quorum, rocksdb_and_traces, restored_from_a_snapshot, certificates_between_members, on_multipaxos, on_zab, on_pbft, an_equivocating_primary, a_silent_member, a_lying_gateway,
+             zab_without_witnesses, one_shot_agreements)
 
 if __name__ == "__main__":
     wanted = sys.argv[1:]

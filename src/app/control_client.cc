@@ -21,6 +21,9 @@ void ControlFlags::add_to(CLI::App& command) {
       ->envname("CLEW_CERT");
   command.add_option("--key", key_file, "PEM file of its key")->envname("CLEW_KEY");
   command.add_option("--timeout", timeout, "of one request")->capture_default_str();
+  command.add_flag("--trust-gateway", trust_gateway,
+                   "believe the one member that is asked; else, in a group that runs PBFT, --server names all members, "
+                   "and f + 1 of them have to give the same answer");
 }
 
 Result<int64_t> ControlFlags::timeout_ns() const {
@@ -45,6 +48,7 @@ Result<std::unique_ptr<ControlClient>> ControlClient::connect(const ControlFlags
   if (client_options.addresses.empty()) return Error{Code::kInvalidArgument, "--server names no address"};
   client_options.token = flags.token;
   client_options.fail_fast = options.fail_fast;
+  client_options.trust_gateway = flags.trust_gateway;
   std::unique_ptr<ControlClient> made(new ControlClient());
   CLEW_ASSIGN(made->call_options_.timeout_ns, flags.timeout_ns());
   if (flags.ca_file.empty() && flags.cert_file.empty() && flags.key_file.empty()) {

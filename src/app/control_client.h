@@ -25,6 +25,7 @@ struct ControlFlags {
   std::string token;
   std::string ca_file, cert_file, key_file;
   std::string timeout = "5s";
+  bool trust_gateway = false;
   void add_to(CLI::App& command);
   Result<int64_t> timeout_ns() const;
 };

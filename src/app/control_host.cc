@@ -171,6 +171,7 @@ control::ClientOptions ControlHost::client_options(std::vector<std::string> addr
   options.addresses = std::move(addresses);
   if (!tokens_.empty()) options.token = tokens_.front();
   options.cluster = cluster();
+  options.trust_gateway = true;  // what a member asks of another one it signs, or looks at, itself
   return options;
 }
 
@@ -250,6 +251,7 @@ Status ControlHost::open_plane() {
     for (const consensus::Member& founder : belonging_.founders.members()) options.founders.push_back(founder.id);
   }
   options.quota_bytes = config_.quota_bytes;
+  options.attests = kind->byzantine;
   options.heard_within_ns = protocol.election_max;
   options.seeds = config_.seeds.empty() ? config_.join : config_.seeds;
   record_.name = name_;
@@ -276,6 +278,7 @@ Status ControlHost::open_server() {
   options.cluster = [this] { return plane_->cluster(); };
   options.node = belonging_.node;
   options.node_tokens = tokens_;
+  options.byzantine = consensus::protocol_named(config_.consensus)->byzantine;
   CLEW_ASSIGN(server_, control::Server::open(*loop_, *client_network_, *plane_, options));
   client_port_ = server_->port();
   record_.client_address = config_.client.advertise.empty()

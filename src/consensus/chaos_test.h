@@ -133,7 +133,13 @@ struct Chaos {
         }
         return;
       case 3:
-        cores.propose(id, std::to_string(next_command++));
+        if constexpr (requires { T::kGathersCommands; }) {
+          std::vector<std::string> commands;
+          for (uint64_t i = random.below(6); i > 0; --i) commands.push_back(std::to_string(next_command++));
+          cores.propose(id, commands);
+        } else {
+          cores.propose(id, std::to_string(next_command++));
+        }
         return;
       case 4:
       case 5: {

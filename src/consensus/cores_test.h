@@ -22,7 +22,7 @@
 #include <vector>
 
 #include "base/check.h"
-#include "base/hash.h"
+#include "base/sha256.h"
 #include "consensus/protocol.h"
 #include "consensus/raft/invariants.h"
 
@@ -113,6 +113,7 @@ class Cores {
 
   // --- Clients ---
   ProposalId propose(NodeId id, const std::string& command);
+  std::vector<ProposalId> propose(NodeId id, const std::vector<std::string>& commands);  // in one turn
   ReadId read(NodeId id, ReadBarrier barrier = ReadBarrier::kQuorum);
   ProposalId reconfigure(NodeId id, const Membership& target);
   void transfer(NodeId id, NodeId to);
@@ -362,9 +363,8 @@ void Cores<Play>::release(Node& node, NodeId id) {
 template <typename Play>
 void Cores<Play>::note_snapshot(Node& node, Position wanted) {
   if (wanted == 0 || node.applied != wanted || node.saving) return;
-  node.saving.emplace(
-      SnapshotMeta{wanted, node.applied_epoch, node.membership, node.state.size(), stable_hash128(node.state)},
-      node.state);
+  node.saving.emplace(SnapshotMeta{wanted, node.applied_epoch, node.membership, node.state.size(), sha256(node.state)},
+                      node.state);
 }
 
 template <typename Play>
@@ -415,6 +415,16 @@ ProposalId Cores<Play>::propose(NodeId id, const std::string& command) {
   const ProposalId proposal{next_id_++};
   turn(id, [&](Core& core) { core.propose(now_, proposal, Payload(command)); });
   return proposal;
+}
+
+template <typename Play>
+std::vector<ProposalId> Cores<Play>::propose(NodeId id, const std::vector<std::string>& commands) {
+  std::vector<ProposalId> proposals;
+  for (size_t i = 0; i < commands.size(); ++i) proposals.push_back(ProposalId{next_id_++});
+  turn(id, [&](Core& core) {
+    for (size_t i = 0; i < commands.size(); ++i) core.propose(now_, proposals[i], Payload(commands[i]));
+  });
+  return proposals;
 }
 
 template <typename Play>
@@ -480,7 +490,7 @@ void Cores<Play>::save_snapshot(NodeId id) {
   meta.position = node.applied;
   meta.epoch = node.applied_epoch;
   meta.bytes = node.state.size();
-  meta.checksum = stable_hash128(node.state);
+  meta.digest = sha256(node.state);
   if (node.core->report().snapshot.position >= meta.position) return;
   if constexpr (requires { Play::kChoosesSnapshots; }) return save_wanted_snapshot(id);
   const std::string state = node.state;  // deliveries of the same turn come on top

@@ -51,6 +51,7 @@ pbft::Options pbft_options(const ProtocolOptions& options) {
   own.request_timeout = options.election_max;
   own.checkpoint_every = 32;  // members change two windows after they were asked for, by empty batches if need be
   own.snapshot_every_bytes = options.snapshot_every_bytes;
+  own.full_batch = 128;  // some 30 signatures are made and checked for a batch
   return own;
 }
 

@@ -93,7 +93,7 @@ void ReplicaImpl::try_install() {
         *state = [&]() -> Result<std::string> {
           CLEW_ASSIGN(const auto reader, SnapshotReader::open(disk, directory, meta.position));
           CLEW_ASSIGN(std::string bytes, reader->read_at(0, meta.bytes));
-          if (bytes.size() != meta.bytes || stable_hash128(bytes) != meta.checksum) {
+          if (bytes.size() != meta.bytes || sha256(bytes) != meta.digest) {
             if (planted(Bug::kSnapshotChunkUnchecked)) return bytes;
             return Error{Code::kDataLoss, "the snapshot of position " + std::to_string(meta.position) +
                                               " has changed since it was fetched"};

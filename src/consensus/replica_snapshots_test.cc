@@ -1,6 +1,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
+
+#include "base/hash.h"
+#include "base/varint.h"
 #include "consensus/replica_rig_test.h"
 #include "consensus/snapshot_files.h"
 
@@ -218,6 +222,42 @@ TEST(ReplicaExchange, aLostAndADamagedChunkAreAskedForAgain) {
     pair.exchange(80, nth, nth + 2);
     EXPECT_TRUE(pair.arrived()) << nth;
   }
+}
+
+// Whoever serves the state may be a liar: the checksum of a chunk is his to choose, the digest of the whole is not.
+TEST(ReplicaExchange, aChunkThatItsServerAlteredIsRefusedAndFetchedFromAnother) {
+  Pair pair;
+  pair.want();
+  size_t altered = 0;
+  for (int i = 0; i < 60 && pair.right->protocol->fetched.empty(); ++i) {
+    for (std::string& frame : pair.to_right) {
+      // chunk = kind:u8 position:varint digest:32 offset:varint checksum:u32 bytes, and the replica's mark behind it.
+      ByteReader in(std::string_view(frame).substr(0, frame.size() - 1));
+      if (in.fixed<uint8_t>() != 2) continue;
+      in.varint();
+      in.skip(32);
+      const bool first = in.varint() == 0;
+      in.skip(4);
+      ASSERT_TRUE(in.ok());
+      if (!first || in.remaining() == 0) continue;
+      const size_t begin = frame.size() - 1 - in.remaining();
+      frame[begin + in.remaining() / 2] ^= 1;
+      const uint32_t checksum = checksum32(std::string_view(frame).substr(begin, in.remaining()));
+      std::memcpy(frame.data() + begin - sizeof checksum, &checksum, sizeof checksum);
+      ++altered;
+    }
+    pair.exchange(1);
+  }
+  EXPECT_EQ(altered, 1u);
+  ASSERT_EQ(pair.right->protocol->fetched.size(), 1u);
+  EXPECT_FALSE(pair.right->protocol->fetched[0].second);
+  EXPECT_FALSE(pair.arrived());
+  EXPECT_TRUE(pair.right_disk.list("/data/snapshots").value().empty());
+  pair.want();  // of somebody who does not lie
+  pair.exchange(60);
+  ASSERT_EQ(pair.right->protocol->fetched.size(), 2u);
+  EXPECT_TRUE(pair.right->protocol->fetched[1].second);
+  EXPECT_TRUE(pair.arrived());
 }
 
 TEST(ReplicaExchange, aBrokenConnectionGoesOnWhereItStood) {

@@ -18,6 +18,7 @@ constexpr uint64_t kApplied = 64;  // bytes that an entry is counted with, besid
 constexpr Time kRetryTick = 100 * kMillisecond;
 constexpr Time kIdle = 5 * kSecond;
 constexpr Time kRoomEvery = 1 * kMillisecond;
+constexpr size_t kVerifiedTogether = 8;  // signatures
 
 }  // namespace
 
@@ -391,18 +392,28 @@ void ReplicaImpl::answer_membership(Position position) {
   }
 }
 
+// Some together: a hand-over costs about as much as checking one signature, and other workers want something, too.
 void ReplicaImpl::verify() {
-  for (VerifyRequest& request : effects_.verifications) {
-    auto ok = std::make_shared<bool>(false);  // shared by the work and its completion
-    const VerifyId id = request.id;
+  struct Lot {
+    std::vector<VerifyRequest> requests;
+    std::vector<char> ok;
+  };
+  auto& all = effects_.verifications;
+  for (size_t at = 0; at < all.size(); at += kVerifiedTogether) {
+    auto lot = std::make_shared<Lot>();  // shared by the work and its completion
+    for (size_t i = at; i < std::min(at + kVerifiedTogether, all.size()); ++i)
+      lot->requests.push_back(std::move(all[i]));
     ports_.loop.offload(
         env::Lane::kQuery,
-        [verifier = ports_.verifier, ok, request = std::move(request)] {
-          *ok = verifier != nullptr && verifier->verify(request.signer, request.message, request.signature);
+        [verifier = ports_.verifier, lot] {
+          for (const VerifyRequest& one : lot->requests) {
+            const bool ok = verifier != nullptr && verifier->verify(one.signer, one.message, one.signature);
+            lot->ok.push_back(ok ? 1 : 0);
+          }
         },
-        [this, alive = Guard(alive_), ok, id] {
+        [this, alive = Guard(alive_), lot] {
           if (alive.expired() || !running()) return;
-          core_->verified(now(), id, *ok);
+          for (size_t i = 0; i < lot->ok.size(); ++i) core_->verified(now(), lot->requests[i].id, lot->ok[i] != 0);
           turn_soon();
         });
   }

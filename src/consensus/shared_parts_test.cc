@@ -196,7 +196,7 @@ TEST(ReadGate, isBounded) {
 }
 
 TEST(SnapshotMeta, comesBackAndLeavesWhatFollows) {
-  SnapshotMeta meta{.position = 7, .epoch = 3, .membership = voters({1, 2}), .bytes = 9, .checksum = {1, 2}};
+  SnapshotMeta meta{.position = 7, .epoch = 3, .membership = voters({1, 2}), .bytes = 9, .digest = sha256("state")};
   std::string bytes;
   meta.append_to(bytes);
   for (size_t cut = 0; cut < bytes.size(); cut++) {

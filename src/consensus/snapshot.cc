@@ -9,8 +9,7 @@ void SnapshotMeta::append_to(std::string& out) const {
   append_varint(body, position);
   append_varint(body, epoch);
   append_varint(body, bytes);
-  append_fixed(body, checksum.lo);
-  append_fixed(body, checksum.hi);
+  body += digest.view();
   membership.append_to(body);
   append_bytes(out, body);
 }
@@ -23,8 +22,7 @@ Result<SnapshotMeta> SnapshotMeta::parse(std::string_view& in) {
   meta.position = reader.varint();
   meta.epoch = reader.varint();
   meta.bytes = reader.varint();
-  meta.checksum.lo = reader.fixed<uint64_t>();
-  meta.checksum.hi = reader.fixed<uint64_t>();
+  meta.digest = read_digest(reader);
   if (!outer.ok() || !reader.ok()) return Error{Code::kInvalidArgument, "snapshot description: truncated"};
   CLEW_ASSIGN(meta.membership, Membership::parse({reader.position(), reader.remaining()}));
   in = {outer.position(), outer.remaining()};

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/hash.h"
+#include "base/sha256.h"
 #include "base/status.h"
 #include "consensus/membership.h"
 #include "consensus/types.h"
@@ -19,7 +19,9 @@ struct SnapshotMeta {
   // Committed at or below `position`. Never one that stands above it (scenario 13), and while joint, the joint one.
   Membership membership;
   uint64_t bytes = 0;  // of the encoded state
-  Hash128 checksum;    // stable_hash128 of the encoded state: over the wire and on disk
+  // Of the encoded state, over the wire and on disk. Cryptographic: under PBFT it is what f + 1 members sign, and
+  // whoever serves the bytes may be a liar.
+  Digest256 digest;
   friend bool operator==(const SnapshotMeta&, const SnapshotMeta&) = default;
 
   void append_to(std::string& out) const;

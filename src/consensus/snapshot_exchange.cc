@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/hash.h"
 #include "base/varint.h"
 #include "consensus/planted.h"
 
@@ -11,7 +12,7 @@ namespace {
 
 enum class Kind : uint8_t { kRequest = 1, kChunk = 2, kRefusal = 3 };
 
-// frame   = kind:u8  position:varint  checksum:2*u64  rest
+// frame   = kind:u8  position:varint  digest:byte^32  rest
 // request = offset:varint  max_bytes:varint
 // chunk   = offset:varint  checksum of the bytes:u32  bytes
 // refusal = (nothing)
@@ -19,21 +20,19 @@ std::string begin_frame(Kind kind, const SnapshotMeta& meta) {
   std::string frame;
   frame.push_back(static_cast<char>(kind));
   append_varint(frame, meta.position);
-  append_fixed(frame, meta.checksum.lo);
-  append_fixed(frame, meta.checksum.hi);
+  frame += meta.digest.view();
   return frame;
 }
 
 struct Which {
   Position position = 0;
-  Hash128 checksum;
-  bool is(const SnapshotMeta& meta) const { return position == meta.position && checksum == meta.checksum; }
+  Digest256 digest;
+  bool is(const SnapshotMeta& meta) const { return position == meta.position && digest == meta.digest; }
 };
 Which read_which(ByteReader& in) {
   Which which;
   which.position = in.varint();
-  which.checksum.lo = in.fixed<uint64_t>();
-  which.checksum.hi = in.fixed<uint64_t>();
+  which.digest = read_digest(in);
   return which;
 }
 
@@ -49,7 +48,7 @@ Served read_chunk(env::Disk& disk, const std::string& directory, const Which& wh
                   uint64_t max_bytes) {
   SnapshotMeta wanted;
   wanted.position = which.position;
-  wanted.checksum = which.checksum;
+  wanted.digest = which.digest;
   Served served;
   served.frame = begin_frame(Kind::kRefusal, wanted);
   const auto reader = SnapshotReader::open(disk, directory, which.position);

@@ -1,6 +1,7 @@
 // Snapshots between replicas: pulled in chunks over the group's transport. The one that needs a snapshot asks for the
 // next chunk at its offset, so that a lost frame or connection costs one chunk and the transfer goes on where it stood,
-// also from another peer. Each chunk has a checksum, the whole has the one that the protocol announced.
+// also from another peer. Each chunk has a checksum against accidents; the whole has to have the digest that the
+// protocol announced, against whoever serves it.
 //
 // Bounded: one transfer to here, one chunk of it under way; towards others at most kMaxServed reads at a time, others
 // are dropped and asked for again; of at most kMaxServed members it is remembered what they fetch. Frames are

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/hash.h"
 #include "base/varint.h"
 #include "consensus/planted.h"
 
@@ -13,7 +14,7 @@ namespace {
 
 // file   = magic:u64  state  meta  footer
 // footer = meta length:u32  checksum of meta, meta length and magic:u32  magic:u64
-constexpr uint64_t kMagic = 0x31504e5357454c43;  // "CLEWSNP1"
+constexpr uint64_t kMagic = 0x32504e5357454c43;  // "CLEWSNP2"
 constexpr uint64_t kStateOffset = sizeof kMagic;
 constexpr uint64_t kFooterBytes = 4 + 4 + sizeof kMagic;
 constexpr uint64_t kMaxMetaBytes = 64 << 10;
@@ -96,7 +97,7 @@ Status SnapshotWriter::flush() {
 
 Result<SnapshotMeta> SnapshotWriter::seal(SnapshotMeta meta) {
   meta.bytes = bytes_;
-  meta.checksum = hasher_.hash();
+  meta.digest = hasher_.digest();
   CLEW_TRY(finish(meta));
   return meta;
 }
@@ -108,7 +109,7 @@ Status SnapshotWriter::seal_as(const SnapshotMeta& meta) {
       mixed.bytes = bytes_;
       return mixed;
     }());
-  if (meta.bytes != bytes_ || meta.checksum != hasher_.hash()) {
+  if (meta.bytes != bytes_ || meta.digest != hasher_.digest()) {
     return broken(path_, "what was received is not what was announced");
   }
   return finish(meta);
@@ -175,14 +176,14 @@ Result<std::string> SnapshotReader::read_at(uint64_t offset, uint64_t size) cons
 
 Status SnapshotReader::verify() {
   offset_ = 0;
-  StableHasher hasher;
+  Sha256 hasher;
   for (;;) {
     CLEW_ASSIGN(const std::string_view bytes, read());
     if (bytes.empty()) break;
     hasher.add(bytes);
   }
   offset_ = 0;
-  if (hasher.hash() != meta_.checksum) return broken(path_, "the state does not match its checksum");
+  if (hasher.digest() != meta_.digest) return broken(path_, "the state does not match its digest");
   return {};
 }
 

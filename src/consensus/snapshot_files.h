@@ -1,6 +1,6 @@
 // Snapshots as files of one directory: written or received front to back, complete once their name ends in `.snap`.
 // Format: docs/format/replica.md. A file that is torn, cut or altered is told apart from a whole one by its footer and
-// the checksum over its state.
+// the digest of its state.
 //
 // Everything here blocks: for offloaded work and start-up. One thread at a time for each object; different objects side
 // by side. Memory: one buffer of 256 KiB an object.
@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/hash.h"
+#include "base/sha256.h"
 #include "base/status.h"
 #include "consensus/snapshot.h"
 #include "consensus/state_machine.h"
@@ -33,7 +33,7 @@ class SnapshotWriter final : public SnapshotSink {
   Status write(std::string_view bytes) override;
   uint64_t bytes() const { return bytes_; }  // written so far
 
-  // The file is complete and durable under its name: fills in `bytes` and `checksum`.
+  // The file is complete and durable under its name: fills in `bytes` and `digest`.
   Result<SnapshotMeta> seal(SnapshotMeta meta);
   // The same for bytes that came from elsewhere: kDataLoss when they are not what `meta` says.
   Status seal_as(const SnapshotMeta& meta);
@@ -47,7 +47,7 @@ class SnapshotWriter final : public SnapshotSink {
   const std::string directory_;
   const std::string path_;
   std::unique_ptr<env::File> file_;
-  StableHasher hasher_;
+  Sha256 hasher_;
   std::string buffer_;
   uint64_t bytes_ = 0;
   bool sealed_ = false;
@@ -63,7 +63,7 @@ class SnapshotReader final : public SnapshotSource {
   Result<std::string_view> read() override;
   // `size` bytes of the state from `offset` on, fewer only at its end. Independent of read().
   Result<std::string> read_at(uint64_t offset, uint64_t size) const;
-  // Reads everything and compares the checksum; read() begins at the front again.
+  // Reads everything and compares the digest; read() begins at the front again.
   Status verify();
 
  private:

@@ -5,6 +5,7 @@
 
 #include "control/client_core.h"
 #include "control/client_streams.h"
+#include "control/reply_quorum.h"
 
 namespace clew::control {
 namespace {
@@ -112,11 +113,52 @@ class SnapshotHandle final : public Service::SnapshotStream {
 
 std::unique_ptr<Client> Client::open(env::Loop& loop, env::Network& network, env::Random& random,
                                      ClientOptions options) {
+  std::shared_ptr<ReplyQuorum> quorum;
+  if (!options.trust_gateway && options.addresses.size() >= ReplyQuorum::kLeastVoters) {
+    std::vector<ReplyQuorum::Voter> voters;
+    for (const std::string& address : options.addresses) {
+      ClientOptions one = options;
+      one.addresses = {address};
+      one.trust_gateway = one.fail_fast = true;
+      std::shared_ptr<Client> member = open(loop, network, random, std::move(one));
+      voters.push_back({address, member, [member = member.get()] { return member->connected_to(); },
+                        [member = member.get()] { return member->cluster(); }});
+    }
+    quorum = std::make_shared<ReplyQuorum>(loop, random.next(), std::move(voters),
+                                           ReplyQuorum::Options{.fail_fast = options.fail_fast});
+  }
   return std::unique_ptr<Client>(
-      new Client(std::make_shared<ClientCore>(loop, network, random.next(), std::move(options))));
+      new Client(std::make_shared<ClientCore>(loop, network, random.next(), std::move(options)), std::move(quorum)));
 }
 
-Client::~Client() { core_->close(); }
+Client::Client(std::shared_ptr<ClientCore> core, std::shared_ptr<ReplyQuorum> quorum)
+    : core_(std::move(core)), quorum_(std::move(quorum)) {}
+
+Client::~Client() {
+  if (quorum_ != nullptr) quorum_->close();
+  core_->close();
+}
+
+// `direct(core, done)` when one member is enough, else `verified(quorum, done)`.
+template <typename T, typename Verified, typename Direct>
+void Client::choose(const CallOptions& options, Done<T> done, Verified verified, Direct direct) {
+  if (quorum_ == nullptr) {
+    return core_->run([direct = std::move(direct), done = std::move(done)](ClientCore& core) mutable {
+      direct(core, std::move(done));
+    });
+  }
+  core_->run([quorum = quorum_, core = core_, timeout_ns = options.timeout_ns, verified = std::move(verified),
+              direct = std::move(direct), done = std::move(done)](ClientCore&) mutable {
+    ReplyQuorum& asked = *quorum;
+    asked.decide(timeout_ns,
+                 [quorum = std::move(quorum), core = std::move(core), verified = std::move(verified),
+                  direct = std::move(direct), done = std::move(done)](std::variant<bool, CallError> byzantine) mutable {
+                   if (auto* error = std::get_if<CallError>(&byzantine)) return done(std::move(*error));
+                   if (std::get<bool>(byzantine)) return verified(*quorum, std::move(done));
+                   direct(*core, std::move(done));
+                 });
+  });
+}
 
 void Client::execute(kv::Space space, kv::Request request, CallOptions options, Done<CallReply> done) {
   ClientCore::Ask asked = ask(MessageKind::kExecute, options);
@@ -124,34 +166,62 @@ void Client::execute(kv::Space space, kv::Request request, CallOptions options, 
   asked.leader = !asked.read || options.consistency != Consistency::kSequential;
   asked.repeatable = asked.read || options.session != consensus::kNoSession ||
                      std::holds_alternative<kv::LeaseKeepAliveRequest>(request);
+  asked.vouched = true;
   append_execute(asked.body, space, request);
-  core_->run([asked = std::move(asked), done = std::move(done)](ClientCore& core) mutable {
-    core.call(std::move(asked), reads<CallReply, CallReply>(std::move(done), [](CallReply reply) { return reply; }));
-  });
+  choose<CallReply>(
+      options, std::move(done),
+      [space, request = std::move(request), options](ReplyQuorum& quorum, Done<CallReply> then) mutable {
+        quorum.execute(space, std::move(request), options, std::move(then));
+      },
+      [asked = std::move(asked)](ClientCore& core, Done<CallReply> then) mutable {
+        core.call(std::move(asked),
+                  reads<CallReply, CallReply>(std::move(then), [](CallReply reply) { return reply; }));
+      });
 }
 
 void Client::keep_alive(kv::LeaseId lease, CallOptions options, Done<int64_t> done) {
   ClientCore::Ask asked = ask(MessageKind::kKeepAlive, options);
-  asked.repeatable = true;
+  asked.repeatable = asked.vouched = true;
   append(asked.body, NumberBody{kv::number(lease)});
+  choose<int64_t>(
+      options, std::move(done),
+      [lease, options](ReplyQuorum& quorum, Done<int64_t> then) { quorum.keep_alive(lease, options, std::move(then)); },
+      [asked = std::move(asked)](ClientCore& core, Done<int64_t> then) mutable {
+        core.call(std::move(asked), reads_number(std::move(then)));
+      });
+}
+
+void Client::attest(consensus::SessionId session, uint64_t sequence, CallOptions options, Done<Attestation> done) {
+  ClientCore::Ask asked = ask(MessageKind::kAttest, options);
+  asked.repeatable = asked.read = true;
+  asked.leader = false;
+  append(asked.body, AttestBody{session, sequence});
   core_->run([asked = std::move(asked), done = std::move(done)](ClientCore& core) mutable {
-    core.call(std::move(asked), reads_number(std::move(done)));
+    core.call(std::move(asked),
+              reads<Attestation, Attestation>(std::move(done), [](Attestation told) { return told; }));
   });
 }
 
 void Client::open_session(CallOptions options, Done<consensus::SessionId> done) {
   ClientCore::Ask asked = ask(MessageKind::kOpenSession, options);
   asked.repeatable = true;  // one that nobody uses ends by itself
-  core_->run([asked = std::move(asked), done = std::move(done)](ClientCore& core) mutable {
-    core.call(std::move(asked), reads_number(std::move(done)));
-  });
+  asked.vouched = true;
+  choose<consensus::SessionId>(
+      options, std::move(done),
+      [options](ReplyQuorum& quorum, Done<consensus::SessionId> then) {
+        quorum.open_session(options, std::move(then));
+      },
+      [asked = std::move(asked)](ClientCore& core, Done<consensus::SessionId> then) mutable {
+        core.call(std::move(asked), reads_number(std::move(then)));
+      });
 }
 
 void Client::close_session(consensus::SessionId session, CallOptions options) {
   std::string body;
   append_options(body, options);
   append(body, NumberBody{static_cast<int64_t>(session)});
-  core_->run([body = std::move(body)](ClientCore& core) {
+  core_->run([quorum = quorum_, session, options, body = std::move(body)](ClientCore& core) {
+    if (quorum != nullptr && quorum->verifies()) return quorum->close_session(session, options);
     core.stream_send(MessageKind::kCloseSession, 0, [&](std::string& out) { out += body; });
   });
 }
@@ -222,8 +292,18 @@ void Client::set_alarm(Alarm alarm, bool on, CallOptions options, Done<consensus
 
 std::unique_ptr<Service::SnapshotStream> Client::snapshot() { return std::make_unique<SnapshotHandle>(core_); }
 
-ClientStats Client::stats() const { return core_->stats; }
-uint64_t Client::cluster() const { return core_->cluster(); }
+ClientStats Client::stats() const {
+  ClientStats stats = core_->stats;
+  if (quorum_ != nullptr) {
+    stats.verified = quorum_->stats().verified;
+    stats.contradicted = quorum_->stats().contradicted;
+    stats.unproven = quorum_->stats().unproven;
+  }
+  return stats;
+}
+uint64_t Client::cluster() const {
+  return quorum_ != nullptr && quorum_->verifies() ? quorum_->cluster() : core_->cluster();
+}
 consensus::NodeId Client::connected_to() const { return core_->connected_to(); }
 
 }  // namespace clew::control

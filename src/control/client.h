@@ -28,6 +28,13 @@
 // With CallOptions::forward off nothing is asked twice and no leader is followed: who asks wants to know what this
 // member says.
 //
+// In a group whose members may lie (PBFT) no answer is taken from one member: ClientOptions::addresses names all of
+// them, and what execute(), keep_alive() and sessions answer was said by f + 1 (control/reply_quorum.h). Such a client
+// connects to all addresses, and opens a session of its own with the first change that has none. With fewer than four
+// addresses, where no liar can be told from an honest member, these calls are refused (kFailedPrecondition), unless
+// ClientOptions::trust_gateway is set. Status, members, decrees, watches and snapshots rest on the one member that is
+// asked, always: a watch says when to look, a read says what is there.
+//
 // Watches go on where they stood when a node dies: from the first revision that was not given, without a gap and
 // without a duplicate; watch ids stay. A revision that was compacted meanwhile ends the watch, as always. A snapshot
 // that breaks off is not resumed.
@@ -62,6 +69,8 @@ struct ClientOptions {
   // When every address was tried and none answers, calls fail at once instead of at their timeouts: for programs that
   // a person waits for.
   bool fail_fast = false;
+  // The member that is asked is believed, also where members may lie.
+  bool trust_gateway = false;
 };
 
 struct ClientStats {
@@ -72,6 +81,10 @@ struct ClientStats {
   uint64_t retries = 0;    // requests that were sent again
   uint64_t uncertain = 0;  // that ended without anybody knowing whether they took effect
   uint64_t writes = 0;
+  // Where members may lie (reply_quorum.h):
+  uint64_t verified = 0;      // answers that f + 1 members gave
+  uint64_t contradicted = 0;  // of them, those of which some member said something else
+  uint64_t unproven = 0;      // calls that ended because no f + 1 members said the same
 };
 
 class Client final : public Service {
@@ -82,6 +95,8 @@ class Client final : public Service {
 
   void execute(kv::Space space, kv::Request request, CallOptions options, Done<CallReply> done) override;
   void keep_alive(kv::LeaseId lease, CallOptions options, Done<int64_t> done) override;
+  // Of the member that is asked.
+  void attest(consensus::SessionId session, uint64_t sequence, CallOptions options, Done<Attestation> done) override;
   void open_session(CallOptions options, Done<consensus::SessionId> done) override;
   void close_session(consensus::SessionId session, CallOptions options) override;
   std::unique_ptr<WatchStream> watch(kv::Space space) override;
@@ -102,8 +117,12 @@ class Client final : public Service {
   consensus::NodeId connected_to() const;
 
  private:
-  explicit Client(std::shared_ptr<class ClientCore> core) : core_(std::move(core)) {}
-  std::shared_ptr<class ClientCore> core_;  // shared with callbacks and streams
+  Client(std::shared_ptr<class ClientCore> core, std::shared_ptr<class ReplyQuorum> quorum);
+  template <typename T, typename Verified, typename Direct>
+  void choose(const CallOptions& options, Done<T> done, Verified verified, Direct direct);
+
+  std::shared_ptr<class ClientCore> core_;     // shared with callbacks and streams
+  std::shared_ptr<class ReplyQuorum> quorum_;  // null: one member is believed, or fewer than four were named
 };
 
 }  // namespace clew::control

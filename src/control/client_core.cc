@@ -82,6 +82,16 @@ void ClientCore::dispatch() {
 }
 
 void ClientCore::send(uint64_t id, Call& call, Link& link) {
+  if (call.ask.vouched && link.byzantine && !options_.trust_gateway) {
+    CallError error;
+    error.code = Code::kFailedPrecondition;
+    error.message = "members of this group may lie (it runs PBFT), and this client was given " +
+                    std::to_string(options_.addresses.size()) +
+                    " of their addresses, too few to tell: name all members, or trust this gateway (--trust-gateway)";
+    return loop_.post([weak = weak_from_this(), id, error = std::move(error)]() mutable {
+      if (const auto self = weak.lock(); self != nullptr) self->fail(id, std::move(error));
+    });
+  }
   // Asked without forwarding first: who cannot do it names the leader, and the next ones go there directly.
   if (call.ask.leader && call.ask.follow) set_forward(call.ask.body, link.forwarding);
   link.batch.begin(call.ask.kind, id).append(call.ask.body);

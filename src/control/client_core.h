@@ -36,6 +36,7 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
     bool leader = true;       // better asked of the leader
     bool repeatable = false;  // asking twice does no harm
     bool read = false;        // has no effect at all
+    bool vouched = false;     // where members may lie one is not enough
   };
   void call(Ask ask, Answer done);
   void close();
@@ -91,6 +92,7 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
     Batch batch;
     bool unflushed = false;
     bool retiring = false;    // replaced; it stays for the answers that are due
+    bool byzantine = false;   // it says that members of its group may lie
     bool forwarding = false;  // the leader cannot be reached from here: this member passes requests on
     size_t outstanding = 0;
     size_t max_in_flight = 1;

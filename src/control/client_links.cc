@@ -151,6 +151,7 @@ void ClientCore::welcomed(Link& link, const Welcome& welcome) {
   attempt_is_leader_ = false;
   suspects_.erase(link.address);
   link.node = welcome.node;
+  link.byzantine = welcome.byzantine;
   link.max_in_flight = std::max<size_t>(welcome.max_in_flight, 1);
   link.state = Link::State::kReady;
   link.reader.set_max_bytes(kMaxReplyFrameBytes);

@@ -1,13 +1,14 @@
 // A group of members without consensus, for tests of the client protocol: one state machine that all of them answer
 // from, at once right and in order, with a session table in front; and Member, a Service over it that is the leader or
-// is not, answers late, or never. Commands are applied when they arrive, so that an answer that gets lost leaves its
-// effect behind.
+// is not, answers late, or never, or lies. Commands are applied when they arrive, so that an answer that gets lost
+// leaves its effect behind.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -52,7 +53,12 @@ struct Group {
       case consensus::SessionTable::Verdict::kApply:
         ++applied;
         result = machine->apply(at, kv::encode(request));
-        if (options.session != consensus::kNoSession) sessions.keep(options.session, options.sequence, result);
+        if (options.session != consensus::kNoSession) {
+          sessions.keep(options.session, options.sequence, result);
+          const std::pair key(options.session, options.sequence);
+          executed[key] = {position, command_digest(kv::Space::kUser, request), sha256(result)};
+          for (auto& tell : std::exchange(asked_about[key], {})) tell(executed[key]);
+        }
         break;
     }
     return answer(kv::decode_response(result), position);
@@ -73,6 +79,10 @@ struct Group {
   uint64_t applied = 0;   // commands
   uint64_t repeated = 0;  // commands that came again
   consensus::NodeId leader{1};
+  std::string protocol = "none";  // of one whose members may lie each is a gateway
+  std::map<std::pair<consensus::SessionId, uint64_t>, Attestation> executed;
+  std::map<std::pair<consensus::SessionId, uint64_t>, std::vector<UniqueFunction<void(const Attestation&)>>>
+      asked_about;
   std::map<consensus::NodeId, std::string> addresses;
 };
 
@@ -101,9 +111,16 @@ class Member final : public Service {
   bool cut_off = false;    // from the others: knows no leader
   bool no_state = false;   // a witness: watches end at once
   uint64_t asked = 0;      // requests that came
+  uint64_t attested = 0;   // questions what was executed that came
   size_t max_waiting = 0;  // answers that were due at once
   size_t waiting = 0;
   std::vector<std::string> log;  // of membership calls
+  // Lies.
+  std::function<void(const kv::Request&, std::variant<CallReply, CallError>&)> twist;
+  std::function<void(std::variant<Attestation, CallError>&)> twist_attested;
+  std::function<void(std::variant<consensus::SessionId, CallError>&)> twist_session;
+  std::function<void(const kv::Request&, const CallOptions&)> before;  // a change is carried out
+  bool pretends = false;                                               // changes are answered and not carried out
 
   void execute(kv::Space space, kv::Request request, CallOptions options, Done<CallReply> done) override {
     ++asked;
@@ -114,12 +131,33 @@ class Member final : public Service {
       if (auto refused = not_leader(options)) return later(std::move(done), std::move(*refused));
     }
     EXPECT_EQ(space, kv::Space::kUser);
+    std::variant<CallReply, CallError> result;
     if (kv::read_only(request)) {
-      return later(std::move(done), Group::answer(group_.machine->read(request), group_.position));
+      result = Group::answer(group_.machine->read(request), group_.position);
+    } else if (pretends) {
+      const kv::Revision next = group_.machine->store().revision() + 1;
+      result = CallReply{kv::PutResponse{next, std::nullopt}, group_.position + 1, 1};
+    } else {
+      if (before) before(request, options);
+      result = group_.apply(request, options);
+      for (Member* member : all_) member->news();
     }
-    auto result = group_.apply(request, options);
-    for (Member* member : all_) member->news();
+    if (twist) twist(request, result);
     later(std::move(done), std::move(result));
+  }
+  void attest(consensus::SessionId session, uint64_t sequence, CallOptions, Done<Attestation> done) override {
+    ++attested;
+    const std::pair key(session, sequence);
+    UniqueFunction<void(const Attestation&)> tell = [this, alive = std::weak_ptr<char>(alive_),
+                                                     done = std::move(done)](const Attestation& told) mutable {
+      if (alive.expired()) return;
+      std::variant<Attestation, CallError> result = told;
+      if (twist_attested) twist_attested(result);
+      later(std::move(done), std::move(result));
+    };
+    const auto found = group_.executed.find(key);
+    if (found != group_.executed.end()) return tell(found->second);
+    group_.asked_about[key].push_back(std::move(tell));
   }
   void keep_alive(kv::LeaseId lease, CallOptions options, Done<int64_t> done) override {
     if (auto refused = not_leader(options)) return later(std::move(done), std::move(*refused));
@@ -130,14 +168,16 @@ class Member final : public Service {
   }
   void open_session(CallOptions options, Done<consensus::SessionId> done) override {
     if (auto refused = not_leader(options)) return later(std::move(done), std::move(*refused));
-    later(std::move(done), std::variant<consensus::SessionId, CallError>(group_.sessions.open({++group_.position, 0})));
+    std::variant<consensus::SessionId, CallError> opened = group_.sessions.open({++group_.position, 0});
+    if (twist_session) twist_session(opened);
+    later(std::move(done), std::move(opened));
   }
   void close_session(consensus::SessionId session, CallOptions) override { group_.sessions.close(session); }
   void status(CallOptions, Done<GroupStatus> done) override {
     GroupStatus status;
     status.cluster = status.founding = 7;
     status.self = id_;
-    status.protocol = "none";
+    status.protocol = group_.protocol;
     status.consensus.leader = group_.leader;
     status.applied = group_.position;
     for (const auto& [id, address] : group_.addresses) {
@@ -217,7 +257,8 @@ class Member final : public Service {
   }
   std::optional<CallError> not_leader(const CallOptions& options) {
     if (cut_off) return error(Code::kUnavailable, "etcdserver: no leader");
-    if (group_.leader == id_ || (options.forward && group_.leader != consensus::kNobody)) return std::nullopt;
+    if (group_.protocol == "pbft" || group_.leader == id_ || (options.forward && group_.leader != consensus::kNobody))
+      return std::nullopt;
     CallError refused = error(Code::kUnavailable, "etcdserver: not leader");
     refused.leader = group_.leader;
     if (refused.leader != consensus::kNobody) refused.leader_address = group_.addresses.at(group_.leader);

@@ -23,6 +23,7 @@ class Silent final : public Service {
 
   void execute(kv::Space, kv::Request, CallOptions, Done<CallReply>) override {}
   void keep_alive(kv::LeaseId, CallOptions, Done<int64_t>) override {}
+  void attest(consensus::SessionId, uint64_t, CallOptions, Done<Attestation>) override {}
   void open_session(CallOptions, Done<consensus::SessionId>) override {}
   void close_session(consensus::SessionId, CallOptions) override {}
   std::unique_ptr<WatchStream> watch(kv::Space) override { return nullptr; }

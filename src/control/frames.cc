@@ -53,6 +53,7 @@ std::string encode(const Welcome& welcome) {
   append_fixed(out, welcome.cluster);
   append_varint(out, consensus::number(welcome.node));
   append_varint(out, welcome.max_in_flight);
+  out.push_back(welcome.byzantine ? 1 : 0);
   return out;
 }
 
@@ -79,7 +80,9 @@ Result<Welcome> parse_welcome(std::string_view body) {
   welcome.cluster = in.fixed<uint64_t>();
   welcome.node = consensus::NodeId{in.varint()};
   welcome.max_in_flight = bounded(in.varint());
-  if (!in.ok() || answer > 1) return malformed("welcome");
+  const uint8_t byzantine = in.at_end() ? 0 : in.fixed<uint8_t>();  // the first releases say nothing
+  if (!in.ok() || answer > 1 || byzantine > 1) return malformed("welcome");
+  welcome.byzantine = byzantine == 1;
   welcome.welcome = answer == 1;
   welcome.refusal = refusal < kRefusals ? static_cast<Refusal>(refusal) : Refusal::kGarbage;
   return welcome;

@@ -69,6 +69,7 @@ struct Welcome {
   uint64_t cluster = 0;
   consensus::NodeId node = consensus::kNobody;
   uint32_t max_in_flight = 0;  // requests that the server works on; it reads no further ones meanwhile
+  bool byzantine = false;      // members of this group may lie
 };
 std::string encode(const Hello& hello);
 std::string encode(const Welcome& welcome);
@@ -89,6 +90,7 @@ enum class MessageKind : uint8_t {
   kTransfer = 10,
   kAlarm = 11,
   kDecree = 12,
+  kAttest = 13,
   // Streams: the id of the opening message is the stream's.
   kWatchOpen = 16,
   kWatchCreate = 17,

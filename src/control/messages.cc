@@ -24,6 +24,7 @@ class Writer {
   void operator()(int64_t v) { append_varint(out_, zigzag(v)); }
   void operator()(bool v) { out_.push_back(v ? 1 : 0); }
   void operator()(Hash128 hash) { append_fixed(out_, hash.lo), append_fixed(out_, hash.hi); }
+  void operator()(const Digest256& digest) { out_ += digest.view(); }
   template <typename E>
   void choice(E v, E /*largest*/) {
     out_.push_back(static_cast<char>(v));
@@ -67,6 +68,10 @@ class Reader {
   void operator()(Hash128& hash) {
     hash.lo = in_.fixed<uint64_t>();
     hash.hi = in_.fixed<uint64_t>();
+  }
+  void operator()(Digest256& digest) {
+    const std::string_view bytes = in_.bytes(digest.bytes.size());
+    if (bytes.size() == digest.bytes.size()) std::copy(bytes.begin(), bytes.end(), digest.bytes.begin());
   }
   template <typename E>
   void choice(E& v, E largest) {
@@ -194,6 +199,10 @@ void fields(Archive& a, T& v) {
     a.choice(v.standing, Standing::kRecovering), a(v.epoch), a.number(v.leader), a(v.first), a(v.last), a(v.committed);
     a(v.delivered), a(v.durable_position), a(v.snapshot.position), a(v.log_bytes), a(v.uncommitted_bytes);
     a.list(v.peers, kFields);
+  } else if constexpr (kIs<T, AttestBody>) {
+    a.number(v.session), a(v.sequence);
+  } else if constexpr (kIs<T, Attestation>) {
+    a(v.position), a(v.command), a(v.answer);
   } else if constexpr (kIs<T, DecreeBody>) {
     a(v.name), a(v.value);
   } else if constexpr (kIs<T, consensus::paxos::Ballot>) {
@@ -288,6 +297,8 @@ CLEW_BODY(NumberBody);
 CLEW_BODY(MemberBody);
 CLEW_BODY(AlarmBody);
 CLEW_BODY(DecreeBody);
+CLEW_BODY(AttestBody);
+CLEW_BODY(Attestation);
 CLEW_BODY(SnapshotBody);
 CLEW_BODY(WatchResponsesBody);
 CLEW_BODY(Service::NewMember);

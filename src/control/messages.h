@@ -47,6 +47,10 @@ struct DecreeBody {  // what is proposed
   std::string name;
   std::string value;
 };
+struct AttestBody {
+  consensus::SessionId session = consensus::kNoSession;
+  uint64_t sequence = 0;
+};
 struct SnapshotBody {  // the rest of the message is the bytes
   uint64_t total = 0;
   std::string bytes;
@@ -55,8 +59,9 @@ struct WatchResponsesBody {
   std::vector<kv::WatchResponse> responses;
 };
 
-// `Body` is one of NumberBody, MemberBody, AlarmBody, DecreeBody, SnapshotBody, WatchResponsesBody,
-// Service::NewMember, kv::WatchRequest, CallReply, CallError, GroupStatus, consensus::paxos::Outcome.
+// `Body` is one of NumberBody, MemberBody, AlarmBody, DecreeBody, AttestBody, SnapshotBody,
+// WatchResponsesBody, Service::NewMember, kv::WatchRequest, CallReply, CallError, GroupStatus, Attestation,
+// consensus::paxos::Outcome.
 template <typename Body>
 void append(std::string& out, const Body& body);
 template <typename Body>

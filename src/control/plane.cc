@@ -91,6 +91,7 @@ Plane::~Plane() {
   for (const uint64_t id : calls_.all()) fail(id, Code::kUnavailable, "this node is stopping");
   for (KeepAlive& one : keep_alives_) one.done(error(Code::kUnavailable, "this node is stopping", false));
   for (Transfer& one : transfers_) one.done(error(Code::kUnavailable, "this node is stopping", true));
+  attests_.end(error(Code::kUnavailable, "this node is stopping", false));
 }
 
 Result<std::unique_ptr<DecreeDesk>> Plane::open_decrees(env::Disk& disk, env::Random& random) {
@@ -124,6 +125,7 @@ void Plane::on_fact(const consensus::Fact& fact) {
 }
 
 void Plane::on_applied(consensus::Position at, const consensus::Entry& entry, std::string_view result) {
+  if (options_.attests) attests_.applied(at, entry, result);
   if (observer_ != nullptr) observer_->on_applied(at, entry, result);
 }
 void Plane::on_record(consensus::LogSeq seq, std::string_view record) {
@@ -138,6 +140,7 @@ void Plane::halted(Status why) {
   for (const uint64_t id : calls_.all()) fail(id, Code::kUnavailable, halted_);
   watches_.refuse(error(Code::kUnavailable, halted_, false));
   for (Transfer& one : std::exchange(transfers_, {})) one.done(error(Code::kUnavailable, halted_, true));
+  attests_.end(error(Code::kUnavailable, halted_, false));
   for (auto& errand : std::exchange(parked_errands_, {})) errand();
   if (on_halt_) on_halt_(std::move(why));
 }
@@ -199,6 +202,7 @@ void Plane::tick() {
     fail(id, waited ? Code::kUnavailable : Code::kDeadlineExceeded,
          waited ? call.waits_for : "etcdserver: request timed out");
   }
+  attests_.expire(at);
   if (leading_) desk_.tick();
   if (at >= progress_due_) {
     progress_due_ = at + options_.watch_progress_ns;
@@ -254,6 +258,8 @@ PlaneStats Plane::stats() const {
   stats.waiting = calls_.size();
   stats.watch_streams = watches_.streams();
   stats.watchers = watches_.watchers();
+  stats.attested = attests_.given();
+  stats.unattested = attests_.refused();
   return stats;
 }
 

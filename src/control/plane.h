@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "consensus/replica.h"
+#include "control/attest_desk.h"
 #include "control/call_table.h"
 #include "control/decree_desk.h"
 #include "control/errand.h"
@@ -60,6 +61,7 @@ struct PlaneOptions {
   // Founders agree on the cluster's id by that; members that were added were told it (0: not).
   std::vector<consensus::NodeId> founders;
   uint64_t cluster = 0;
+  bool attests = false;  // in a group whose members may lie: Service::attest()
   size_t max_calls = 65'536;
   uint64_t max_call_bytes = 256ull << 20;
   size_t max_watch_streams = 65'536;
@@ -75,6 +77,8 @@ struct PlaneStats {
   uint64_t refused = 0;  // by a bound, the quota or an alarm
   uint64_t timed_out = 0;
   uint64_t keep_alives = 0;
+  uint64_t attested = 0;    // commands of which this member told a client what it executed
+  uint64_t unattested = 0;  // of which it could not
   uint64_t waiting = 0;
   uint64_t watch_streams = 0;
   uint64_t watchers = 0;
@@ -100,6 +104,7 @@ class Plane final : public Service, private consensus::Observer {
 
   void execute(kv::Space space, kv::Request request, CallOptions options, Done<CallReply> done) override;
   void keep_alive(kv::LeaseId lease, CallOptions options, Done<int64_t> done) override;
+  void attest(consensus::SessionId session, uint64_t sequence, CallOptions options, Done<Attestation> done) override;
   void open_session(CallOptions options, Done<consensus::SessionId> done) override;
   void close_session(consensus::SessionId session, CallOptions options) override;
   std::unique_ptr<WatchStream> watch(kv::Space space) override;
@@ -205,6 +210,7 @@ class Plane final : public Service, private consensus::Observer {
   LeaseDuty leases_;
   MembershipDesk desk_;
   Forwarder forwarder_;
+  AttestDesk attests_;
   std::unique_ptr<consensus::Replica> replica_;
   std::unique_ptr<DecreeDesk> decrees_;  // null: none
   std::shared_ptr<Mailbox> mailbox_;     // shared with handles of streams

@@ -57,6 +57,10 @@ std::vector<MetricValue> plane_metrics(const Plane& plane, const ServerStats* se
   lines.counter("clew_kv_retried_total", "tries that certainly had no effect and were made again", stats.retried);
   lines.counter("clew_kv_refused_total", "refused by a bound, the quota or an alarm", stats.refused);
   lines.counter("clew_kv_timed_out_total", "without an answer in time", stats.timed_out);
+  lines.counter("clew_kv_attested_total", "commands that a client asked this member about, as it believes no other",
+                stats.attested, "result=\"told\"");
+  lines.counter("clew_kv_attested_total", "commands that a client asked this member about, as it believes no other",
+                stats.unattested, "result=\"unknown\"");
   if (server == nullptr) return std::move(lines.out);
   lines.gauge("clew_client_connections", "of our own client protocol", server->connections);
   lines.gauge("clew_client_streams", "watches and snapshots on them", server->streams);

@@ -58,6 +58,9 @@ class MemoryClient final : public Service {
   void keep_alive(kv::LeaseId lease, CallOptions options, Done<int64_t> done) override {
     if (Plane* const plane = reach(done)) plane->keep_alive(lease, options, back(std::move(done)));
   }
+  void attest(consensus::SessionId session, uint64_t sequence, CallOptions options, Done<Attestation> done) override {
+    if (Plane* const plane = reach(done)) plane->attest(session, sequence, options, back(std::move(done)));
+  }
   void open_session(CallOptions options, Done<consensus::SessionId> done) override {
     if (Plane* const plane = reach(done)) plane->open_session(options, back(std::move(done)));
   }

@@ -27,6 +27,18 @@ void Plane::keep_alive(kv::LeaseId lease, CallOptions options, Done<int64_t> don
   });
 }
 
+void Plane::attest(consensus::SessionId session, uint64_t sequence, CallOptions options, Done<Attestation> done) {
+  mailbox_->push([session, sequence, options, done = std::move(done)](Plane* plane) mutable {
+    if (plane == nullptr) return done(stopping());
+    if (!plane->options_.attests) {
+      return done(plane->error(Code::kUnimplemented, "the members of this group believe each other", false));
+    }
+    if (!plane->halted_.empty()) return done(plane->error(Code::kUnavailable, plane->halted_, false));
+    plane->attests_.ask(session, sequence, plane->replica_->applied(), plane->now() + options.timeout_ns,
+                        std::move(done));
+  });
+}
+
 void Plane::open_session(CallOptions options, Done<consensus::SessionId> done) {
   mailbox_->push([options, done = std::move(done)](Plane* plane) mutable {
     if (plane == nullptr) return done(stopping());

@@ -39,6 +39,7 @@ struct ServerOptions {
   // The cluster's id, told to clients: one that means another is refused. 0: not known yet.
   std::function<uint64_t()> cluster = [] { return uint64_t{0}; };
   consensus::NodeId node = consensus::kNobody;
+  bool byzantine = false;  // told to clients: members of this group may lie
   // Who may connect: with none in either list, everybody. A connection that has one of `node_tokens`, or a certificate
   // for "node-<id>", is a member's and may also change the system space, as may everybody where nobody is asked.
   std::vector<std::string> tokens;

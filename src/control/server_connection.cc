@@ -49,6 +49,7 @@ NumberBody as_body(consensus::SessionId id) { return as_body(static_cast<uint64_
 NumberBody as_body(consensus::NodeId id) { return as_body(consensus::number(id)); }
 const CallReply& as_body(const CallReply& reply) { return reply; }
 const GroupStatus& as_body(const GroupStatus& status) { return status; }
+const Attestation& as_body(const Attestation& told) { return told; }
 const consensus::paxos::Outcome& as_body(const consensus::paxos::Outcome& outcome) { return outcome; }
 
 }  // namespace
@@ -146,6 +147,7 @@ void ServerConnection::on_hello(std::string_view body) {
   welcome.cluster = cluster;
   welcome.node = options.node;
   welcome.max_in_flight = static_cast<uint32_t>(options.max_in_flight);
+  welcome.byzantine = options.byzantine;
   std::string frame;
   consensus::append_frame(frame, encode(welcome));
   stream_->write(std::move(frame));
@@ -232,6 +234,11 @@ void ServerConnection::on_request(const Message& message) {
         service.propose_decree(std::move(decree.name), std::move(decree.value), *options,
                                answer<consensus::paxos::Outcome>(id));
       }
+      return;
+    }
+    case MessageKind::kAttest: {
+      AttestBody which;
+      if (read(which)) service.attest(which.session, which.sequence, *options, answer<Attestation>(id));
       return;
     }
     case MessageKind::kAlarm: {

@@ -20,6 +20,15 @@ std::optional<Consistency> parse_consistency(std::string_view name) {
   return std::nullopt;
 }
 
+Digest256 command_digest(kv::Space space, const kv::Request& request) {
+  return sha256(kv::Spaces::command(space, request));
+}
+Digest256 answer_digest(const kv::Response& response) {
+  std::string bytes;
+  kv::append_encoded(bytes, response);
+  return sha256(bytes);
+}
+
 std::string_view member_state_name(MemberState state) { return kStates[static_cast<size_t>(state)]; }
 std::string_view member_role_name(MemberRole role) { return kRoles[static_cast<size_t>(role)]; }
 

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "base/function.h"
+#include "base/sha256.h"
 #include "base/status.h"
 #include "consensus/membership.h"
 #include "consensus/paxos/outcome.h"
@@ -144,18 +145,40 @@ struct GroupStatus {
   std::vector<std::string> problems;  // of the group, worst first: "no leader: 1 of 3 voters is reachable, 2 needed"
 };
 
-class Service {
+// What a member itself executed as a session's command of some number: for clients that believe no single member
+// (reply_quorum.h).
+struct Attestation {
+  consensus::Position position = 0;  // where it took effect
+  Digest256 command;                 // command_digest() of it
+  Digest256 answer;                  // answer_digest() of it
+  friend bool operator==(const Attestation&, const Attestation&) = default;
+};
+Digest256 command_digest(kv::Space space, const kv::Request& request);  // SHA-256 of what goes into the log
+Digest256 answer_digest(const kv::Response& response);                  // SHA-256 of kv::encode()
+
+// What a Session (session.h) needs of a service.
+class Commands {
  public:
-  virtual ~Service() = default;
+  virtual ~Commands() = default;
 
   virtual void execute(kv::Space space, kv::Request request, CallOptions options, Done<CallReply> done) = 0;
+  // Of the options only timeout_ns and forward count.
+  virtual void open_session(CallOptions options, Done<consensus::SessionId> done) = 0;
+  virtual void close_session(consensus::SessionId session, CallOptions options) = 0;  // it ends by idling, too
+};
+
+class Service : public Commands {
+ public:
   // A renewal of one lease; many callers' are proposed as one entry. The time to live it starts again with, 0: there is
   // no such lease.
   virtual void keep_alive(kv::LeaseId lease, CallOptions options, Done<int64_t> done) = 0;
 
+  // Waits until this member has executed it, at most until the timeout; never passed on. kNotFound: it does not know,
+  // or not any more: it was started, or got a snapshot, after the session was opened. kUnimplemented: the members of
+  // this group believe each other.
+  virtual void attest(consensus::SessionId session, uint64_t sequence, CallOptions options, Done<Attestation> done) = 0;
+
   // Of the options of what follows only timeout_ns and forward count.
-  virtual void open_session(CallOptions options, Done<consensus::SessionId> done) = 0;
-  virtual void close_session(consensus::SessionId session, CallOptions options) = 0;  // it ends by idling, too
 
   // kUnavailable through next() on a witness, which keeps no state.
   virtual std::unique_ptr<WatchStream> watch(kv::Space space) = 0;

@@ -41,7 +41,7 @@ struct Session::State : std::enable_shared_from_this<State> {
     Done<CallReply> done;
   };
 
-  Service& service;
+  Commands& service;
   bool ended = false;
   consensus::Position seen;
   consensus::SessionId id = consensus::kNoSession;
@@ -50,7 +50,7 @@ struct Session::State : std::enable_shared_from_this<State> {
   std::set<uint64_t> unanswered;  // sequences of the present session
   std::deque<Command> waiting;
 
-  State(Service& of, consensus::Position position) : service(of), seen(position) {}
+  State(Commands& of, consensus::Position position) : service(of), seen(position) {}
 
   void pump() {
     if (waiting.empty()) return;
@@ -109,7 +109,7 @@ struct Session::State : std::enable_shared_from_this<State> {
   }
 };
 
-Session::Session(Service& service, consensus::Position seen) : state_(std::make_shared<State>(service, seen)) {}
+Session::Session(Commands& service, consensus::Position seen) : state_(std::make_shared<State>(service, seen)) {}
 
 Session::~Session() {
   state_->ended = true;

@@ -37,7 +37,7 @@ struct SessionToken {
 
 class Session {
  public:
-  explicit Session(Service& service, consensus::Position seen = 0);
+  explicit Session(Commands& service, consensus::Position seen = 0);
   ~Session();  // tells the group to forget it
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;

@@ -65,6 +65,14 @@ struct World {
     network.set_up(machine(i));
     nodes[i] = std::make_unique<Node>(scheduler, network, group, members, i, server_options);
   }
+  // A group of four, whose members may lie: 0, 1, 2 and the machine behind the client's.
+  static constexpr uint32_t kFourth = 4;
+  void may_lie() {
+    group.protocol = "pbft";
+    group.addresses[consensus::NodeId{kFourth + 1}] = sim::SimNetwork::address(machine(kFourth), kPort);
+    nodes.resize(kFourth + 1);
+    start(kFourth);
+  }
   void kill(uint32_t i) {
     nodes[i]->loop.kill();
     network.set_down(machine(i), true);

@@ -98,8 +98,7 @@ bool FaultAtlas::take(NodeIndex node, const Scope& scope) {
     }
   } else if (scope.kind == Scope::Kind::kNode && !victim.whole) {
     // The others must be able to go on without it: a quorum of whole nodes is left, and every item that it holds.
-    allowed = damaged_nodes() < max_whole_ && can_lose(node, victim.held) && !too_many(node) &&
-              (bears_later_ || !scope.later);
+    allowed = damaged_nodes() < max_whole_ && can_lose(node, victim.held) && !too_many(node);
     if (allowed) victim.whole = true;
   }
   ++(allowed ? taken_ : refused_);

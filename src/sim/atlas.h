@@ -42,7 +42,6 @@ struct Scope {
   Kind kind = Kind::kNode;
   ItemRange items;
   uint64_t owed_to = UINT64_MAX;  // of the items, no copy needs to be left of those behind it
-  bool later = false;  // it shows at the node's next start; until then the node goes on, and what it takes is lost, too
 };
 
 class FaultAtlas {
@@ -55,8 +54,6 @@ class FaultAtlas {
   // A node with any damage counts among those, until it is repaired: for protocols in which a node that lacks entries
   // cannot lead before a leader has given them back.
   void bound_damaged_nodes() { bound_damaged_ = true; }
-  // Whether a living node may be lost in a way that shows at its next start only (Scope::later).
-  void bear_later(bool bears) { bears_later_ = bears; }
   // The node holds exactly these items durably, from now on (a snapshot counts as holding what it covers).
   void holds(NodeIndex node, ItemRange items);
   // Books the damage and returns true if the promise above is kept with it.
@@ -87,7 +84,6 @@ class FaultAtlas {
   std::vector<Node> nodes_;
   size_t keep_;
   size_t max_whole_;
-  bool bears_later_ = true;
   bool bound_damaged_ = false;
   uint64_t refused_ = 0;
   uint64_t taken_ = 0;

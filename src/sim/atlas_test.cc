@@ -67,10 +67,7 @@ TEST(FaultAtlas, whatIsOwedToNobodyMayBeForgottenByAsManyAsMayBeLost) {
 TEST(FaultAtlas, atMostAMinorityIsLostWhole) {
   FaultAtlas atlas(5);
   for (uint32_t i = 0; i < 5; ++i) atlas.holds(n(i), {1, 10});
-  atlas.bear_later(false);
-  EXPECT_FALSE(atlas.take(n(0), {.items = {}, .later = true}));
-  atlas.bear_later(true);
-  EXPECT_TRUE(atlas.take(n(0), {.items = {}, .later = true}));
+  EXPECT_TRUE(atlas.take(n(0), {}));
   EXPECT_TRUE(atlas.take(n(1), {}));
   EXPECT_FALSE(atlas.take(n(2), {}));
   EXPECT_FALSE(atlas.take(n(2), items(1, 1)));

@@ -148,7 +148,7 @@ bool World::begin_disk(const Item& item) {
       return true;
     case FaultKind::kMisdirected:
       // Where it will land is not known yet: the node counts as lost.
-      if (!atlas_.take(item.node, {.items = {}, .later = true})) return false;
+      if (!atlas_.take(item.node, {})) return false;
       node.disk.misdirect_write(nth, static_cast<int64_t>((1 + item.seed % 16) * kPageBytes));
       return true;
     default:
@@ -178,9 +178,7 @@ bool World::damage(const Item& item) {
     // What it costs only a living process can tell; damage shows at its next start anyway.
     const Process* process = this->process(item.node);
     if (process == nullptr) return false;
-    Scope scope = process->scope_of(file.path, offset, size);
-    scope.later = true;
-    if (!atlas_.take(item.node, scope)) {
+    if (!atlas_.take(item.node, process->scope_of(file.path, offset, size))) {
       if (journal_.on()) journal_.say(item.node, "is spared: too few other copies are intact");
       return false;
     }

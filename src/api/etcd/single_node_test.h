@@ -123,6 +123,9 @@ class SingleNode final : public control::Service {
       done(std::get<kv::LeaseKeepAliveResponse>(*apply(kv::LeaseKeepAliveRequest{{lease}})).ttl_s.front());
     });
   }
+  void attest(consensus::SessionId, uint64_t, control::CallOptions, control::Done<control::Attestation> done) override {
+    later([done = std::move(done)]() mutable { done(refused({Code::kUnimplemented, "no sessions here"})); });
+  }
   void open_session(control::CallOptions, control::Done<consensus::SessionId> done) override {
     later([done = std::move(done)]() mutable { done(refused({Code::kUnimplemented, "no sessions here"})); });
   }

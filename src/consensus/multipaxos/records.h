@@ -30,7 +30,7 @@
 
 namespace clew::consensus::multipaxos {
 
-constexpr uint8_t kRecordVersion = 1;
+constexpr uint8_t kRecordVersion = 2;
 // Rounds and slots above it are malformed: nobody gets there, and sums of two stay in range.
 constexpr uint64_t kMaxNumber = 1ull << 62;
 

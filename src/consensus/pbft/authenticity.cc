@@ -155,9 +155,10 @@ const char* Pbft::objection(NodeId from, const Message& message) const {
         if constexpr (std::is_same_v<T, RequestMessage>) {
           const RequestKey key{m.request.gateway, m.request.timestamp};
           if (!view_members_.contains(m.request.gateway)) return "a request of a stranger";
-          if (m.request.kind == EntryKind::kNoop && m.request.payload.size() > 0) return "a barrier with a payload";
+          if (m.request.kind == EntryKind::kNoop && m.request.commands.front().size() > 0)
+            return "a barrier with a payload";
           if (clients_.executed(key.first, key.second) || waiting_.contains(key)) return kLate;
-          const uint64_t bytes = charge(m.request);
+          const uint64_t bytes = command_bytes(m.request);
           const auto held = waiting_bytes_.find(key.first);
           if (held != waiting_bytes_.end() && held->second > 0 &&
               held->second + bytes > options_.max_uncommitted_bytes) {
@@ -189,7 +190,12 @@ const char* Pbft::objection(NodeId from, const Message& message) const {
           if (m.claim == Claim::kPrepare && from == primary_of(m.view)) return "a prepare of the primary";
           const Slot* const here = slot(m.seq);
           if (here == nullptr || planted(Bug::kPbftVotesRepeated)) return nullptr;
-          return known(m.claim == Claim::kPrepare ? here->prepares : here->commits, from, m);
+          const bool prepare = m.claim == Claim::kPrepare;
+          if (const char* why = known(prepare ? here->prepares : here->commits, from, m); why != nullptr) return why;
+          // Enough others said so.
+          const bool enough =
+              prepare ? here->prepared && here->prepared->prepares.view == m.view : here->committed.has_value();
+          return enough ? kLate : nullptr;
         } else if constexpr (std::is_same_v<T, ViewChange>) {
           if (m.sender != from) return "a view change of somebody else";
           if (m.view < view_ || (m.view == view_ && active_)) return kLate;
@@ -220,6 +226,8 @@ const char* Pbft::objection(NodeId from, const Message& message) const {
           const bool whole = sound(m.proof, governing_, quorum());
           return whole ? nullptr : "a checkpoint with an unsound proof";
         } else if constexpr (std::is_same_v<T, Offer>) {
+          const auto distrusted = distrusted_.find(from);
+          if (distrusted != distrusted_.end() && now_ < distrusted->second.until) return kLate;
           return objection(m);
         } else if constexpr (std::is_same_v<T, StatusReport>) {
           return view_members_.contains(from) || !governing_.votes(options_.self) ? nullptr : "a stranger";

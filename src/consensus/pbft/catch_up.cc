@@ -25,6 +25,7 @@ using pbft::VoteMessage;
 
 namespace {
 constexpr size_t kMostSlotsRepeated = 32;
+constexpr int kMostDoublings = 3;
 }  // namespace
 
 StatusReport Pbft::own_status() const {
@@ -196,12 +197,19 @@ void Pbft::snapshot_fetched(Time now, const SnapshotMeta& meta, bool ok) {
   Offer offer = std::move(*fetching_);
   fetching_.reset();
   fetch_.reset();
-  if (!ok) return;                          // it is offered again
+  if (!ok) {
+    // It is offered again. A liar may be the first to do so each time, so others come first for a while, and longer the
+    // more often it went wrong; an honest one whose file was gone has its turn again.
+    Distrust& one = distrusted_[fetching_from_];
+    one.until = now_ + (options_.request_timeout << std::min(one.times++, kMostDoublings));
+    return;
+  }
   if (objection(offer) != nullptr) return;  // overtaken meanwhile
   install(std::move(offer), fetching_from_);
 }
 
 void Pbft::install(Offer offer, NodeId from) {
+  distrusted_.clear();
   base_ = std::move(offer);
   const Sequence seq = base_.state.header.seq;
   executed_ = seq;

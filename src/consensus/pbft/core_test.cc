@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "consensus/pbft/cores_test.h"
 #include "os/ed25519.h"
@@ -36,12 +37,14 @@ struct RealKeysPlay : PbftPlay {
 
 template <typename T>
 struct Four {
-  Four() : cores(1) {
+  explicit Four(size_t full_batch = 1) : cores(1) {
     for (uint64_t i = 1; i <= 4; ++i) {
       Options options;
       options.self = NodeId{i};
       options.founding = Membership::of_voters({NodeId{1}, NodeId{2}, NodeId{3}, NodeId{4}});
       options.checkpoint_every = 4;
+      options.snapshot_every_bytes = 2'000;
+      options.full_batch = full_batch;
       cores.add(options);
     }
     cores.trace_to([this](const std::string& line) { story += line + "\n"; });
@@ -58,6 +61,14 @@ struct Four {
   std::string story;
   consensus::Cores<T> cores;
 };
+
+Request signed_request(uint64_t by, uint64_t timestamp, const std::vector<std::string>& commands) {
+  Request request{NodeId{by}, timestamp, EntryKind::kCommand, {}, {}};
+  for (const std::string& command : commands) request.commands.emplace_back(command);
+  request.signature =
+      test_signature(NodeId{by}, statement(0, Claim::kRequest, 0, 0, request_digest(request), NodeId{by}));
+  return request;
+}
 
 VoteMessage vote(Claim claim, uint64_t by, Epoch view, Sequence seq, const Digest& digest) {
   return {claim, view, seq, digest, test_signature(NodeId{by}, statement(0, claim, view, seq, digest, NodeId{by}))};
@@ -87,7 +98,7 @@ TEST(PbftCore, refusesFewerThanFourVotersWithTheReason) {
 
 TEST(PbftCore, dropsARequestThatItsGatewayDidNotSign) {
   Four<PbftPlay> group;
-  Request request{NodeId{3}, 1, EntryKind::kCommand, Payload("invented"), test_signature(NodeId{1}, "nothing")};
+  Request request{NodeId{3}, 1, EntryKind::kCommand, {Payload("invented")}, test_signature(NodeId{1}, "nothing")};
   group.inject(1, 2, RequestMessage{request});
   EXPECT_TRUE(group.refused("a wrong signature"));
   // Nor in a batch of the primary.
@@ -98,6 +109,120 @@ TEST(PbftCore, dropsARequestThatItsGatewayDidNotSign) {
   EXPECT_EQ(group.cores.core(NodeId{2}).slot(1), nullptr);
 }
 
+TEST(PbftCore, theCommandsOfATurnShareASignature) {
+  Four<PbftPlay> group;
+  const auto ids = group.cores.propose(NodeId{3}, std::vector<std::string>{"x", "y", "z"});
+  group.cores.settle();
+  for (uint64_t i = 1; i <= 4; ++i) EXPECT_EQ(group.cores.node(NodeId{i}).state, "x,y,z,") << i;
+  const Slot* const slot = group.cores.core(NodeId{2}).slot(1);
+  ASSERT_NE(slot, nullptr);
+  ASSERT_EQ(slot->committed_batch->requests.size(), 1u);
+  EXPECT_EQ(slot->committed_batch->requests[0].commands.size(), 3u);
+  // Each has a position and an answer of its own.
+  const auto& placed = group.cores.node(NodeId{3}).placed;
+  ASSERT_EQ(placed.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(placed[i].id, ids[i]) << i;
+    EXPECT_EQ(placed[i].position, i + 1) << i;
+  }
+  // They outlive the primary to whom they were sent, together.
+  group.cores.crash(NodeId{1});
+  group.cores.propose(NodeId{2}, std::vector<std::string>{"u", "v"});
+  group.cores.run(kSecond);
+  for (uint64_t i = 2; i <= 4; ++i) EXPECT_EQ(group.cores.node(NodeId{i}).state, "x,y,z,u,v,") << i;
+  EXPECT_EQ(group.cores.failure(), std::nullopt);
+}
+
+TEST(PbftCore, aTurnOfManyCommandsIsSeveralRequests) {
+  Four<PbftPlay> group;
+  const std::vector<std::string> commands(kMaxCommandsOfRequest + 1, "x");
+  group.cores.propose(NodeId{1}, commands);
+  group.cores.settle();
+  EXPECT_EQ(group.cores.node(NodeId{1}).placed.size(), commands.size());
+  EXPECT_EQ(group.cores.node(NodeId{4}).applied, commands.size());
+  EXPECT_EQ(group.cores.core(NodeId{2}).slot(1)->committed_batch->requests.size(), 2u);
+}
+
+TEST(PbftCore, nobodyTakesACommandOutOfARequestOrPutsOneIn) {
+  for (const bool more : {false, true}) {
+    Four<PbftPlay> group;
+    Request request = signed_request(3, 1, {"x", "y"});
+    if (more) {
+      request.commands.emplace_back(std::string("z"));
+    } else {
+      request.commands.pop_back();
+    }
+    group.inject(1, 2, RequestMessage{request});
+    EXPECT_TRUE(group.refused("a wrong signature"));
+    const BatchPtr batch = make_batch(1, {request});
+    group.inject(
+        1, 2,
+        PrePrepare{1, 1, batch,
+                   test_signature(NodeId{1}, statement(0, Claim::kPrePrepare, 1, 1, batch->digest, NodeId{1}))});
+    EXPECT_EQ(group.cores.core(NodeId{2}).slot(1), nullptr);
+  }
+}
+
+TEST(PbftCore, aRequestThatIsOrderedTwiceTakesEffectOnce) {
+  Four<PbftPlay> group;
+  const BatchPtr batch = make_batch(1, {signed_request(3, 1, {"x", "y"})});
+  for (Sequence seq = 1; seq <= 2; ++seq) {  // its primary lies to all
+    for (uint64_t to = 2; to <= 4; ++to) {
+      group.inject(
+          1, to,
+          PrePrepare{1, seq, batch,
+                     test_signature(NodeId{1}, statement(0, Claim::kPrePrepare, 1, seq, batch->digest, NodeId{1}))});
+    }
+  }
+  group.cores.settle();
+  for (uint64_t i = 2; i <= 4; ++i) EXPECT_EQ(group.cores.node(NodeId{i}).state, "x,y,") << i;
+}
+
+TEST(PbftCore, aSmallBatchWaitsForCompanyAndAFullOneDoesNot) {
+  Four<PbftPlay> group(3);
+  group.cores.propose(NodeId{1}, "a");  // nothing is in agreement
+  EXPECT_NE(group.cores.core(NodeId{1}).slot(1), nullptr);
+  group.cores.propose(NodeId{1}, "b");
+  group.cores.propose(NodeId{1}, "c");
+  EXPECT_EQ(group.cores.core(NodeId{1}).slot(2), nullptr);
+  group.cores.propose(NodeId{1}, "d");  // three are a batch
+  ASSERT_NE(group.cores.core(NodeId{1}).slot(2), nullptr);
+  EXPECT_EQ(group.cores.core(NodeId{1}).slot(2)->batch->commands(), 3u);
+  group.cores.propose(NodeId{1}, "e");
+  group.cores.settle();
+  for (uint64_t i = 1; i <= 4; ++i) EXPECT_EQ(group.cores.node(NodeId{i}).state, "a,b,c,d,e,") << i;
+}
+
+TEST(PbftCore, whoServedAFalseStateIsNotAskedAgainAtOnce) {
+  Four<PbftPlay> group;
+  group.cores.hold_fetches(true);
+  for (uint64_t i = 1; i <= 3; ++i) {
+    group.cores.cut(NodeId{4}, NodeId{i});
+    group.cores.cut(NodeId{i}, NodeId{4});
+  }
+  for (int i = 0; i < 60; ++i) {
+    group.cores.propose(NodeId{2}, std::string(40, 'x'));
+    group.cores.settle();
+  }
+  ASSERT_GT(group.cores.core(NodeId{1}).report().snapshot.position, 0u);
+  group.cores.heal();
+  const auto source = [&] {
+    const auto& fetch = group.cores.node(NodeId{4}).fetch;
+    return fetch ? fetch->from : kNobody;
+  };
+  while (source() == kNobody && group.cores.now() < 60 * kSecond) group.cores.run(10 * kMillisecond);
+  const NodeId liar = source();
+  ASSERT_NE(liar, kNobody);
+  group.cores.finish_fetch(NodeId{4}, false);  // its bytes were not what f + 1 have signed
+  while (source() == kNobody && group.cores.now() < 60 * kSecond) group.cores.run(10 * kMillisecond);
+  EXPECT_NE(source(), kNobody);
+  EXPECT_NE(source(), liar);
+  group.cores.hold_fetches(false);
+  group.cores.run(kSecond);
+  EXPECT_EQ(group.cores.node(NodeId{4}).state, group.cores.node(NodeId{1}).state);
+  EXPECT_EQ(group.cores.failure(), std::nullopt);
+}
+
 TEST(PbftCore, preparesOneDigestForANumber) {
   Four<PbftPlay> group;
   const BatchPtr one = null_batch();
@@ -106,9 +231,7 @@ TEST(PbftCore, preparesOneDigestForANumber) {
                       test_signature(NodeId{1}, statement(0, Claim::kPrePrepare, 1, 1, batch->digest, NodeId{1}))};
   };
   group.inject(1, 2, proposal(one));
-  Request request{NodeId{1}, 1, EntryKind::kCommand, Payload("x"), {}};
-  request.signature =
-      test_signature(NodeId{1}, statement(0, Claim::kRequest, 0, 0, request_digest(request), NodeId{1}));
+  const Request request = signed_request(1, 1, {"x"});
   group.inject(1, 2, proposal(make_batch(1, {request})));
   EXPECT_TRUE(group.refused("two digests for one number"));
   EXPECT_EQ(group.cores.core(NodeId{2}).slot(1)->digest, one->digest);

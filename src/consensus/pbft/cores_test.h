@@ -27,6 +27,7 @@ struct PbftPlay {
   static constexpr bool kWitnesses = false;
   static constexpr uint64_t kLeastVoters = 4;
   static constexpr bool kChoosesSnapshots = true;
+  static constexpr bool kGathersCommands = true;  // of a turn, into one request
 
   static Promise promise(const Pbft& core) {
     const State state = core.state();
@@ -46,13 +47,14 @@ struct PbftPlay {
     if (name == "checkpoint") options.checkpoint_every = value;
     if (name == "snapshot") options.snapshot_every_bytes = value;
     if (name == "batch") options.max_message_bytes = value;
+    if (name == "full") options.full_batch = value;
   }
   static void draw(Options& options, Generator& random) {
     // The same on all members: drawn from what they share.
-    (void)random;
     options.checkpoint_every = 4;
     options.snapshot_every_bytes = 600;
     options.client_window = 64;
+    options.full_batch = random.one_in(2) ? 1 : 4;  // each member's own affair
     complete(options);
   }
   static std::string describe_record(const std::string& bytes);

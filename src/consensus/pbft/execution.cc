@@ -37,9 +37,12 @@ void Pbft::execute(const Batch& batch, Sequence seq) {
     }
     const bool first = clients_.execute(request.gateway, request.timestamp, options_.client_window);
     if (!first && !planted(Bug::kPbftRequestReplayed)) continue;
-    Entry entry{batch.origin, request.kind, request.payload};
-    if (entry.kind == EntryKind::kMembership) {
-      const auto target = Membership::parse(request.payload.view());
+    const Position before = ledger_.position;
+    if (request.kind != EntryKind::kMembership) {
+      for (const Payload& command : request.commands) append_entry({batch.origin, request.kind, command});
+    } else {
+      Entry entry{batch.origin, request.kind, request.commands.front()};
+      const auto target = Membership::parse(entry.payload.view());
       const bool possible = target.ok() && ledger_.next_at == 0 && pbft::Options::accepts(*target).ok() &&
                             ledger_.membership.can_become(*target).ok();
       if (possible) {
@@ -52,23 +55,27 @@ void Pbft::execute(const Batch& batch, Sequence seq) {
       } else {
         entry = Entry{batch.origin, EntryKind::kNoop, {}};
       }
+      append_entry(std::move(entry));
     }
-    append_entry(std::move(entry), request);
+    if (request.gateway == options_.self) answer_own(request, before + 1);
   }
 }
 
-void Pbft::append_entry(Entry entry, const Request& request) {
+void Pbft::append_entry(Entry entry) {
   ledger_.epoch = entry.epoch;
   ledger_.since_snapshot += cost(entry);
   entries_.push_back(std::move(entry));
-  const Position position = ++ledger_.position;
-  if (request.gateway != options_.self) return;
+  ++ledger_.position;
+}
+
+// Its commands stand at `first` and behind it.
+void Pbft::answer_own(const Request& request, Position first) {
   if (const auto own = proposed_.find(request.timestamp); own != proposed_.end()) {
-    placed_now_[position] = own->second;
+    for (const ProposalId id : own->second) placed_now_[first++] = id;
     proposed_.erase(own);
   }
   if (const auto reads = ordered_reads_.find(request.timestamp); reads != ordered_reads_.end()) {
-    for (const ReadGate::Waiting& read : gate_.confirmed(reads->second)) reads_.push_back({read.id, position});
+    for (const ReadGate::Waiting& read : gate_.confirmed(reads->second)) reads_.push_back({read.id, first});
     ordered_reads_.erase(reads);
   }
 }

@@ -1,7 +1,6 @@
 #include "consensus/pbft/ledger_state.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/varint.h"
 
@@ -86,19 +85,15 @@ Result<CheckpointHeader> CheckpointHeader::parse(std::string_view& in) {
   ByteReader outer(in);
   ByteReader body(outer.prefixed_bytes());
   CheckpointHeader header;
-  const auto take = [&](Digest256& digest) {
-    const std::string_view bytes = body.bytes(digest.bytes.size());
-    if (body.ok()) std::memcpy(digest.bytes.data(), bytes.data(), bytes.size());
-  };
   header.seq = body.varint();
   header.position = body.varint();
   header.epoch = body.varint();
-  take(header.history);
+  header.history = read_digest(body);
   header.since_snapshot = body.varint();
   const auto flags = body.fixed<uint8_t>();
   header.changed = (flags & 1) != 0;
   header.snapshot = (flags & 2) != 0;
-  take(header.clients);
+  header.clients = read_digest(body);
   header.next_at = body.varint();
   const std::string_view pending = body.prefixed_bytes();
   if (!outer.ok() || !body.ok() || flags > 3) return Error{Code::kInvalidArgument, "malformed: checkpoint"};

@@ -19,13 +19,6 @@ constexpr uint8_t type_of() {
 Status malformed(std::string_view reason) { return {Code::kInvalidArgument, std::string(reason)}; }
 constexpr std::string_view kCutShort = "malformed: cut short";
 
-Digest read_digest(ByteReader& in) {
-  Digest digest;
-  const std::string_view bytes = in.bytes(digest.bytes.size());
-  if (in.ok()) std::memcpy(digest.bytes.data(), bytes.data(), bytes.size());
-  return digest;
-}
-
 std::string read_signature(ByteReader& in) {
   const std::string_view bytes = in.prefixed_bytes();
   return std::string(bytes.substr(0, std::min(bytes.size(), kMaxSignatureBytes)));
@@ -40,11 +33,17 @@ Signed read_signed(ByteReader& in) {
   return {by, read_signature(in)};
 }
 
-void append_request(std::string& out, const Request& request) {
+// What a REQUEST signs.
+void append_request_body(std::string& out, const Request& request) {
   append_varint(out, number(request.gateway));
   append_varint(out, request.timestamp);
   out.push_back(static_cast<char>(request.kind));
-  append_bytes(out, request.payload.view());
+  append_varint(out, request.commands.size());
+  for (const Payload& command : request.commands) append_bytes(out, command.view());
+}
+
+void append_request(std::string& out, const Request& request) {
+  append_request_body(out, request);
   append_bytes(out, request.signature);
 }
 
@@ -52,11 +51,15 @@ bool read_request(ByteReader& in, const std::shared_ptr<const std::string>& buff
   request.gateway = NodeId{in.varint()};
   request.timestamp = in.varint();
   const auto kind = in.fixed<uint8_t>();
-  request.payload = Payload(buffer, in.prefixed_bytes());
-  request.signature = read_signature(in);
+  const uint64_t count = in.varint();
   if (!in.ok() || kind > kMaxEntryKind || request.timestamp == 0 || request.timestamp > kMaxNumber) return false;
   request.kind = EntryKind{kind};
-  return true;
+  const uint64_t most = request.kind == EntryKind::kCommand ? kMaxCommandsOfRequest : 1;
+  if (count == 0 || count > most || count > in.remaining()) return false;  // each takes a byte at least
+  request.commands.reserve(count);
+  for (uint64_t i = 0; i < count && in.ok(); ++i) request.commands.emplace_back(buffer, in.prefixed_bytes());
+  request.signature = read_signature(in);
+  return in.ok();
 }
 
 std::string head(uint8_t type) { return {static_cast<char>(kMessageVersion), static_cast<char>(type)}; }
@@ -177,14 +180,36 @@ std::string short_hex(const Digest& digest) {
   return text;
 }
 
-// --- Batches ---
+// --- Requests and batches ---
+
+uint64_t command_bytes(const Request& request) {
+  uint64_t bytes = 0;
+  for (const Payload& command : request.commands) bytes += command.size() + kCommandCharge;
+  return bytes;
+}
+
+size_t Batch::commands() const {
+  size_t count = 0;
+  for (const Request& request : requests) count += request.commands.size();
+  return count;
+}
+
+namespace {
+
+std::string bytes_of(Epoch origin, const std::vector<Request>& requests) {
+  std::string bytes;
+  append_varint(bytes, origin);
+  append_varint(bytes, requests.size());
+  for (const Request& request : requests) append_request(bytes, request);
+  return bytes;
+}
+
+}  // namespace
 
 BatchPtr make_batch(Epoch origin, std::vector<Request> requests) {
   auto batch = std::make_shared<Batch>();
   batch->origin = origin;
-  append_varint(batch->bytes, origin);
-  append_varint(batch->bytes, requests.size());
-  for (const Request& request : requests) append_request(batch->bytes, request);
+  batch->bytes = bytes_of(origin, requests);
   batch->requests = std::move(requests);
   batch->digest = sha256(batch->bytes);
   return batch;
@@ -201,19 +226,22 @@ Result<BatchPtr> parse_batch(std::string bytes) {
   ByteReader in(*buffer);
   batch->origin = in.varint();
   const uint64_t count = in.varint();
-  if (!in.ok() || count > kMaxRequestsOfBatch || batch->origin > kMaxNumber) return malformed("malformed: batch");
+  if (!in.ok() || count > kMaxCommandsOfBatch || batch->origin > kMaxNumber) return malformed("malformed: batch");
+  size_t commands = 0;
   for (uint64_t i = 0; i < count; ++i) {
     Request request;
     if (!read_request(in, buffer, request)) return malformed("malformed: batch");
+    commands += request.commands.size();
+    if (commands > kMaxCommandsOfBatch) return malformed("malformed: batch");
     batch->requests.push_back(std::move(request));
   }
   if (!in.at_end()) return malformed("malformed: batch");
   if (batch->requests.empty() && batch->origin != 0) return malformed("malformed: a null request with a view");
   // One content, one form: what is hashed is made anew, not taken as it came (a varint may be longer than it need be).
-  std::shared_ptr<Batch> canonical = std::const_pointer_cast<Batch>(make_batch(batch->origin, batch->requests));
-  if (canonical->bytes != *buffer) return malformed("malformed: not canonical");
-  canonical->requests = std::move(batch->requests);
-  return BatchPtr(std::move(canonical));
+  batch->bytes = bytes_of(batch->origin, batch->requests);
+  if (batch->bytes != *buffer) return malformed("malformed: not canonical");
+  batch->digest = sha256(batch->bytes);
+  return BatchPtr(std::move(batch));
 }
 
 // --- Statements ---
@@ -231,10 +259,8 @@ std::string statement(uint64_t group, Claim claim, Epoch view, Sequence seq, con
 
 Digest request_digest(const Request& request) {
   std::string bytes;
-  append_varint(bytes, number(request.gateway));
-  append_varint(bytes, request.timestamp);
-  bytes.push_back(static_cast<char>(request.kind));
-  bytes += request.payload.view();
+  bytes.reserve(command_bytes(request) + 32);
+  append_request_body(bytes, request);
   return sha256(bytes);
 }
 
@@ -485,12 +511,19 @@ namespace {
 
 std::string at(Epoch view, Sequence seq) { return " v" + std::to_string(view) + " n" + std::to_string(seq); }
 
+// "3.7", or "3.7x5" of five commands.
+std::string describe(const Request& request) {
+  const size_t count = request.commands.size();
+  return std::to_string(number(request.gateway)) + "." + std::to_string(request.timestamp) +
+         (count == 1 ? "" : "x" + std::to_string(count));
+}
+
 std::string describe(const Batch& batch) {
   if (batch.null()) return " null";
   std::string text = " [";
   for (size_t i = 0; i < batch.requests.size(); ++i) {
     const Request& request = batch.requests[i];
-    text += (i == 0 ? "" : " ") + std::to_string(number(request.gateway)) + "." + std::to_string(request.timestamp);
+    text += (i == 0 ? "" : " ") + describe(request);
   }
   return text + "] " + short_hex(batch.digest);
 }
@@ -498,9 +531,7 @@ std::string describe(const Batch& batch) {
 std::string describe(const Digest& digest) { return digest == null_batch()->digest ? "null" : short_hex(digest); }
 
 struct Describer {
-  std::string operator()(const RequestMessage& m) const {
-    return "REQUEST " + std::to_string(number(m.request.gateway)) + "." + std::to_string(m.request.timestamp);
-  }
+  std::string operator()(const RequestMessage& m) const { return "REQUEST " + describe(m.request); }
   std::string operator()(const PrePrepare& m) const { return "PRE-PREPARE" + at(m.view, m.seq) + describe(*m.batch); }
   std::string operator()(const VoteMessage& m) const {
     static constexpr std::string_view kNames[] = {"PREPARE", "COMMIT", "CHECKPOINT", "SNAPSHOT"};

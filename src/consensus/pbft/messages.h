@@ -32,9 +32,11 @@ class ByteReader;
 
 namespace clew::consensus::pbft {
 
-constexpr uint8_t kMessageVersion = 1;
+constexpr uint8_t kMessageVersion = 2;
 constexpr size_t kMaxSignatureBytes = 128;
-constexpr size_t kMaxRequestsOfBatch = 16'384;
+constexpr size_t kMaxCommandsOfRequest = 1'024;
+constexpr uint64_t kCommandCharge = 64;  // bytes that a command is counted with, beside its own
+constexpr size_t kMaxCommandsOfBatch = 16'384;
 constexpr uint64_t kMaxNumber = uint64_t{1} << 62;  // of views and sequence numbers: sums of them do not wrap
 
 using Sequence = uint64_t;  // n of the paper: the number of a batch, from 1
@@ -45,15 +47,18 @@ std::string short_hex(const Digest& digest);
 
 // --- Requests ---
 
-// <REQUEST, o, t, c>: a command of the clients of one gateway, under the gateway's signature. No primary can invent
-// one, or order one twice.
+// <REQUEST, o, t, c>: what the clients of one gateway asked for in one of its turns, under one signature of the
+// gateway's, which takes effect as a whole: together, in this order, and once. No primary can invent one, take a
+// command out of one, or order one twice.
 struct Request {
   NodeId gateway = kNobody;
   uint64_t timestamp = 0;  // of the gateway's own; never used again
   EntryKind kind = EntryKind::kCommand;
-  Payload payload;
+  std::vector<Payload> commands;  // 1 to kMaxCommandsOfRequest; exactly one (its content) when `kind` is another
   std::string signature;
 };
+// What its commands take of a gateway's room, and of a batch's.
+uint64_t command_bytes(const Request& request);
 
 // What is ordered as one. Immutable once it has its bytes, which the digest covers, signatures included.
 struct Batch {
@@ -62,6 +67,7 @@ struct Batch {
   std::string bytes;
   Digest digest;
   bool null() const { return requests.empty(); }
+  size_t commands() const;
 };
 using BatchPtr = std::shared_ptr<const Batch>;  // shared by the log, the frames and the records
 BatchPtr make_batch(Epoch origin, std::vector<Request> requests);
@@ -82,7 +88,7 @@ enum class Claim : uint8_t {
 };
 
 std::string statement(uint64_t group, Claim claim, Epoch view, Sequence seq, const Digest& digest, NodeId signer);
-Digest request_digest(const Request& request);  // of a kRequest statement: gateway, timestamp, kind, payload
+Digest request_digest(const Request& request);  // of a kRequest statement: everything but the signature
 
 struct Signed {
   NodeId by = kNobody;

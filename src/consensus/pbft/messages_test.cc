@@ -3,15 +3,18 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace clew::consensus::pbft {
 namespace {
 
 std::vector<Message> one_of_each() {
-  const Request request{NodeId{3}, 7, EntryKind::kCommand, Payload("command"), "signature"};
-  const BatchPtr batch = make_batch(2, {request, request});
+  const Request request{NodeId{3}, 7, EntryKind::kCommand, {Payload("command"), Payload("other")}, "signature"};
+  const Request barrier{NodeId{4}, 8, EntryKind::kNoop, {Payload("")}, "signature"};
+  const BatchPtr batch = make_batch(2, {request, barrier});
   const Certificate proof{2, 8, batch->digest, {{NodeId{1}, "a"}, {NodeId{2}, "b"}}};
   ViewChange change;
   change.view = 3;
@@ -93,7 +96,7 @@ TEST(PbftMessages, survivesAnyDamagedByte) {
 }
 
 TEST(PbftMessages, aBatchHasOneForm) {
-  const BatchPtr batch = make_batch(2, {{NodeId{3}, 7, EntryKind::kCommand, Payload("x"), "s"}});
+  const BatchPtr batch = make_batch(2, {{NodeId{3}, 7, EntryKind::kCommand, {Payload("x")}, "s"}});
   ASSERT_TRUE(parse_batch(batch->bytes).ok());
   // The same numbers, written longer: another digest would stand for the same requests.
   std::string longer = batch->bytes;
@@ -102,6 +105,43 @@ TEST(PbftMessages, aBatchHasOneForm) {
   const auto parsed = parse_batch(longer);
   ASSERT_FALSE(parsed.ok());
   EXPECT_EQ(parsed.error().message, "malformed: not canonical");
+}
+
+TEST(PbftMessages, aRequestHoldsSomeCommandsOrOneOfAnotherKind) {
+  const auto with = [](EntryKind kind, size_t count) {
+    return decode(encode(RequestMessage{{NodeId{3}, 7, kind, std::vector<Payload>(count, Payload("x")), "s"}})).ok();
+  };
+  EXPECT_FALSE(with(EntryKind::kCommand, 0));
+  EXPECT_TRUE(with(EntryKind::kCommand, kMaxCommandsOfRequest));
+  EXPECT_FALSE(with(EntryKind::kCommand, kMaxCommandsOfRequest + 1));
+  for (const EntryKind kind : {EntryKind::kNoop, EntryKind::kMembership}) {
+    EXPECT_FALSE(with(kind, 0));
+    EXPECT_TRUE(with(kind, 1));
+    EXPECT_FALSE(with(kind, 2));
+  }
+}
+
+TEST(PbftMessages, aBatchHoldsSoManyCommands) {
+  const auto with = [](size_t commands) {
+    std::vector<Request> requests;
+    for (uint64_t timestamp = 1; commands > 0; ++timestamp) {
+      const size_t some = std::min(commands, kMaxCommandsOfRequest);
+      requests.push_back({NodeId{3}, timestamp, EntryKind::kCommand, std::vector<Payload>(some, Payload("")), "s"});
+      commands -= some;
+    }
+    return parse_batch(make_batch(1, requests)->bytes).ok();
+  };
+  EXPECT_TRUE(with(kMaxCommandsOfBatch));
+  EXPECT_FALSE(with(kMaxCommandsOfBatch + 1));
+}
+
+TEST(PbftMessages, whereACommandEndsIsPartOfWhatIsSigned) {
+  const auto digest = [](std::vector<Payload> commands) {
+    return request_digest({NodeId{3}, 7, EntryKind::kCommand, std::move(commands), {}});
+  };
+  EXPECT_NE(digest({Payload("ab"), Payload("c")}), digest({Payload("a"), Payload("bc")}));
+  EXPECT_NE(digest({Payload("ab")}), digest({Payload("ab"), Payload("")}));
+  EXPECT_NE(digest({Payload("a"), Payload("b")}), digest({Payload("b"), Payload("a")}));
 }
 
 TEST(PbftMessages, aSignatureStandsForOneStatement) {

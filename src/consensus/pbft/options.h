@@ -43,7 +43,9 @@ struct Options {
   uint64_t snapshot_every_bytes = 64ull << 20;  // of commands, to the next checkpoint whose state is saved
   uint64_t client_window = 4'096;               // of a gateway's requests: how far they may overtake each other
 
-  uint64_t max_message_bytes = 1ull << 20;                   // of requests in one batch; a single larger one still goes
+  // A batch of fewer commands is not proposed while another is in agreement. 1: every one is.
+  size_t full_batch = 1;
+  uint64_t max_message_bytes = 1ull << 20;  // of commands in a request, and in a batch; a single larger one still goes
   WindowLimits window{.messages = 8, .bytes = 16ull << 20};  // batches in agreement
   uint64_t max_uncommitted_bytes = 64ull << 20;              // requests of one gateway
   uint64_t max_log_bytes = 512ull << 20;                     // memory; more is not ordered before a snapshot is saved

@@ -9,7 +9,6 @@
 
 namespace clew::consensus {
 
-using pbft::Batch;
 using pbft::BatchPtr;
 using pbft::Certificate;
 using pbft::Claim;
@@ -47,23 +46,41 @@ bool Pbft::fill_wanted() const {
   return next_sequence_ <= fill_to_ || (ledger_.next_at != 0 && next_sequence_ <= ledger_.next_at);
 }
 
+// Every batch costs the same signatures, however small it is. No timer: what is in agreement ends, or the view does.
+bool Pbft::waits_for_company() const {
+  if (next_sequence_ <= executed_ + 1 || fill_wanted()) return false;
+  size_t commands = 0;
+  uint64_t bytes = 0;
+  for (const RequestKey& key : unordered_) {
+    const auto found = waiting_.find(key);
+    if (found == waiting_.end()) continue;
+    commands += found->second.request.commands.size();
+    bytes += pbft::command_bytes(found->second.request);
+    if (commands >= options_.full_batch || bytes >= options_.max_message_bytes) return false;
+  }
+  return true;
+}
+
 void Pbft::order_waiting() {
-  while (is_primary() && next_sequence_ <= limit() && next_sequence_ <= executed_ + options_.window.messages) {
+  while (is_primary() && next_sequence_ <= limit() && next_sequence_ <= executed_ + options_.window.messages &&
+         !waits_for_company()) {
     std::vector<Request> requests;
+    size_t commands = 0;
     uint64_t bytes = 0;
     std::deque<RequestKey> later;
     while (!unordered_.empty() && log_bytes_ <= options_.max_log_bytes) {
       const auto found = waiting_.find(unordered_.front());
       if (found != waiting_.end() && !clients_.executed(found->first.first, found->first.second)) {
         const Request& request = found->second.request;
-        bytes += request.payload.size();
-        const bool full = bytes > options_.max_message_bytes || requests.size() >= pbft::kMaxRequestsOfBatch;
+        bytes += pbft::command_bytes(request);
+        const size_t more = commands + request.commands.size();
+        const bool full = bytes > options_.max_message_bytes || more > pbft::kMaxCommandsOfBatch;
         if (full && !requests.empty()) break;
-        const bool command = request.kind == EntryKind::kCommand;
-        if (command && options_.admissible && !options_.admissible(request.payload.view())) {
-          later.push_back(unordered_.front());
-        } else {
+        if (admissible(request)) {
           requests.push_back(request);
+          commands = more;
+        } else {
+          later.push_back(unordered_.front());
         }
       }
       unordered_.pop_front();
@@ -73,7 +90,7 @@ void Pbft::order_waiting() {
       if (!fill_wanted()) return;
       pre_prepare(pbft::null_batch());
     } else {
-      ordered_now_ += requests.size();
+      ordered_now_ += commands;
       pre_prepare(pbft::make_batch(view_, std::move(requests)));
     }
   }
@@ -88,11 +105,10 @@ void Pbft::pre_prepare(BatchPtr batch) {
 
 // --- Pre-prepare and prepare ---
 
-bool Pbft::admissible(const Batch& batch) const {
-  if (!options_.admissible) return true;
-  return std::all_of(batch.requests.begin(), batch.requests.end(), [&](const Request& request) {
-    return request.kind != EntryKind::kCommand || options_.admissible(request.payload.view());
-  });
+bool Pbft::admissible(const Request& request) const {
+  if (!options_.admissible || request.kind != EntryKind::kCommand) return true;
+  return std::all_of(request.commands.begin(), request.commands.end(),
+                     [&](const Payload& command) { return options_.admissible(command.view()); });
 }
 
 void Pbft::handle(NodeId from, PrePrepare& message) {
@@ -100,7 +116,10 @@ void Pbft::handle(NodeId from, PrePrepare& message) {
   if (here != nullptr && here->committed && here->committed->digest != message.batch->digest) {
     return refuse_message(from, "another batch where one is committed");
   }
-  if (!admissible(*message.batch)) return refuse_message(from, "an inadmissible command");
+  const auto& requests = message.batch->requests;
+  if (!std::all_of(requests.begin(), requests.end(), [&](const Request& request) { return admissible(request); })) {
+    return refuse_message(from, "an inadmissible command");
+  }
   accept_pre_prepare(message.seq, message.batch->digest, message.batch, {from, std::move(message.signature)});
 }
 

@@ -80,6 +80,7 @@ void Pbft::deliver(Effects& effects) {
 void Pbft::collect(Time now, Effects& effects) {
   advance_clock(now);
   if (running()) {
+    send_gathered();
     if (!active_ && own_change_) count_changes();  // what kept it from a new view may be over
     order_waiting();
     start_read_round();

@@ -7,10 +7,12 @@
 // against a gateway that lies to its own clients: they ask f + 1 of them.
 //
 // Requests. Every member is a gateway: it signs its clients' commands and sends them to all, so that no primary can
-// invent a command, and each backup knows what to wait for. A request is (gateway, timestamp); a table of what was
-// executed, equal on all, makes it take effect once (pbft/ledger_state.h).
+// invent a command, and each backup knows what to wait for. What came in one turn goes together under one signature: a
+// request, which is (gateway, timestamp); a table of what was executed, equal on all, makes it take effect once
+// (pbft/ledger_state.h).
 //
-// Ordering. The primary of a view puts what waits into batches, one a sequence number n, and pre-prepares them; backups
+// Ordering. The primary of a view puts what waits into batches, one a sequence number n, and pre-prepares them; a small
+// batch waits while another is in agreement, so that what comes meanwhile shares its signatures. Backups
 // prepare one digest for (view, n); with the pre-prepare and 2f prepares of others a batch is prepared, with 2f + 1
 // commits it is committed, and executed in the order of n. A Position is the number of an entry, not of a batch.
 //
@@ -167,10 +169,16 @@ class Pbft final : public Protocol {
     bool ordered = false;  // in a batch of this primary's
   };
   using RequestKey = std::pair<NodeId, uint64_t>;
-  uint64_t submit(EntryKind kind, Payload payload);  // its timestamp; 0: no room
+  struct Gathered {  // commands of this turn, in the order in which they came
+    std::vector<Payload> commands;
+    std::vector<ProposalId> ids;  // of each of them
+    uint64_t bytes = 0;
+  };
+  void send_gathered();
+  uint64_t submit(EntryKind kind, Payload payload);  // by itself; its timestamp; 0: no room
+  uint64_t sign_and_send(EntryKind kind, std::vector<Payload> commands);
   bool has_room(uint64_t bytes) const;
   void add_request(pbft::Request request);
-  static uint64_t charge(const pbft::Request& request) { return request.payload.size() + 64; }
   void forget_hopeless();
   Time oldest_waiting() const;  // kNever: nothing waits
   void forget_request(const RequestKey& key);
@@ -184,6 +192,7 @@ class Pbft final : public Protocol {
   void order_waiting();
   void collect_unordered();
   bool fill_wanted() const;
+  bool waits_for_company() const;
   void pre_prepare(pbft::BatchPtr batch);
   void accept_pre_prepare(Sequence seq, const Digest& digest, pbft::BatchPtr batch, pbft::Signed signature);
   void batch_here(Sequence seq, Slot& slot);
@@ -193,14 +202,15 @@ class Pbft final : public Protocol {
   void commit(Slot& slot, pbft::Certificate proof, pbft::BatchPtr batch);
   pbft::Certificate gather(const std::map<NodeId, pbft::VoteMessage>& votes, Epoch view, Sequence seq,
                            const Digest& digest, NodeId without, size_t at_most) const;
-  bool admissible(const pbft::Batch& batch) const;
+  bool admissible(const pbft::Request& request) const;
   void handle(NodeId from, pbft::PrePrepare& message);
   void handle(NodeId from, pbft::VoteMessage& message);
 
   // --- execution.cc ---
   void execute_ready();
   void execute(const pbft::Batch& batch, Sequence seq);
-  void append_entry(Entry entry, const pbft::Request& request);
+  void append_entry(Entry entry);
+  void answer_own(const pbft::Request& request, Position first);
   void update_members();
 
   // --- checkpoints.cc ---
@@ -323,10 +333,11 @@ class Pbft final : public Protocol {
   std::deque<RequestKey> unordered_;            // of them: for the primary, in the order of arrival
   std::map<NodeId, uint64_t> waiting_bytes_;
   uint64_t next_timestamp_ = 1;
-  std::map<uint64_t, ProposalId> proposed_;  // own requests by timestamp
-  Sequence next_sequence_ = 1;               // of the primary
-  Sequence ordered_to_ = 0;                  // accepted in this view up to here
-  Sequence fill_to_ = 0;                     // null requests up to here are worth while
+  Gathered gathered_;
+  std::map<uint64_t, std::vector<ProposalId>> proposed_;  // own requests by timestamp: whose commands they are
+  Sequence next_sequence_ = 1;                            // of the primary
+  Sequence ordered_to_ = 0;                               // accepted in this view up to here
+  Sequence fill_to_ = 0;                                  // null requests up to here are worth while
 
   std::map<NodeId, pbft::ViewChange> changes_;  // the newest of each member
   Time change_due_ = kNever;                    // the new view should have come by then
@@ -363,6 +374,11 @@ class Pbft final : public Protocol {
 
   std::optional<pbft::Offer> fetching_;
   NodeId fetching_from_ = kNobody;
+  struct Distrust {  // of one whose state did not come, or was not what was signed
+    Time until = 0;
+    int times = 0;
+  };
+  std::map<NodeId, Distrust> distrusted_;
 
   // Disk.
   LogSeq next_seq_ = 1;

@@ -24,7 +24,7 @@
 
 namespace clew::consensus::pbft {
 
-constexpr uint8_t kRecordVersion = 1;
+constexpr uint8_t kRecordVersion = 2;
 
 enum class RecordKind : uint8_t {
   kState = 1,

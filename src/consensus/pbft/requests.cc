@@ -1,5 +1,6 @@
-// Requests: what the clients of each gateway want ordered. Each goes to all members; who holds one that is not executed
-// grows impatient with the primary (view_change.cc).
+// Requests: what the clients of each gateway want ordered. The commands of a turn are one request, signed once and
+// checked once by each of the others, however many they are. Each goes to all members; who holds one that is not
+// executed grows impatient with the primary (view_change.cc).
 #include <algorithm>
 #include <utility>
 
@@ -9,6 +10,9 @@
 namespace clew::consensus {
 
 using pbft::Claim;
+using pbft::command_bytes;
+using pbft::kCommandCharge;
+using pbft::kMaxCommandsOfRequest;
 using pbft::Request;
 using pbft::RequestMessage;
 
@@ -26,18 +30,31 @@ void Pbft::reserve_timestamps() {
 
 bool Pbft::has_room(uint64_t bytes) const {
   const auto held = waiting_bytes_.find(options_.self);
-  const uint64_t own = held == waiting_bytes_.end() ? 0 : held->second;
+  const uint64_t own = gathered_.bytes + (held == waiting_bytes_.end() ? 0 : held->second);
   const auto oldest = waiting_.lower_bound({options_.self, 0});
   const bool spread = oldest != waiting_.end() && oldest->first.first == options_.self &&
                       next_timestamp_ - oldest->first.second >= options_.client_window / 2;
-  return (own == 0 || own + bytes + 64 <= options_.max_uncommitted_bytes) && !spread &&
+  return (own == 0 || own + bytes + kCommandCharge <= options_.max_uncommitted_bytes) && !spread &&
          log_bytes_ <= options_.max_log_bytes;
 }
 
 uint64_t Pbft::submit(EntryKind kind, Payload payload) {
   if (!has_room(payload.size())) return 0;
+  send_gathered();
+  return sign_and_send(kind, {std::move(payload)});
+}
+
+// The turn ends, or they are enough for one signature.
+void Pbft::send_gathered() {
+  if (gathered_.commands.empty()) return;
+  Gathered gathered = std::exchange(gathered_, {});
+  const uint64_t timestamp = sign_and_send(EntryKind::kCommand, std::move(gathered.commands));
+  proposed_[timestamp] = std::move(gathered.ids);
+}
+
+uint64_t Pbft::sign_and_send(EntryKind kind, std::vector<Payload> commands) {
   reserve_timestamps();
-  Request request{options_.self, next_timestamp_++, kind, std::move(payload), {}};
+  Request request{options_.self, next_timestamp_++, kind, std::move(commands), {}};
   request.signature = sign(Claim::kRequest, 0, 0, request_digest(request));
   broadcast(RequestMessage{request});
   const uint64_t timestamp = request.timestamp;
@@ -52,12 +69,15 @@ void Pbft::propose(Time now, ProposalId id, Payload command) {
     refused_.push_back({id, Refusal::kNotLeader, primary});
     return;
   }
-  const uint64_t timestamp = submit(EntryKind::kCommand, std::move(command));
-  if (timestamp == 0) {
+  if (!has_room(command.size())) {
     refused_.push_back({id, Refusal::kOverloaded, primary});
     return;
   }
-  proposed_[timestamp] = id;
+  if (gathered_.bytes + command.size() + kCommandCharge > options_.max_message_bytes) send_gathered();
+  gathered_.bytes += command.size() + kCommandCharge;
+  gathered_.commands.push_back(std::move(command));
+  gathered_.ids.push_back(id);
+  if (gathered_.commands.size() == kMaxCommandsOfRequest) send_gathered();
 }
 
 void Pbft::reconfigure(Time now, ProposalId id, const Membership& target) {
@@ -70,7 +90,7 @@ void Pbft::reconfigure(Time now, ProposalId id, const Membership& target) {
   target.append_to(bytes);
   const uint64_t timestamp = submit(EntryKind::kMembership, Payload(std::move(bytes)));
   if (timestamp == 0) return refuse(Refusal::kOverloaded);
-  proposed_[timestamp] = id;
+  proposed_[timestamp] = {id};
   fact(FactKind::kMembershipProposed);
 }
 
@@ -80,7 +100,7 @@ void Pbft::add_request(Request request) {
     progress_at_ = std::max(progress_at_, now_);
     oldest_waiting_ = now_;
   }
-  waiting_bytes_[key.first] += charge(request);
+  waiting_bytes_[key.first] += command_bytes(request);
   Waiting& waiting = waiting_[key];
   waiting.request = std::move(request);
   waiting.since = waiting.sent = now_;
@@ -90,7 +110,7 @@ void Pbft::add_request(Request request) {
 void Pbft::forget_request(const RequestKey& key) {
   const auto found = waiting_.find(key);
   if (found == waiting_.end()) return;
-  waiting_bytes_[key.first] -= charge(found->second.request);
+  waiting_bytes_[key.first] -= command_bytes(found->second.request);
   if (oldest_waiting_ == found->second.since) oldest_waiting_.reset();
   waiting_.erase(found);
 }
@@ -114,10 +134,12 @@ void Pbft::forget_hopeless() {
     const RequestKey& key = one.first;
     const bool overtaken = clients_.executed(key.first, key.second);
     if (!overtaken && view_members_.contains(key.first)) return false;
-    waiting_bytes_[key.first] -= charge(one.second.request);
+    waiting_bytes_[key.first] -= command_bytes(one.second.request);
     if (key.first != options_.self || !overtaken) return true;
     if (const auto own = proposed_.find(key.second); own != proposed_.end()) {
-      refused_.push_back({own->second, Refusal::kLost, active_ ? primary_of(view_) : kNobody});
+      for (const ProposalId id : own->second) {
+        refused_.push_back({id, Refusal::kLost, active_ ? primary_of(view_) : kNobody});
+      }
       proposed_.erase(own);
     }
     if (const auto reads = ordered_reads_.find(key.second); reads != ordered_reads_.end()) {
@@ -129,11 +151,7 @@ void Pbft::forget_hopeless() {
 }
 
 void Pbft::handle(NodeId from, RequestMessage& message) {
-  const Request& request = message.request;
-  const bool command = request.kind == EntryKind::kCommand;
-  if (command && options_.admissible && !options_.admissible(request.payload.view())) {
-    return refuse_message(from, "an inadmissible command");
-  }
+  if (!admissible(message.request)) return refuse_message(from, "an inadmissible command");
   add_request(std::move(message.request));
 }
 
@@ -141,8 +159,9 @@ void Pbft::handle(NodeId from, RequestMessage& message) {
 void Pbft::repeat_requests() {
   const NodeId primary = active_ ? primary_of(view_) : kNobody;
   size_t repeated = 0;
+  uint64_t bytes = 0;
   for (auto& [key, waiting] : waiting_) {
-    if (repeated >= kMostRepeated) return;
+    if (repeated >= kMostRepeated || bytes > options_.max_message_bytes) return;
     if (now_ - waiting.sent < 2 * options_.heartbeat) continue;
     waiting.sent = now_;
     if (clients_.executed(key.first, key.second)) continue;
@@ -152,6 +171,7 @@ void Pbft::repeat_requests() {
       send(primary, RequestMessage{waiting.request});
     }
     ++repeated;
+    bytes += command_bytes(waiting.request);
   }
 }
 

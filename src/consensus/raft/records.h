@@ -24,7 +24,7 @@
 
 namespace clew::consensus::raft {
 
-constexpr uint8_t kRecordVersion = 1;
+constexpr uint8_t kRecordVersion = 2;
 // Epochs and positions above it are malformed: nobody gets there, and sums of two stay in range.
 constexpr uint64_t kMaxNumber = 1ull << 62;
 

@@ -26,7 +26,7 @@
 
 namespace clew::consensus::zab {
 
-constexpr uint8_t kRecordVersion = 1;
+constexpr uint8_t kRecordVersion = 2;
 
 enum class RecordKind : uint8_t { kState = 1, kAppend = 2, kBase = 3 };
 

@@ -54,6 +54,8 @@ class Liar {
  public:
   virtual ~Liar() = default;
   virtual std::vector<std::string> twist(consensus::NodeId to, std::string_view frame) = 0;
+  // The same of frames of consensus/snapshot_exchange.h, which its replica sends.
+  virtual std::string twist_snapshot(std::string_view frame) { return std::string(frame); }
 };
 
 struct Family {

@@ -65,13 +65,6 @@ void GroupScenario::update_tolerance() {
     if (!governs.empty()) least = std::min(least, tolerance(governs));
   }
   world_->atlas().tolerate(least);
-  // Beside a witness a quorum may hold one copy of what it commits, and it must not be one that is as good as lost.
-  const auto with_witness = [](const Membership& members) {
-    return std::any_of(members.members().begin(), members.members().end(),
-                       [](const Member& member) { return member.role == Role::kWitness; });
-  };
-  world_->atlas().bear_later(!with_witness(committed) &&
-                             std::none_of(open_targets_.begin(), open_targets_.end(), with_witness));
   // A replaced machine is a full copy again when nobody counts on its old self any more, and it has what was committed.
   for (uint32_t i = 0; i < hosts_.size(); ++i) {
     const NodeIndex node{i};

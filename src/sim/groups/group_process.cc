@@ -22,6 +22,11 @@ GroupProcess::GroupProcess(Machine& machine, Watcher& watcher, consensus::NodeId
 void GroupProcess::lie(std::shared_ptr<Liar> liar, std::function<bool()> lies) {
   transport_.lie([liar = std::move(liar), lies = std::move(lies)](consensus::NodeId to, std::string_view frame) {
     std::vector<std::string> instead;
+    if (lies() && !frame.empty() && frame.back() == consensus::kSnapshotFrame) {
+      instead.push_back(liar->twist_snapshot(frame.substr(0, frame.size() - 1)));
+      instead.back().push_back(consensus::kSnapshotFrame);
+      return instead;
+    }
     if (!lies() || frame.empty() || frame.back() != consensus::kProtocolFrame) {
       instead.emplace_back(frame);
       return instead;

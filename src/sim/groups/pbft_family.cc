@@ -36,6 +36,7 @@ std::unique_ptr<consensus::Protocol> make(const Shape& shape, consensus::NodeId 
     Generator dice(shape.dice);
     options.checkpoint_every = 2u << dice.below(4);
     options.client_window = 64u << dice.below(4);
+    options.full_batch = dice.one_in(2) ? 1 : 2u << dice.below(6);
   }
   return std::make_unique<consensus::Pbft>(options, seed);
 }

@@ -1,6 +1,7 @@
 #include "sim/groups/pbft_liar.h"
 
 #include <algorithm>
+#include <cstring>
 #include <deque>
 #include <map>
 #include <optional>
@@ -10,6 +11,7 @@
 
 #include "base/hash.h"
 #include "base/random.h"
+#include "base/varint.h"
 #include "consensus/pbft/messages.h"
 #include "consensus/pbft/test_keys.h"
 #include "sim/groups/pbft_family.h"
@@ -31,11 +33,27 @@ constexpr size_t kKept = 200;
 
 class PbftLiar final : public Liar {
  public:
-  PbftLiar(NodeId self, uint64_t voters, uint64_t seed) : self_(self), voters_(voters), random_(seed) {
-    for (bool* habit : {&equivocates_, &forges_, &omits_, &replays_, &lies_, &silent_}) *habit = random_.one_in(2);
-    if (!equivocates_ && !forges_ && !omits_ && !replays_ && !lies_) equivocates_ = true;
-    silent_ = silent_ && random_.one_in(2);
+  // `draws`: its habits, which the options do not name.
+  PbftLiar(PbftLiarOptions options, bool draws)
+      : self_(options.self),
+        voters_(options.voters),
+        group_(options.group),
+        steadily_(options.habits.steadily),
+        signer_(std::move(options.sign)),
+        random_(options.seed),
+        equivocates_(options.habits.equivocates),
+        forges_(options.habits.forges),
+        omits_(options.habits.omits),
+        replays_(options.habits.replays),
+        lies_(options.habits.lies),
+        silent_(options.habits.silent) {
+    if (draws) {
+      for (bool* habit : {&equivocates_, &forges_, &omits_, &replays_, &lies_, &silent_}) *habit = random_.one_in(2);
+      if (!equivocates_ && !forges_ && !omits_ && !replays_ && !lies_) equivocates_ = true;
+      silent_ = silent_ && random_.one_in(2);
+    }
     side_ = random_.next();
+    while (steadily_ && others_on_the_other_side() != voters_ - 2) side_ = random_.next();
   }
 
   std::vector<std::string> twist(NodeId to, std::string_view frame) override {
@@ -43,7 +61,7 @@ class PbftLiar final : public Liar {
     auto decoded = pbft::decode(frame);
     if (!decoded.ok()) return {std::string(frame)};
     Message message = std::move(decoded).value();
-    if (silent_ && other_side(to) && !random_.one_in(8)) return out;
+    if (silent_ && other_side(to) && (steadily_ || !random_.one_in(8))) return out;
     std::visit([&](auto& m) { change(to, m); }, message);
     out.push_back(pbft::encode(message));
     if (replays_) {
@@ -56,9 +74,31 @@ class PbftLiar final : public Liar {
     return out;
   }
 
+  // A chunk of a state with another byte in it, and a checksum that fits (docs/format/peer.md).
+  std::string twist_snapshot(std::string_view frame) override {
+    std::string out(frame);
+    ByteReader in(frame);
+    if (!lies_ || random_.one_in(2) || in.fixed<uint8_t>() != 2) return out;
+    in.varint();  // position
+    in.skip(32);  // digest
+    in.varint();  // offset
+    in.skip(4);   // checksum
+    if (!in.ok() || in.remaining() == 0) return out;
+    const size_t begin = frame.size() - in.remaining();
+    out[begin + random_.below(in.remaining())] ^= 1;
+    const uint32_t checksum = checksum32(std::string_view(out).substr(begin));
+    std::memcpy(out.data() + begin - sizeof checksum, &checksum, sizeof checksum);
+    return out;
+  }
+
  private:
   std::string sign(Claim claim, Epoch view, Sequence seq, const Digest& digest) const {
-    return pbft::test_signature(self_, pbft::statement(kPbftGroup, claim, view, seq, digest, self_));
+    return signer_(pbft::statement(group_, claim, view, seq, digest, self_));
+  }
+  uint64_t others_on_the_other_side() const {
+    uint64_t count = 0;
+    for (uint64_t i = 1; i <= voters_; ++i) count += NodeId{i} != self_ && other_side(NodeId{i}) ? 1 : 0;
+    return count;
   }
   bool other_side(NodeId to) const { return (mix64(side_, number(to)) & 1) != 0; }
 
@@ -84,9 +124,11 @@ class PbftLiar final : public Liar {
     if (forges_ && random_.one_in(2)) {
       pbft::Request invented{NodeId{1 + random_.below(voters_)}, 1'000'000'000 + random_.below(1'000), {}, {}, {}};
       invented.kind = consensus::EntryKind::kCommand;
-      invented.payload = consensus::Payload(std::string("invented"));
-      invented.signature = pbft::test_signature(self_, "invented");
+      invented.commands.emplace_back(std::string("invented"));
+      invented.signature = signer_("invented");
       requests.push_back(std::move(invented));
+    } else if (forges_ && !requests.empty() && requests.front().commands.size() > 1 && random_.one_in(2)) {
+      requests.front().commands.pop_back();  // one of several under a signature for all of them
     } else if (replays_ && !requests_.empty()) {
       requests.push_back(requests_[random_.below(requests_.size())]);
     } else if (requests.size() > 1) {
@@ -103,7 +145,7 @@ class PbftLiar final : public Liar {
   void change(NodeId to, pbft::PrePrepare& m) {
     for (const pbft::Request& request : m.batch->requests) remember(request);
     const bool all = (forges_ || replays_) && mix64(side_, m.seq) % 4 == 0;
-    const bool some = equivocates_ && other_side(to) && mix64(side_, m.seq) % 3 != 0;
+    const bool some = equivocates_ && other_side(to) && (steadily_ || mix64(side_, m.seq) % 3 != 0);
     if (!all && !some) return;
     m.batch = instead_of(m.view, m.seq, m.batch);
     m.signature = sign(Claim::kPrePrepare, m.view, m.seq, m.batch->digest);
@@ -157,7 +199,7 @@ class PbftLiar final : public Liar {
       }
     }
     m.signature = sign(Claim::kViewChange, m.view, 0, m.digest());
-    if (forges_ && random_.one_in(4)) m.signature = pbft::test_signature(self_, "nothing");
+    if (forges_ && random_.one_in(4)) m.signature = signer_("nothing");
   }
 
   void sign_all(pbft::NewView& m) const {
@@ -221,8 +263,11 @@ class PbftLiar final : public Liar {
 
   const NodeId self_;
   const uint64_t voters_;  // the founding ones, numbered from 1: where there are liars, members do not change
+  const uint64_t group_;
+  const bool steadily_;
+  const std::function<std::string(std::string_view)> signer_;
   Generator random_;
-  bool equivocates_ = false, forges_ = false, omits_ = false, replays_ = false, lies_ = false, silent_ = false;
+  bool equivocates_, forges_, omits_, replays_, lies_, silent_;
   uint64_t side_ = 0;
   Epoch newest_view_ = 1;
   Sequence stable_ = 0;
@@ -234,7 +279,17 @@ class PbftLiar final : public Liar {
 }  // namespace
 
 std::unique_ptr<Liar> make_pbft_liar(const Shape& shape, NodeId self, uint64_t seed) {
-  return std::make_unique<PbftLiar>(self, shape.voters, seed);
+  PbftLiarOptions options;
+  options.self = self;
+  options.voters = shape.voters;
+  options.seed = seed;
+  options.group = kPbftGroup;
+  options.sign = [self](std::string_view message) { return pbft::test_signature(self, message); };
+  return std::make_unique<PbftLiar>(std::move(options), true);
+}
+
+std::unique_ptr<Liar> make_pbft_liar(PbftLiarOptions options) {
+  return std::make_unique<PbftLiar>(std::move(options), false);
 }
 
 }  // namespace clew::sim::groups

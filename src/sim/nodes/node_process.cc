@@ -73,6 +73,7 @@ Status NodeProcess::open(NodeOptions options) {
              member.addresses = {address};
              member.cluster = cluster;
              member.fail_fast = true;
+             member.trust_gateway = true;
              return control::Client::open(on.loop, on.network, on.random, std::move(member));
            },
            this},

@@ -109,7 +109,7 @@ NodeShape draw_node_shape(uint64_t seed, const NodeProfile& profile, std::option
 
   control::PlaneOptions& plane = shape.plane;
   consensus::ReplicaOptions& replica = plane.replica;
-  replica.cluster = 7;
+  replica.cluster = plane.cluster = 7;
   replica.snapshot_every_bytes = world.snapshot_every_bytes.value_or(one_of({4 << 10, 16 << 10, 64 << 10, 64 << 20}));
   // With the smallest a snapshot takes longer to fetch than the next ones take to be made.
   replica.snapshot_chunk_bytes = one_of({256, 4 << 10, 256 << 10});

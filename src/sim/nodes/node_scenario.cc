@@ -103,6 +103,7 @@ Result<std::unique_ptr<Process>> NodeScenario::start(World& world, Machine& mach
   if (world_ == nullptr) begin(world);
   if (!is_node(machine.node)) {
     control::ClientOptions options;
+    options.trust_gateway = true;  // these groups run Raft, whose members are taken to be honest
     for (uint32_t i = 0; i < hosts_.size(); ++i) options.addresses.push_back(client_address(NodeIndex{i}));
     options.cluster = shape_.plane.replica.cluster;
     return std::unique_ptr<Process>(std::make_unique<ClientProcess>(machine, std::move(options)));

@@ -1,0 +1,127 @@
+#include "control/attest_desk.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "consensus/replica_command.h"
+
+namespace clew::control {
+namespace {
+
+using consensus::CommandHeader;
+using consensus::CommandKind;
+using consensus::SessionId;
+
+class AttestDeskTest : public testing::Test {
+ protected:
+  using Said = std::shared_ptr<std::optional<std::variant<Attestation, CallError>>>;
+
+  void apply(CommandKind kind, SessionId session, uint64_t sequence, const std::string& body,
+             const std::string& result) {
+    CommandHeader header;
+    header.kind = kind;
+    header.session = session;
+    header.sequence = sequence;
+    consensus::Entry entry;
+    entry.kind = consensus::EntryKind::kCommand;
+    entry.payload = consensus::encode_command(header, body);
+    desk.applied(++position, entry, result);
+  }
+  SessionId open() {
+    apply(CommandKind::kOpenSession, consensus::kNoSession, 0, {}, {});
+    return SessionId{position};
+  }
+  void execute(SessionId session, uint64_t sequence, const std::string& body, const std::string& result) {
+    apply(CommandKind::kApply, session, sequence, body, result);
+  }
+  Said ask(SessionId session, uint64_t sequence, consensus::Time deadline = 100) {
+    auto said = std::make_shared<std::optional<std::variant<Attestation, CallError>>>();
+    desk.ask(session, sequence, position, deadline,
+             [said](std::variant<Attestation, CallError> answer) { *said = std::move(answer); });
+    return said;
+  }
+  static bool tells(const Said& said, consensus::Position at, std::string_view body, std::string_view result) {
+    const Attestation wanted{at, sha256(body), sha256(result)};
+    return said->has_value() && std::holds_alternative<Attestation>(**said) && std::get<Attestation>(**said) == wanted;
+  }
+  static Code refuses(const Said& said) {
+    return said->has_value() && std::holds_alternative<CallError>(**said) ? std::get<CallError>(**said).code
+                                                                          : Code::kOk;
+  }
+
+  AttestDesk desk{{.max_commands = 3, .max_sessions = 2, .max_waiting = 2}};
+  consensus::Position position = 10;
+};
+
+TEST_F(AttestDeskTest, whatWasExecutedIsTold_alsoToWhoAskedBefore) {
+  const SessionId session = open();
+  const Said early = ask(session, 1);
+  EXPECT_FALSE(early->has_value());
+  execute(session, 1, "put", "done");
+  EXPECT_TRUE(tells(early, position, "put", "done"));
+  EXPECT_TRUE(tells(ask(session, 1), position, "put", "done"));
+  EXPECT_EQ(desk.given(), 2);
+}
+
+TEST_F(AttestDeskTest, theFirstExecutionCounts_whateverComesUnderItsNumberLater) {
+  const SessionId session = open();
+  execute(session, 1, "evil", "done");
+  const consensus::Position first = position;
+  execute(session, 1, "put", "done");
+  EXPECT_TRUE(tells(ask(session, 1), first, "evil", "done"));
+}
+
+TEST_F(AttestDeskTest, whatWasNotExecutedAsItsSessionIsGone_isNotTold) {
+  const SessionId session = open();
+  execute(session, 1, "put", "");
+  const Said said = ask(session, 1);
+  EXPECT_FALSE(said->has_value());
+  desk.expire(100);
+  EXPECT_EQ(refuses(said), Code::kDeadlineExceeded);
+}
+
+TEST_F(AttestDeskTest, ofWhatItDidNotSeeFromTheBeginning_itSaysNothing) {
+  EXPECT_EQ(refuses(ask(SessionId{7}, 1)), Code::kNotFound) << "opened before this member was started";
+  execute(SessionId{7}, 1, "put", "done");
+  EXPECT_EQ(refuses(ask(SessionId{7}, 1)), Code::kNotFound);
+  const SessionId session = open();
+  execute(session, 1, "put", "done");
+  position += 5;  // by a snapshot
+  execute(session, 2, "put", "done");
+  EXPECT_EQ(refuses(ask(session, 1)), Code::kNotFound);
+  EXPECT_EQ(refuses(ask(session, 2)), Code::kNotFound);
+}
+
+TEST_F(AttestDeskTest, theOldestIsForgotten_andDoesNotComeBackAsAFirst) {
+  const SessionId session = open();
+  for (uint64_t i = 1; i <= 4; ++i) execute(session, i, "put" + std::to_string(i), "done");
+  EXPECT_EQ(refuses(ask(session, 1)), Code::kNotFound);
+  EXPECT_TRUE(tells(ask(session, 2), 13, "put2", "done"));
+  execute(session, 1, "evil", "done");
+  EXPECT_EQ(refuses(ask(session, 1)), Code::kNotFound);
+  open();
+  open();
+  EXPECT_EQ(refuses(ask(session, 4)), Code::kNotFound) << "two sessions are remembered";
+}
+
+TEST_F(AttestDeskTest, questionsAreBounded_andEndWithIt) {
+  const SessionId session = open();
+  const Said first = ask(session, 1, 50), second = ask(session, 2, 200);
+  EXPECT_EQ(refuses(ask(session, 3)), Code::kResourceExhausted);
+  desk.expire(50);
+  EXPECT_EQ(refuses(first), Code::kDeadlineExceeded);
+  EXPECT_FALSE(second->has_value());
+  const Said third = ask(SessionId{position + 1}, 1);
+  EXPECT_FALSE(third->has_value()) << "that session may be opened yet";
+  EXPECT_EQ(open(), SessionId{position});
+  execute(SessionId{position}, 1, "put", "done");
+  EXPECT_TRUE(tells(third, position, "put", "done"));
+  desk.end(CallError{Code::kUnavailable, "stopping", false, {}, {}});
+  EXPECT_EQ(refuses(second), Code::kUnavailable);
+}
+
+}  // namespace
+}  // namespace clew::control
