@@ -43,6 +43,7 @@ handovers 9 the wish of one reign for another leader lifted the lease of an earl
 handovers 720006 an answer of many pages was asked for from its first page on, again and again
 snapshots 1044 a proposer that only members of an old configuration elected was judged against a lease
 sessions 1061 a new leader proposes again what several earlier ones had under way
+handovers 800462 elected by members of a configuration that was over, it was promised what the lease of another forbids
 rot 20 one of two members with data was lost while the other was away: a witness is no copy
 TEXT
 

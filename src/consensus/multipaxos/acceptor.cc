@@ -58,6 +58,12 @@ bool MultiPaxos::withholds(const Prepare& request) const {
   // The leader of that reign gave its lease up; one that came after it did not, nor one before it, whom members of a
   // configuration that is over may have passed by.
   if (!request.reign.none() && promise_ <= request.reign) return now_ < leased_against(request.reign);
+  // Whoever was heard to lead under a ballot was followed, whatever lease there was: it may have been elected by
+  // members of a configuration that is over, who knew of none. For what is new it needs this promise, and waits.
+  if (request.ballot == promise_) {
+    const bool given_up = !request.reign.none() && leased_by_ == request.reign;
+    return now_ < leased_against(given_up ? request.reign : request.ballot);
+  }
   // A leader hears a quorum, or check_quorum() would have ended its reign.
   return leading() || now_ < std::max(withheld_until_, leased_until_);
 }
@@ -76,7 +82,7 @@ void MultiPaxos::handle(NodeId from, const Prepare& request) {
   std::string_view why;
   if (!repeated && !higher) {
     why = "a higher ballot was promised";
-  } else if (higher && withholds(request)) {
+  } else if (withholds(request)) {
     why = "the leader lives";
   } else if (abstains() && !planted(Bug::kPaxosAmnesiacPromises)) {
     // What it voted for below is forgotten, and a promise would say that there was nothing.

@@ -235,6 +235,24 @@ TEST_F(MultiPaxosAlone, aWishForAnotherLeaderLiftsTheLeaseOfItsOwnReignOnly) {
   EXPECT_EQ(sent<Promise>().size(), 1u);
 }
 
+// It may have been elected by members of a configuration that is over, and asks for slots above it within its reign.
+TEST_F(MultiPaxosAlone, aLeaderFollowedUnderTheLeaseOfAnotherIsPromisedNothingBeforeThatEnds) {
+  write();
+  const Ballot first{3, kTwo, 1}, second{4, kThree, 1};
+  const auto lease = static_cast<uint64_t>(100 * kMillisecond);
+  receive(kTwo, Heartbeat{first, 0, 0, 0, 0, 1, lease, true});
+  now_ += 50 * kMillisecond;
+  receive(kThree, Heartbeat{second, 0, 0, 0, 0, 1, lease, true});
+  ASSERT_EQ(core_->state().promise, second);
+  write();
+  const Prepare request{second, false, {}, 1, {}};
+  receive(kThree, request);
+  EXPECT_TRUE(sent<Promise>().empty());
+  now_ += 60 * kMillisecond;
+  receive(kThree, request);
+  EXPECT_EQ(sent<Promise>().size(), 1u) << "its own lease is not in its way";
+}
+
 TEST_F(MultiPaxosAlone, forgottenVotesAreNotDenied) {
   write();
   const Ballot ballot{3, kTwo, 1};
