@@ -502,7 +502,7 @@ def group_with_a_liar(lies, play):
         play(nodes[0], nodes[1:], ",".join(node.client for node in nodes))
         # Equal states: what the honest ones answer by themselves, and the hash of all versions.
         def state(node):
-            return node.clew("kv", "get", "own", "--prefix", "--consistency", "sequential", "--trust-gateway", "--server", node.client)
+            return node.clew("kv", "range", "own", "--prefix", "--consistency", "sequential", "--trust-gateway", "--server", node.client)
         until(lambda: len({state(node) for node in nodes[1:]}) == 1, what="the honest members' states are equal")
         expect("and there is something in them", (state(nodes[1])[0], "own0" in state(nodes[1])[1]), (0, True))
         if shutil.which("etcdctl"):

@@ -116,7 +116,8 @@ TEST_F(AttestDeskTest, questionsAreBounded_andEndWithIt) {
   EXPECT_FALSE(second->has_value());
   const Said third = ask(SessionId{position + 1}, 1);
   EXPECT_FALSE(third->has_value()) << "that session may be opened yet";
-  EXPECT_EQ(open(), SessionId{position});
+  const SessionId opened = open();
+  EXPECT_EQ(opened, SessionId{position});
   execute(SessionId{position}, 1, "put", "done");
   EXPECT_TRUE(tells(third, position, "put", "done"));
   desk.end(CallError{Code::kUnavailable, "stopping", false, {}, {}});

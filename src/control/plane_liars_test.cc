@@ -121,7 +121,7 @@ struct Process {
                 .value();
     ServerOptions server_options;
     server_options.listen = ":4331";
-    server_options.cluster = kGroup;
+    server_options.cluster = [] { return kGroup; };
     server_options.node = NodeId{id};
     server_options.byzantine = true;
     server = Server::open(loop, network.host(machine_of(id)), *plane, server_options).value();

@@ -172,6 +172,10 @@ void Pbft::handle(NodeId from, VoteMessage& message) {
   const Sequence seq = message.seq;
   auto& votes = message.claim == Claim::kPrepare ? here.prepares : here.commits;
   NodeId voter = from;
+  if (here.view == message.view && here.batch != nullptr && here.digest != message.digest) {
+    // The primary showed it something else, or it lies. It counts for what it says, which may be what is agreed on.
+    fact(FactKind::kMessageRefused, 0, from, seq, "a vote for another batch");
+  }
   while (planted(Bug::kPbftVotesRepeated) && votes.contains(voter)) voter = NodeId{number(voter) + 1'000};
   votes[voter] = std::move(message);
   check_prepared(seq, here);

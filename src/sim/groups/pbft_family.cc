@@ -74,7 +74,8 @@ Family pbft_family() {
           .governs_later = true,
           .joiners_trust = true,
           .verifier = std::make_shared<TestVerifier>(),
-          .liar = make_pbft_liar,
+          .liar = [](const Shape& shape, consensus::NodeId self,
+                     uint64_t seed) { return make_pbft_liar(shape, self, seed); },
           .fit = fit};
 }
 
