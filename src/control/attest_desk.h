@@ -60,7 +60,7 @@ class AttestDesk {
   void forget_oldest();
   void refuse(Done<Attestation> done, Code code, std::string_view why);
 
-  const Limits limits_;
+  const Limits limits_{};
   consensus::Position last_ = 0;  // position of the newest entry; 0: none since the start
   std::map<consensus::SessionId, Session> sessions_;
   std::deque<Key> order_;  // of execution, with those of sessions that are gone

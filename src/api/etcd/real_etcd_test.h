@@ -22,10 +22,35 @@ namespace clew::api::etcd::test {
 class RealEtcd {
  public:
   static bool installed() { return ::access("/usr/bin/etcd", X_OK) == 0; }
+  // Returns when it answers. Somebody else may take a port that was free: then it ends, and another one is tried.
   RealEtcd() {
     std::string pattern = (std::filesystem::temp_directory_path() / "clew-etcd-XXXXXX").string();
     CHECK(mkdtemp(pattern.data()) != nullptr);
     directory_ = pattern;
+    for (int attempt = 0; attempt < 5; ++attempt) {
+      begin();
+      while (::waitpid(pid_, nullptr, WNOHANG) == 0) {
+        if (listens()) return;
+        ::usleep(5'000);  // until the next look
+      }
+      pid_ = 0;
+      std::filesystem::remove_all(directory_ / "data");
+    }
+    CHECK(false);  // etcd does not start at all; its log is in the directory
+  }
+  ~RealEtcd() {
+    if (pid_ != 0) {
+      ::kill(pid_, SIGKILL);
+      ::waitpid(pid_, nullptr, 0);
+    }
+    std::filesystem::remove_all(directory_);
+  }
+  RealEtcd(const RealEtcd&) = delete;
+  RealEtcd& operator=(const RealEtcd&) = delete;
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+
+ private:
+  void begin() {
     port_ = free_port();
     const std::string client = "http://127.0.0.1:" + std::to_string(port_);
     const std::string peer = "http://127.0.0.1:" + std::to_string(free_port());
@@ -33,7 +58,7 @@ class RealEtcd {
                                       "--name",
                                       "one",
                                       "--data-dir",
-                                      pattern + "/data",
+                                      directory_.string() + "/data",
                                       "--listen-client-urls",
                                       client,
                                       "--advertise-client-urls",
@@ -50,21 +75,18 @@ class RealEtcd {
     arguments.push_back(nullptr);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 1, (pattern + "/log").c_str(), O_WRONLY | O_CREAT, 0600);
+    posix_spawn_file_actions_addopen(&actions, 1, (directory_.string() + "/log").c_str(), O_WRONLY | O_CREAT, 0600);
     posix_spawn_file_actions_adddup2(&actions, 1, 2);
     CHECK(posix_spawn(&pid_, words.front().c_str(), &actions, nullptr, arguments.data(), environ) == 0);
     posix_spawn_file_actions_destroy(&actions);
   }
-  ~RealEtcd() {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-    std::filesystem::remove_all(directory_);
+  bool listens() const {
+    boost::asio::io_context io;
+    boost::asio::ip::tcp::socket socket(io);
+    boost::system::error_code failed;
+    socket.connect({boost::asio::ip::make_address("127.0.0.1"), port_}, failed);
+    return !failed;
   }
-  RealEtcd(const RealEtcd&) = delete;
-  RealEtcd& operator=(const RealEtcd&) = delete;
-  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
-
- private:
   static uint16_t free_port() {
     boost::asio::io_context io;
     boost::asio::ip::tcp::acceptor acceptor(io, {boost::asio::ip::make_address("127.0.0.1"), 0});

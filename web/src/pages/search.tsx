@@ -11,7 +11,7 @@ import { Combo } from '../parts/combo';
 import { apiRange, boundsOf, RangePicker, rangeOf } from '../parts/range';
 import { lazy } from '../parts/lazy';
 import type { ScatterProps } from '../parts/scatter';
-import { Problem, Service, StateBadge } from '../parts/common';
+import { Field, Problem, Service, StateBadge } from '../parts/common';
 import { VirtualList, type VirtualControl } from '../parts/virtual';
 import { FirstRun } from '../parts/firstrun';
 
@@ -197,9 +197,9 @@ export function SearchPage() {
           <span aria-hidden="true">{live ? '◉' : '○'}</span> live
         </button>
         <div class="between">
-          <input aria-label="Shortest duration" placeholder="min" title="10ms, 1.5s, 2m" value={params.min ?? ''} onChange={(event) => set({ min: event.currentTarget.value.trim() })} />
+          <Field aria-label="Shortest duration" placeholder="min" title="10ms, 1.5s, 2m" value={params.min ?? ''} commit={(min) => set({ min })} />
           <span aria-hidden="true">–</span>
-          <input aria-label="Longest duration" placeholder="max" title="10ms, 1.5s, 2m" value={params.max ?? ''} onChange={(event) => set({ max: event.currentTarget.value.trim() })} />
+          <Field aria-label="Longest duration" placeholder="max" title="10ms, 1.5s, 2m" value={params.max ?? ''} commit={(max) => set({ max })} />
         </div>
         <select aria-label="Verdict" value={params.state ?? ''} onChange={(event) => set({ state: event.currentTarget.value })}>
           {verdicts.map(([value, text]) => (

@@ -1,5 +1,6 @@
 // Small parts: states, errors, icons, chips.
-import type { ComponentChildren } from 'preact';
+import type { ComponentChildren, JSX } from 'preact';
+import { useState } from 'preact/hooks';
 import type { ApiError, State, Summary } from '../api';
 import { colourOf } from '../lib/colour';
 import { clip } from '../lib/otlp';
@@ -73,5 +74,23 @@ export function Errors({ n }: { n: number }) {
     <span class="errors" title={`${n} ${n === 1 ? 'span has' : 'spans have'} the status error`}>
       <span aria-hidden="true">▲</span> {n} {n === 1 ? 'error' : 'errors'}
     </span>
+  );
+}
+
+// A field whose value stands elsewhere and changes when Enter is pressed or the field is left. What is being typed stays
+// when the page is drawn anew meanwhile.
+export function Field({ value, commit, ...rest }: { value: string; commit: (text: string) => void } & Omit<JSX.IntrinsicElements['input'], 'value'>) {
+  const [typed, setTyped] = useState<string>();
+  return (
+    <input
+      {...rest}
+      value={typed ?? value}
+      onInput={(event) => setTyped(event.currentTarget.value)}
+      onChange={(event) => {
+        setTyped(undefined);
+        commit(event.currentTarget.value.trim());
+      }}
+      onBlur={() => setTyped(undefined)}
+    />
   );
 }

@@ -8,7 +8,7 @@ import { visible } from '../lib/otlp';
 import { formatRoute } from '../lib/route';
 import { bytes, count } from '../lib/time';
 import { copy, route, setParams, tenant, token } from '../state';
-import { CopyButton, Problem } from './common';
+import { CopyButton, Field, Problem } from './common';
 import { VirtualList, type VirtualControl } from './virtual';
 
 const pageSize = '200';
@@ -120,17 +120,7 @@ export function Keys() {
         </label>
         <label class="at-revision">
           at revision{' '}
-          <input
-            inputMode="numeric"
-            value={rev}
-            placeholder={head ? `${head.revision} (now)` : 'now'}
-            aria-label="Revision"
-            onChange={(event) => {
-              const next = event.currentTarget.value.trim();
-              setParams({ rev: /^[1-9]\d{0,18}$/.test(next) ? next : '' }, false);
-              event.currentTarget.value = /^[1-9]\d{0,18}$/.test(next) ? next : '';
-            }}
-          />
+          <Field inputMode="numeric" value={rev} placeholder={head ? `${head.revision} (now)` : 'now'} aria-label="Revision" commit={(text) => setParams({ rev: /^[1-9]\d{0,18}$/.test(text) ? text : '' }, false)} />
         </label>
         <select aria-label="How new" value={level} onChange={(event) => setParams({ level: event.currentTarget.value })}>
           {levels.map(([value, name]) => (
