@@ -388,13 +388,13 @@ class Bench:
 def main():
     parser = argparse.ArgumentParser(prog="./dev bench kv", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", nargs="*", default=[], help=", ".join(RUNS) + ", all; table without one")
-    parser.add_argument("--peers", default="etcd", help="others to measure beside Clew: etcd,zookeeper; - for none")
+    parser.add_argument("--peers", help="others to measure beside Clew: etcd,zookeeper; - for none; etcd unless --consensus is given")
     parser.add_argument("--quick", action="store_true", help="a small size of everything, to see that it works")
     parser.add_argument("--seconds", type=float, default=3, help="of load for a figure")
     parser.add_argument("--keys", type=int, default=10_000, help="different ones, where that is not what varies")
     parser.add_argument("--rounds", type=int, default=20, help="of failover")
     parser.add_argument("--failover-seconds", type=float, default=2.5, help="of load in a round of failover: five times the election timeout")
-    parser.add_argument("--consensus", help="Clew by our own client on each of these protocols beside each other, e.g. raft,multipaxos,zab,pbft (with four members); without others")
+    parser.add_argument("--consensus", help="Clew by our own client on each of these protocols beside each other, e.g. raft,multipaxos,zab,pbft (with four members); without others but --peers")
     parser.add_argument("--engine", default="memory", choices=["memory", "rocksdb"], help="of Clew's state")
     parser.add_argument("--heartbeat-ms", type=int, help="100; of failover 50")
     parser.add_argument("--election-ms", type=int, help="ten heartbeats")
@@ -408,12 +408,13 @@ def main():
     options.clew = os.environ.get("CLEW", "build/release/clew")
     options.etcd_load = os.environ.get("ETCD_LOAD", "build/release/bench/etcd_load")
     options.zookeeper_load = os.environ.get("ZOOKEEPER_LOAD", "build/release/bench/zookeeper_load")
+    peers = [peer for peer in ("etcd" if options.peers is None else options.peers).split(",") if peer not in ("", "-")]
     if options.consensus:
-        options.systems = [clew_on(protocol) for protocol in options.consensus.split(",")]
+        options.systems = [clew_on(protocol) for protocol in options.consensus.split(",")] + (peers if options.peers else [])
     elif options.systems:
         options.systems = options.systems.split(",")
     else:
-        options.systems = ["clew", "clew-rocksdb", "clew-etcd"] + [peer for peer in options.peers.split(",") if peer not in ("", "-")]
+        options.systems = ["clew", "clew-rocksdb", "clew-etcd"] + peers
     unknown = [name for name in options.systems if name not in SYSTEMS]
     if unknown:
         parser.error("unknown: %s; there are %s" % (", ".join(unknown), ", ".join(SYSTEMS)))
