@@ -17,7 +17,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tests"))
-from node import free_ports  # noqa: E402
+from node import claimed_ports  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -46,7 +46,7 @@ class Servers:
     def __init__(self, system, options):
         self.folder = tempfile.mkdtemp(prefix="bench-etcd-", dir=options.directory)
         self.processes, self.ports = [], []
-        ports = [free_ports(4) for _ in range(3)]
+        ports = [claimed_ports(4) for _ in range(3)]
         for index in range(3):
             data = os.path.join(self.folder, str(index))
             if system == "clew":

@@ -12,6 +12,7 @@ Each figure starts fresh processes. Processor time is that of the servers (/proc
 leader is killed, or stopped (SIGSTOP), under a load of writes; what counts is the longest time in which no write was answered. Heartbeats
 and election timeouts are the same for Clew and etcd (--heartbeat-ms, --election-ms); ZooKeeper, which has neither, is left out there."""
 import argparse
+import collections
 import glob
 import json
 import math
@@ -23,10 +24,11 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "tests"))
-from node import free_ports  # noqa: E402
+from node import claimed_ports  # noqa: E402
 
 
 class Group:
@@ -38,7 +40,7 @@ class Group:
         self.options, self.count = options, nodes
         self.scratch = tempfile.mkdtemp(prefix="clew-bench-kv-", dir=options.dir)
         self.processes = [None] * nodes
-        self.ports = [free_ports(4) for _ in range(nodes)]
+        self.ports = [claimed_ports(4) for _ in range(nodes)]
 
     def __enter__(self):
         try:
@@ -101,6 +103,10 @@ class Group:
         order = [leader] + [index for index in range(self.count) if index != leader]
         return ",".join("127.0.0.1:%d" % self.ports[index][column] for index in order)
 
+    def counters(self):
+        """What the processes say of themselves that figures are made of, summed: {name with labels: value}."""
+        return {}
+
     def load(self, **flags):
         command = self.load_command() + ["--pid=" + pid for pid in self.pids()]
         command += ["--%s=%s" % (name.replace("_", "-"), value) for name, value in flags.items() if value is not True]
@@ -144,6 +150,17 @@ class Clew(Group):
                     if status["leader"] != "0":
                         return status
         return None
+
+    def counters(self):
+        sums = collections.Counter()
+        for index, process in enumerate(self.processes if self.consensus == "pbft" else []):
+            if process.poll() is None:
+                with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % self.ports[index][3], timeout=10) as answer:
+                    for line in answer.read().decode().splitlines():
+                        if line.startswith(("clew_signatures_", "process_cpu_seconds_total ")):
+                            name, value = line.rsplit(" ", 1)
+                            sums[name] += float(value)
+        return sums
 
     def leader(self):
         status = self.status()
@@ -285,11 +302,20 @@ class Bench:
                   **({"reads": flags["reads"]} if "reads" in flags else {}))  # connections, files and caches are warm
         row = {"system": group.name, "nodes": group.count, "what": what}
         flags.setdefault("keys", self.options.keys)
+        before = group.counters()
         row.update(self.load(group, seconds=self.options.seconds, **flags))
+        signatures = {name: value - before[name] for name, value in group.counters().items()}
+        if signatures:
+            for work in ("made", "checked"):
+                row["signatures_%s_per_1000" % work] = 1000 * signatures['clew_signatures_total{work="%s"}' % work] / max(1, row["done"])
+            row["signatures_share_of_cpu"] = signatures["clew_signatures_cpu_seconds_total"] / signatures["process_cpu_seconds_total"]
         self.rows.append(row)
         self.say("  %-12s %d nodes  %-34s %9.0f/s  p50 %8.3f ms  p99 %8.3f ms  CPU %7.3f s/100k%s" % (
             row["system"], row["nodes"], what, row["per_second"], row["p50_ms"], row["p99_ms"], row["cpu_s_per_100k"],
             "  FAILED %d: %s" % (row["failed"], row["last_error"]) if row["failed"] else ""))
+        if signatures:
+            self.say("  %-12s          a thousand: %.1f signatures made, %.1f checked, %.0f %% of the CPU time" % (
+                "", row["signatures_made_per_1000"], row["signatures_checked_per_1000"], 100 * row["signatures_share_of_cpu"]))
         return row
 
     def systems(self):

@@ -13,14 +13,11 @@
 
 namespace clew::fuzz {
 
-// Of member 1 of a group of three.
-template <typename Core, typename Options>
-void feed_core(const uint8_t* data, size_t size) {
+// Of the member that `options` describe; `verify` says which signatures hold, to cores that ask.
+template <typename Core, typename Options, typename Verify>
+void feed_core(const uint8_t* data, size_t size, const Options& options, Verify verify) {
   using namespace clew::consensus;
   if (size == 0) return;
-  Options options;
-  options.self = NodeId{1};
-  options.founding = Membership::of_voters({NodeId{1}, NodeId{2}, NodeId{3}});
   Core core(options, 1);
   const bool as_records = (data[0] & 1) != 0;
   Time now = kSecond;
@@ -46,6 +43,7 @@ void feed_core(const uint8_t* data, size_t size) {
     if (effects.halt) return;
     next += effects.records.size();
     if (!effects.records.empty()) core.durable(now, next - 1);
+    for (const VerifyRequest& one : effects.verifications) core.verified(now, one.id, verify(one));
     CHECK(core.check_invariants().ok());
   }
   if (as_records) {
@@ -54,6 +52,16 @@ void feed_core(const uint8_t* data, size_t size) {
     core.collect(now, effects);
     if (!effects.halt) CHECK(core.check_invariants().ok());
   }
+}
+
+// Of member 1 of a group of three, which signs nothing.
+template <typename Core, typename Options>
+void feed_core(const uint8_t* data, size_t size) {
+  using namespace clew::consensus;
+  Options options;
+  options.self = NodeId{1};
+  options.founding = Membership::of_voters({NodeId{1}, NodeId{2}, NodeId{3}});
+  feed_core<Core>(data, size, options, [](const VerifyRequest&) { return false; });
 }
 
 }  // namespace clew::fuzz

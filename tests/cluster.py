@@ -8,7 +8,7 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from faulty_machine import Machine  # noqa: E402
-from node import FAST, Node, free_ports, until  # noqa: E402
+from node import FAST, Node, claimed_ports, until  # noqa: E402
 
 failed = 0
 
@@ -25,7 +25,7 @@ class Member(Node):
 
     def __init__(self, number, config="", arguments=()):
         self.number = number
-        self.peer, self.client = ("127.0.0.1:%d" % port for port in free_ports(2))
+        self.peer, self.client = ("127.0.0.1:%d" % port for port in claimed_ports(2))
         super().__init__(FAST + "control: {log_file_size: 8MiB, heartbeat: 50ms, election_timeout: 500ms%s}\n" % config)
         self.extra = list(arguments)
         self.flags = []  # of `clew kv` through this node
@@ -336,7 +336,7 @@ def certificates_between_members():
         make("node", "3", "--host", "127.0.0.1", "--days", "1", directory=old, shift_s=-864000)
 
         for node in nodes:
-            (node.etcd_port,) = free_ports(1)
+            (node.etcd_port,) = claimed_ports(1)
             configure(node, tls("node-%d" % node.number))
             node.start()
         until(lambda: healthy(nodes, 3))
@@ -391,7 +391,7 @@ def on_another_protocol(protocol, founders=3, arguments=lambda number: [], joins
         for node in nodes:
             node.extra += arguments(node.number) + ["--consensus", protocol]
             node.flags = flags
-            (node.etcd_port,) = free_ports(1)
+            (node.etcd_port,) = claimed_ports(1)
             node.start()
         until(lambda: healthy(nodes, founders))
         expect("what it runs is said", nodes[1].view()["protocol"], protocol)
@@ -495,7 +495,7 @@ def group_with_a_liar(lies, play):
         nodes[0].environment = {"CLEW_LIES": lies}
         for node in nodes:
             node.extra += arguments(node.number) + ["--consensus", "pbft"]
-            (node.etcd_port,) = free_ports(1)
+            (node.etcd_port,) = claimed_ports(1)
         for node in nodes:
             node.start()
         expect("the liar lies", "this member lies" in nodes[0].output(), True)

@@ -12,7 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "bench"))
 sys.path.insert(0, HERE)
 import kv as bench  # noqa: E402
-from node import free_ports, until  # noqa: E402
+from node import claimed_ports, until  # noqa: E402
 
 CLEW = os.environ.get("CLEW", "build/release/clew")
 
@@ -142,7 +142,7 @@ def members(group):
 
 
 def nobody_answers():
-    nobody = "127.0.0.1:%d" % free_ports(1)[0]
+    nobody = "127.0.0.1:%d" % claimed_ports(1)[0]
     began = time.monotonic()
     clew("status", servers=nobody, expect=2)
     clew("kv", "get", "a", servers=nobody, expect=2)
@@ -165,7 +165,7 @@ def certificates(scratch):
     for name in ("ca", "node-1", "operator"):
         same(os.stat(os.path.join(keys, name + ".key")).st_mode & 0o777, 0o600)
     subprocess.run(["openssl", "verify", "-CAfile", keys + "/ca.crt", keys + "/node-1.crt", keys + "/operator.crt"], check=True, stdout=subprocess.DEVNULL)
-    peer, client, http, _ = free_ports(4)
+    peer, client, http, _ = claimed_ports(4)
     tls = "{cert_file: %s/node-1.crt, key_file: %s/node-1.key, client_ca_file: %s/ca.crt}" % (keys, keys, keys)
     config = os.path.join(scratch, "tls.yaml")
     with open(config, "w") as file:

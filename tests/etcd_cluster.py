@@ -13,7 +13,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from node import free_ports, skip, until  # noqa: E402
+from node import claimed_ports, skip, until  # noqa: E402
 
 CLEW = os.environ.get("CLEW", "build/release/clew")
 
@@ -22,7 +22,7 @@ class Cluster:
     def __init__(self, size=3):
         self.folder = tempfile.mkdtemp(prefix="clew-etcd-")
         self.ids = list(range(1, size + 1))
-        self.ports = {node: free_ports(4) for node in self.ids}
+        self.ports = {node: claimed_ports(4) for node in self.ids}
         self.founders = ",".join("%d=127.0.0.1:%d" % (node, self.ports[node][0]) for node in self.ids)
         self.processes = {}
         for node in self.ids:
@@ -203,11 +203,11 @@ def members_come_and_go(cluster):
     other = next(node for node in cluster.ids if node != leader)
     expect_in("transfer", "Leadership transferred from %x to %x" % (leader, other), cluster.ctl(cluster.ids, "move-leader", "%x" % other))
     expect("new leader", cluster.leader(), other)
-    out = cluster.ctl([leader], "member", "add", "four", "--learner", "--peer-urls", "http://127.0.0.1:%d" % free_ports(1)[0])
+    out = cluster.ctl([leader], "member", "add", "four", "--learner", "--peer-urls", "http://127.0.0.1:%d" % claimed_ports(1)[0])
     added = re.search(r"Member +([0-9a-f]+) added", out).group(1)
     expect_in("learner", "true", [line for line in cluster.ctl([1], "member", "list").split("\n") if line.startswith(added)][0])
     expect_in("too early", "in sync with leader", cluster.ctl([1], "member", "promote", added, good=False))
-    expect_in("update", "updated", cluster.ctl([2], "member", "update", added, "--peer-urls", "http://127.0.0.1:%d" % free_ports(1)[0]))
+    expect_in("update", "updated", cluster.ctl([2], "member", "update", added, "--peer-urls", "http://127.0.0.1:%d" % claimed_ports(1)[0]))
     expect_in("removed", "removed", cluster.ctl([3], "member", "remove", added))
     expect_in("again", "member not found", cluster.ctl([3], "member", "remove", added, good=False))
 

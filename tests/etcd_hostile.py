@@ -11,7 +11,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from etcd_cluster import CLEW, PROBLEMS, Cluster, expect, expect_in  # noqa: E402
-from node import Node, free_ports, skip, until  # noqa: E402
+from node import Node, claimed_ports, skip, until  # noqa: E402
 
 MANY_KEYS = int(os.environ.get("MANY_KEYS", "300000"))  # millions by hand: they take minutes to write
 VALUE_BYTES = 1000  # so that all of them are more than one answer may hold
@@ -209,7 +209,7 @@ def ranges_over_millions(cluster):
 
 def expired_tokens():
     """A token that was taken away by a reload is refused in etcd's words; one that was not goes on."""
-    (port,) = free_ports(1)
+    (port,) = claimed_ports(1)
     tokens = "auth: {bearer_tokens: [%s]}\n"
     with Node(tokens % "{token: old}, {token: kept}") as node:
         node.stop()

@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from node import skip, until  # noqa: E402
+from node import claimed_ports, skip, until  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PACKAGE = "etcd3@1.1.2"
@@ -45,15 +45,9 @@ def run(folder, name, port):
     return out == "ok"
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
 def etcd(folder):
     with tempfile.TemporaryDirectory() as data:
-        port, peer = free_port(), free_port()
+        port, peer = claimed_ports(2)
         client_url, peer_url = "http://127.0.0.1:%d" % port, "http://127.0.0.1:%d" % peer
         server = subprocess.Popen(["etcd", "--name", "one", "--data-dir", data, "--listen-client-urls", client_url, "--advertise-client-urls", client_url, "--listen-peer-urls",
                                    peer_url, "--initial-advertise-peer-urls", peer_url, "--initial-cluster", "one=" + peer_url], stdout=subprocess.DEVNULL,

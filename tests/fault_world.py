@@ -10,7 +10,7 @@ import tempfile
 
 from faulty_machine import Machine
 from history_load import HistoryLoad
-from node import Node, free_ports, until
+from node import Node, claimed_ports, until
 from peer_proxy import Proxies
 
 CLEW = os.environ.get("CLEW", "build/release/clew")
@@ -38,7 +38,7 @@ class FaultyNode(Node):
     def __init__(self, number, proxies, engine="memory", program=CLEW):
         super().__init__("", program)
         self.id, self.proxies, self.engine, self.role = number, proxies, engine, "voter"
-        self.peer_port, self.client_port, self.etcd_port = free_ports(3)
+        self.peer_port, self.client_port, self.etcd_port = claimed_ports(3)
         self.machine = Machine(os.path.join(self.directory, "machine"))
         self.environment = self.machine.environment
         self.data, self.mounted, self.running = os.path.join(self.directory, "data"), False, False

@@ -157,7 +157,7 @@ int run(const std::string& program, uint32_t rounds, uint64_t seed, const std::s
   const Workload workload({.seed = seed, .spans_per_request = 48});
   const int64_t now_ns = clew::app::wall_now_ns();
   clew::Generator random(seed);
-  clew::tests::ServerProcess server(program, directory, kConfig, clew::tests::free_ports());
+  clew::tests::ServerProcess server(program, directory, kConfig, clew::tests::claimed_ports());
   std::set<uint64_t> acknowledged, unanswered;
   uint64_t next = 0;
   for (uint32_t round = 0; round < rounds; ++round) {

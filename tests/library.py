@@ -6,7 +6,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, sys.path[0])
-from node import free_ports, until  # noqa: E402
+from node import claimed_ports, until  # noqa: E402
 
 
 class Counter:
@@ -43,7 +43,7 @@ def add(nodes, amount):
 def main():
     programs = sys.argv[1:3]
     directory = tempfile.mkdtemp(prefix="clew-counter-")
-    members = ",".join("%d=127.0.0.1:%d" % (i + 1, port) for i, port in enumerate(free_ports(3)))
+    members = ",".join("%d=127.0.0.1:%d" % (i + 1, port) for i, port in enumerate(claimed_ports(3)))
     start = lambda program, i: Counter(program, i + 1, "%s/%d" % (directory, i + 1), members)  # noqa: E731
     nodes = [start(programs[0], i) for i in range(3)]
     try:

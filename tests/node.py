@@ -1,7 +1,10 @@
 """A real `clew serve` for the Python tests of the whole program, and a few helpers to talk to it. Standard library only."""
+import fcntl
 import http.client
+import itertools
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -18,14 +21,29 @@ def skip(reason):
     sys.exit(SKIP)
 
 
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+_claims = None
+
+
+def claimed_ports(count):
+    """Loopback ports to name on a command line, this process's until it ends. They lie below those that the system gives to
+    outgoing connections, and each is a locked byte of a file that all tests share (src/os/claimed_port_test.h, too)."""
+    global _claims
+    if _claims is None:
+        path = os.path.join(tempfile.gettempdir(), "clew-test-ports-%d" % os.getuid())
+        _claims = (os.open(path, os.O_RDWR | os.O_CREAT, 0o600), itertools.cycle(random.sample(range(12_000, 32_000), 20_000)))
+    file, candidates = _claims
+    ports = []
+    for port in itertools.islice(candidates, 20_000):
+        if len(ports) == count:
+            return ports
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+            with socket.socket() as one:
+                one.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        ports.append(port)
+    raise RuntimeError("no %d free ports" % count)
 
 
 class Node:
@@ -34,7 +52,7 @@ class Node:
     def __init__(self, config="", program=None, arguments=()):
         self.program = program or os.environ.get("CLEW", "build/release/clew")
         self.directory = tempfile.mkdtemp(prefix="clew-test-")
-        self.grpc_port, self.otlp_port, self.http_port, self.tempo_port = free_ports(4)
+        self.grpc_port, self.otlp_port, self.http_port, self.tempo_port = claimed_ports(4)
         self.config = os.path.join(self.directory, "clew.yaml")
         self.arguments = list(arguments)
         with open(self.config, "w") as file:

@@ -17,7 +17,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import group_faults as faults  # noqa: E402
 from faulty_machine import Machine  # noqa: E402
-from node import free_ports, until  # noqa: E402
+from node import claimed_ports, until  # noqa: E402
 from peer_proxy import BREAK, STALL, Proxies  # noqa: E402
 from raft_clients import Client, Driven, History, Load, check  # noqa: E402
 from raft_group import Group, Member  # noqa: E402
@@ -35,7 +35,7 @@ class World(Group):
         super().__init__(0, RAFT_NODE, directory)
         self.history = History(os.path.join(directory, name + ".history"))
         self.proxies, self.size, self.levels = Proxies(), size, levels
-        ports = free_ports(size + more)
+        ports = claimed_ports(size + more)
         self.addresses = {i + 1: "127.0.0.1:%d" % self.proxies.add(i + 1, port) for i, port in enumerate(ports)}
         self.ports = dict(enumerate(ports, 1))
         for i, port in self.ports.items():
@@ -323,7 +323,7 @@ def certificates(directory):
         expect("tls_no_certificate", ())
         expect("tls_foreign_certificate", foreign.certificate(1).split(",")[:2])
         nine = group.certificate(9)
-        impostor = Member(RAFT_NODE, other, "%d=127.0.0.1:%d,%d=127.0.0.1:%d" % (victim.id, port, other, free_ports(1)[0]),
+        impostor = Member(RAFT_NODE, other, "%d=127.0.0.1:%d,%d=127.0.0.1:%d" % (victim.id, port, other, claimed_ports(1)[0]),
                           os.path.join(group.directory, "impostor"), ["--tls", nine])
         before = victim.status()["refusals"].get("identity", 0)
         try:

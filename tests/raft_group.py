@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 
-from node import free_ports
+from node import claimed_ports
 
 
 class Member:
@@ -70,7 +70,7 @@ class Group:
 
     def __init__(self, size, program, directory=None, tls=False, extra=()):
         self.directory = tempfile.mkdtemp(prefix="clew-raft-", dir=directory)
-        ports = free_ports(size)
+        ports = claimed_ports(size)
         self.members = ",".join("%d=127.0.0.1:%d" % (i + 1, port) for i, port in enumerate(ports))
         self.nodes = []
         for i in range(size):

@@ -1,35 +1,22 @@
 #include "server_process.h"
 
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <chrono>
 #include <fstream>
 #include <sstream>
 #include <thread>
 
+#include "os/claimed_port_test.h"
+
 namespace clew::tests {
 
-Ports free_ports() {
-  std::array<int, 4> sockets{};
-  std::array<uint16_t, 4> ports{};
-  for (size_t i = 0; i < sockets.size(); ++i) {  // all bound at once, so that they differ
-    sockets[i] = socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address);
-    CHECK(bind(sockets[i], reinterpret_cast<sockaddr*>(&address), size) == 0);
-    CHECK(getsockname(sockets[i], reinterpret_cast<sockaddr*>(&address), &size) == 0);
-    ports[i] = ntohs(address.sin_port);
-  }
-  for (const int one : sockets) close(one);
-  return {ports[0], ports[1], ports[2], ports[3]};
+Ports claimed_ports() {
+  using os::test::claimed_port;
+  return {claimed_port(), claimed_port(), claimed_port(), claimed_port()};
 }
 
 ServerProcess::ServerProcess(std::string program, std::string directory, std::string config, Ports ports)

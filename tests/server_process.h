@@ -14,8 +14,7 @@ namespace clew::tests {
 struct Ports {
   uint16_t otlp_grpc = 0, otlp_http = 0, http = 0, tempo = 0;
 };
-// Ports that were free a moment ago.
-Ports free_ports();
+Ports claimed_ports();
 
 class ServerProcess {
  public:

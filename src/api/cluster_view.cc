@@ -6,19 +6,12 @@
 
 #include "api/json_writer.h"
 #include "api/query_common.h"
+#include "base/hex.h"
 
 namespace clew::api {
 namespace {
 
 constexpr int64_t kTimeout = 2'000'000'000;
-
-// As people read it everywhere else: sixteen hexadecimal digits.
-std::string hex(uint64_t value) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text(16, '0');
-  for (size_t i = 16; i-- > 0; value >>= 4) text[i] = kDigits[value & 15];
-  return text;
-}
 
 void append_texts(const std::vector<std::string>& texts, JsonWriter& json) {
   json.open_array();
@@ -46,8 +39,8 @@ std::string cluster_json(const control::GroupStatus& status) {
   std::string body;
   JsonWriter json(body);
   const consensus::Report& report = status.consensus;
-  json.open_object().key("cluster").text(status.cluster == 0 ? "" : hex(status.cluster));
-  json.key("founding").text(hex(status.founding)).key("self").quoted_unsigned(number(status.self));
+  json.open_object().key("cluster").text(status.cluster == 0 ? "" : hex16(status.cluster));
+  json.key("founding").text(hex16(status.founding)).key("self").quoted_unsigned(number(status.self));
   json.key("protocol").text(status.protocol).key("standing").text(consensus::standing_name(report.standing));
   json.key("leader").quoted_unsigned(number(report.leader)).key("epoch").quoted_unsigned(report.epoch);
   json.key("leaderView").boolean(status.leader_view);

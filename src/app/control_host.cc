@@ -68,6 +68,17 @@ std::vector<consensus::MetricValue> tls_metrics(const os::TlsNetwork* peer, cons
   return values;
 }
 
+std::vector<consensus::MetricValue> signature_metrics(const SigningKeys* keys) {
+  if (keys == nullptr) return {};
+  const SignatureWork work = keys->work();
+  constexpr auto kCounter = consensus::MetricType::kCounter;
+  const std::string_view help = "Signatures of members of the control group, made and checked.";
+  return {{"clew_signatures_total", help, kCounter, "work=\"made\"", static_cast<double>(work.made)},
+          {"clew_signatures_total", help, kCounter, "work=\"checked\"", static_cast<double>(work.checked)},
+          {"clew_signatures_cpu_seconds_total", "CPU time spent on signatures, of process_cpu_seconds_total.", kCounter,
+           "", static_cast<double>(work.cpu_ns) / 1e9}};
+}
+
 }  // namespace
 
 ControlHost::ControlHost(Ports ports, ControlConfig config, std::string directory, std::vector<std::string> tokens)
@@ -304,6 +315,7 @@ void ControlHost::metrics(UniqueFunction<void(std::string)> done) {
   loop_->post([this, done = std::move(done)]() mutable {
     if (plane_ == nullptr) return done("");
     std::string text = consensus::to_prometheus(tls_metrics(peer_tls_, client_tls_));
+    text += consensus::to_prometheus(signature_metrics(signing_.get()));
     text += consensus::to_prometheus(telemetry_->metrics(&plane_->replica(), &transport_->stats()));
     if (server_ != nullptr) {
       const control::ServerStats stats = server_->stats();

@@ -1,6 +1,7 @@
 #include "app/process_stats.h"
 
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -54,6 +55,12 @@ api::ProcessStats read_process_stats() {
       boot_time_s() + static_cast<double>(stat_field(22)) / static_cast<double>(sysconf(_SC_CLK_TCK));
   stats.start_time_seconds = start;
   return stats;
+}
+
+int64_t thread_cpu_ns() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
 }  // namespace clew::app

@@ -1,6 +1,7 @@
 #include "app/signing_keys.h"
 
 #include "app/certificates.h"
+#include "app/process_stats.h"
 
 namespace clew::app {
 namespace {
@@ -31,10 +32,28 @@ Result<std::unique_ptr<SigningKeys>> SigningKeys::open(consensus::NodeId self, c
   return std::unique_ptr<SigningKeys>(new SigningKeys(std::move(*key), std::move(directory)));
 }
 
+std::string SigningKeys::sign(std::string_view message) const {
+  const int64_t before = thread_cpu_ns();
+  std::string signature = key_.sign(message);
+  count(made_, before);
+  return signature;
+}
+
 bool SigningKeys::verify(consensus::NodeId signer, std::string_view message, std::string_view signature) const {
   const auto key = key_of(signer);
-  return key && key->verify(message, signature);
+  if (!key) return false;
+  const int64_t before = thread_cpu_ns();
+  const bool right = key->verify(message, signature);
+  count(checked_, before);
+  return right;
 }
+
+void SigningKeys::count(std::atomic<uint64_t>& kind, int64_t since_cpu_ns) const {
+  kind.fetch_add(1, std::memory_order_relaxed);
+  cpu_ns_.fetch_add(thread_cpu_ns() - since_cpu_ns, std::memory_order_relaxed);
+}
+
+SignatureWork SigningKeys::work() const { return {.made = made_, .checked = checked_, .cpu_ns = cpu_ns_}; }
 
 std::optional<os::Ed25519PublicKey> SigningKeys::key_of(consensus::NodeId member) const {
   const MutexLock lock(mutex_);

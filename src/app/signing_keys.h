@@ -6,6 +6,7 @@
 // only has to be there before he is added; a key that was read stays until the process ends.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -23,6 +24,13 @@ namespace clew::app {
 // "signing-3": its files are that with .key and .pub.
 std::string signing_key_name(consensus::NodeId member);
 
+// What signatures have cost since the keys were opened.
+struct SignatureWork {
+  uint64_t made = 0;
+  uint64_t checked = 0;  // right ones and wrong ones
+  int64_t cpu_ns = 0;    // of the threads that made and checked them
+};
+
 class SigningKeys final : public consensus::Signer, public consensus::Verifier {
  public:
   // `directory` has to hold the public key of `self`, and it has to be the other half of the one in `key_file`.
@@ -30,18 +38,22 @@ class SigningKeys final : public consensus::Signer, public consensus::Verifier {
   static Result<std::unique_ptr<SigningKeys>> open(consensus::NodeId self, const std::string& key_file,
                                                    std::string directory);
 
-  std::string sign(std::string_view message) const override { return key_.sign(message); }
+  std::string sign(std::string_view message) const override;
   bool verify(consensus::NodeId signer, std::string_view message, std::string_view signature) const override;
+  SignatureWork work() const;  // any thread; its parts may be of slightly different moments
 
  private:
   SigningKeys(os::Ed25519Key key, std::string directory) : key_(std::move(key)), directory_(std::move(directory)) {}
 
   std::optional<os::Ed25519PublicKey> key_of(consensus::NodeId member) const;
+  void count(std::atomic<uint64_t>& kind, int64_t since_cpu_ns) const;
 
   const os::Ed25519Key key_;
   const std::string directory_;
   mutable Mutex mutex_;
   mutable std::map<consensus::NodeId, os::Ed25519PublicKey> members_ CLEW_GUARDED_BY(mutex_);  // that were read
+  mutable std::atomic<uint64_t> made_{0}, checked_{0};
+  mutable std::atomic<int64_t> cpu_ns_{0};
 };
 
 }  // namespace clew::app

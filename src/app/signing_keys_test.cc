@@ -45,6 +45,20 @@ TEST_F(Signing, membersBelieveEachOther_andNobodyElse) {
   EXPECT_FALSE((*second)->verify(NodeId{3}, "said", signature));
 }
 
+TEST_F(Signing, whatSignaturesCostIsCounted) {
+  make(NodeId{1});
+  const auto keys = open(NodeId{1}, NodeId{1});
+  ASSERT_TRUE(keys.ok());
+  const std::string signature = (*keys)->sign("said");
+  EXPECT_TRUE((*keys)->verify(NodeId{1}, "said", signature));
+  EXPECT_FALSE((*keys)->verify(NodeId{1}, "not said", signature));
+  EXPECT_FALSE((*keys)->verify(NodeId{2}, "said", signature)) << "without a key nothing is computed";
+  const SignatureWork work = (*keys)->work();
+  EXPECT_EQ(work.made, 1u);
+  EXPECT_EQ(work.checked, 2u);
+  EXPECT_GT(work.cpu_ns, 0);
+}
+
 TEST_F(Signing, theKeyOfOneWhoJoins_isFoundWhenItIsThere) {
   make(NodeId{1});
   const auto first = open(NodeId{1}, NodeId{1});

@@ -209,9 +209,8 @@ int restore(const Flags& flags) {
                 static_cast<unsigned long long>(flags.node));
   } else {
     std::printf(
-        "%s is member %llu of the new cluster, of the founding %016llx; when all its founders are made, start them: "
-        "clew serve "
-        "--data-dir %s …\n",
+        "%s is member %llu of the new cluster, of the founding %016llx; "
+        "when all its founders are made, start them: clew serve --data-dir %s …\n",
         flags.directory.c_str(), static_cast<unsigned long long>(flags.node), founding, flags.directory.c_str());
   }
   return 0;

@@ -34,9 +34,7 @@ std::string name_of(consensus::NodeId id, const GroupStatus& status) {
 
 std::string cluster_words(uint64_t id) {
   if (id == 0) return "no cluster id agreed on yet";
-  std::string text = "cluster ";
-  append_hex(id, 16, text);
-  return text;
+  return "cluster " + hex16(id);
 }
 
 std::string_view alarm_text(AlarmKind kind) {

@@ -24,5 +24,11 @@ constexpr char* put_hex(char* out, uint64_t value, int digits) {
 inline void append_hex(uint64_t value, int digits, std::string& out) {
   for (int shift = (digits - 1) * 4; shift >= 0; shift -= 4) out.push_back(kHexDigits[value >> shift & 15]);
 }
+// An id as people read it everywhere: sixteen digits.
+inline std::string hex16(uint64_t value) {
+  std::string text;
+  append_hex(value, 16, text);
+  return text;
+}
 
 }  // namespace clew

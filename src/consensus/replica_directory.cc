@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "base/hex.h"
 #include "consensus/planted.h"
 
 namespace clew::consensus {
@@ -18,13 +19,6 @@ constexpr std::string_view kIdentityTitle = "clew replica 1";
 constexpr std::string_view kPeersTitle = "clew peers 1";
 constexpr uint64_t kMaxFileBytes = 64 << 10;
 
-std::string hex(uint64_t value) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text(16, '0');
-  for (size_t i = 16; i-- > 0; value >>= 4) text[i] = kDigits[value & 15];
-  return text;
-}
-
 template <typename T>
 bool parse_number(std::string_view text, int base, T& out) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out, base);
@@ -33,7 +27,7 @@ bool parse_number(std::string_view text, int base, T& out) {
 
 // Text files of "key value" lines; the last one is a checksum over those before it.
 std::string seal(std::string text) {
-  text += "checksum " + hex(stable_hash64(text)) + "\n";
+  text += "checksum " + hex16(stable_hash64(text)) + "\n";
   return text;
 }
 
@@ -85,7 +79,7 @@ Status same(const std::string& path, const Identity& found, const Identity& want
     return Error{Code::kFailedPrecondition, path + " belongs to " + what + " " + has + ", not to " + wants +
                                                 "; check the path, or start with the identity that it was made for"};
   };
-  if (found.cluster != wanted.cluster) return refuse("cluster", hex(found.cluster), hex(wanted.cluster));
+  if (found.cluster != wanted.cluster) return refuse("cluster", hex16(found.cluster), hex16(wanted.cluster));
   if (found.node != wanted.node) {
     return refuse("node", std::to_string(number(found.node)), std::to_string(number(wanted.node)));
   }
@@ -108,10 +102,10 @@ uint64_t Identity::settings() const {
 
 std::string Identity::encode() const {
   std::string text(kIdentityTitle);
-  text += "\ncluster " + hex(cluster);
+  text += "\ncluster " + hex16(cluster);
   text += "\nnode " + std::to_string(number(node));
   text += "\nprotocol " + protocol;
-  text += "\ninstance " + hex(static_cast<uint64_t>(instance));
+  text += "\ninstance " + hex16(static_cast<uint64_t>(instance));
   text += "\nmax_sessions " + std::to_string(sessions.max_sessions);
   text += "\nmax_kept_results " + std::to_string(sessions.max_kept_results);
   text += "\nmax_kept_bytes " + std::to_string(sessions.max_kept_bytes);
@@ -212,7 +206,7 @@ Status ReplicaDirectory::complete() {
 std::string ReplicaDirectory::encode_peers(const std::map<NodeId, Instance>& peers) {
   std::string text = std::string(kPeersTitle) + "\n";
   for (const auto& [peer, instance] : peers) {
-    text += std::to_string(number(peer)) + " " + hex(static_cast<uint64_t>(instance)) + "\n";
+    text += std::to_string(number(peer)) + " " + hex16(static_cast<uint64_t>(instance)) + "\n";
   }
   return seal(std::move(text));
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "base/hex.h"
 #include "base/varint.h"
 #include "control/system_space.h"
 
@@ -21,13 +22,6 @@ constexpr std::string_view kTitle = "clew member 2";
 constexpr uint64_t kMaxFileBytes = 64u << 10;
 
 Error invalid(std::string what) { return {Code::kInvalidArgument, std::move(what)}; }
-
-std::string hex(uint64_t value) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text(16, '0');
-  for (size_t i = 16; i-- > 0; value >>= 4) text[i] = kDigits[value & 15];
-  return text;
-}
 
 template <typename T>
 bool parse_number(std::string_view text, int base, T& out) {
@@ -64,9 +58,9 @@ Status agrees(const Belonging& known, const BootstrapOptions& options, const std
   if (options.founders.empty() || known.founders.empty()) return {};
   CLEW_ASSIGN(const Membership founders, Membership::make(options.founders));
   if (founding_of(options.token, founders, known.restored) != known.founding) {
-    return refuse("this data directory belongs to a group of the founding " + hex(known.founding) + ", founded as " +
+    return refuse("this data directory belongs to a group of the founding " + hex16(known.founding) + ", founded as " +
                   founders_text(known.founders) + "; control.initial_cluster and its token found " +
-                  hex(founding_of(options.token, founders, known.restored)) +
+                  hex16(founding_of(options.token, founders, known.restored)) +
                   ". They are looked at once, at the first start: put them "
                   "back, or remove them; members change by `clew member`");
   }
@@ -116,10 +110,10 @@ uint64_t founding_of(std::string_view token, const Membership& founders, uint64_
 
 std::string Belonging::encode() const {
   std::string text(kTitle);
-  text += "\nfounding " + hex(founding) + "\ncluster " + hex(cluster) + "\nnode " + std::to_string(number(node)) +
+  text += "\nfounding " + hex16(founding) + "\ncluster " + hex16(cluster) + "\nnode " + std::to_string(number(node)) +
           "\nfounders " + founders_text(founders) + "\nstate " + (is_new ? "new" : "started") + "\n";
-  if (restored != 0) text += "restored " + hex(restored) + "\n";
-  return text + "checksum " + hex(stable_hash64(text)) + "\n";
+  if (restored != 0) text += "restored " + hex16(restored) + "\n";
+  return text + "checksum " + hex16(stable_hash64(text)) + "\n";
 }
 
 Result<Belonging> Belonging::parse(std::string_view text, const std::string& path) {

@@ -77,10 +77,8 @@ void DecreeDesk::tick(bool leads) {
   if (cluster_ != 0 || (!leads && now < wish_at_)) return;
   wishing_ = true;
   wish_at_ = now + kFoundersPatience;
-  std::string wish;
-  append_hex(std::max<uint64_t>(ports_.random.next(), 1), 16, wish);
-  host_->propose(std::string(kClusterDecree), founders_, std::move(wish), kWishTimeout,
-                 [this, alive = std::weak_ptr<char>(alive_)](const std::variant<Outcome, Error>&) {
+  host_->propose(std::string(kClusterDecree), founders_, hex16(std::max<uint64_t>(ports_.random.next(), 1)),
+                 kWishTimeout, [this, alive = std::weak_ptr<char>(alive_)](const std::variant<Outcome, Error>&) {
                    if (alive.expired()) return;
                    wishing_ = false;
                    learn_cluster();

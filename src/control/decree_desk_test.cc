@@ -134,9 +134,7 @@ TEST_F(Founding, theFoundersAgreeOnAnIdWhichNobodyChangesAndEverybodyIsTold) {
   const uint64_t id = agreed({1, 2, 3});
   EXPECT_EQ(status(2).cluster, id);
   EXPECT_EQ(status(2).founding, 7u);
-  std::string text;
-  append_hex(id, 16, text);
-  EXPECT_EQ(chosen(2, std::string(kClusterDecree), "0000000000000001"), text) << "a client comes too late";
+  EXPECT_EQ(chosen(2, std::string(kClusterDecree), "0000000000000001"), hex16(id)) << "a client comes too late";
   for (uint64_t one = 1; one <= 3; ++one) power_cut(one);
   for (uint64_t one = 1; one <= 3; ++one) restart(one);
   EXPECT_EQ(agreed({1, 2, 3}), id);

@@ -69,10 +69,7 @@ class Reader {
     hash.lo = in_.fixed<uint64_t>();
     hash.hi = in_.fixed<uint64_t>();
   }
-  void operator()(Digest256& digest) {
-    const std::string_view bytes = in_.bytes(digest.bytes.size());
-    if (bytes.size() == digest.bytes.size()) std::copy(bytes.begin(), bytes.end(), digest.bytes.begin());
-  }
+  void operator()(Digest256& digest) { digest = read_digest(in_); }
   template <typename E>
   void choice(E& v, E largest) {
     const auto byte = in_.fixed<uint8_t>();

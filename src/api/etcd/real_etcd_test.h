@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "os/claimed_port_test.h"
 
 extern char** environ;
 
@@ -22,21 +23,16 @@ namespace clew::api::etcd::test {
 class RealEtcd {
  public:
   static bool installed() { return ::access("/usr/bin/etcd", X_OK) == 0; }
-  // Returns when it answers. Somebody else may take a port that was free: then it ends, and another one is tried.
+  // Returns when it answers.
   RealEtcd() {
     std::string pattern = (std::filesystem::temp_directory_path() / "clew-etcd-XXXXXX").string();
     CHECK(mkdtemp(pattern.data()) != nullptr);
     directory_ = pattern;
-    for (int attempt = 0; attempt < 5; ++attempt) {
-      begin();
-      while (::waitpid(pid_, nullptr, WNOHANG) == 0) {
-        if (listens()) return;
-        ::usleep(5'000);  // until the next look
-      }
-      pid_ = 0;
-      std::filesystem::remove_all(directory_ / "data");
+    begin();
+    while (!listens()) {
+      CHECK(::waitpid(pid_, nullptr, WNOHANG) == 0);  // else it does not start at all; its log is in the directory
+      ::usleep(5'000);                                // until the next look
     }
-    CHECK(false);  // etcd does not start at all; its log is in the directory
   }
   ~RealEtcd() {
     if (pid_ != 0) {
@@ -51,9 +47,9 @@ class RealEtcd {
 
  private:
   void begin() {
-    port_ = free_port();
+    port_ = os::test::claimed_port();
     const std::string client = "http://127.0.0.1:" + std::to_string(port_);
-    const std::string peer = "http://127.0.0.1:" + std::to_string(free_port());
+    const std::string peer = "http://127.0.0.1:" + std::to_string(os::test::claimed_port());
     std::vector<std::string> words = {"/usr/bin/etcd",
                                       "--name",
                                       "one",
@@ -86,11 +82,6 @@ class RealEtcd {
     boost::system::error_code failed;
     socket.connect({boost::asio::ip::make_address("127.0.0.1"), port_}, failed);
     return !failed;
-  }
-  static uint16_t free_port() {
-    boost::asio::io_context io;
-    boost::asio::ip::tcp::acceptor acceptor(io, {boost::asio::ip::make_address("127.0.0.1"), 0});
-    return acceptor.local_endpoint().port();
   }
   std::filesystem::path directory_;
   uint16_t port_ = 0;

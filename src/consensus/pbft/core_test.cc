@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "consensus/pbft/cores_test.h"
+#include "consensus/pbft/records.h"
 #include "os/ed25519.h"
 
 namespace clew::consensus::pbft {
@@ -313,6 +314,35 @@ TEST(PbftCore, anInvalidViewChangeDoesNotTakeThePlaceOfAValidOne) {
     group.inject(by, 2, message);
   }
   EXPECT_EQ(group.cores.core(NodeId{2}).state().view, 2u);
+}
+
+// What is left of a log may not lead to all that it tells of: with a hole that was seen, what lies too far comes again;
+// without one, the log is not this member's.
+TEST(PbftCore, aLogThatTellsOfBatchesFarAboveItself) {
+  for (const bool with_gap : {false, true}) {
+    SCOPED_TRACE(with_gap);
+    Options options;
+    options.self = NodeId{4};
+    options.founding = Membership::of_voters({NodeId{1}, NodeId{2}, NodeId{3}, NodeId{4}});
+    options.checkpoint_every = 4;
+    options.signer = std::make_shared<TestSigner>(options.self);
+    RecordHeader head{.kind = RecordKind::kBase, .view = 1, .active = true};
+    Offer base;
+    base.meta.membership = base.state.header.membership = options.founding;
+    Pbft core(options, 1);
+    ASSERT_TRUE(core.recover(1, record_of(head, base)).ok());
+    if (with_gap) ASSERT_TRUE(core.recover_gap(2, 7).ok());
+    head.kind = RecordKind::kAccepted;
+    head.top = 3;
+    const PrePrepare far{1, 1'000, null_batch(), "signed"};
+    ASSERT_TRUE(core.recover(8, record_of(head, far, NodeId{2})).ok());
+    core.start(kSecond, 9, true);
+    Effects effects;
+    core.collect(kSecond, effects);
+    EXPECT_EQ(effects.halt.has_value(), !with_gap) << effects.halt.value_or("");
+    EXPECT_EQ(core.check_invariants().message(), "");
+    if (with_gap) EXPECT_EQ(core.slot(1'000), nullptr);
+  }
 }
 
 TEST(PbftCore, aCommandFromTheFutureIsNotPrepared) {

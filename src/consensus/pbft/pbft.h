@@ -391,6 +391,7 @@ class Pbft final : public Protocol {
   bool started_ = false;
   bool any_record_ = false;
   bool gap_open_ = false;
+  bool gap_met_ = false;
   LogSeq gap_first_ = 0;
   uint64_t records_recovered_ = 0;
 

@@ -160,6 +160,7 @@ Status Pbft::recover(LogSeq seq, std::string_view bytes) {
 Status Pbft::recover_gap(LogSeq first, LogSeq last) {
   CHECK(!started_ && first <= last);
   gap_open_ = true;
+  gap_met_ = true;
   gap_first_ = first;
   return {};
 }
@@ -217,6 +218,17 @@ void Pbft::start(Time now, LogSeq next, bool have_snapshot) {
     abstain_until_ = std::max({abstain_until_, stable_before, top_});
     stable_ = base_.checkpoint;
   }
+  // What lies above the window of where this member stands now, as it lost a part, is fetched again in its turn; where
+  // it lost nothing it never wrote such a thing.
+  const Sequence within = std::max({stable_.seq, executed_, abstain_until_}) + options_.window_length();
+  const auto beyond = slots_.upper_bound(within);
+  if (beyond != slots_.end() && !gap_met_ && !lacks_state_) {
+    started_ = true;
+    halt("pbft: the log tells of batch " + std::to_string(slots_.rbegin()->first) + ", and leads to no more than " +
+         std::to_string(within) + ": it is not of one piece, replace this member");
+    return;
+  }
+  slots_.erase(beyond, slots_.end());
   change_records_ = std::move(records);
   proofs_.clear();
   std::erase_if(checkpoints_, [&](const auto& own) { return own.first < stable_.seq; });
