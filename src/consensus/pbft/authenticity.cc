@@ -106,11 +106,7 @@ const char* Pbft::objection(const Offer& offer) const {
   const CheckpointHeader& header = offer.state.header;
   if (header.seq < base_.state.header.seq || (header.seq <= executed_ && !lacks_state_)) return kLate;
   if (fetching_ && fetching_->state.header.seq >= header.seq) return kLate;
-  const bool same = offer.meta.position == header.position && offer.meta.epoch == header.epoch &&
-                    offer.meta.membership == header.newest_membership();
-  std::string clients;
-  offer.state.clients.append_to(clients);
-  if (!same || sha256(clients) != header.clients) return kUnsound;
+  if (!offer.of_one_piece()) return kUnsound;
   if (planted(Bug::kPbftStateUnchecked)) return nullptr;
   if (offer.checkpoint.seq != header.seq || offer.checkpoint.digest != header.digest()) return kUnsound;
   if (offer.snapshot.seq != header.seq || offer.snapshot.digest != snapshot_digest(header.digest(), offer.meta)) {

@@ -276,6 +276,16 @@ Digest NewView::digest() const {
   return sha256(bytes);
 }
 
+bool Offer::of_one_piece() const {
+  const CheckpointHeader& header = state.header;
+  if (meta.position != header.position || meta.epoch != header.epoch) return false;
+  if (!(meta.membership == header.newest_membership())) return false;
+  if (header.seq == 0) return header.position == 0 && state.clients == ClientTable();  // before the first batch
+  std::string table;
+  state.clients.append_to(table);
+  return sha256(table) == header.clients;
+}
+
 Digest snapshot_digest(const Digest& checkpoint, const SnapshotMeta& meta) {
   std::string bytes(checkpoint.view());
   meta.append_to(bytes);

@@ -190,6 +190,9 @@ struct Offer {
   Certificate snapshot;    // f + 1: one of them is honest
   // Checkpoints at which memberships changed before, oldest first: how to get from an older one to this one's.
   std::vector<std::pair<CheckpointHeader, Certificate>> changes;
+
+  // Its parts speak of one state. Says nothing of signatures; O(clients).
+  bool of_one_piece() const;
 };
 
 // --- Reads (§4.1: read-only requests) ---

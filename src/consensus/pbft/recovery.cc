@@ -147,6 +147,7 @@ Status Pbft::recover(LogSeq seq, std::string_view bytes) {
       change_seq_ = seq;
       break;
     case RecordKind::kBase:
+      if (!record.base.of_one_piece()) return refuse("holds a state that is not of one piece");
       base_ = std::move(record.base);
       base_seq_ = seq;
       slots_.erase(slots_.begin(), slots_.upper_bound(base_.state.header.seq));
