@@ -6,6 +6,7 @@ clew=${CLEW:-build/release/clew}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
+# shellcheck disable=SC2054  # the commas are in the words
 small=(lab --protocols raft,multipaxos --nodes 3 --load 1,8 --failovers 1 --faults none,byzantine)
 "$clew" "${small[@]}" --json --svg "$scratch/one" >"$scratch/one.json"
 "$clew" "${small[@]}" --json --svg "$scratch/two" >"$scratch/two.json"

@@ -32,7 +32,7 @@ tidy_key() {
 }
 
 tidy_one() {
-  local file=$1 key stamp checks= tidy_warnings
+  local file=$1 key stamp checks='' tidy_warnings
   tidy_warnings=(-Wreserved-identifier -Wthread-safety)  # clang's own; those of cmake/Toolchain.cmake are in the commands
   case $file in *_test.cc|*_bench.cc) checks=$tests_without ;; esac
   key=$(tidy_key "$file")

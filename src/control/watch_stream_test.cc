@@ -13,7 +13,6 @@ using fake::put;
 using fake::World;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 
 // Takes what a stream gives, as text, as fast as it comes or not at all.
 struct Taker {

@@ -36,7 +36,7 @@ struct S {
   SpanKind kind = SpanKind::kInternal;
   uint32_t host = 0;
   uint32_t flags = 0;
-  operator SpanFacts() const {
+  operator SpanFacts() const {  // NOLINT(google-explicit-constructor): tables of spans read as what they are
     SpanFacts f;
     f.id = {id};
     f.parent = {parent};

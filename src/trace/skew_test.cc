@@ -9,7 +9,6 @@ namespace clew::trace {
 namespace {
 
 using testing::ElementsAre;
-using testing::IsEmpty;
 
 constexpr std::string_view kNames[] = {"a", "b", "c"};
 

@@ -36,7 +36,8 @@ inline Options small_options() {
 // One process on a disk. Its death is the destructor; what the disk then holds is the disk's business.
 class LogRun {
  public:
-  LogRun(env::Disk& disk, Options options = small_options(), uint64_t number = 1) : loop(scheduler), number_(number) {
+  explicit LogRun(env::Disk& disk, Options options = small_options(), uint64_t number = 1)
+      : loop(scheduler), number_(number) {
     auto opened = Wal::open(
         loop, disk, std::move(options),
         [this](uint64_t record, uint64_t file, std::string_view bytes) {

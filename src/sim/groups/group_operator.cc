@@ -176,7 +176,7 @@ void GroupScenario::reconfigure(NodeIndex leader, const Membership& target) {
   update_tolerance();
   if (world_->journal().on()) world_->journal().say(leader, "is asked for the membership " + target.to_string());
   post(leader, [target](consensus::Replica& replica) {
-    replica.reconfigure(target, [](std::variant<consensus::Position, consensus::RequestError>) {});
+    replica.reconfigure(target, [](const std::variant<consensus::Position, consensus::RequestError>&) {});
   });
 }
 

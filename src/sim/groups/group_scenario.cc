@@ -244,9 +244,9 @@ void GroupScenario::operation(World& world, const Item& item) {
     }
     check_availability();
   }
-  if (dice < profile_.mix.admin) return act(std::move(random));
+  if (dice < profile_.mix.admin) return act(random);
   if (world.healing()) return;
-  clients_->issue(item.node, dice < profile_.mix.admin + profile_.mix.reads, std::move(random));
+  clients_->issue(item.node, dice < profile_.mix.admin + profile_.mix.reads, random);
 }
 
 // --- Faults that last, and under which the group must go on ---

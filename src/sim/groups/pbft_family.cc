@@ -67,7 +67,7 @@ void fit(Shape& shape) {
 Family pbft_family() {
   return {.name = "pbft",
           .make = make,
-          .judge = make_pbft_judge,
+          .judge = [](const Clocks&) { return make_pbft_judge(); },
           .bounds = bounds,
           .tolerates = consensus::byzantine_faults,
           .least_voters = 4,

@@ -9,7 +9,7 @@
 namespace clew::sim::groups {
 
 Family pbft_family();
-std::unique_ptr<Judge> make_pbft_judge(Clocks clocks);  // pbft_judge.cc
+std::unique_ptr<Judge> make_pbft_judge();  // pbft_judge.cc
 constexpr uint64_t kPbftGroup = 7;
 
 }  // namespace clew::sim::groups

@@ -161,7 +161,7 @@ void PbftJudge::on_record(NodeId id, LogSeq seq, std::string_view record) {
   } else if (written.header.kind == RecordKind::kBase) {
     node.bases.insert(seq);
   }
-  node.written.push_back(std::move(written));
+  node.written.push_back(written);
 }
 
 void PbftJudge::on_sent(NodeId id, NodeId, std::string_view frame) {
@@ -273,6 +273,6 @@ Scope PbftJudge::cost_of(NodeId id, const Protocol& protocol, const std::vector<
 
 }  // namespace
 
-std::unique_ptr<Judge> make_pbft_judge(Clocks) { return std::make_unique<PbftJudge>(); }
+std::unique_ptr<Judge> make_pbft_judge() { return std::make_unique<PbftJudge>(); }
 
 }  // namespace clew::sim::groups

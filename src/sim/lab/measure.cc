@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <utility>
 #include <variant>
 
@@ -127,7 +128,7 @@ class Measurement final : public LabGroup {
     slot.asked_at_ns = now();
     const uint64_t serial = ++slot.serial;
     submit(*asked_, write("k" + std::to_string(++keys_ % kKeys), std::string(kValueBytes, 'x')),
-           [this, i, serial](std::variant<consensus::Reply, consensus::RequestError> answer) {
+           [this, i, serial](const std::variant<consensus::Reply, consensus::RequestError>& answer) {
              if (slots_[i].serial != serial) return;
              if (std::holds_alternative<consensus::RequestError>(answer)) {
                slots_[i].waits = false;  // the next tick asks again
@@ -180,7 +181,7 @@ std::optional<Fault> fault_named(std::string_view name) {
 
 int64_t Measured::percentile_ns(double share) const {
   if (latencies_ns.empty()) return 0;
-  const auto at = static_cast<size_t>(share * static_cast<double>(latencies_ns.size() - 1) + 0.5);
+  const auto at = static_cast<size_t>(std::lround(share * static_cast<double>(latencies_ns.size() - 1)));
   return latencies_ns[at];
 }
 

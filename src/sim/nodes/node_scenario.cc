@@ -191,13 +191,13 @@ void NodeScenario::operation(World& world, const Item& item) {
   update_tolerance();
   if (world.healing()) return;
   Generator random(item.seed);
-  if (static_cast<int>(random.below(100)) < profile_.world.mix.admin) return act(std::move(random));
+  if (static_cast<int>(random.below(100)) < profile_.world.mix.admin) return act(random);
   int sum = 0;
   for (const int share : shares_) sum += share;
   auto dice = static_cast<int>(random.below(static_cast<uint64_t>(sum)));
   size_t chosen = 0;
   while (dice >= shares_[chosen]) dice -= shares_[chosen++];
-  workloads_[chosen]->issue(std::move(random));
+  workloads_[chosen]->issue(random);
 }
 
 // --- Judgement ---

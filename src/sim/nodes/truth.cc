@@ -131,7 +131,7 @@ Status Truth::note_changes(const Delivery& delivery) {
     changes_.push_back(std::move(change));
     return true;
   });
-  CLEW_TRY(status);
+  if (!status.ok()) return status;
   if (expected != now) return broken("history", delivery.position, "the newest revision has no changes");
   revision_ = now;
   return {};
