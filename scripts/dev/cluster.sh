@@ -1,4 +1,5 @@
 # ./dev cluster [3] [--check] [--consensus PROTOCOL]: a cluster of real nodes on loopback, in a temporary directory.
+# Under pbft there are four unless told otherwise, and each gets a key to sign with.
 # shellcheck shell=bash
 
 cluster_pids=()
@@ -12,8 +13,9 @@ cluster_cleanup() {
 
 # cluster_start ID: sets cluster_pids[ID].
 cluster_start() {
-  local id=$1
-  "${CLEW:-build/release/clew}" serve --data-dir "$cluster_scratch/node-$id" --node-id "$id" --initial-cluster "$cluster_founders" --consensus "$cluster_consensus" \
+  local id=$1 signing=()
+  [ "$cluster_consensus" != pbft ] || signing=(--signing-key "$cluster_scratch/keys/signing-$id.key" --signing-members "$cluster_scratch/keys")
+  "${CLEW:-build/release/clew}" serve "${signing[@]}" --data-dir "$cluster_scratch/node-$id" --node-id "$id" --initial-cluster "$cluster_founders" --consensus "$cluster_consensus" \
     --peer "127.0.0.1:${cluster_peer[$id]}" --client "127.0.0.1:${cluster_client[$id]}" --etcd "127.0.0.1:${cluster_etcd[$id]}" \
     --http "127.0.0.1:${cluster_http[$id]}" --otlp-grpc 127.0.0.1:0 --otlp-http 127.0.0.1:0 --tempo 127.0.0.1:0 \
     >"$cluster_scratch/node-$id.log" 2>&1 &
@@ -76,7 +78,7 @@ cluster_check() {
 
 dev_cluster() {
   local check='' id
-  cluster_size=3 cluster_consensus=raft
+  cluster_size='' cluster_consensus=raft
   while [ $# -gt 0 ]; do
     case $1 in
       --check) check=1 ;;
@@ -89,6 +91,7 @@ dev_cluster() {
     esac
     shift
   done
+  : "${cluster_size:=$([ "$cluster_consensus" = pbft ] && echo 4 || echo 3)}"
   if [ -z "${CLEW:-}" ]; then
     build_preset release clew
     [ -z "$check" ] || need curl etcd-client
@@ -107,6 +110,9 @@ dev_cluster() {
     cluster_peer[id]=${ports[0]} cluster_client[id]=${ports[1]} cluster_etcd[id]=${ports[2]} cluster_http[id]=${ports[3]}
     cluster_founders+="${cluster_founders:+,}$id=127.0.0.1:${ports[0]}"
   done
+  if [ "$cluster_consensus" = pbft ]; then
+    for id in $(seq "$cluster_size"); do "${CLEW:-build/release/clew}" keys signing "$id" --dir "$cluster_scratch/keys" >/dev/null; done
+  fi
   say "starting $cluster_size nodes on $cluster_consensus (data and logs in $cluster_scratch)"
   for id in $(seq "$cluster_size"); do cluster_start "$id"; done
   if [ -n "$check" ]; then
@@ -114,12 +120,17 @@ dev_cluster() {
     return
   fi
   cluster_leader 1 >/dev/null || cluster_fail "no leader after a minute"
+  local writer=127.0.0.1:${cluster_client[1]} reader=127.0.0.1:${cluster_client[$cluster_size]}
+  if [ "$cluster_consensus" = pbft ]; then  # whose clients believe no single member: they are told all
+    writer=$(printf ',127.0.0.1:%s' "${cluster_client[@]}")
+    writer=${writer#,} reader=$writer
+  fi
   cat <<TEXT
 
 A cluster of $cluster_size is running. Try, in another terminal:
   build/release/clew status --server 127.0.0.1:${cluster_client[1]}
-  build/release/clew kv put greeting hello --server 127.0.0.1:${cluster_client[1]}
-  build/release/clew kv get greeting --server 127.0.0.1:${cluster_client[$cluster_size]}
+  build/release/clew kv put greeting hello --server $writer
+  build/release/clew kv get greeting --server $reader
   ETCDCTL_API=3 etcdctl --endpoints 127.0.0.1:${cluster_etcd[1]} endpoint status
   curl http://127.0.0.1:${cluster_http[1]}/api/clew/cluster
   kill -9 PID    # a node's: $(for id in $(seq "$cluster_size"); do printf 'node %s: %s  ' "$id" "${cluster_pids[$id]}"; done)
