@@ -94,6 +94,7 @@ std::optional<Bug> bug_named(std::string_view name);
   X(kPaxosPromiseWithoutVotes, "paxos-promise-without-votes", 0, "a promise says nothing of what was accepted")                  \
   X(kPaxosRefusalsAsPromises, "paxos-refusals-as-promises", 0, "a refusal is counted as a promise")                              \
   X(kPaxosSuffixForgotten, "paxos-suffix-forgotten", 0, "a new leader proposes new values where older ones may be chosen")       \
+  X(kPaxosBareVoteForgotten, "paxos-bare-vote-forgotten", 0, "what only a witness tells of is taken for nothing")                \
   X(kPaxosAcceptedOfOldBallot, "paxos-accepted-of-old-ballot", 0, "votes of an earlier ballot count in this one")                \
   X(kPaxosCommitByOlderVote, "paxos-commit-by-older-vote", 0, "what was accepted under an older ballot is taken for the chosen value") \
   X(kPaxosAmnesiacPromises, "paxos-amnesiac-promises", 0, "an acceptor that lost votes goes on promising")                       \

@@ -89,6 +89,7 @@ const std::vector<Row>& rows() {
       {kPaxosPromiseWithoutVotes, "replication", false, "multipaxos"},
       {kPaxosRefusalsAsPromises, "elections", false, "multipaxos"},
       {kPaxosSuffixForgotten, "replication", false, "multipaxos"},
+      {kPaxosBareVoteForgotten, "elections", false, "multipaxos"},
       {kPaxosAcceptedOfOldBallot, "reigns", false, "multipaxos", 200},
       {kPaxosCommitByOlderVote, "replication", false, "multipaxos"},
       {kPaxosAmnesiacPromises, "holes", false, "multipaxos"},

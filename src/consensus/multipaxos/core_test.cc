@@ -159,6 +159,45 @@ TEST_F(MultiPaxosAlone, aNewcomerWithoutCommandsHasNothingToDeliver) {
   EXPECT_EQ(core_->report().standing, Standing::kWitness);
 }
 
+// Node 4, a witness, accepted a value whose commands only node 3 may have, which is away. In a group of four these two
+// are no quorum, so that nothing was chosen; in one of three they are.
+TEST_F(MultiPaxosAlone, whatOnlyAWitnessTellsOf_isNothingWhereItCannotHaveBeenChosen) {
+  for (const bool four : {true, false}) {
+    SCOPED_TRACE(four);
+    constexpr NodeId kWitness{4};
+    std::vector<Member> members{{.id = kOne}, {.id = kThree}, {.id = kWitness, .role = Role::kWitness}};
+    if (four) members.push_back({.id = kTwo});
+    options_.founding = Membership::make(members).value();
+    durable_ = 0;
+    records_.clear();
+    start();
+    write();
+    const Ballot older{1, kThree, 1}, old{1, kThree, 2};
+    receive(kThree, Accept{older, false, 1, 0, {value(older, "a")}});
+    write();
+    now_ = core_->deadline() + kSecond;
+    core_->tick(now_);
+    collect();
+    const Ballot asked = sent<Prepare>().at(0).ballot;
+    std::vector<NodeId> others{kWitness};
+    if (four) others.push_back(kTwo);
+    for (const NodeId other : others) receive(other, Promise{asked, true, 1, kMaxNumber, 0, 0, {}, {}});
+    write();
+    if (four) receive(kTwo, Promise{asked, false, 1, kMaxNumber, 0, 0, {}, {}});
+    Acceptance first = value(older, ""), second = value(old, "");
+    first.bare = second.bare = true;
+    ASSERT_LT(old, asked);
+    receive(kWitness, Promise{asked, false, 1, kMaxNumber, 0, 0, {}, {{1, first}, {2, second}}});
+    EXPECT_EQ(core_->state().leading, four);
+    if (!four) continue;
+    const auto proposed = sent<Accept>();
+    ASSERT_FALSE(proposed.empty());
+    ASSERT_EQ(proposed[0].values.size(), 2u);
+    EXPECT_EQ(proposed[0].values[0].entry, value(older, "a").entry) << "this member has it";
+    EXPECT_EQ(proposed[0].values[1].entry.kind, EntryKind::kNoop);
+  }
+}
+
 TEST_F(MultiPaxosAlone, aRefusalIsNoPromise) {
   write();
   now_ = std::max(now_, core_->deadline());

@@ -25,7 +25,8 @@
 //
 // Witnesses (Role::kWitness) vote and hold ballots, kinds and memberships, no commands. They are given a slot only when
 // Options::min_data_copies members hold its value durably. A proposer that is told of a vote of the highest ballot by a
-// witness alone cannot go on before it finds a member that has the value.
+// witness alone cannot go on before it finds a member that has the value, unless those who answered leave no quorum
+// that could have chosen it (phase_one.cc, lacks_value).
 //
 // Damaged records (multipaxos/records.h): each carries promise, watermark and the highest slot that was voted in, so
 // that a gap followed by an intact record costs votes only. An acceptor that lost votes (Standing::kRecovering) does
@@ -152,11 +153,19 @@ class MultiPaxos final : public Protocol {
     Position next = 0;  // first slot of the page that is awaited
     Position commit = 0;
   };
+  // What was told of one slot: votes that are newer than the own one.
+  struct Found {
+    std::optional<multipaxos::Acceptance> vote;  // the newest one with its commands
+    bool chosen = false;                         // it is known to be
+    // Of witnesses, which know no commands: place in answers_, and ballot.
+    std::vector<std::pair<size_t, multipaxos::Ballot>> bare;
+  };
   void start_phase_one();
   void ask(const Answer& answer);
   void count_answers();
   Answer* answer_of(NodeId from);
-  void merge(const multipaxos::Promise& promise);
+  void merge(const Answer& from, const multipaxos::Promise& promise);
+  bool lacks_value(Position position, const Found& found) const;
   bool values_known() const;
   bool knows_chosen(Position floor, const multipaxos::Ballot& ballot) const;
   void finish_phase_one();
@@ -306,11 +315,7 @@ class MultiPaxos final : public Protocol {
   multipaxos::Ballot wished_by_;  // the reign whose leader asked for this campaign
   Position prepare_from_ = 0;
   std::vector<Answer> answers_;
-  struct Found {
-    multipaxos::Acceptance vote;
-    bool chosen = false;
-  };
-  std::map<Position, Found> found_;  // told votes that are newer than the own ones
+  std::map<Position, Found> found_;
   uint64_t found_bytes_ = 0;
 
   // Leader.

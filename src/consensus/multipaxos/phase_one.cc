@@ -10,6 +10,7 @@ namespace {
 
 // Slots that one message may hold beyond what Options::max_open_slots lets it begin with.
 constexpr Position kFarthest = 1 << 20;
+constexpr uint64_t kBareVoteBytes = 64;
 
 }  // namespace
 
@@ -92,7 +93,7 @@ void MultiPaxos::handle(NodeId from, const Promise& promise) {
     return count_answers();
   }
   if (!promise.pre) {
-    merge(promise);
+    merge(*answer, promise);
     if (halt_ || phase_ == Phase::kFollower) return;
     if (promise.upto < kMaxNumber) {
       answer->next = promise.upto + 1;
@@ -107,10 +108,10 @@ void MultiPaxos::handle(NodeId from, const Promise& promise) {
 
 // In each slot the value of the highest ballot that anybody accepted (PMS §2.2, P2c); not the last that was heard of,
 // nor the greatest (scenario 28).
-void MultiPaxos::merge(const Promise& promise) {
+void MultiPaxos::merge(const Answer& from, const Promise& promise) {
+  const auto place = static_cast<size_t>(&from - answers_.data());
   for (const auto& [position, vote] : promise.votes) {
     if (position <= commit_) continue;
-    const bool chosen = position <= promise.commit && !vote.bare;
     const Acceptance* const own = slots_.find(position);
     if (own != nullptr && vote.ballot <= own->ballot && !planted(Bug::kPaxosLastSeenValue)) {
       if (vote.ballot == own->ballot && !vote.bare && !own->bare && !(vote.entry == own->entry)) {
@@ -120,24 +121,58 @@ void MultiPaxos::merge(const Promise& promise) {
       }
       continue;
     }
-    const auto found = found_.find(position);
-    if (found != found_.end()) {
-      const Acceptance& best = found->second.vote;
-      const bool better = chosen ? !found->second.chosen
-                                 : !found->second.chosen && (vote.ballot > best.ballot ||
-                                                             (vote.ballot == best.ballot && best.bare && !vote.bare));
-      if (!better && !planted(Bug::kPaxosLastSeenValue)) continue;
-      found_bytes_ -= cost(best.entry);
+    Found& found = found_[position];
+    if (vote.bare) {
+      const auto told =
+          std::find_if(found.bare.begin(), found.bare.end(), [&](const auto& b) { return b.first == place; });
+      if (told == found.bare.end()) {
+        found_bytes_ += kBareVoteBytes;
+        found.bare.emplace_back(place, vote.ballot);
+      } else {
+        told->second = std::max(told->second, vote.ballot);
+      }
+      continue;
     }
+    const bool chosen = position <= promise.commit;
+    if (found.vote && !planted(Bug::kPaxosLastSeenValue)) {
+      const bool better = !found.chosen && (chosen || vote.ballot > found.vote->ballot);
+      if (!better) continue;
+    }
+    if (found.vote) found_bytes_ -= cost(found.vote->entry);
     found_bytes_ += cost(vote.entry);
-    found_[position] = Found{vote, chosen};
+    found.vote = vote;
+    found.chosen = chosen;
   }
   if (found_bytes_ > options_.max_log_bytes) resign("the open slots do not fit into the log's memory");
 }
 
-// A witness alone may have told of the newest vote: its value has to be found.
+// Witnesses alone tell of the newest votes in this slot, and their value may have been chosen: somebody has to tell it.
+// Who has it may have lost it, and then nobody ever does; so it matters whether it can have been. A ballot above those
+// of all that was told with commands can have chosen something only if a quorum voted there, or above; of those who
+// answered only witnesses did. If with everybody who did not answer they are no quorum, then nothing was chosen above
+// the newest vote with commands, whose value is the one if anything was chosen up to there (PMS §2.2).
+bool MultiPaxos::lacks_value(Position position, const Found& found) const {
+  if (found.chosen || planted(Bug::kPaxosBareVoteForgotten)) return false;
+  const Acceptance* const own = slots_.find(position);
+  const Ballot known = found.vote ? found.vote->ballot : own != nullptr ? own->ballot : Ballot();
+  const auto votes_above = [&](size_t place) {
+    return std::any_of(found.bare.begin(), found.bare.end(),
+                       [&](const auto& bare) { return bare.first == place && bare.second > known; });
+  };
+  if (std::none_of(found.bare.begin(), found.bare.end(), [&](const auto& bare) { return bare.second > known; })) {
+    return false;
+  }
+  return has_quorum(electorate(), [&](NodeId id) {
+    for (size_t place = 0; place < answers_.size(); ++place) {
+      if (answers_[place].from == id) return votes_above(place) || !answers_[place].complete;
+    }
+    return true;
+  });
+}
+
 bool MultiPaxos::values_known() const {
-  return std::none_of(found_.begin(), found_.end(), [](const auto& found) { return found.second.vote.bare; });
+  return std::none_of(found_.begin(), found_.end(),
+                      [&](const auto& found) { return lacks_value(found.first, found.second); });
 }
 
 void MultiPaxos::count_answers() {
@@ -196,8 +231,8 @@ void MultiPaxos::finish_phase_one() {
   while (last_ < end && !pending_) {  // a stop-sign ends what this configuration may decide
     const Position p = ++last_;
     Acceptance vote;
-    if (const auto told = found.find(p); told != found.end()) {
-      vote = told->second.vote;
+    if (const auto told = found.find(p); told != found.end() && told->second.vote) {
+      vote = *told->second.vote;
     } else if (const Acceptance* const own = slots_.find(p); own != nullptr) {
       vote = *own;
     } else {

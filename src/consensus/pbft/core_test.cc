@@ -331,7 +331,9 @@ TEST(PbftCore, aLogThatTellsOfBatchesFarAboveItself) {
     base.meta.membership = base.state.header.membership = options.founding;
     Pbft core(options, 1);
     ASSERT_TRUE(core.recover(1, record_of(head, base)).ok());
-    if (with_gap) ASSERT_TRUE(core.recover_gap(2, 7).ok());
+    if (with_gap) {
+      ASSERT_TRUE(core.recover_gap(2, 7).ok());
+    }
     head.kind = RecordKind::kAccepted;
     head.top = 3;
     const PrePrepare far{1, 1'000, null_batch(), "signed"};
@@ -341,7 +343,9 @@ TEST(PbftCore, aLogThatTellsOfBatchesFarAboveItself) {
     core.collect(kSecond, effects);
     EXPECT_EQ(effects.halt.has_value(), !with_gap) << effects.halt.value_or("");
     EXPECT_EQ(core.check_invariants().message(), "");
-    if (with_gap) EXPECT_EQ(core.slot(1'000), nullptr);
+    if (with_gap) {
+      EXPECT_EQ(core.slot(1'000), nullptr);
+    }
   }
 }
 

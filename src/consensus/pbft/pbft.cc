@@ -13,7 +13,10 @@ using pbft::State;
 using pbft::StatusReport;
 
 Pbft::Pbft(pbft::Options options, uint64_t seed)
-    : options_(std::move(options)), random_(seed), gate_(options_.max_waiting_reads) {
+    : options_(std::move(options)),
+      random_(seed),
+      valid_(0, DigestHash{random_.next()}),
+      gate_(options_.max_waiting_reads) {
   CHECK(options_.check().ok());
   base_.state.header.membership = options_.founding;
   base_.meta.membership = options_.founding;

@@ -55,8 +55,10 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
+#include "base/hash.h"
 #include "base/random.h"
 #include "consensus/pbft/invariants.h"
 #include "consensus/pbft/messages.h"
@@ -359,7 +361,11 @@ class Pbft final : public Protocol {
   std::map<NodeId, size_t> unverified_of_;
   uint64_t next_unverified_ = 1;
   uint64_t next_verify_ = 1;
-  std::set<Digest> valid_;
+  struct DigestHash {  // members choose what they sign, so the seed is a secret
+    uint64_t seed = 0;
+    size_t operator()(const Digest& digest) const { return seeded_hash(digest.view(), seed); }
+  };
+  std::unordered_set<Digest, DigestHash> valid_;
   std::deque<Digest> valid_order_;
 
   // Reads.
