@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "consensus/multipaxos/multipaxos.h"
+#include "consensus/multipaxos/records.h"
 
 namespace clew::consensus::multipaxos {
 namespace {
@@ -196,6 +197,35 @@ TEST_F(MultiPaxosAlone, whatOnlyAWitnessTellsOf_isNothingWhereItCannotHaveBeenCh
     EXPECT_EQ(proposed[0].values[0].entry, value(older, "a").entry) << "this member has it";
     EXPECT_EQ(proposed[0].values[1].entry.kind, EntryKind::kNoop);
   }
+}
+
+// The oldest record that is left was written before a hole, the base after it: it tells of more as chosen than the
+// state from which the member went on. What it was told again stands behind.
+TEST_F(MultiPaxosAlone, aLogWhoseBaseGoesBackIsOfOnePiece) {
+  const Ballot ballot{3, kTwo, 1};
+  const auto record = [&](RecordHeader head, Position first, std::vector<std::string> values) {
+    head.promise = ballot;
+    std::string bytes;
+    append_header(bytes, head);
+    append_varint(bytes, 1);
+    append_run_head(bytes, ballot, first, values.size());
+    for (const std::string& text : values) append_entry(bytes, value(ballot, text).entry, false);
+    return bytes;
+  };
+  records_ = {record({.kind = RecordKind::kVotes, .commit = 11, .high = 12}, 12, {"l"})};
+  std::string base;
+  append_header(base, {.kind = RecordKind::kBase, .promise = ballot, .commit = 9, .high = 12, .lost_to = 11});
+  append_base(base, SnapshotMeta{9, 2, options_.founding, 0, {}}, false, {});
+  records_.push_back(base);
+  records_.push_back(record({.kind = RecordKind::kVotes, .commit = 12, .high = 12}, 10, {"j", "k"}));
+  durable_ = records_.size();
+  core_ = std::make_unique<MultiPaxos>(options_, 1);
+  for (LogSeq seq = 1; seq <= durable_; ++seq) ASSERT_TRUE(core_->recover(seq, records_[seq - 1]).ok()) << seq;
+  core_->start(now_, durable_ + 1, true);
+  collect();
+  EXPECT_EQ(core_->report().committed, 12u);
+  EXPECT_EQ(core_->report().standing, Standing::kFollower);
+  for (Position p = 10; p <= 12; ++p) EXPECT_NE(core_->slots().find(p), nullptr) << p;
 }
 
 TEST_F(MultiPaxosAlone, aRefusalIsNoPromise) {

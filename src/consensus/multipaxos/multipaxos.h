@@ -192,12 +192,13 @@ class MultiPaxos final : public Protocol {
   // --- phase_two.cc: the leader ---
   struct Peer {
     NodeId id = kNobody;
-    bool known = false;     // `match` was told by it; nothing is sent before
-    Position match = 0;     // accepted durably, without a gap
-    Position next = 1;      // first slot to send
-    Position beyond = 0;    // the first that it has behind a gap; 0: none
-    bool snapshot = false;  // what it needs is compacted: it was offered a snapshot
-    Position offered = 0;   // the one that it may be fetching, from which the slots go on (catch_up.h)
+    bool known = false;      // `match` was told by it; nothing is sent before
+    Position match = 0;      // accepted durably, without a gap
+    Position next = 1;       // first slot to send
+    Position beyond = 0;     // the first that it has behind a gap; 0: none
+    Position refill_to = 0;  // a gap that is being filled goes up to here
+    bool snapshot = false;   // what it needs is compacted: it was offered a snapshot
+    Position offered = 0;    // the one that it may be fetching, from which the slots go on (catch_up.h)
     InFlightWindow window{WindowLimits{}};
     Position commit_sent = 0;
     Position match_at_check = 0;

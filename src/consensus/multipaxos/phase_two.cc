@@ -178,6 +178,7 @@ void MultiPaxos::beat() {
 
 void MultiPaxos::go_back(Peer& other, Position to) {
   other.window.clear();
+  other.refill_to = 0;
   other.next = to + 1;
 }
 
@@ -252,9 +253,14 @@ void MultiPaxos::handle(NodeId from, const Accepted& message) {
     other->match = std::max(other->match, accepted);
     go_back(*other, other->match);
   }
+  const bool moved = accepted > other->match;
   other->match = std::max(other->match, accepted);
   other->next = std::max(other->next, other->match + 1);
   other->beyond = message.beyond;
+  // A gap of more than one message is filled as fast as it is answered.
+  if (moved && other->match < other->refill_to && other->match >= slots_.base()) {
+    send_values(*other, other->match + 1, std::min(other->refill_to, last_));
+  }
   other->window.acknowledged(other->match);
   if (other->snapshot && other->match >= slots_.base()) {
     other->snapshot = false;
@@ -281,7 +287,8 @@ void MultiPaxos::handle(NodeId from, const HeartbeatReply& reply) {
       // Nothing moved for a heartbeat: something was lost. What it has behind the gap need not come again.
       const bool here = other->match >= slots_.base();
       if (here && other->beyond > other->match + 1 && other->beyond <= last_) {
-        send_values(*other, other->match + 1, other->beyond - 1);
+        other->refill_to = other->beyond - 1;
+        send_values(*other, other->match + 1, other->refill_to);
       } else {
         go_back(*other, other->match);
       }

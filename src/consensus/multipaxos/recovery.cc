@@ -111,9 +111,15 @@ Status MultiPaxos::recover(LogSeq seq, std::string_view bytes) {
   };
   if (any_record_ && head.promise < promise_) return refuse("takes a promise back");
   if (gap_open_) {
-    // What stands above the watermark may have been voted on again in the gap: it says nothing any more.
-    if (!planted(Bug::kHoleSkipped)) slots_.drop_above(commit_);
-    lost_to_ = std::max(lost_to_, head.high);
+    // What stands above the watermark may have been voted on again in the gap, and says nothing any more; but for votes
+    // under the ballot that is still promised behind it, as nobody votes twice in a slot under one ballot.
+    Position kept = commit_;
+    for (const Acceptance* vote = slots_.find(kept + 1); vote != nullptr && vote->ballot == head.promise;
+         vote = slots_.find(kept + 1)) {
+      ++kept;
+    }
+    if (!planted(Bug::kHoleSkipped)) slots_.drop_above(kept);
+    if (kept < head.high) lost_to_ = std::max(lost_to_, head.high);
     gap_open_ = false;
   }
   if (!any_record_) {
@@ -138,6 +144,12 @@ Status MultiPaxos::recover(LogSeq seq, std::string_view bytes) {
     } else if (record.meta.position >= slots_.base()) {
       slots_.install(record.meta.position, record.meta.epoch);
       commit_ = std::max(commit_, record.meta.position);
+    } else {
+      // It had lost votes, and went on from an older state than the records before tell of; what was chosen since is in
+      // the records behind this one.
+      if (slots_.base() - record.meta.position > kFarthest) return refuse("goes back too far");
+      slots_.lower(record.meta.position, record.meta.epoch);
+      commit_ = record.meta.position;
     }
     snapshot_ = std::move(record.meta);
     floor_ballot_ = record.floor_ballot;

@@ -63,6 +63,13 @@ void Slots::drop_above(Position position) {
   while (!slots_.empty() && slots_.back().vote.ballot.none()) slots_.pop_back();
 }
 
+void Slots::lower(Position base, Epoch epoch) {
+  CHECK(base <= base_);
+  if (!slots_.empty()) slots_.insert(slots_.begin(), base_ - base, Slot());
+  base_ = base;
+  base_epoch_ = epoch;
+}
+
 std::vector<Slots::Run> Slots::take_unwritten() {
   std::vector<Run> runs;
   runs.swap(unwritten_);

@@ -39,6 +39,7 @@ class Slots {
   void install(Position position, Epoch epoch);
   void reset(Position base, Epoch epoch);  // no votes at all
   void drop_above(Position position);      // recovery only
+  void lower(Position base, Epoch epoch);  // recovery only: <= base(); what is between has no votes
 
   // --- Disk ---
   struct Run {

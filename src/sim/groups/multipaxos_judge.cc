@@ -86,7 +86,8 @@ struct Asked {
 struct Node {
   Image image;
   std::map<Position, Ballot> cast;  // every durable vote above the base; damage takes none of them back
-  std::map<LogSeq, Span> spans;     // what the records hold that hold votes or a snapshot
+  std::map<LogSeq, Span> spans;     // from where on a record's loss may cost votes
+  Position noted = 0;               // watermark of the newest record
   std::deque<Written> written;      // not known to be durable
   std::vector<Claim> claims;        // of this event
   LogSeq durable = 0;
@@ -182,7 +183,9 @@ Status MultiPaxosJudge::started(NodeId id, const Protocol& protocol, Position re
   }
   std::map<LogSeq, Span> spans = std::move(node.spans);
   std::map<Position, Ballot> cast = std::move(node.cast);
+  const Position noted = node.noted;
   node = Node();
+  node.noted = noted;
   node.spans = std::move(spans);
   node.cast = std::move(cast);
   node.image.promise = state.promise;
@@ -213,8 +216,11 @@ void MultiPaxosJudge::on_record(NodeId id, LogSeq seq, std::string_view record) 
       written.votes.emplace_back(run.first + i, Told{vote.ballot, identity(vote.entry), vote.bare});
     }
   }
-  if (first != UINT64_MAX) nodes_[id].spans[seq] = {first, written.base};
-  nodes_[id].written.push_back(std::move(written));
+  // Whatever stood above the watermark of the record before may have been voted on again in it.
+  Node& node = nodes_[id];
+  node.spans[seq] = {std::min(first, node.noted + 1), written.base};
+  node.noted = parsed->header.commit;
+  node.written.push_back(std::move(written));
 }
 
 // A promise tells of every vote that was ever cast in the slots that it speaks of (PMS §2.2, P1b), but for those that
