@@ -14,13 +14,13 @@ if find "$tree" -name '*_test.h' -o -name '*.cc' | grep -q .; then
   echo "the installed tree holds what is no part of the library"
   exit 1
 fi
-cmake -S examples/counter -B "$tree/by-cmake" -DCMAKE_PREFIX_PATH="$tree/usr" -DCMAKE_BUILD_TYPE=Release >/dev/null
+cmake -G Ninja -S examples/counter -B "$tree/by-cmake" -DCMAKE_PREFIX_PATH="$tree/usr" -DCMAKE_BUILD_TYPE=Release >/dev/null
 cmake --build "$tree/by-cmake" >/dev/null
 pc=$(dirname "$(find "$tree/usr" -name clew-consensus.pc)")
 # shellcheck disable=SC2046  # flags are words
 PKG_CONFIG_PATH=$pc g++ -O1 examples/counter/counter.cc -o "$tree/by-pkg-config" $(PKG_CONFIG_PATH=$pc pkg-config --cflags --libs clew-consensus)
 python3 tests/library.py "$tree/by-cmake/counter" "$tree/by-pkg-config"
-cmake -S examples/kv-client -B "$tree/kv-client" -DCMAKE_PREFIX_PATH="$tree/client" -DCMAKE_BUILD_TYPE=Release >/dev/null
+cmake -G Ninja -S examples/kv-client -B "$tree/kv-client" -DCMAKE_PREFIX_PATH="$tree/client" -DCMAKE_BUILD_TYPE=Release >/dev/null
 cmake --build "$tree/kv-client" >/dev/null
 pc=$(dirname "$(find "$tree/client" -name clew-client.pc)")
 # shellcheck disable=SC2046  # flags are words
