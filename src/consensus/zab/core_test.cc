@@ -102,6 +102,29 @@ class ZabAlone : public testing::Test {
 
 // --- Election ---
 
+TEST_F(ZabAlone, whoIsReplacedVotesForNobodyWhoWouldStepBackForIt) {
+  std::vector<Member> members = Membership::of_voters({kTwo, kThree}).members();
+  members.push_back({.id = kOne, .role = Role::kLearner, .incoming = false});
+  options_.founding = Membership::make(members).value();
+  records_.clear();
+  durable_ = 0;
+  start();
+  write();
+  follow_two(5);
+  write();
+  receive(kTwo, NewLeader{5, {}});
+  write();
+  ASSERT_EQ(core_->state().current, 5u);
+  const auto votes_for_three = [&](Epoch current) {
+    wait(options_.election_max);  // nobody is heard any more
+    receive(kThree, vote_for(kThree, 100 * current, {current, {current, 1}}));
+    const auto said = sent<Notification>();
+    return std::any_of(said.begin(), said.end(), [](const Notification& m) { return m.ballot.leader == kThree; });
+  };
+  EXPECT_FALSE(votes_for_three(4));
+  EXPECT_TRUE(votes_for_three(5));
+}
+
 // A snapshot that it had begun to fetch before it lost its leader says that it is no voter any more.
 TEST_F(ZabAlone, whoLearnsWhileItLooksThatItIsNoVoterWaitsQuietly) {
   follow_two(3);

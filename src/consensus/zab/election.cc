@@ -71,6 +71,9 @@ bool Zab::eligible(const Ballot& ballot) const {
   if (ballot.leader == options_.self) return may_stand();
   const auto found = contacts_.find(ballot.leader);
   if (found == contacts_.end()) return false;
+  // One that is replaced, as it knows, stands for nobody who would step back for its history: those two would elect and
+  // depose each other for ever, and each time take the epoch that a leader of the members to come has just begun.
+  if (!may_stand() && !log_.has_hole() && ballot.credentials.current < current_) return false;
   const Contact& other = found->second;
   return other.hears_me && now_ - other.heard <= options_.election_max && !avoids(ballot.leader);
 }
