@@ -14,6 +14,7 @@
 namespace clew::consensus {
 
 using zab::Ballot;
+using zab::Credentials;
 using zab::Notification;
 
 namespace {
@@ -73,7 +74,11 @@ bool Zab::eligible(const Ballot& ballot) const {
   if (found == contacts_.end()) return false;
   // One that is replaced, as it knows, stands for nobody who would step back for its history: those two would elect and
   // depose each other for ever, and each time take the epoch that a leader of the members to come has just begun.
-  if (!may_stand() && !log_.has_hole() && ballot.credentials.current < current_) return false;
+  // So does one that lacks what is committed, and with it perhaps the membership that replaced this node.
+  if (!may_stand() && !log_.has_hole()) {
+    const Credentials& theirs = ballot.credentials;
+    if (theirs.current < current_ || theirs.last < zxid_at(commit_)) return false;
+  }
   const Contact& other = found->second;
   return other.hears_me && now_ - other.heard <= options_.election_max && !avoids(ballot.leader);
 }
