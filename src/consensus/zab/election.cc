@@ -72,9 +72,9 @@ bool Zab::eligible(const Ballot& ballot) const {
   if (ballot.leader == options_.self) return may_stand();
   const auto found = contacts_.find(ballot.leader);
   if (found == contacts_.end()) return false;
-  // One that is replaced, as it knows, stands for nobody who would step back for its history: those two would elect and
-  // depose each other for ever, and each time take the epoch that a leader of the members to come has just begun.
-  // So does one that lacks what is committed, and with it perhaps the membership that replaced this node.
+  // A member that knows that it is replaced votes for nobody who would step back before its history: those two would
+  // elect and depose each other for ever, and each time take the epoch that a leader of the members to come has just
+  // begun. Whoever lacks what is committed, perhaps the very membership that replaced this node, would step back, too.
   if (!may_stand() && !log_.has_hole()) {
     const Credentials& theirs = ballot.credentials;
     if (theirs.current < current_ || theirs.last < zxid_at(commit_)) return false;
