@@ -36,13 +36,16 @@ dev_build() {
   fi
 }
 
-# Four ports that nobody listens on.
-free_ports() {
-  local port free=()
-  while [ ${#free[@]} -lt 4 ]; do
-    port=$((20000 + RANDOM % 12000))
+# claim_ports COUNT: sets claimed_ports to ports that nobody listens on, none of them told before by this script: servers
+# that are started later find them free. They lie below those that tests claim for themselves (tests/node.py).
+claim_ports() {
+  local port
+  claimed_ports=()
+  while [ ${#claimed_ports[@]} -lt "$1" ]; do
+    port=$((9000 + RANDOM % 3000))
+    [[ $ports_told == *" $port "* ]] && continue
     (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null && continue
-    [[ " ${free[*]} " == *" $port "* ]] || free+=("$port")
+    claimed_ports+=("$port") ports_told+="$port "
   done
-  echo "${free[@]}"
 }
+ports_told=' '

@@ -103,7 +103,8 @@ dev_cluster() {
   for id in $(seq "$cluster_size"); do
     local ports
     if [ -n "$check" ]; then
-      read -ra ports < <(free_ports)
+      claim_ports 4
+      ports=("${claimed_ports[@]}")
     else
       ports=($((4330 + 10 * id)) $((4331 + 10 * id)) $((2369 + 10 * id)) $((16676 + 10 * id)))
     fi

@@ -65,7 +65,8 @@ dev_run() {
   build_preset release clew
   trap run_cleanup EXIT
   if [ -n "$check" ]; then
-    read -ra ports < <(free_ports)
+    claim_ports 4
+    ports=("${claimed_ports[@]}")
     control=(0 0 0)
     run_scratch=$(mktemp -d)
     data=$run_scratch/data
