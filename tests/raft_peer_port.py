@@ -4,7 +4,7 @@ import random
 import socket
 import struct
 
-from node import until
+from node import claimed_ports, until
 from raft_group import Member
 
 FRAME_HEADER = 12
@@ -86,10 +86,7 @@ class Attack:
     def process(self, node_id, addressed, more=()):
         """A member that is none: believes to be `node_id`, and takes the victim's port for that of `addressed`."""
         self.last_id += 1
-        own = socket.socket()
-        own.bind(("127.0.0.1", 0))
-        members = "%d=127.0.0.1:%d,%d=127.0.0.1:%d" % (addressed, self.port, node_id, own.getsockname()[1])
-        own.close()
+        members = "%d=127.0.0.1:%d,%d=127.0.0.1:%d" % (addressed, self.port, node_id, claimed_ports(1)[0])
         return Member(self.program, node_id, members, os.path.join(self.world.directory, "false%d" % self.last_id), list(more)).start()
 
     def false_member(self, reason, *arguments, **more):

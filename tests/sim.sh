@@ -45,6 +45,10 @@ snapshots 1044 a proposer that only members of an old configuration elected was 
 sessions 1061 a new leader proposes again what several earlier ones had under way
 handovers 800462 elected by members of a configuration that was over, it was promised what the lease of another forbids
 rot 20 one of two members with data was lost while the other was away: a witness is no copy
+swarm 1100085 a value that only a witness had voted for, and whose one holder had lost it, was waited for for ever
+rot 1102892 votes were given up behind a lost record that held none
+rot 1104215 a log whose base goes back was taken for compacted
+overtaken 1109590 a gap was filled by one message a heartbeat
 TEXT
 
 while read -r profile seed _; do
@@ -53,6 +57,9 @@ done <<'TEXT'
 handovers 5125 nobody led: those who were replaced had a transaction more than those who replaced them
 handovers 5030 one that learned by a snapshot that it is no voter any more had a tick due for ever
 successions 750663 more waited behind a window of one transaction than a new leader could hand on in time
+handovers 1203851 two that were replaced elected and deposed a third one five hundred times a second
+handovers 1409294 the same, of one that lacks what is committed
+membership 1504864 a voter proposed before its disk was lost counted as whole, and another one was lost
 handovers 5003 the judge took a membership that a leader did not know to be committed for one that was not
 TEXT
 

@@ -52,6 +52,14 @@ std::optional<NodeIndex> GroupScenario::leader() const {
   return best;
 }
 
+// A machine that comes back without its disk is another member. Whoever was asked to take in its old self may still do so,
+// long after the machine is back: what nobody answers for then is one voter less.
+bool GroupScenario::counts_on_old_self(const Membership& membership, NodeIndex node) const {
+  return std::any_of(membership.members().begin(), membership.members().end(), [&](const Member& member) {
+    return groups::machine_of(member.id) == node && member.id != hosts_[at(node)].id;
+  });
+}
+
 void GroupScenario::update_tolerance() {
   const Membership& committed = canon_.membership();
   std::erase_if(open_targets_,
@@ -77,9 +85,9 @@ void GroupScenario::update_tolerance() {
       if (whole && hosts_[i].starts > hosts_[i].damaged_in) world_->atlas().repaired(node, {1, UINT64_MAX});
       continue;
     }
-    const bool stale = std::any_of(committed.members().begin(), committed.members().end(), [&](const Member& other) {
-      return groups::machine_of(other.id) == node && other.id != hosts_[i].id;
-    });
+    const bool stale = counts_on_old_self(committed, node) ||
+                       std::any_of(open_targets_.begin(), open_targets_.end(),
+                                   [&](const Membership& target) { return counts_on_old_self(target, node); });
     if (stale || committed.joint() || hosts_[i].replaced_in <= hosts_[i].damaged_in) continue;
     const bool caught_up = !committed.contains(hosts_[i].id) || committed.find(hosts_[i].id)->role == Role::kWitness ||
                            member.replica().applied() >= canon_.membership_at();

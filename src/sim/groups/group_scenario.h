@@ -109,6 +109,7 @@ class GroupScenario final : public Scenario, private Watcher, private Endpoints 
   void reconfigure(NodeIndex leader, const consensus::Membership& target);
   void update_tolerance();
   size_t tolerance(const consensus::Membership& membership) const;
+  bool counts_on_old_self(const consensus::Membership& membership, NodeIndex node) const;
   bool repair();  // true: nothing is left to do
   bool converged() const;
   bool waits(NodeIndex node, const std::string& what) const;  // false, and says why to the journal
