@@ -52,35 +52,89 @@ ClientCore::Ask ask_member(MessageKind kind, const CallOptions& options, consens
   return result;
 }
 
-class WatchHandle final : public WatchStream {
+// What the handle of a user's watches leads to: one member's stream, or those of all where members may lie. What is
+// asked before it is known which of them waits. On the loop.
+class WatchDoor : public std::enable_shared_from_this<WatchDoor> {
  public:
-  WatchHandle(std::shared_ptr<ClientCore> core, kv::Space space)
-      : core_(std::move(core)), watches_(std::make_shared<ClientWatches>(*core_, space)) {
-    core_->run([watches = watches_](ClientCore& c) { c.add_stream(watches); });
-  }
-  ~WatchHandle() override {
-    core_->run([watches = watches_](ClientCore& core) { core.remove_stream(watches->id()); });
-  }
-  void create(kv::WatchRequest request) override {
-    core_->run([watches = watches_, request = std::move(request)](ClientCore&) mutable {
-      watches->create(std::move(request));
+  void open(ClientCore& core, const std::shared_ptr<ReplyQuorum>& quorum, kv::Space space) {
+    if (quorum == nullptr) return choose(std::make_shared<ClientWatches>(core, space), core);
+    quorum->decide(kDecideTimeout, [self = shared_from_this(), weak = std::weak_ptr(quorum),
+                                    core = core.shared_from_this(), space](std::variant<bool, CallError> byzantine) {
+      const auto there = weak.lock();
+      if (self->closed_ || there == nullptr) return;
+      if (auto* error = std::get_if<CallError>(&byzantine)) {
+        auto none = std::make_shared<ClientWatches>(*core, space);
+        none->end(*error);
+        self->choose(std::move(none), *core);
+      } else if (std::get<bool>(byzantine)) {
+        self->verified_ = there->watch(space, core->options().watch_window_bytes);
+        self->catch_up();
+      } else {
+        self->choose(std::make_shared<ClientWatches>(*core, space), *core);
+      }
     });
   }
-  void cancel(kv::WatchId id) override {
-    core_->run([watches = watches_, id](ClientCore&) { watches->cancel(id); });
+  void close(ClientCore& core) {
+    closed_ = true;
+    waiting_.clear();
+    if (direct_ != nullptr) core.remove_stream(direct_->id());
+    if (verified_ != nullptr) verified_->discard();
   }
-  void request_progress() override {
-    core_->run([watches = watches_](ClientCore&) { watches->request_progress(); });
-  }
-  void next(size_t max_bytes, Done<std::vector<kv::WatchResponse>> done) override {
-    core_->run([watches = watches_, max_bytes, done = std::move(done)](ClientCore&) mutable {
-      watches->next(max_bytes, std::move(done));
-    });
+  // `ask` is called with the ClientWatches or the WatchQuorum.
+  template <typename Ask>
+  void pass(Ask ask) {
+    if (direct_ != nullptr) return ask(*direct_);
+    if (verified_ != nullptr) return ask(*verified_);
+    waiting_.push_back([this, ask = std::move(ask)]() mutable { pass(std::move(ask)); });
   }
 
  private:
+  static constexpr int64_t kDecideTimeout = 10'000'000'000;
+  void choose(std::shared_ptr<ClientWatches> direct, ClientCore& core) {
+    direct_ = std::move(direct);
+    core.add_stream(direct_);
+    catch_up();
+  }
+  void catch_up() {
+    for (Task& task : std::exchange(waiting_, {})) task();
+  }
+
+  std::shared_ptr<ClientWatches> direct_;
+  std::shared_ptr<WatchQuorum> verified_;
+  std::vector<Task> waiting_;
+  bool closed_ = false;
+};
+
+class WatchHandle final : public WatchStream {
+ public:
+  WatchHandle(std::shared_ptr<ClientCore> core, std::shared_ptr<ReplyQuorum> quorum, kv::Space space)
+      : core_(std::move(core)) {
+    core_->run([door = door_, quorum = std::move(quorum), space](ClientCore& c) { door->open(c, quorum, space); });
+  }
+  ~WatchHandle() override {
+    core_->run([door = std::move(door_)](ClientCore& core) { door->close(core); });
+  }
+  void create(kv::WatchRequest request) override {
+    pass([request = std::move(request)](auto& watches) mutable { watches.create(std::move(request)); });
+  }
+  void cancel(kv::WatchId id) override {
+    pass([id](auto& watches) { watches.cancel(id); });
+  }
+  void request_progress() override {
+    pass([](auto& watches) { watches.request_progress(); });
+  }
+  void next(size_t max_bytes, Done<std::vector<kv::WatchResponse>> done) override {
+    pass([max_bytes, done = std::move(done)](auto& watches) mutable { watches.next(max_bytes, std::move(done)); });
+  }
+
+ private:
+  template <typename Ask>
+  void pass(Ask ask) {
+    core_->run([door = door_, ask = std::move(ask)](ClientCore&) mutable { door->pass(std::move(ask)); });
+  }
+
   std::shared_ptr<ClientCore> core_;
-  std::shared_ptr<ClientWatches> watches_;
+  std::shared_ptr<WatchDoor> door_ = std::make_shared<WatchDoor>();
 };
 
 class SnapshotHandle final : public Service::SnapshotStream {
@@ -226,7 +280,9 @@ void Client::close_session(consensus::SessionId session, CallOptions options) {
   });
 }
 
-std::unique_ptr<WatchStream> Client::watch(kv::Space space) { return std::make_unique<WatchHandle>(core_, space); }
+std::unique_ptr<WatchStream> Client::watch(kv::Space space) {
+  return std::make_unique<WatchHandle>(core_, quorum_, space);
+}
 
 void Client::status(CallOptions options, Done<GroupStatus> done) {
   ClientCore::Ask asked = ask(MessageKind::kStatus, options);

@@ -32,8 +32,8 @@
 // them, and what execute(), keep_alive() and sessions answer was said by f + 1 (control/reply_quorum.h). Such a client
 // connects to all addresses, and opens a session of its own with the first change that has none. With fewer than four
 // addresses, where no liar can be told from an honest member, these calls are refused (kFailedPrecondition), unless
-// ClientOptions::trust_gateway is set. Status, members, decrees, watches and snapshots rest on the one member that is
-// asked, always: a watch says when to look, a read says what is there.
+// ClientOptions::trust_gateway is set. Watches are handed out when f + 1 members gave the same change
+// (control/watch_quorum.h). Status, members, decrees and snapshots rest on the one member that is asked, always.
 //
 // Watches go on where they stood when a node dies: from the first revision that was not given, without a gap and
 // without a duplicate; watch ids stay. A revision that was compacted meanwhile ends the watch, as always. A snapshot

@@ -81,14 +81,18 @@ void ClientCore::dispatch() {
   }
 }
 
+CallError ClientCore::too_few_to_tell() const {
+  CallError error;
+  error.code = Code::kFailedPrecondition;
+  error.message = "members of this group may lie (it runs PBFT), and this client was given " +
+                  std::to_string(options_.addresses.size()) +
+                  " of their addresses, too few to tell: name all members, or trust this gateway (--trust-gateway)";
+  return error;
+}
+
 void ClientCore::send(uint64_t id, Call& call, Link& link) {
   if (call.ask.vouched && link.byzantine && !options_.trust_gateway) {
-    CallError error;
-    error.code = Code::kFailedPrecondition;
-    error.message = "members of this group may lie (it runs PBFT), and this client was given " +
-                    std::to_string(options_.addresses.size()) +
-                    " of their addresses, too few to tell: name all members, or trust this gateway (--trust-gateway)";
-    return loop_.post([weak = weak_from_this(), id, error = std::move(error)]() mutable {
+    return loop_.post([weak = weak_from_this(), id, error = too_few_to_tell()]() mutable {
       if (const auto self = weak.lock(); self != nullptr) self->fail(id, std::move(error));
     });
   }
@@ -263,11 +267,16 @@ uint64_t ClientCore::add_stream(std::shared_ptr<ClientStream> stream) {
   added.set_id(id);
   arm();
   if (active() != nullptr) {
-    added.open();
+    open_stream(added, *active());
   } else {
     connect_next();
   }
   return id;
+}
+
+void ClientCore::open_stream(ClientStream& stream, const Link& link) {
+  if (stream.vouched() && link.byzantine && !options_.trust_gateway) return stream.end(too_few_to_tell());
+  stream.open();
 }
 
 void ClientCore::remove_stream(uint64_t id) {

@@ -108,6 +108,8 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
   uint64_t id_of(const Call& call, size_t slot) const { return (uint64_t{call.generation} << kSlotBits) | slot; }
   void dispatch();
   void send(uint64_t id, Call& call, Link& link);
+  CallError too_few_to_tell() const;
+  void open_stream(ClientStream& stream, const Link& link);
   void finish(uint64_t id, std::variant<std::string_view, CallError> result);
   void fail(uint64_t id, CallError error);
   void on_call_error(uint64_t id, CallError error);

@@ -167,7 +167,7 @@ void ClientCore::welcomed(Link& link, const Welcome& welcome) {
   }
   active_ = link.number;
   stream_parts_.clear();
-  for (const auto& [id, stream] : streams_) stream->open();
+  for (const auto& [id, stream] : streams_) open_stream(*stream, link);
   std::vector<uint64_t> held = std::exchange(held_, {});
   waiting_.insert(waiting_.begin(), held.begin(), held.end());
   dispatch();

@@ -26,6 +26,7 @@ class ClientStream {
   // False: malformed.
   virtual bool on_message(MessageKind kind, std::string_view body) = 0;
   virtual void end(const CallError& error) = 0;  // nothing more comes
+  virtual bool vouched() const = 0;              // where members may lie one is not enough
   // The user gave it up: what was not delivered never is, for whoever waits may rest on what is gone by then.
   virtual void discard() = 0;
 
@@ -49,6 +50,7 @@ class ClientWatches final : public ClientStream, public std::enable_shared_from_
   bool on_message(MessageKind kind, std::string_view body) override;
   void end(const CallError& error) override;
   void discard() override;
+  bool vouched() const override { return true; }
   uint64_t id() const { return id_; }
 
  private:
@@ -97,6 +99,7 @@ class ClientSnapshot final : public ClientStream, public std::enable_shared_from
   bool on_message(MessageKind kind, std::string_view body) override;
   void end(const CallError& error) override;
   void discard() override;
+  bool vouched() const override { return false; }
   uint64_t id() const { return id_; }
   uint64_t total_bytes = 0;
 

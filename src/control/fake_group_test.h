@@ -121,6 +121,7 @@ class Member final : public Service {
   std::function<void(std::variant<consensus::SessionId, CallError>&)> twist_session;
   std::function<void(const kv::Request&, const CallOptions&)> before;  // a change is carried out
   bool pretends = false;                                               // changes are answered and not carried out
+  std::function<void(std::vector<kv::WatchResponse>&)> twist_watch;
 
   void execute(kv::Space space, kv::Request request, CallOptions options, Done<CallReply> done) override {
     ++asked;
@@ -328,6 +329,7 @@ class Member final : public Service {
       }
       while (member_.hub_.hub.behind() != 0 && member_.hub_.hub.pump()) {
       }
+      if (!responses.empty() && member_.twist_watch) member_.twist_watch(responses);
       if (!responses.empty()) member_.later(std::exchange(done_, nullptr), std::move(responses));
     }
 

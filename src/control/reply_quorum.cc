@@ -273,7 +273,18 @@ void ReplyQuorum::close() {
   own_.reset();  // and with it the group's memory of its session
   closed_ = true;
   for (Undecided& one : std::exchange(undecided_, {})) one.done(closed_error());
+  for (const auto& watch : std::exchange(watches_, {})) {
+    if (const auto there = watch.lock()) there->end(closed_error());
+  }
   const std::vector<Voter> voters = std::exchange(voters_, {});
+}
+
+std::shared_ptr<WatchQuorum> ReplyQuorum::watch(kv::Space space, uint64_t window_bytes) {
+  auto watch = std::make_shared<WatchQuorum>(loop_, shared_from_this(), space, window_bytes);
+  std::erase_if(watches_, [](const auto& one) { return one.expired(); });
+  watches_.push_back(watch);
+  if (closed_) watch->end(closed_error());
+  return watch;
 }
 
 uint64_t ReplyQuorum::cluster() const {

@@ -38,6 +38,7 @@
 #include "base/random.h"
 #include "control/service.h"
 #include "control/session.h"
+#include "control/watch_quorum.h"
 #include "env/loop.h"
 
 namespace clew::control {
@@ -71,10 +72,17 @@ class ReplyQuorum final : public Commands, public std::enable_shared_from_this<R
   void keep_alive(kv::LeaseId lease, CallOptions options, Done<int64_t> done);
   void open_session(CallOptions options, Done<consensus::SessionId> done) override;
   void close_session(consensus::SessionId session, CallOptions options) override;
+  // Hands out what f + 1 members gave; `window_bytes` of each wait at most. Once it is decided that members may lie.
+  std::shared_ptr<WatchQuorum> watch(kv::Space space, uint64_t window_bytes);
   void close();  // whatever is under way ends with kUnavailable, before it returns
 
   const Stats& stats() const { return stats_; }
   uint64_t cluster() const;  // that f + 1 members name; 0: none so far
+
+  // For WatchQuorum.
+  const std::vector<Voter>& voters() const { return voters_; }
+  size_t quorum() const { return (voters_.size() - 1) / 3 + 1; }
+  void note_verified(bool contradicted) { ++stats_.verified, stats_.contradicted += contradicted; }
 
  private:
   class Question;
@@ -85,7 +93,6 @@ class ReplyQuorum final : public Commands, public std::enable_shared_from_this<R
     Done<bool> done;
   };
   int64_t now() const { return loop_.clock().mono_ns(); }
-  size_t quorum() const { return (voters_.size() - 1) / 3 + 1; }
   size_t at(size_t nth) const { return (preferred_ + nth) % voters_.size(); }  // in the order in which they are asked
   void probe();
   void decided(bool byzantine);
@@ -103,7 +110,8 @@ class ReplyQuorum final : public Commands, public std::enable_shared_from_this<R
   bool probing_ = false;
   std::vector<Undecided> undecided_;
   std::map<consensus::SessionId, uint64_t> first_number_;  // of the sessions that were opened through here
-  std::optional<Session> own_;                             // until close()
+  std::vector<std::weak_ptr<WatchQuorum>> watches_;
+  std::optional<Session> own_;  // until close()
 };
 
 }  // namespace clew::control

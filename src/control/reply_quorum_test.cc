@@ -237,7 +237,9 @@ TEST_P(OneLies, whileOthersWrite_andReadsAreTrueAndGoOn) {
     const auto busy = ask(get("busy"));
     ASSERT_TRUE(busy.ok()) << busy.error().message;
     ASSERT_NE(value_in(busy), "a lie");
-    if (before > 0) EXPECT_GE(std::stoi(value_in(busy)), before - 1) << "what was acknowledged is seen";
+    if (before > 0) {
+      EXPECT_GE(std::stoi(value_in(busy)), before - 1) << "what was acknowledged is seen";
+    }
   }
   EXPECT_GT(written, 20);
   ending = true;

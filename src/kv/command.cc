@@ -6,6 +6,21 @@
 #include "kv/codec.h"
 
 namespace clew::kv {
+
+Request::Request() = default;
+Request::Request(const Request&) = default;
+Request::Request(Request&&) noexcept = default;
+Request& Request::operator=(const Request&) = default;
+Request& Request::operator=(Request&&) noexcept = default;
+Request::~Request() = default;
+
+Response::Response() = default;
+Response::Response(const Response&) = default;
+Response::Response(Response&&) noexcept = default;
+Response& Response::operator=(const Response&) = default;
+Response& Response::operator=(Response&&) noexcept = default;
+Response::~Response() = default;
+
 namespace {
 
 // First byte of a request and of a response. A change of the encoding is another number; both are then read.

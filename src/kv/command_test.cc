@@ -63,9 +63,9 @@ bool same(const Result<Response>& a, const Result<Response>& b) {
 }
 
 TEST(Command, everyKindComesBackAsItWas) {
-  ASSERT_EQ(all_requests().size(), std::variant_size_v<Request>);
+  ASSERT_EQ(all_requests().size(), std::variant_size_v<Request::variant>);
   for (const Request& request : all_requests()) EXPECT_EQ(decode_request(encode(request)).value(), request);
-  ASSERT_EQ(all_responses().size(), std::variant_size_v<Response> + 1);
+  ASSERT_EQ(all_responses().size(), std::variant_size_v<Response::variant> + 1);
   for (const auto& response : all_responses()) EXPECT_TRUE(same(decode_response(encode(response)), response));
 }
 
