@@ -52,8 +52,8 @@ std::optional<NodeIndex> GroupScenario::leader() const {
   return best;
 }
 
-// A machine that comes back without its disk is another member. Whoever was asked to take in its old self may still do so,
-// long after the machine is back: what nobody answers for then is one voter less.
+// A machine that comes back without its disk is another member. Whoever was asked to take in its old self may still do
+// so, long after the machine is back: what nobody answers for then is one voter less.
 bool GroupScenario::counts_on_old_self(const Membership& membership, NodeIndex node) const {
   return std::any_of(membership.members().begin(), membership.members().end(), [&](const Member& member) {
     return groups::machine_of(member.id) == node && member.id != hosts_[at(node)].id;
