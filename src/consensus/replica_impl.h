@@ -133,7 +133,12 @@ class ReplicaImpl final : public Replica {
   void on_fetched(const SnapshotMeta& meta, const Status& status);
   void start_install(const InstallSnapshot& install);
   void try_install();
-  void installed(const SnapshotMeta& meta, Result<std::string> state);
+  // What the file of a fetched snapshot holds when it is installed.
+  struct Fetched {
+    Result<std::string> bytes = Error{};
+    bool as_promised = false;  // of the size and digest that were to be fetched
+  };
+  void installed(const SnapshotMeta& meta, Fetched state);
   void release_soon(LogSeq below);
   void release_durable();
 

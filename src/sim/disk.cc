@@ -82,6 +82,7 @@ struct SimDisk::State {
   uint64_t crash_at = 0;
   uint64_t changes = 0;
   uint64_t syncs = 0;
+  bool spoilt = false;
   uint64_t capacity = std::numeric_limits<uint64_t>::max();
   uint64_t fail_write_in = 0;
   uint64_t fail_sync_in = 0;
@@ -416,6 +417,7 @@ void SimDisk::fail_write(uint64_t nth) { state_->fail_write_in = nth; }
 void SimDisk::set_seed(uint64_t seed) { state_->jitter = Generator(seed); }
 void SimDisk::set_trace(TraceHash* trace) { state_->trace = trace; }
 uint64_t SimDisk::io_count() const { return state_->changes; }
+bool SimDisk::ever_spoilt() const { return state_->spoilt; }
 uint64_t SimDisk::sync_count() const { return state_->syncs; }
 uint64_t SimDisk::used_bytes() const { return state_->used(); }
 bool SimDisk::exists(const std::string& path) const { return state_->names.contains(path); }
@@ -427,6 +429,7 @@ void SimDisk::fail_sync(uint64_t nth, bool drops) {
 
 void SimDisk::misdirect_write(uint64_t nth, int64_t distance_bytes) {
   state_->misdirect_in = nth;
+  state_->spoilt = true;
   state_->misdirect_bytes = distance_bytes;
 }
 
@@ -439,11 +442,13 @@ void SimDisk::fail_reads(const std::string& path, uint64_t offset, uint64_t size
   const auto it = state_->names.find(path);
   CHECK(it != state_->names.end());
   it->second->unreadable.push_back({offset, size, times, false});
+  state_->spoilt = true;
 }
 
 void SimDisk::damage(const std::string& path, uint64_t offset, uint64_t size) {
   const auto it = state_->names.find(path);
   CHECK(it != state_->names.end());
+  state_->spoilt = true;
   const uint64_t first = offset / kSectorBytes * kSectorBytes;
   const uint64_t end = (offset + size + kSectorBytes - 1) / kSectorBytes * kSectorBytes;
   for (uint64_t at = first; at < end; at += kSectorBytes) {
@@ -455,6 +460,7 @@ void SimDisk::flip(const std::string& path, uint64_t offset, uint8_t mask) {
   const auto it = state_->names.find(path);
   CHECK(it != state_->names.end() && offset < it->second->image.size());
   it->second->image.flip(offset, mask);
+  state_->spoilt = true;
 }
 
 std::string SimDisk::content(const std::string& path) const {

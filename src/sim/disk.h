@@ -77,6 +77,7 @@ class SimDisk final : public env::Disk {
 
   // --- What a test looks at ---
   uint64_t io_count() const;    // changes so far
+  bool ever_spoilt() const;     // what was written was made unreadable or changed at some time, or went astray
   uint64_t sync_count() const;  // of files
   uint64_t used_bytes() const;
   std::string content(const std::string& path) const;  // as programs see it; empty when absent

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "consensus/replica_command.h"
 #include "sim/check/check.h"
+#include "sim/halts.h"
 
 namespace clew::sim::groups {
 
@@ -15,9 +16,6 @@ using consensus::Position;
 using consensus::Standing;
 
 namespace {
-
-// The reason of a halt that a disk may bring about; every other one is a broken promise.
-constexpr std::string_view kDiskFailed = "a write or sync of the log failed";
 
 constexpr int64_t kLastingFaultAtNs = 2'000'000'000;
 // A group of which nobody asked anything for so long has not stalled.
@@ -179,7 +177,7 @@ void GroupScenario::on_fact(NodeIndex node, const consensus::Fact& fact) {
   own_.holes += fact.kind == FactKind::kHoleFound;
   own_.truncations += fact.kind == FactKind::kTruncated;
   if (world_->journal().on()) world_->journal().say(node, to_string(fact));
-  if (fact.kind == FactKind::kHalted && fact.reason != kDiskFailed) {
+  if (fact.kind == FactKind::kHalted && !disk_halts(world_->disk(node), fact.reason)) {
     world_->fail(name(node) + " halted: " + std::string(fact.reason));
   }
 }

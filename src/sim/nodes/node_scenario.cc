@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "sim/check/check.h"
+#include "sim/halts.h"
 #include "sim/nodes/client_process.h"
 #include "sim/nodes/leases.h"
 #include "sim/nodes/lines.h"
@@ -18,12 +19,7 @@ using consensus::NodeId;
 using consensus::Position;
 using consensus::Standing;
 
-namespace {
-
-// The reason of a halt that a disk may bring about; every other one is a broken promise.
-constexpr std::string_view kDiskFailed = "a write or sync of the log failed";
-
-}  // namespace
+namespace {}  // namespace
 
 NodeScenario::NodeScenario(const NodeProfile& profile, NodeShape shape, uint64_t seed, groups::Deeds* deeds)
     : profile_(profile),
@@ -157,7 +153,7 @@ void NodeScenario::on_fact(NodeIndex node, const consensus::Fact& fact) {
   own_.holes += fact.kind == FactKind::kHoleFound;
   own_.truncations += fact.kind == FactKind::kTruncated;
   if (world_->journal().on()) world_->journal().say(node, to_string(fact));
-  if (fact.kind == FactKind::kHalted && fact.reason != kDiskFailed) {
+  if (fact.kind == FactKind::kHalted && !disk_halts(world_->disk(node), fact.reason)) {
     world_->fail(sim::name(node) + " halted: " + std::string(fact.reason));
   }
 }
