@@ -391,7 +391,8 @@ void WatchQuorum::answer_progress() {
   }
   if (!progress_wanted_) return;
   kv::Revision upto = seen_;
-  for (const auto& [number, watch] : watches_) {
+  for (const auto& entry : watches_) {
+    const Watch& watch = entry.second;
     const auto told = [&](const Feed& feed) { return feed.progressed && feed.given <= watch.floor; };
     if (!watch.announced || voices(watch, told) < quorum_) return;
     upto = std::min(upto, watch.floor);
