@@ -2,8 +2,8 @@
 // the loop takes all letters that lie there, and the plane then does at once what they have in common (one read
 // barrier, one entry of keep-alives).
 //
-// push(): any thread. The rest on the loop. Shared with handles (watch streams) that may outlive the plane: letters
-// that come after close() are opened without one, later, so that whoever waits is told.
+// push(): any thread. The rest on the loop. Shared with handles (watch streams) that may outlive the plane, but not the
+// loop: letters that come after close() are opened without one, later, so that whoever waits is told.
 #pragma once
 
 #include <memory>

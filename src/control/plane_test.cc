@@ -323,6 +323,7 @@ TEST_F(Planes, requestsOfAPlaneThatIsDestroyedAreAnswered) {
   stream->next(1'000, into(late));
   run(kMillisecond);
   EXPECT_EQ(late->text(), "UNAVAILABLE: this node is stopping");
+  stream.reset();  // it may outlive the plane, not the loop
   processes_[leads - 1].reset();
 }
 
