@@ -127,10 +127,10 @@ TEST(OsLoop, manyCancelledTimersLeaveTheOthersAlone) {
 }
 
 TEST(OsLoop, aTaskThatPostsItselfDoesNotStarveSockets) {
-  Workers workers;
-  OsLoop loop("test", workers);
   std::function<void()> again;
   bool stop = false;
+  Workers workers;
+  OsLoop loop("test", workers);  // ends before what its last tasks look at
   again = [&] {
     if (!stop) loop.post([&] { again(); });
   };
