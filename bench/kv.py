@@ -339,14 +339,14 @@ class Bench:
                     return row[field]
             return None
 
-        self.say("\n  %-42s" % "" + "".join("%14s" % name for name in self.options.systems))
+        self.say("\n  %-42s" % "" + "".join("%16s" % name for name in self.options.systems))
         for label, what, field in (("writes/s at 1,000 outstanding", "writes, 1000 outstanding", "per_second"),
                                    ("CPU s per 100k writes, all servers", "writes, 1000 outstanding", "cpu_s_per_100k"),
                                    ("p50 ms of a write at 1 outstanding", "writes, 1 outstanding", "p50_ms"),
                                    ("reads/s at 1,000 outstanding", "reads, 1000 outstanding", "per_second"),
                                    ("CPU s per 100k reads, all servers", "reads, 1000 outstanding", "cpu_s_per_100k")):
             values = [of(name, what, field) for name in self.options.systems]
-            self.say("  %-42s" % label + "".join("%14s" % ("-" if value is None else "%.0f" % value if field == "per_second" else "%.3f" % value)
+            self.say("  %-42s" % label + "".join("%16s" % ("-" if value is None else "%.0f" % value if field == "per_second" else "%.3f" % value)
                                                  for value in values))
 
     def keys(self):

@@ -329,6 +329,7 @@ bool WatchQuorum::raise_floor(Watch& watch) {
   }
   if (quiet.size() < quorum_) return false;
   std::vector<kv::Revision> revisions;
+  revisions.reserve(quiet.size());
   for (const auto& [member, upto] : quiet) revisions.push_back(upto);
   std::sort(revisions.rbegin(), revisions.rend());
   if (revisions[quorum_ - 1] <= watch.floor) return false;
