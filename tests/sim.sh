@@ -60,6 +60,7 @@ successions 750663 more waited behind a window of one transaction than a new lea
 handovers 1203851 two that were replaced elected and deposed a third one five hundred times a second
 handovers 1409294 the same, of one that lacks what is committed
 swarm 1802514 a fetched snapshot's file went bad before it was installed: the halt was taken for a broken promise
+membership 1900945 a transfer from a source that had died was given up after 30 s only
 membership 1504864 a voter proposed before its disk was lost counted as whole, and another one was lost
 handovers 5003 the judge took a membership that a leader did not know to be committed for one that was not
 TEXT

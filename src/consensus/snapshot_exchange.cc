@@ -147,11 +147,11 @@ void SnapshotExchange::arm(Time delay) {
 
 void SnapshotExchange::on_timer() {
   if (transfer_ == nullptr) return;
+  if (transfer_->working) return arm(options_.retry_after);
   if (loop_.clock().mono_ns() - transfer_->progress_at >= options_.give_up_after) {
     return end(Error{Code::kDeadlineExceeded, "fetch a snapshot from node " + std::to_string(number(transfer_->from)) +
                                                   ": nothing came for too long"});
   }
-  if (transfer_->working) return arm(options_.retry_after);
   ask();
 }
 
@@ -213,7 +213,7 @@ void SnapshotExchange::note_fetcher(NodeId peer, Position position) {
 std::vector<Position> SnapshotExchange::being_fetched() const {
   std::vector<Position> positions;
   for (const Fetcher& one : fetchers_) {
-    if (loop_.clock().mono_ns() - one.asked_at < options_.give_up_after) positions.push_back(one.position);
+    if (loop_.clock().mono_ns() - one.asked_at < options_.keep_after) positions.push_back(one.position);
   }
   return positions;
 }

@@ -27,7 +27,9 @@ struct SnapshotExchangeOptions {
   std::string directory;
   uint64_t chunk_bytes = 256ull << 10;
   Time retry_after = 500 * kMillisecond;  // an unanswered request is sent again
-  Time give_up_after = 30 * kSecond;      // without a chunk
+  // Without a chunk. A source that died holds a member up for as long, whatever the next leader offers (catch_up.h).
+  Time give_up_after = 5 * kSecond;
+  Time keep_after = 30 * kSecond;  // a file stays, since a peer asked for a chunk of it
 };
 
 struct SnapshotExchangeStats {
@@ -54,7 +56,7 @@ class SnapshotExchange {
   void cancel();
   void receive(NodeId from, std::string_view frame);
   void connected(NodeId peer);
-  // Snapshots of ours of which a peer asked for a chunk so lately that it has not given up: their files should stay,
+  // Snapshots of ours of which a peer asked for a chunk so lately that it may go on: their files should stay,
   // whatever became of them here (consensus/catch_up.h). At most kMaxServed.
   std::vector<Position> being_fetched() const;
   const SnapshotExchangeStats& stats() const { return stats_; }
