@@ -80,6 +80,8 @@ struct Family {
   // Names of profiles whose promise this protocol does not make; the reason stands at the family.
   std::vector<std::string_view> unsuited = {};
 
+  // How many whole nodes may be lost while this membership decides, or one with `fewer` voters before or after it.
+  size_t losses(const consensus::Membership& membership, size_t fewer = 0) const;
   bool suits(const Profile& profile) const {
     if (profile.liars && liar == nullptr) return false;  // its members are taken to be honest
     return std::find(unsuited.begin(), unsuited.end(), profile.name) == unsuited.end();

@@ -24,16 +24,7 @@ Member learner(consensus::NodeId id) {
 
 // How many whole nodes may be lost while this membership decides.
 size_t GroupScenario::tolerance(const Membership& membership) const {
-  size_t outgoing = 0, incoming = 0, witnesses = 0;
-  for (const Member& member : membership.members()) {
-    outgoing += member.outgoing;
-    incoming += member.incoming;
-    witnesses += member.role == Role::kWitness;
-  }
-  const size_t voters = membership.joint() ? std::min(outgoing, incoming) : incoming;
-  size_t most = family_.tolerates(voters);
-  // The smallest quorum with the witnesses in it: one of those who have its data must be left.
-  if (witnesses > 0) most = std::min(most, voters / 2 - std::min(voters / 2, witnesses));
+  const size_t most = family_.losses(membership);
   return most - std::min(most, shape_.liars);
 }
 

@@ -19,17 +19,6 @@ namespace {
 // How long a change that nobody answered for may still come into force: what waits for a leader gives up before that.
 constexpr int64_t kUnclearNs = 8'000'000'000;
 
-// How many whole nodes may be lost while this membership decides, `fewer` voters before or after it.
-size_t tolerance(const Membership& membership, size_t fewer) {
-  size_t outgoing = 0, incoming = 0;
-  for (const Member& member : membership.members()) {
-    outgoing += member.outgoing;
-    incoming += member.incoming;
-  }
-  const size_t smaller = membership.joint() ? std::min(outgoing, incoming) : incoming;
-  return smaller <= fewer ? 0 : (smaller - fewer - 1) / 2;
-}
-
 }  // namespace
 
 control::CallOptions NodeScenario::patience() const {
@@ -71,7 +60,7 @@ const Member* NodeScenario::member_at(NodeIndex machine) const {
 void NodeScenario::update_tolerance() {
   const Membership& committed = truth_.canon().membership();
   if (unclear_ && world_->now_ns() > unclear_until_ns_) unclear_ = false;
-  world_->atlas().tolerate(tolerance(committed, errand_ || unclear_ ? 1 : 0));
+  world_->atlas().tolerate(groups::families().front().losses(committed, errand_ || unclear_ ? 1 : 0));
   // What has no data loses nothing.
   for (uint32_t i = 0; i < world_->nodes(); ++i) {
     const bool member = is_node(NodeIndex{i}) && hosts_[i].id != consensus::kNobody;

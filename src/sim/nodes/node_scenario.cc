@@ -108,6 +108,7 @@ Result<std::unique_ptr<Process>> NodeScenario::start(World& world, Machine& mach
   if (host.id == consensus::kNobody) return std::unique_ptr<Process>(std::make_unique<Spare>(machine));
   // A disk whose damage nobody could tell from a healthy end of the log is replaced when its machine is down.
   if (host.starts > 0 && world.atlas().damaged(machine.node) && host.replaced_in <= host.damaged_in) {
+    if (world.journal().on()) world.journal().say(machine.node, "comes back with a new disk: the old one was damaged");
     world.disk(machine.node).wipe();
   }
   if (!host.lost && host.initialised && world.disk(machine.node).files().empty()) {
