@@ -33,6 +33,7 @@ membership 10093 the same
 rot 29 the end of a log that could not be read for once was cut off
 rot 320 bad sectors of a log file that was recycled lay behind the end of the log: it is the operator who has to see to them
 overtaken 5 small appends were dropped whenever the log made room, and their receiver never caught up
+nodes 2300330 bytes of a connection that were under way when a clog ended came before those that it had held up
 nodes 2300013 the operator of whole nodes let the one copy beside a witness be lost
 TEXT
 

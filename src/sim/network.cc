@@ -76,7 +76,7 @@ struct Side {  // one end of a connection
   };
   std::deque<Piece> stalled;
   std::deque<Piece> unread;  // came to this side while it paused: still pending with the one who wrote it
-  uint64_t stalls = 0;       // number of times that it was released
+  uint64_t stalls = 0;       // number of times that they were let go
 };
 
 struct Connection : std::enable_shared_from_this<Connection> {
@@ -135,6 +135,9 @@ struct SimNetwork::World final : EventTarget, std::enable_shared_from_this<World
   void write(const ConnectionPtr& connection, size_t from, std::string_view bytes, bool fin);
   void send_piece(const ConnectionPtr& connection, size_t from, Side::Piece piece);
   void arrive(const ConnectionPtr& connection, size_t from, Side::Piece piece);
+  void stall(const ConnectionPtr& connection, size_t from);
+  void let_go(const ConnectionPtr& connection, size_t from);
+  void land(const ConnectionPtr& connection, size_t from, Side::Piece piece);
   void hand_over(const ConnectionPtr& connection, size_t to, Side::Piece piece);
   void finish(const ConnectionPtr& connection, size_t side, Status status);
   void detach(const ConnectionPtr& connection, size_t side);
@@ -176,7 +179,7 @@ class SimStream final : public env::Stream {
     if (std::exchange(side.paused, paused) == paused || paused || side.loop == nullptr) return;
     if (!side.early.empty()) world_->hand_over(connection_, side_, {std::exchange(side.early, {}), false});
     for (Side::Piece& piece : std::exchange(side.unread, {})) {
-      world_->arrive(connection_, 1 - side_, std::move(piece));
+      world_->land(connection_, 1 - side_, std::move(piece));
     }
   }
   std::string peer() const override { return connection_->sides[1 - side_].address; }
@@ -351,21 +354,32 @@ void World::send_piece(const ConnectionPtr& connection, size_t from, Side::Piece
 
 void World::arrive(const ConnectionPtr& connection, size_t from, Side::Piece piece) {
   Side& sender = connection->sides[from];
-  Side& receiver = connection->sides[1 - from];
-  if (!passes(sender.node, receiver.node) || !sender.stalled.empty()) {
-    ++counters.stalled;
-    sender.stalled.push_back(std::move(piece));
-    if (sender.stalled.size() != 1) return;
-    later(sender.node, options.give_up_ns, connection->id, [this, connection, from, stalls = sender.stalls] {
-      Side& waiting = connection->sides[from];
-      if (waiting.stalls != stalls || waiting.stalled.empty() || waiting.loop == nullptr) return;
-      ++counters.broken;
-      waiting.stalled.clear();
-      finish(connection, from,
-             Error{Code::kUnavailable, "connection to " + connection->sides[1 - from].address + ": no answer"});
-    });
-    return;
+  // Also behind pieces that were let go and are not there yet.
+  if (passes(sender.node, connection->sides[1 - from].node) && sender.stalled.empty()) {
+    return land(connection, from, std::move(piece));
   }
+  ++counters.stalled;
+  sender.stalled.push_back(std::move(piece));
+  if (sender.stalled.size() == 1) stall(connection, from);
+}
+
+// The sender's patience begins.
+void World::stall(const ConnectionPtr& connection, size_t from) {
+  const Side& sender = connection->sides[from];
+  later(sender.node, options.give_up_ns, connection->id, [this, connection, from, stalls = sender.stalls] {
+    Side& waiting = connection->sides[from];
+    if (waiting.stalls != stalls || waiting.stalled.empty() || waiting.loop == nullptr) return;
+    ++counters.broken;
+    waiting.stalled.clear();
+    finish(connection, from,
+           Error{Code::kUnavailable, "connection to " + connection->sides[1 - from].address + ": no answer"});
+  });
+}
+
+// On the receiver's machine.
+void World::land(const ConnectionPtr& connection, size_t from, Side::Piece piece) {
+  Side& sender = connection->sides[from];
+  Side& receiver = connection->sides[1 - from];
   if (receiver.loop == nullptr || receiver.closed) {
     if (hosts[at(receiver.node)].up && !piece.fin) refuse(connection, from);
     return;  // a machine that is down says nothing
@@ -455,18 +469,19 @@ void World::released(NodeIndex from, NodeIndex to) {
     for (size_t side = 0; side < 2; ++side) {
       Side& sender = connection->sides[side];
       if (sender.node != from || connection->sides[1 - side].node != to || sender.stalled.empty()) continue;
-      ++sender.stalls;
-      int64_t arrival = scheduler.now_ns() + links.draw_delay(from, to);
-      for (Side::Piece& piece : std::exchange(sender.stalled, {})) {
-        const uint64_t content = stable_hash64(piece.bytes);
-        later(to, arrival - scheduler.now_ns(), content,
-              [this, connection = connection, side, piece = std::move(piece)]() mutable {
-                arrive(connection, side, std::move(piece));
-              });
-      }
+      const int64_t arrival = scheduler.now_ns() + links.draw_delay(from, to);
+      later(to, arrival - scheduler.now_ns(), id, [this, connection = connection, side, stalls = ++sender.stalls] {
+        if (connection->sides[side].stalls == stalls) let_go(connection, side);
+      });
       sender.last_arrival_ns = std::max(sender.last_arrival_ns, arrival);
     }
   }
+}
+
+void World::let_go(const ConnectionPtr& connection, size_t from) {
+  Side& sender = connection->sides[from];
+  if (!passes(sender.node, connection->sides[1 - from].node)) return stall(connection, from);
+  for (Side::Piece& piece : std::exchange(sender.stalled, {})) land(connection, from, std::move(piece));
 }
 
 SimNetwork::SimNetwork(Scheduler& scheduler, Links& links, Options options)
