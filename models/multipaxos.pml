@@ -76,13 +76,31 @@ inline choose(s, value) {
 #define CARRY_SECOND(a, b) \
   carried_ballot[SLOT(AT(b, a), 1)] = voted_ballot[SLOT(a, 1)]; carried_value[SLOT(AT(b, a), 1)] = voted_value[SLOT(a, 1)]
 #endif
+/* What nobody will look at again is cleared, so that states which differ in nothing else are one: what promises say of
+ * slot 0 once their ballot has proposed there, all of it once it has in both (whoever proposes in slot 0 looks at what
+ * stands above), and who voted once that was a quorum. */
+#define PROPOSED(b) (accept[SLOT(b, 0)] != 0 && accept[SLOT(b, 1)] != 0)
+#define CLEAR_FIRST(b, a) carried_ballot[SLOT(AT(b, a), 0)] = 0; carried_value[SLOT(AT(b, a), 0)] = 0
+#define CLEAR_PROMISE(b, a) \
+  promise[AT(b, a)] = false; \
+  CLEAR_FIRST(b, a); \
+  carried_ballot[SLOT(AT(b, a), 1)] = 0; carried_value[SLOT(AT(b, a), 1)] = 0
 #define PHASE_1(a, b) \
   :: d_step { \
        prepare[b] && b > promised[a] && !promise[AT(b, a)] -> \
-       promised[a] = b; promise[AT(b, a)] = true; \
-       carried_ballot[SLOT(AT(b, a), 0)] = voted_ballot[SLOT(a, 0)]; \
-       carried_value[SLOT(AT(b, a), 0)] = voted_value[SLOT(a, 0)]; \
-       CARRY_SECOND(a, b) }
+       promised[a] = b; \
+       if \
+       :: PROPOSED(b) -> skip \
+       :: else -> \
+          promise[AT(b, a)] = true; \
+          if \
+          :: accept[SLOT(b, 0)] == 0 -> \
+             carried_ballot[SLOT(AT(b, a), 0)] = voted_ballot[SLOT(a, 0)]; \
+             carried_value[SLOT(AT(b, a), 0)] = voted_value[SLOT(a, 0)] \
+          :: else \
+          fi; \
+          CARRY_SECOND(a, b) \
+       fi }
 #ifdef BUG_ACCEPT_WITHOUT_PROMISE
 #define RAISE(a, b) skip
 #else
@@ -90,11 +108,16 @@ inline choose(s, value) {
 #endif
 #define PHASE_2(a, b, s) \
   :: d_step { \
-       accept[SLOT(b, s)] != 0 && b >= promised[a] && !accepted[SLOT(AT(b, a), s)] -> \
+       accept[SLOT(b, s)] != 0 && b >= promised[a] && voted_ballot[SLOT(a, s)] != b -> \
        RAISE(a, b); \
        voted_ballot[SLOT(a, s)] = b; voted_value[SLOT(a, s)] = accept[SLOT(b, s)]; \
        accepted[SLOT(AT(b, a), s)] = true; \
-       if :: VOTES(b, s) -> choose(s, accept[SLOT(b, s)]) :: else fi }
+       if \
+       :: VOTES(b, s) -> \
+          choose(s, accept[SLOT(b, s)]); \
+          accepted[SLOT(AT(b, 0), s)] = true; accepted[SLOT(AT(b, 1), s)] = true; accepted[SLOT(AT(b, 2), s)] = true \
+       :: else \
+       fi }
 
 proctype acceptor(byte a) {
 end:
@@ -145,20 +168,32 @@ end:
        :: value == 0 && !((s) == 0 && HEARD(b, 1)) -> value = COMMAND(b, s) \
        :: else \
        fi; \
-       accept[SLOT(b, s)] = value; value = 0; best = 0 }
+       accept[SLOT(b, s)] = value; value = 0; best = 0; \
+       if \
+       :: PROPOSED(b) -> CLEAR_PROMISE(b, 0); CLEAR_PROMISE(b, 1); CLEAR_PROMISE(b, 2) \
+       :: else \
+          if \
+          :: (s) == 0 -> CLEAR_FIRST(b, 0); CLEAR_FIRST(b, 1); CLEAR_FIRST(b, 2) \
+          :: else \
+          fi \
+       fi }
 
 proctype leader(byte b) {
   byte best = 0, value = 0;
+#ifdef CALM
   if
   :: d_step { !calm || b == B -> prepare[b] = true }
   :: calm && b < B -> goto silent
   fi;
+#endif
 end:
   do
   PROPOSE(b, 0)
   PROPOSE(b, 1)
   od;
+#ifdef CALM
 silent: skip
+#endif
 }
 
 #ifdef CALM
@@ -168,6 +203,15 @@ ltl decided { <> (chosen[0] != 0 && chosen[1] != 0) }
 
 init {
   atomic {
+#ifndef CALM
+    prepare[1] = true;  /* taken at any time, or never: when they are sent makes no difference */
+#if B > 1
+    prepare[2] = true;
+#endif
+#if B > 2
+    prepare[3] = true;
+#endif
+#endif
     run acceptor(0); run acceptor(1); run acceptor(2);
     run leader(1);
 #if B > 1
