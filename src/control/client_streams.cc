@@ -22,22 +22,13 @@ auto number(int64_t value) {
 // --- Watches ---
 
 void ClientWatches::create(kv::WatchRequest request) {
-  if (error_) return;
-  if (request.id == 0) {
-    while (by_user_id_.contains(next_user_id_)) ++next_user_id_;
-    request.id = next_user_id_++;
-  } else if (by_user_id_.contains(request.id)) {
-    kv::WatchResponse refused;
-    refused.created = refused.cancelled = true;
-    refused.cancel_reason = "mvcc: duplicate watch ID provided on the WatchStream";
-    return push(std::move(refused));
-  }
-  const int64_t wire = ++last_wire_;
-  by_user_id_[request.id] = wire;
-  Watch& watch = watches_[wire];
+  if (failed()) return;
+  const auto wire = name(request);
+  if (!wire) return;
+  Watch& watch = watches_[*wire];
   watch.request = std::move(request);
-  creating_.push_back(wire);
-  send_create(wire, watch);
+  creating_.push_back(*wire);
+  send_create(*wire, watch);
 }
 
 void ClientWatches::send_create(int64_t wire, const Watch& watch) {
@@ -56,26 +47,19 @@ void ClientWatches::send_create(int64_t wire, const Watch& watch) {
 
 void ClientWatches::cancel(kv::WatchId id) {
   const auto it = by_user_id_.find(id);
-  if (error_ || it == by_user_id_.end()) return;
+  if (failed() || it == by_user_id_.end()) return;
   watches_.at(it->second).cancelling = true;
   core_.stream_send(MessageKind::kWatchCancel, id_, number(it->second));
 }
 
 void ClientWatches::request_progress() {
-  if (error_) return;
+  if (failed()) return;
   progress_wanted_ = true;
   core_.stream_send(MessageKind::kWatchProgress, id_, kNothing);
 }
 
-void ClientWatches::next(size_t max_bytes, Done<std::vector<kv::WatchResponse>> done) {
-  CHECK(!waiting_);
-  waiting_ = std::move(done);
-  max_bytes_ = max_bytes;
-  deliver();
-}
-
 void ClientWatches::open() {
-  if (error_) return;
+  if (failed()) return;
   core_.stream_send(MessageKind::kWatchOpen, id_, number(static_cast<int64_t>(space_)));
   creating_.clear();
   std::vector<int64_t> over;
@@ -98,7 +82,7 @@ void ClientWatches::open() {
   taken_bytes_ = 0;
   const uint64_t window = core_.options().watch_window_bytes;
   core_.stream_send(MessageKind::kCredit, id_,
-                    number(static_cast<int64_t>(window - std::min<uint64_t>(window, queued_bytes_))));
+                    number(static_cast<int64_t>(window - std::min<uint64_t>(window, queued_bytes()))));
 }
 
 void ClientWatches::lost(const std::string&) {}  // open() follows
@@ -177,31 +161,9 @@ void ClientWatches::on_response(kv::WatchResponse response) {
   push(std::move(response));
 }
 
-void ClientWatches::push(kv::WatchResponse response) {
-  queued_bytes_ += weight(response);
-  queue_.push_back(std::move(response));
-  deliver();
-}
-
-void ClientWatches::deliver() {
-  if (!waiting_ || (queue_.empty() && !error_) || std::exchange(delivery_posted_, true)) return;
-  core_.loop().post([self = shared_from_this(), core = core_.shared_from_this()] {
-    self->delivery_posted_ = false;
-    if (!self->waiting_) return;
-    auto done = std::exchange(self->waiting_, nullptr);
-    if (self->queue_.empty()) return done(*self->error_);
-    std::vector<kv::WatchResponse> responses;
-    size_t bytes = 0;
-    while (!self->queue_.empty() && (responses.empty() || bytes < self->max_bytes_)) {
-      bytes += weight(self->queue_.front());
-      responses.push_back(std::move(self->queue_.front()));
-      self->queue_.pop_front();
-    }
-    self->queued_bytes_ -= bytes;
-    self->taken_bytes_ += bytes;
-    if (!self->error_) self->grant();
-    done(std::move(responses));
-  });
+void ClientWatches::taken(size_t bytes) {
+  taken_bytes_ += bytes;
+  if (!failed()) grant();
 }
 
 // Credit for what the user took, in lumps.
@@ -210,15 +172,9 @@ void ClientWatches::grant() {
   core_.stream_send(MessageKind::kCredit, id_, number(static_cast<int64_t>(std::exchange(taken_bytes_, 0))));
 }
 
-void ClientWatches::end(const CallError& error) {
-  if (!error_) error_ = error;
-  deliver();
-}
+void ClientWatches::end(const CallError& error) { fail(error); }
 
-void ClientWatches::discard() {
-  queue_.clear();
-  queued_bytes_ = 0;
-}
+void ClientWatches::discard() { clear(); }
 
 // --- Snapshots ---
 

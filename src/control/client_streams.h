@@ -14,6 +14,7 @@
 
 #include "control/client_core.h"
 #include "control/messages.h"
+#include "control/watch_queue.h"
 
 namespace clew::control {
 
@@ -36,14 +37,14 @@ class ClientStream {
 
 // Watches of one user's stream. Towards the members every watch has a number of ours, new for each, so that it can be
 // made again elsewhere; the user sees the ids of his choice.
-class ClientWatches final : public ClientStream, public std::enable_shared_from_this<ClientWatches> {
+class ClientWatches final : public ClientStream, public WatchQueue {
  public:
-  ClientWatches(ClientCore& core, kv::Space space) : core_(core), space_(space) {}
+  ClientWatches(ClientCore& core, kv::Space space)
+      : WatchQueue(core.loop(), core.weak_from_this()), core_(core), space_(space) {}
 
   void create(kv::WatchRequest request);
   void cancel(kv::WatchId id);
   void request_progress();
-  void next(size_t max_bytes, Done<std::vector<kv::WatchResponse>> done);
 
   void open() override;
   void lost(const std::string& why) override;
@@ -66,27 +67,16 @@ class ClientWatches final : public ClientStream, public std::enable_shared_from_
   };
   void send_create(int64_t wire, const Watch& watch);
   void on_response(kv::WatchResponse response);
-  void push(kv::WatchResponse response);
-  void deliver();
+  void taken(size_t bytes) override;
   void grant();
 
   ClientCore& core_;  // which outlives every call: calls come through it
   const kv::Space space_;
-  std::map<int64_t, Watch> watches_;  // by our number
-  std::map<kv::WatchId, int64_t> by_user_id_;
+  std::map<Number, Watch> watches_;
   std::deque<int64_t> creating_;  // in the order of their answers
-  int64_t last_wire_ = 0;
-  kv::WatchId next_user_id_ = 0;
   bool progress_wanted_ = false;
-  size_t fruitless_ = 0;  // members in a row that ended the stream before they said anything
-
-  std::deque<kv::WatchResponse> queue_;
-  size_t queued_bytes_ = 0;
+  size_t fruitless_ = 0;    // members in a row that ended the stream before they said anything
   size_t taken_bytes_ = 0;  // by the user, since credit was given last
-  size_t max_bytes_ = 0;
-  Done<std::vector<kv::WatchResponse>> waiting_;
-  bool delivery_posted_ = false;
-  std::optional<CallError> error_;
 };
 
 class ClientSnapshot final : public ClientStream, public std::enable_shared_from_this<ClientSnapshot> {

@@ -306,13 +306,19 @@ CLEW_BODY(GroupStatus);
 CLEW_BODY(consensus::paxos::Outcome);
 #undef CLEW_BODY
 
+namespace {
+constexpr size_t kOverhead = 32;
+}
+
+size_t weight(const kv::Event& event) {
+  size_t bytes = kOverhead + event.kv.key.size() + event.kv.value.size();
+  if (event.previous) bytes += kOverhead + event.previous->key.size() + event.previous->value.size();
+  return bytes;
+}
+
 size_t weight(const kv::WatchResponse& response) {
-  constexpr size_t kOverhead = 32;
   size_t bytes = kOverhead + response.cancel_reason.size();
-  for (const auto& event : response.events) {
-    bytes += kOverhead + event->kv.key.size() + event->kv.value.size();
-    if (event->previous) bytes += kOverhead + event->previous->key.size() + event->previous->value.size();
-  }
+  for (const auto& event : response.events) bytes += weight(*event);
   return bytes;
 }
 

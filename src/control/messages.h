@@ -68,6 +68,7 @@ template <typename Body>
 Result<Body> parse(std::string_view body);
 
 // About how much memory a response costs, and about how long its bytes are: for credit.
+size_t weight(const kv::Event& event);
 size_t weight(const kv::WatchResponse& response);
 
 }  // namespace clew::control

@@ -26,42 +26,38 @@ bool passes(Code code) {  // the member may answer another time
 
 WatchQuorum::WatchQuorum(env::Loop& loop, const std::shared_ptr<ReplyQuorum>& members, kv::Space space,
                          uint64_t window_bytes)
-    : loop_(loop), members_(members), quorum_(members->quorum()), space_(space), window_bytes_(window_bytes) {}
+    : WatchQueue(loop, {}),
+      loop_(loop),
+      members_(members),
+      quorum_(members->quorum()),
+      space_(space),
+      window_bytes_(window_bytes) {}
 
 // --- What the user asks for ---
 
 void WatchQuorum::create(kv::WatchRequest request) {
-  if (error_) return;
-  if (request.id == 0) {
-    while (by_id_.contains(next_id_)) ++next_id_;
-    request.id = next_id_++;
-  } else if (by_id_.contains(request.id)) {
-    kv::WatchResponse refused;
-    refused.created = refused.cancelled = true;
-    refused.cancel_reason = "mvcc: duplicate watch ID provided on the WatchStream";
-    return push(std::move(refused));
-  }
-  const Number number = ++last_number_;
-  by_id_[request.id] = number;
-  watches_[number].request = std::move(request);
-  look(number);
+  if (failed()) return;
+  const auto number = name(request);
+  if (!number) return;
+  watches_[*number].request = std::move(request);
+  look(*number);
 }
 
 void WatchQuorum::cancel(kv::WatchId id) {
-  const auto found = by_id_.find(id);
-  if (error_ || found == by_id_.end()) return;
+  const auto found = by_user_id_.find(id);
+  if (failed() || found == by_user_id_.end()) return;
   kv::WatchResponse response;
   response.id = id;
   response.cancelled = true;
   response.revision = watches_.at(found->second).floor;
   watches_.erase(found->second);
-  by_id_.erase(found);
+  by_user_id_.erase(found);
   push(std::move(response));
   answer_progress();
 }
 
 void WatchQuorum::request_progress() {
-  if (error_) return;
+  if (failed()) return;
   progress_wanted_ = true;
   for (auto& [number, watch] : watches_) {
     for (Feed& feed : watch.feeds) {
@@ -72,24 +68,14 @@ void WatchQuorum::request_progress() {
   answer_progress();
 }
 
-void WatchQuorum::next(size_t max_bytes, Done<std::vector<kv::WatchResponse>> done) {
-  CHECK(!waiting_);
-  waiting_ = std::move(done);
-  max_bytes_ = max_bytes;
-  deliver();
-}
-
-void WatchQuorum::end(CallError error) {
-  if (error_) return;
-  error_ = std::move(error);
+void WatchQuorum::end(const CallError& error) {
   watches_.clear();
-  by_id_.clear();
-  deliver();
+  by_user_id_.clear();
+  fail(error);
 }
 
 void WatchQuorum::discard() {
-  queue_.clear();
-  queued_bytes_ = 0;
+  clear();
   end({Code::kCancelled, "the stream was closed", false, {}, {}});
 }
 
@@ -109,7 +95,7 @@ void WatchQuorum::look(Number number) {
   CallOptions options;
   options.timeout_ns = kLookTimeout;
   members->execute(space_, std::move(range), options,
-                   [weak = weak_from_this(), number](std::variant<CallReply, CallError> answer) {
+                   [weak = weak(), number](std::variant<CallReply, CallError> answer) {
                      const auto self = weak.lock();
                      Watch* const asked = self == nullptr ? nullptr : self->find(number);
                      if (asked == nullptr) return;
@@ -161,11 +147,16 @@ void WatchQuorum::open(Number number, size_t voter) {
 }
 
 void WatchQuorum::open_later(Number number, size_t voter) {
-  loop_.after(kAgain, [weak = weak_from_this(), number, voter] {
+  loop_.after(kAgain, [weak = weak(), number, voter] {
     const auto self = weak.lock();
     const Watch* const watch = self == nullptr ? nullptr : self->find(number);
     if (watch != nullptr && watch->feeds[voter].stream == nullptr) self->open(number, voter);
   });
+}
+
+void WatchQuorum::close(Feed& feed) {
+  feed.stream.reset();
+  feed.life = 0;
 }
 
 void WatchQuorum::pull(Number number, Watch& watch) {
@@ -173,7 +164,7 @@ void WatchQuorum::pull(Number number, Watch& watch) {
     Feed& feed = watch.feeds[voter];
     if (feed.stream == nullptr || feed.asked || feed.bytes >= window_bytes_) continue;
     feed.asked = true;
-    feed.stream->next(window_bytes_ - feed.bytes, [weak = weak_from_this(), number, voter, life = feed.life](
+    feed.stream->next(window_bytes_ - feed.bytes, [weak = weak(), number, voter, life = feed.life](
                                                       std::variant<std::vector<kv::WatchResponse>, CallError> said) {
       if (const auto self = weak.lock()) self->heard(number, voter, life, std::move(said));
     });
@@ -220,10 +211,9 @@ bool WatchQuorum::take(Feed& feed, kv::WatchResponse& response) {
       feed.last = revision;
     }
     Change& change = feed.changes.back();
-    kv::WatchResponse weighed;
-    weighed.events.push_back(event);
-    change.bytes += weight(weighed);
-    feed.bytes += weight(weighed);
+    const size_t bytes = weight(*event);
+    change.bytes += bytes;
+    feed.bytes += bytes;
     change.events.push_back(std::move(event));
   }
   if (response.revision < feed.last && !response.events.empty()) return false;
@@ -235,8 +225,7 @@ void WatchQuorum::ended(Number number, size_t voter, std::string why, bool again
   Watch& watch = watches_.at(number);
   Feed& feed = watch.feeds[voter];
   feed.said = std::move(why);
-  feed.stream.reset();
-  feed.life = 0;
+  close(feed);
   feed.given_up = !again || ++feed.fruitless >= kMaxFruitless;
   if (!feed.given_up) return open_later(number, voter);
   const auto left = std::count_if(watch.feeds.begin(), watch.feeds.end(), [](const Feed& f) { return !f.given_up; });
@@ -249,7 +238,7 @@ void WatchQuorum::ended(Number number, size_t voter, std::string why, bool again
     if (watch.feeds[i].given_up) error.message += " " + members->voters()[i].name + ": " + watch.feeds[i].said + ";";
   }
   error.message.pop_back();
-  end(std::move(error));
+  end(error);
 }
 
 // --- What they agree on ---
@@ -276,8 +265,16 @@ void WatchQuorum::judge(Number number) {
       response.revision = watch->present;
       push(std::move(response));
     }
-    if (watch->announced && queued_bytes_ < window_bytes_ && (hand_out_change(*watch) || raise_floor(*watch))) continue;
-    if (finish(number, *watch)) return;
+    if (watch->announced && queued_bytes() < window_bytes_ && (hand_out_change(*watch) || raise_floor(*watch)))
+      continue;
+    if (finish(number, *watch)) break;
+    if (watch->request.progress_notify && watch->announced && watch->floor > watch->told) {
+      watch->told = watch->floor;
+      kv::WatchResponse response;
+      response.id = watch->request.id;
+      response.revision = watch->floor;
+      push(std::move(response));
+    }
     pull(number, *watch);
     break;
   }
@@ -348,8 +345,7 @@ bool WatchQuorum::finish(Number number, Watch& watch) {
       Feed& feed = watch.feeds[voter];
       if (!feed.over || feed.stream == nullptr) continue;
       // Its own affair so far: it goes on from where the watch stands by then, and what it said is kept until then.
-      feed.stream.reset();
-      feed.life = 0;
+      close(feed);
       open_later(number, voter);
     }
     return false;
@@ -373,23 +369,13 @@ bool WatchQuorum::finish(Number number, Watch& watch) {
     response.created = false;
     push(std::move(created));
   }
-  by_id_.erase(watch.request.id);
+  by_user_id_.erase(watch.request.id);
   watches_.erase(number);
   push(std::move(response));
-  answer_progress();
   return true;
 }
 
 void WatchQuorum::answer_progress() {
-  for (auto& [number, watch] : watches_) {
-    if (watch.request.progress_notify && watch.announced && watch.floor > watch.told) {
-      watch.told = watch.floor;
-      kv::WatchResponse response;
-      response.id = watch.request.id;
-      response.revision = watch.floor;
-      push(std::move(response));
-    }
-  }
   if (!progress_wanted_) return;
   kv::Revision upto = seen_;
   for (const auto& entry : watches_) {
@@ -404,35 +390,12 @@ void WatchQuorum::answer_progress() {
   push(std::move(response));
 }
 
-// --- What the user gets ---
-
-void WatchQuorum::push(kv::WatchResponse response) {
-  queued_bytes_ += weight(response);
-  queue_.push_back(std::move(response));
-  deliver();
-}
-
-void WatchQuorum::deliver() {
-  if (!waiting_ || (queue_.empty() && !error_) || std::exchange(delivery_posted_, true)) return;
-  loop_.post([self = shared_from_this()] {
-    self->delivery_posted_ = false;
-    if (!self->waiting_) return;
-    auto done = std::exchange(self->waiting_, nullptr);
-    if (self->queue_.empty()) return done(*self->error_);
-    std::vector<kv::WatchResponse> responses;
-    size_t bytes = 0;
-    while (!self->queue_.empty() && (responses.empty() || bytes < self->max_bytes_)) {
-      bytes += weight(self->queue_.front());
-      responses.push_back(std::move(self->queue_.front()));
-      self->queue_.pop_front();
-    }
-    self->queued_bytes_ -= bytes;
-    // There may be room for what was held back.
-    std::vector<Number> numbers;
-    for (const auto& [number, watch] : self->watches_) numbers.push_back(number);
-    for (const Number number : numbers) self->judge(number);
-    done(std::move(responses));
-  });
+// There may be room for what was held back.
+void WatchQuorum::taken(size_t) {
+  std::vector<Number> numbers;
+  numbers.reserve(watches_.size());
+  for (const auto& [number, watch] : watches_) numbers.push_back(number);
+  for (const Number number : numbers) judge(number);
 }
 
 }  // namespace clew::control

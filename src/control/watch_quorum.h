@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "control/service.h"
+#include "control/watch_queue.h"
 #include "env/loop.h"
 #include "kv/watch.h"
 
@@ -35,19 +36,18 @@ namespace clew::control {
 
 class ReplyQuorum;
 
-class WatchQuorum final : public WatchStream, public std::enable_shared_from_this<WatchQuorum> {
+class WatchQuorum final : public WatchQueue {
  public:
   static constexpr int64_t kAgain = 200'000'000;  // before a member that ended a stream is asked again
   static constexpr size_t kMaxFruitless = 16;     // times in a row, at most
 
   WatchQuorum(env::Loop& loop, const std::shared_ptr<ReplyQuorum>& members, kv::Space space, uint64_t window_bytes);
 
-  void create(kv::WatchRequest request) override;
-  void cancel(kv::WatchId id) override;
-  void request_progress() override;
-  void next(size_t max_bytes, Done<std::vector<kv::WatchResponse>> done) override;
-  void end(CallError error);  // nothing more comes, and no member is asked any more
-  void discard();             // the user gave it up: what was not delivered never is
+  void create(kv::WatchRequest request);
+  void cancel(kv::WatchId id);
+  void request_progress();
+  void end(const CallError& error);  // nothing more comes, and no member is asked any more
+  void discard();                    // the user gave it up: what was not delivered never is
 
  private:
   struct Change {
@@ -80,12 +80,11 @@ class WatchQuorum final : public WatchStream, public std::enable_shared_from_thi
     kv::Revision told = 0;     // the user knows of that
     std::vector<Feed> feeds;   // by voter; empty until it is known from where on
   };
-  using Number = uint64_t;  // of a watch here: ids may be used again
-
   void look(Number number);  // where the group stands
   void start(Number number, Watch& watch, kv::Revision present);
   void open(Number number, size_t voter);
   void open_later(Number number, size_t voter);
+  static void close(Feed& feed);
   void pull(Number number, Watch& watch);
   void heard(Number number, size_t voter, uint64_t life, std::variant<std::vector<kv::WatchResponse>, CallError> said);
   static bool take(Feed& feed, kv::WatchResponse& response);  // false: an honest member does not say that
@@ -100,8 +99,8 @@ class WatchQuorum final : public WatchStream, public std::enable_shared_from_thi
   template <typename Holds>
   static size_t voices(const Watch& watch, Holds holds);
   Watch* find(Number number);
-  void push(kv::WatchResponse response);
-  void deliver();
+  void taken(size_t bytes) override;
+  std::weak_ptr<WatchQuorum> weak() { return std::static_pointer_cast<WatchQuorum>(shared_from_this()); }
 
   env::Loop& loop_;
   const std::weak_ptr<ReplyQuorum> members_;
@@ -109,19 +108,9 @@ class WatchQuorum final : public WatchStream, public std::enable_shared_from_thi
   const kv::Space space_;
   const uint64_t window_bytes_;
   std::map<Number, Watch> watches_;
-  std::map<kv::WatchId, Number> by_id_;
-  Number last_number_ = 0;
-  kv::WatchId next_id_ = 0;
   uint64_t last_life_ = 0;
   kv::Revision seen_ = 0;  // the newest that was agreed on
   bool progress_wanted_ = false;
-
-  std::deque<kv::WatchResponse> queue_;
-  size_t queued_bytes_ = 0;
-  size_t max_bytes_ = 0;
-  Done<std::vector<kv::WatchResponse>> waiting_;
-  bool delivery_posted_ = false;
-  std::optional<CallError> error_;
 };
 
 }  // namespace clew::control

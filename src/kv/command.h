@@ -159,8 +159,8 @@ struct HashRequest {
   friend bool operator==(const HashRequest&, const HashRequest&) = default;
 };
 
-// A variant, whose special members are compiled once, in command.cc: half a second of every file that has a Request in
-// it.
+// A variant whose special members are compiled once, in command.cc: for every file that has one they cost the compiler
+// much. Response is another.
 struct Request
     : std::variant<PutRequest, DeleteRangeRequest, TxnRequest, CompactRequest, AppendRequest, CompareAndSetRequest,
                    CustomRequest, LeaseGrantRequest, LeaseRevokeRequest, LeaseKeepAliveRequest, LeaseExtendRequest,
