@@ -56,13 +56,16 @@ void GroupScenario::update_tolerance() {
   std::erase_if(open_targets_,
                 [&](const Membership& target) { return committed == target && open_targets_.back() == target; });
   if (!committed.joint() && (open_targets_.empty() || committed == open_targets_.back())) open_targets_.clear();
-  size_t least = tolerance(committed);
-  for (const Membership& target : open_targets_) least = std::min(least, tolerance(target));
+  // Those that decide now, or may yet: old ones do until every member has the new one. Who is down comes back with what
+  // it knew.
+  std::vector<const Membership*> electorates = {&committed};
+  for (const Membership& target : open_targets_) electorates.push_back(&target);
   for (uint32_t i = 0; i < hosts_.size() && family_.governs_later; ++i) {
-    if (!world_->up(NodeIndex{i})) continue;
-    const Membership& governs = process(NodeIndex{i})->replica().protocol().membership();
-    if (!governs.empty()) least = std::min(least, tolerance(governs));
+    if (world_->up(NodeIndex{i})) hosts_[i].governs = process(NodeIndex{i})->replica().protocol().membership();
+    if (!hosts_[i].governs.empty() && committed.contains(hosts_[i].id)) electorates.push_back(&hosts_[i].governs);
   }
+  size_t least = SIZE_MAX;
+  for (const Membership* electorate : electorates) least = std::min(least, tolerance(*electorate));
   world_->atlas().tolerate(least);
   // A replaced machine is a full copy again when nobody counts on its old self any more, and it has what was committed.
   for (uint32_t i = 0; i < hosts_.size(); ++i) {
@@ -76,9 +79,8 @@ void GroupScenario::update_tolerance() {
       if (whole && hosts_[i].starts > hosts_[i].damaged_in) world_->atlas().repaired(node, {1, UINT64_MAX});
       continue;
     }
-    const bool stale = counts_on_old_self(committed, node) ||
-                       std::any_of(open_targets_.begin(), open_targets_.end(),
-                                   [&](const Membership& target) { return counts_on_old_self(target, node); });
+    const bool stale = std::any_of(electorates.begin(), electorates.end(),
+                                   [&](const Membership* electorate) { return counts_on_old_self(*electorate, node); });
     if (stale || committed.joint() || hosts_[i].replaced_in <= hosts_[i].damaged_in) continue;
     const bool caught_up = !committed.contains(hosts_[i].id) || committed.find(hosts_[i].id)->role == Role::kWitness ||
                            member.replica().applied() >= canon_.membership_at();

@@ -67,9 +67,10 @@ class GroupScenario final : public Scenario, private Watcher, private Endpoints 
     bool initialised = false;  // its directory was made once
     bool used = false;         // started at least once
     uint64_t starts = 0;
-    uint64_t damaged_in = 0;       // the start in which its disk was damaged last
-    uint64_t replaced_in = 0;      // the start in which it became another member last
-    consensus::Position held = 0;  // as the atlas knows
+    uint64_t damaged_in = 0;        // the start in which its disk was damaged last
+    uint64_t replaced_in = 0;       // the start in which it became another member last
+    consensus::Position held = 0;   // as the atlas knows
+    consensus::Membership governs;  // as it knew when it was up last, where that is not what was delivered last
   };
 
   // --- Watcher ---
