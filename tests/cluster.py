@@ -491,7 +491,7 @@ def group_with_a_liar(lies, play):
     nodes = group(4)
     arguments = signing(keys)
     try:
-        nodes[0].program = os.environ["CLEW_LIAR"]
+        nodes[0].program = os.environ.get("CLEW_LIAR", "build/release/tests/clew_liar")
         nodes[0].environment = {"CLEW_LIES": lies}
         for node in nodes:
             node.extra += arguments(node.number) + ["--consensus", "pbft"]
