@@ -354,6 +354,11 @@ Status check_endpoint(const Config& config, const std::string& section, const st
   return {};
 }
 
+bool on_loopback(const std::string& endpoint) {
+  const std::string host = endpoint.substr(0, endpoint.rfind(':'));
+  return host.starts_with("127.") || host == "localhost" || host == "[::1]";
+}
+
 // Of a group whose members do not trust each other.
 Status check_signing(const Config& config) {
   const auto& control = config.control;
@@ -367,6 +372,14 @@ Status check_signing(const Config& config) {
     return wrong(config, "control.initial_cluster",
                  " is empty: " + control.consensus +
                      " takes at least four founders, and who joins is told them, too, to know whom to believe");
+  }
+  // Not everything that members say is signed (docs/decisions/0014-pbft.md): the connection tells whose it is.
+  if (!control.peer.tls.enabled() && !on_loopback(control.peer.endpoint)) {
+    return wrong(config, "control.peer.tls",
+                 " is not set: without certificates whoever reaches " + control.peer.endpoint +
+                     " could speak as any member of " + control.consensus +
+                     "; make them with `clew keys ca` and `clew keys node ID`. On 127.0.0.1 a group may be tried out "
+                     "without");
   }
   return {};
 }

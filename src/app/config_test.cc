@@ -148,6 +148,13 @@ TEST(Config, ContradictionsOfTheControlPlaneAreNamed) {
   EXPECT_THAT(check("control: {heartbeat: 1s}"), HasSubstr("control.election_timeout must be at least twice"));
   EXPECT_THAT(check("control: {peer: {endpoint: ''}}"), HasSubstr("control.peer.endpoint is empty"));
   EXPECT_THAT(check("control: {peer: {tls: {cert_file: a, key_file: b}}}"), HasSubstr("client_ca_file"));
+  const std::string pbft =
+      "control: {consensus: pbft, node_id: 1, initial_cluster: '1=a:1,2=b:1,3=c:1,4=d:1', "
+      "signing: {key_file: k, members_dir: m}, ";
+  EXPECT_THAT(check(pbft + "peer: {endpoint: ':4330'}}"), HasSubstr("control.peer.tls is not set"));
+  EXPECT_THAT(check(pbft + "peer: {endpoint: '0.0.0.0:4330'}}"), HasSubstr("control.peer.tls is not set"));
+  EXPECT_EQ(check(pbft + "peer: {endpoint: '127.0.0.1:4330'}}"), "OK");
+  EXPECT_EQ(check(pbft + "peer: {endpoint: ':4330', tls: {cert_file: c, key_file: k, client_ca_file: a}}}"), "OK");
   EXPECT_THAT(check("auth: {bearer_tokens: [{token: t, tenant: shop}]}"), HasSubstr("one without a tenant"));
   EXPECT_EQ(check("auth: {bearer_tokens: [{token: t, tenant: shop}, {token: u}]}"), "OK");
   Config config;

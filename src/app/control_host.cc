@@ -223,6 +223,12 @@ Status ControlHost::open_plane() {
     };
   }
   CLEW_TRY(kind->check(protocol));
+  if (kind->byzantine && peer_tls_ == nullptr) {
+    spdlog::warn(
+        "msg=\"members are not known by certificates: whoever reaches {} can speak as any of them; this is for trying "
+        "out\"",
+        config_.peer.endpoint);
+  }
 
   if (config_.traces && ports_.ingest != nullptr) {
     traces_ = std::make_unique<OwnTraces>(*ports_.ingest, name_, ports_.version);

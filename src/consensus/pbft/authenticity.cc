@@ -331,7 +331,9 @@ void Pbft::receive(Time now, NodeId from, std::string_view frame) {
   if (view > view_ || (view == view_ && !active_)) {
     // Of a view that this member enters soon, perhaps. What does not fit is sent again when it is asked for.
     constexpr size_t kMostFrames = 64;
+    constexpr Epoch kSoon = 1'024;  // views
     if (!governing_.votes(from)) return refuse_message(from, "a vote of a stranger");
+    if (view - view_ > kSoon) return refuse_message(from, "of a view in the far future");
     std::deque<std::string>& kept = early_[from];
     if (kept.size() >= kMostFrames || frame.size() > std::max<uint64_t>(options_.max_message_bytes, 64 << 10)) {
       return refuse_message(from, "too much of a later view");
@@ -349,15 +351,21 @@ void Pbft::receive(Time now, NodeId from, std::string_view frame) {
     if (!valid_.contains(key)) open.emplace_back(key, std::move(one));
   }
   if (open.empty()) return accept(from, message);
-  if (unverified_of_[from] >= options_.max_unverified) return refuse_message(from, "too many to be checked");
+  Load& load = unverified_of_[from];
+  if (load.messages >= options_.max_unverified ||
+      (load.messages > 0 && load.bytes + frame.size() > options_.max_unverified_bytes)) {
+    return refuse_message(from, "too many to be checked");
+  }
   if (planted(Bug::kPbftInvalidMasksValid)) {
     // Its place is taken before it is known whether it is genuine.
     if (auto* change = std::get_if<ViewChange>(&message)) changes_[change->sender].view = change->view;
   }
-  ++unverified_of_[from];
+  ++load.messages;
+  load.bytes += frame.size();
   const uint64_t id = next_unverified_++;
   Unverified& unverified = unverified_[id];
   unverified.from = from;
+  unverified.bytes = frame.size();
   unverified.message = std::move(message);
   unverified.left = open.size();
   for (auto& [key, one] : open) {
@@ -391,7 +399,9 @@ void Pbft::verified(Time now, VerifyId verify, bool ok) {
 void Pbft::release_unverified(uint64_t id) {
   Unverified unverified = std::move(unverified_.at(id));
   unverified_.erase(id);
-  --unverified_of_[unverified.from];
+  Load& load = unverified_of_.at(unverified.from);
+  --load.messages;
+  load.bytes -= unverified.bytes;
   if (!running()) return;
   if (unverified.bad) return refuse_message(unverified.from, "a wrong signature");
   // What it was measured by may have changed meanwhile.

@@ -267,6 +267,34 @@ TEST(PbftCore, keepsNothingOutsideOfTheWindow) {
   // What belongs to a later view waits, a little of it.
   for (int i = 0; i < 1'000; ++i) group.inject(3, 2, vote(Claim::kPrepare, 3, 9, 1, {}));
   EXPECT_TRUE(group.refused("too much of a later view"));
+  // Of one that nobody will live to see nothing does.
+  group.inject(4, 2, vote(Claim::kPrepare, 4, uint64_t{1} << 62, 1, {}));
+  EXPECT_TRUE(group.refused("of a view in the far future"));
+}
+
+TEST(PbftCore, boundsWhatWaitsForAVerdictInMessagesAndBytes) {
+  const auto refusals = [](uint64_t max_bytes, size_t command, size_t messages) {
+    Options options;
+    options.self = NodeId{2};
+    options.founding = Membership::of_voters({NodeId{1}, NodeId{2}, NodeId{3}, NodeId{4}});
+    options.signer = std::make_shared<TestSigner>(options.self);
+    options.max_unverified = 64;
+    options.max_unverified_bytes = max_bytes;
+    Pbft core(options, 1);
+    core.start(0, 1, false);
+    for (uint64_t i = 1; i <= messages; ++i) {  // whose signatures nobody checks here
+      const Request request = signed_request(3, i, {std::string(command, 'x')});
+      core.receive(0, NodeId{3}, encode(Message(RequestMessage{request})));
+    }
+    Effects effects;
+    core.collect(0, effects);
+    return std::count_if(effects.facts.begin(), effects.facts.end(),
+                         [](const Fact& fact) { return fact.reason == "too many to be checked"; });
+  };
+  EXPECT_EQ(refusals(64 << 20, 10, 64), 0);
+  EXPECT_EQ(refusals(64 << 20, 10, 70), 6);
+  EXPECT_EQ(refusals(10'000, 3'000, 5), 2);  // three fit
+  EXPECT_EQ(refusals(1'000, 3'000, 2), 1);   // one does always
 }
 
 TEST(PbftCore, refusesANewViewWithoutTheChangesThatLeadToIt) {

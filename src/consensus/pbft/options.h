@@ -51,7 +51,8 @@ struct Options {
   uint64_t max_log_bytes = 512ull << 20;                     // memory; more is not ordered before a snapshot is saved
   uint64_t max_delivery_bytes = 4ull << 20;                  // handed over in one turn
   size_t max_waiting_reads = 65'536;
-  size_t max_unverified = 4'096;  // messages of one member whose signatures are being checked
+  size_t max_unverified = 4'096;                // messages of one member whose signatures are being checked
+  uint64_t max_unverified_bytes = 64ull << 20;  // in them; a longer one still goes when it is the only one
 
   uint64_t window_length() const { return 2 * checkpoint_every; }  // L
 

@@ -145,6 +145,7 @@ class Pbft final : public Protocol {
   struct Unverified {
     NodeId from = kNobody;
     pbft::Message message;
+    uint64_t bytes = 0;  // of its frame
     size_t left = 0;
     bool bad = false;
   };
@@ -358,7 +359,11 @@ class Pbft final : public Protocol {
   };
   std::map<VerifyId, Question> asked_;
   std::map<Digest, VerifyId> asking_;
-  std::map<NodeId, size_t> unverified_of_;
+  struct Load {
+    size_t messages = 0;
+    uint64_t bytes = 0;
+  };
+  std::map<NodeId, Load> unverified_of_;
   uint64_t next_unverified_ = 1;
   uint64_t next_verify_ = 1;
   struct DigestHash {  // members choose what they sign, so the seed is a secret
