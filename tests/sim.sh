@@ -72,6 +72,7 @@ while read -r profile seed _; do
 done <<'TEXT'
 handovers 1 members that were replaced answered each other's reads with the past
 membership 3 what a gateway signed before it was removed took effect when it was a member again
+holes 2005535 a primary that may not vote led a group in which nobody asked for anything; and damage without entries was not counted
 disks 2000718 the same, when the new membership was delivered, and the old one still decided
 disks 4 whoever was to be replaced was lost before the new members governed
 TEXT

@@ -17,6 +17,7 @@ namespace {
 
 constexpr const char* kLate = "";  // no fault of anybody's: dropped without a word
 constexpr size_t kMaxRemembered = 16'384;
+constexpr Time kSourcePatience = 5 * kSecond;
 
 }  // namespace
 
@@ -101,11 +102,16 @@ const char* Pbft::objection(const NewView& message) const {
   return nullptr;
 }
 
-const char* Pbft::objection(const Offer& offer) const {
+const char* Pbft::objection(const Offer& offer, NodeId from) const {
   constexpr const char* kUnsound = "a state with an unsound proof";
   const CheckpointHeader& header = offer.state.header;
   if (header.seq < base_.state.header.seq || (header.seq <= executed_ && !lacks_state_)) return kLate;
-  if (fetching_ && fetching_->state.header.seq >= header.seq) return kLate;
+  if (fetching_) {
+    const Sequence fetching = fetching_->state.header.seq;
+    // The same from another one goes on where the first had come to, which may be slow on purpose.
+    const bool in_turn = header.seq == fetching && from != fetching_from_ && now_ - fetching_since_ >= kSourcePatience;
+    if (header.seq <= fetching && !in_turn) return kLate;
+  }
   if (!offer.of_one_piece()) return kUnsound;
   if (planted(Bug::kPbftStateUnchecked)) return nullptr;
   if (offer.checkpoint.seq != header.seq || offer.checkpoint.digest != header.digest()) return kUnsound;
@@ -119,13 +125,20 @@ const char* Pbft::objection(const Offer& offer) const {
   for (const auto& [change, proof] : offer.changes) {
     if (executed_ == 0 && at == 0 && change.membership == governing_) at = change.seq;
   }
+  // Those before lead there, as far as the offer tells who signed them: what is kept is handed on.
+  const Membership* before = nullptr;
+  Sequence last = 0;
   for (const auto& [change, proof] : offer.changes) {
-    if (change.seq <= at) continue;
-    if (!change.changed || change.seq >= header.seq) return kUnsound;
+    if (!change.changed || change.seq <= last || change.seq >= header.seq) return kUnsound;
     if (proof.seq != change.seq || proof.digest != change.digest()) return kUnsound;
-    if (!sound(proof, *members, byzantine_quorum(members->voters()))) return kUnsound;
-    members = &change.membership;
-    at = change.seq;
+    const Membership* const signers = change.seq > at ? members : before;
+    if (signers != nullptr && !sound(proof, *signers, byzantine_quorum(signers->voters()))) return kUnsound;
+    last = change.seq;
+    before = &change.membership;
+    if (change.seq > at) {
+      members = &change.membership;
+      at = change.seq;
+    }
   }
   if (!sound(offer.checkpoint, *members, byzantine_quorum(members->voters()))) return kUnsound;
   if (!sound(offer.snapshot, *members, byzantine_weak_quorum(members->voters()))) return kUnsound;
@@ -153,6 +166,7 @@ const char* Pbft::objection(NodeId from, const Message& message) const {
           if (!view_members_.contains(m.request.gateway)) return "a request of a stranger";
           if (m.request.kind == EntryKind::kNoop && m.request.commands.front().size() > 0)
             return "a barrier with a payload";
+          if (command_bytes(m.request) > kMaxBatchBytes) return "a request that is too long";
           if (clients_.executed(key.first, key.second) || waiting_.contains(key)) return kLate;
           const uint64_t bytes = command_bytes(m.request);
           const auto held = waiting_bytes_.find(key.first);
@@ -224,7 +238,7 @@ const char* Pbft::objection(NodeId from, const Message& message) const {
         } else if constexpr (std::is_same_v<T, Offer>) {
           const auto distrusted = distrusted_.find(from);
           if (distrusted != distrusted_.end() && now_ < distrusted->second.until) return kLate;
-          return objection(m);
+          return objection(m, from);
         } else if constexpr (std::is_same_v<T, StatusReport>) {
           return view_members_.contains(from) || !governing_.votes(options_.self) ? nullptr : "a stranger";
         } else {
@@ -353,7 +367,8 @@ void Pbft::receive(Time now, NodeId from, std::string_view frame) {
   if (open.empty()) return accept(from, message);
   Load& load = unverified_of_[from];
   if (load.messages >= options_.max_unverified ||
-      (load.messages > 0 && load.bytes + frame.size() > options_.max_unverified_bytes)) {
+      (load.messages > 0 && (load.bytes + frame.size() > options_.max_unverified_bytes ||
+                             load.signatures + open.size() > options_.max_unverified_signatures))) {
     return refuse_message(from, "too many to be checked");
   }
   if (planted(Bug::kPbftInvalidMasksValid)) {
@@ -362,12 +377,13 @@ void Pbft::receive(Time now, NodeId from, std::string_view frame) {
   }
   ++load.messages;
   load.bytes += frame.size();
+  load.signatures += open.size();
   const uint64_t id = next_unverified_++;
   Unverified& unverified = unverified_[id];
   unverified.from = from;
   unverified.bytes = frame.size();
   unverified.message = std::move(message);
-  unverified.left = open.size();
+  unverified.signatures = unverified.left = open.size();
   for (auto& [key, one] : open) {
     // Several say the same, and again, to a member that is behind: it is checked once.
     const auto [asking, is_new] = asking_.try_emplace(key, VerifyId{next_verify_});
@@ -402,6 +418,7 @@ void Pbft::release_unverified(uint64_t id) {
   Load& load = unverified_of_.at(unverified.from);
   --load.messages;
   load.bytes -= unverified.bytes;
+  load.signatures -= unverified.signatures;
   if (!running()) return;
   if (unverified.bad) return refuse_message(unverified.from, "a wrong signature");
   // What it was measured by may have changed meanwhile.

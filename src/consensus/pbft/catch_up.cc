@@ -24,6 +24,8 @@ using pbft::VoteMessage;
 namespace {
 constexpr size_t kMostSlotsRepeated = 32;
 constexpr int kMostDoublings = 3;
+constexpr Time kWantsAgain = 5 * kSecond;
+constexpr uint64_t kMostAnswered = 4 << 20;  // bytes, to each, in a turn
 }  // namespace
 
 StatusReport Pbft::own_status() const {
@@ -69,15 +71,29 @@ void Pbft::handle(NodeId from, StatusReport& status) {
   Peer& peer = peers_[from];
   const StatusReport before = std::exchange(peer.status, status);
   peer.heard = now_;
-  if (status.wants > stable_.seq && status.wants <= stable_.seq + options_.window_length()) {
+  if (status.wants > stable_.seq && status.wants <= stable_.seq + options_.window_length() &&
+      may_want(peer, status.wants)) {
     const uint64_t every = options_.checkpoint_every;
     fill_to_ = std::max(fill_to_, (status.wants + every - 1) / every * every);
+  }
+  // It may not vote, and orders nothing: where nobody asks for anything its group would wait for itself.
+  if (active_ && may_vote() && from == primary_of(view_) && status.wants > stable_.seq) {
+    return change_view(view_ + 1, "the primary lacks what it said");
   }
   // Who has moved since its last heartbeat gets there by itself.
   const bool stands_still = before.view == status.view && before.executed == status.executed &&
                             before.stable == status.stable && before.active == status.active;
-  help(from, status, stands_still || status.asks);
+  if (may_answer(from, 0)) help(from, status, stands_still || status.asks);
   if (status.executed > executed_) behind_of_.insert(from);
+}
+
+// Batches that nobody needs are ordered for it. An honest member wants one checkpoint, until it is there.
+bool Pbft::may_want(Peer& peer, Sequence checkpoint) const {
+  if (peer.wanted == checkpoint) return true;
+  if (peer.wanted != 0 && now_ - peer.wanted_at < kWantsAgain) return false;
+  peer.wanted = checkpoint;
+  peer.wanted_at = now_;
+  return true;
 }
 
 void Pbft::help(NodeId to, const StatusReport& status, bool stands_still) {
@@ -85,7 +101,7 @@ void Pbft::help(NodeId to, const StatusReport& status, bool stands_still) {
   if (active_ && outside && new_view_) send(to, *new_view_);
   if (!stands_still) return;
   if (status.executed < base_.state.header.seq) {
-    if (base_.meta.position > 0) send(to, base_, After::kNothing);
+    if (base_.meta.position > 0 && may_answer(to, kMostAnswered)) send(to, base_, After::kNothing);
     return;
   }
   if (status.executed < executed_) send_committed(to, status.executed + 1);
@@ -116,11 +132,21 @@ void Pbft::help(NodeId to, const StatusReport& status, bool stands_still) {
   if (active_ && status.active && status.view == view_) repeat_votes(to, status.executed + 1);
 }
 
+// Questions are short, and answers long: what is left out is asked for again.
+bool Pbft::may_answer(NodeId to, uint64_t bytes) {
+  uint64_t& answered = answered_[to];
+  if (answered >= kMostAnswered) return false;
+  answered += bytes;
+  return true;
+}
+
 void Pbft::send_committed(NodeId to, Sequence from) {
   uint64_t bytes = 0;
   for (auto at = slots_.find(from); at != slots_.end() && at->second.committed; ++at) {
     if (at->first != from++ || bytes > options_.max_message_bytes) return;
-    bytes += at->second.committed_batch->bytes.size() + 64;
+    const uint64_t more = charge_of(*at->second.committed_batch);
+    if (!may_answer(to, more)) return;
+    bytes += more;
     send(to, Committed{*at->second.committed, at->second.committed_batch}, After::kNothing);
   }
 }
@@ -160,7 +186,8 @@ void Pbft::fetch_missing() {
 }
 
 void Pbft::handle(NodeId from, FetchBatch& message) {
-  if (BatchPtr batch = find_batch(message.seq, message.digest); batch != nullptr) {
+  BatchPtr batch = find_batch(message.seq, message.digest);
+  if (batch != nullptr && may_answer(from, charge_of(*batch))) {
     send(from, BatchFound{message.seq, std::move(batch)}, After::kNothing);
   }
 }
@@ -182,10 +209,25 @@ void Pbft::handle(NodeId from, Committed& message) {
 
 // --- States ---
 
+// Of the changes of members in an offer those behind governs_from_ were checked; the others this member knows itself.
+void Pbft::replace_known_changes(Offer& offer) const {
+  if (governs_from_ == 0) return;
+  auto& told = offer.changes;
+  std::erase_if(told, [&](const auto& change) { return change.first.seq <= governs_from_; });
+  const Sequence seq = offer.state.header.seq;
+  std::vector<std::pair<pbft::CheckpointHeader, pbft::Certificate>> known;
+  for (const auto& change : changes_of_members_) {
+    if (change.first.seq <= governs_from_ && change.first.seq < seq) known.push_back(change);
+  }
+  told.insert(told.begin(), known.begin(), known.end());
+}
+
 void Pbft::handle(NodeId from, Offer& message) {
+  replace_known_changes(message);
   fetch_ = FetchSnapshot{from, message.meta};
   cancel_fetch_ = false;
   fetching_from_ = from;
+  fetching_since_ = now_;
   fetching_ = std::move(message);
 }
 
@@ -202,7 +244,7 @@ void Pbft::snapshot_fetched(Time now, const SnapshotMeta& meta, bool ok) {
     one.until = now_ + (options_.request_timeout << std::min(one.times++, kMostDoublings));
     return;
   }
-  if (objection(offer) != nullptr) return;  // overtaken meanwhile
+  if (objection(offer, fetching_from_) != nullptr) return;  // overtaken meanwhile
   install(std::move(offer), fetching_from_);
 }
 
@@ -227,7 +269,7 @@ void Pbft::install(Offer offer, NodeId from) {
   log_bytes_ = 0;
   for (auto& [above, here] : slots_) {
     here.last = 0;
-    if (here.committed_batch != nullptr) log_bytes_ += here.committed_batch->bytes.size();
+    if (here.committed_batch != nullptr) log_bytes_ += charge_of(*here.committed_batch);
   }
   if (others) changes_.clear();
   checkpoints_.clear();

@@ -19,14 +19,13 @@ using pbft::VoteMessage;
 
 void Pbft::take_checkpoint(Sequence seq) {
   CheckpointHeader& header = ledger_;
+  header.snapshot = snapshot_wanted(seq);
   header.changed = header.next_at == seq;
   if (header.changed) {
     header.membership = std::exchange(header.next, {});
     header.next_at = 0;
     switching_at_ = seq;
   }
-  // Not where members change: those before sign the checkpoint, and those after would have to fetch it.
-  header.snapshot = !header.changed && header.since_snapshot >= options_.snapshot_every_bytes && header.position > 0;
   if (header.snapshot) header.since_snapshot = 0;
   std::string clients;
   clients_.append_to(clients);
@@ -101,6 +100,10 @@ void Pbft::make_stable(Certificate proof) {
     switching_at_ = 0;
     update_members();
     std::erase_if(changes_, [&](const auto& change) { return !governing_.votes(change.first); });
+    // Who comes back as a member may say something else.
+    for (auto& [above, votes] : checkpoint_votes_) {
+      std::erase_if(votes, [&](const auto& vote) { return !governing_.votes(vote.first); });
+    }
     fact(FactKind::kMembershipTaken, ledger_.position);
   }
   stable_seq_ = push_record(record_of(this->header(pbft::RecordKind::kStable), stable_));
@@ -172,8 +175,8 @@ void Pbft::compact_to(Offer base) {
     ++base_.meta.position;
   }
   for (auto at = slots_.begin(); at != slots_.end() && at->first <= seq; at = slots_.erase(at)) {
-    const uint64_t bytes = at->second.committed_batch == nullptr ? 0 : at->second.committed_batch->bytes.size();
-    log_bytes_ -= std::min(log_bytes_, bytes);
+    const pbft::BatchPtr& batch = at->second.committed_batch;
+    log_bytes_ -= std::min(log_bytes_, batch == nullptr ? 0 : charge_of(*batch));
   }
   base_ = std::move(base);
   const auto drop = [&](auto& map) { map.erase(map.begin(), map.upper_bound(seq)); };

@@ -273,13 +273,14 @@ TEST(PbftCore, keepsNothingOutsideOfTheWindow) {
 }
 
 TEST(PbftCore, boundsWhatWaitsForAVerdictInMessagesAndBytes) {
-  const auto refusals = [](uint64_t max_bytes, size_t command, size_t messages) {
+  const auto refusals = [](uint64_t max_bytes, size_t command, size_t messages, size_t max_signatures = 8'192) {
     Options options;
     options.self = NodeId{2};
     options.founding = Membership::of_voters({NodeId{1}, NodeId{2}, NodeId{3}, NodeId{4}});
     options.signer = std::make_shared<TestSigner>(options.self);
     options.max_unverified = 64;
     options.max_unverified_bytes = max_bytes;
+    options.max_unverified_signatures = max_signatures;
     Pbft core(options, 1);
     core.start(0, 1, false);
     for (uint64_t i = 1; i <= messages; ++i) {  // whose signatures nobody checks here
@@ -295,6 +296,97 @@ TEST(PbftCore, boundsWhatWaitsForAVerdictInMessagesAndBytes) {
   EXPECT_EQ(refusals(64 << 20, 10, 70), 6);
   EXPECT_EQ(refusals(10'000, 3'000, 5), 2);  // three fit
   EXPECT_EQ(refusals(1'000, 3'000, 2), 1);   // one does always
+  EXPECT_EQ(refusals(64 << 20, 10, 5, 2), 3);
+}
+
+// A vote may come before its sender is removed: it counted then, and one liar among the new members made two.
+TEST(PbftCore, aRemovedMembersVotesDoNotCountAnyMore) {
+  consensus::Cores<PbftPlay> cores(1);
+  const auto five = Membership::of_voters({NodeId{1}, NodeId{2}, NodeId{3}, NodeId{4}, NodeId{5}});
+  for (uint64_t i = 1; i <= 5; ++i) {
+    Options options;
+    options.self = NodeId{i};
+    options.founding = five;
+    options.checkpoint_every = 4;
+    cores.add(options);
+  }
+  cores.settle();
+  Digest bogus;
+  bogus.bytes[0] = 1;
+  const auto lie = [&](uint64_t by) {  // about the checkpoint behind the one at which members change
+    for (uint64_t to = 1; to <= 3; ++to) {
+      cores.turn(NodeId{to}, [&](Pbft& core) {
+        core.receive(cores.now(), NodeId{by}, encode(Message(vote(Claim::kCheckpoint, by, 0, 16, bogus))));
+      });
+    }
+  };
+  lie(5);
+  cores.reconfigure(NodeId{1}, Membership::of_voters({NodeId{1}, NodeId{2}, NodeId{3}, NodeId{4}}));
+  cores.settle();
+  ASSERT_EQ(cores.core(NodeId{1}).governing().voters(), 4u);
+  ASSERT_LT(cores.core(NodeId{1}).state().executed, 16u);
+  lie(4);
+  for (int i = 0; i < 8; ++i) {
+    cores.propose(NodeId{2}, "x");
+    cores.settle();
+  }
+  for (uint64_t i = 1; i <= 3; ++i) {
+    EXPECT_TRUE(cores.up(NodeId{i})) << i;
+    EXPECT_GE(cores.core(NodeId{i}).state().stable, 16u) << i;
+  }
+}
+
+// Who may not vote orders nothing, and in a group where nobody asks for anything nobody would grow impatient.
+TEST(PbftCore, aPrimaryThatLacksWhatItSaidIsReplaced) {
+  Four<PbftPlay> group;
+  StatusReport damaged{.view = 1, .active = true, .wants = 3};
+  for (uint64_t to = 2; to <= 4; ++to) group.inject(1, to, damaged);
+  group.cores.settle();
+  for (uint64_t i = 1; i <= 4; ++i) EXPECT_EQ(group.cores.core(NodeId{i}).state().view, 2u) << i;
+  damaged.view = 2;
+  group.inject(1, 3, damaged);  // one that is no primary changes nothing
+  EXPECT_EQ(group.cores.core(NodeId{3}).state().view, 2u);
+}
+
+// Batches without a request cost signatures, in memory and on disk: they lead to a saved state, too.
+TEST(PbftCore, nullRequestsLeadToASavedStateAsWell) {
+  Four<PbftPlay> group;
+  for (Sequence wanted = 4; wanted <= 12; wanted += 4) {
+    for (uint64_t to = 1; to <= 4; ++to) group.inject(3, to, StatusReport{.view = 1, .active = true, .wants = wanted});
+    group.cores.settle();
+    group.cores.advance(10 * kSecond);  // a member that wants one checkpoint after another has to wait
+  }
+  EXPECT_GE(group.cores.core(NodeId{1}).state().executed, 12u);
+  for (uint64_t i = 1; i <= 4; ++i) EXPECT_GT(group.cores.core(NodeId{i}).state().base, 0u) << i;
+}
+
+TEST(PbftCore, oneWhoWantsEveryCheckpointIsServedNowAndThen) {
+  Four<PbftPlay> group;
+  for (Sequence wanted = 4; wanted <= 8; wanted += 4) {
+    for (uint64_t to = 1; to <= 4; ++to) group.inject(3, to, StatusReport{.view = 1, .active = true, .wants = wanted});
+    group.cores.settle();
+  }
+  EXPECT_EQ(group.cores.core(NodeId{1}).state().executed, 4u);
+}
+
+TEST(PbftCore, answersOfATurnAreBounded) {
+  Four<PbftPlay> group;
+  group.cores.propose(NodeId{1}, std::string(1 << 20, 'x'));
+  group.cores.settle();
+  const Slot* const slot = group.cores.core(NodeId{2}).slot(1);
+  ASSERT_NE(slot, nullptr);
+  const std::string question = encode(Message(FetchBatch{1, slot->committed_batch->digest}));
+  const auto answers = [&] {
+    group.story.clear();
+    group.cores.turn(NodeId{2}, [&](Pbft& core) {
+      for (int i = 0; i < 100; ++i) core.receive(group.cores.now(), NodeId{3}, question);
+    });
+    size_t count = 0;
+    for (size_t at = 0; (at = group.story.find("-> 3 BATCH", at)) != std::string::npos; ++at) ++count;
+    return count;
+  };
+  EXPECT_EQ(answers(), 4u);  // of a megabyte each
+  EXPECT_EQ(answers(), 4u);  // in the next turn again
 }
 
 TEST(PbftCore, refusesANewViewWithoutTheChangesThatLeadToIt) {

@@ -51,8 +51,11 @@ struct Options {
   uint64_t max_log_bytes = 512ull << 20;                     // memory; more is not ordered before a snapshot is saved
   uint64_t max_delivery_bytes = 4ull << 20;                  // handed over in one turn
   size_t max_waiting_reads = 65'536;
-  size_t max_unverified = 4'096;                // messages of one member whose signatures are being checked
-  uint64_t max_unverified_bytes = 64ull << 20;  // in them; a longer one still goes when it is the only one
+  size_t max_unverified = 4'096;  // messages of one member whose signatures are being checked
+  // In them; a message beyond still goes when it is the only one. Signatures are what keeps the checkers busy: those of
+  // honest members wait behind a liar's.
+  uint64_t max_unverified_bytes = 64ull << 20;
+  size_t max_unverified_signatures = 8'192;
 
   uint64_t window_length() const { return 2 * checkpoint_every; }  // L
 
@@ -70,6 +73,7 @@ struct Options {
         max_waiting_reads == 0 || max_unverified < 64) {
       return {Code::kInvalidArgument, "pbft: limits of requests, batches, deliveries and reads have to be above 0"};
     }
+    if (max_message_bytes > (8ull << 20)) return {Code::kInvalidArgument, "pbft: a batch has 8 MiB at most"};
     return accepts(founding);
   }
 

@@ -117,6 +117,9 @@ void Pbft::handle(NodeId from, PrePrepare& message) {
     return refuse_message(from, "another batch where one is committed");
   }
   const auto& requests = message.batch->requests;
+  uint64_t bytes = 0;
+  for (const Request& request : requests) bytes += pbft::command_bytes(request);
+  if (bytes > pbft::kMaxBatchBytes) return refuse_message(from, "a batch that is too long");
   if (!std::all_of(requests.begin(), requests.end(), [&](const Request& request) { return admissible(request); })) {
     return refuse_message(from, "an inadmissible command");
   }
@@ -184,13 +187,15 @@ void Pbft::handle(NodeId from, VoteMessage& message) {
 
 // --- Counting ---
 
-// Of equal statements, each signer once, at most so many.
+// Of equal statements of those who vote now, each signer once, at most so many. A vote may have come before its sender
+// was removed.
 Certificate Pbft::gather(const std::map<NodeId, VoteMessage>& votes, Epoch view, Sequence seq, const Digest& digest,
                          NodeId without, size_t at_most) const {
   Certificate certificate{view, seq, digest, {}};
   for (const auto& [voter, vote] : votes) {
     if (certificate.signatures.size() == at_most) break;
     if (voter == without || (vote.digest != digest && !planted(Bug::kPbftDigestIgnored))) continue;
+    if (!governing_.votes(voter) && !planted(Bug::kPbftVotesRepeated)) continue;
     certificate.signatures.push_back({voter, vote.signature});
   }
   return certificate;

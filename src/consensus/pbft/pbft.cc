@@ -29,7 +29,7 @@ void Pbft::tick(Time now) {
   if (!running()) return;
   if (now_ >= beat_due_) beat();
   if (now_ >= round_due_) order_reads();
-  if (!active_ && now_ >= change_due_) {
+  if (now_ >= change_deadline()) {
     change_view(view_ + 1, "the new view did not come in time");
   } else if (now_ >= request_deadline()) {
     change_view(view_ + 1, "a request waits too long");
@@ -95,6 +95,7 @@ void Pbft::collect(Time now, Effects& effects) {
       if (known != peers_.end() && known->second.status.executed > executed_) send(peer, status, After::kNothing);
     }
     behind_of_.clear();
+    answered_.clear();
   }
   if (ordered_now_ > 0) fact(FactKind::kAppended, ledger_.position, kNobody, std::exchange(ordered_now_, 0));
   if (ledger_.position > told_ && started_) {
@@ -126,7 +127,7 @@ void Pbft::collect(Time now, Effects& effects) {
 Time Pbft::deadline() const {
   if (!running()) return kNever;
   if (delivered_ < ledger_.position && !lacks_state_) return now_;
-  return std::min({beat_due_, round_due_, active_ ? request_deadline() : change_due_});
+  return std::min({beat_due_, round_due_, request_deadline(), change_deadline()});
 }
 
 Standing Pbft::standing() const {

@@ -146,7 +146,8 @@ class Pbft final : public Protocol {
     NodeId from = kNobody;
     pbft::Message message;
     uint64_t bytes = 0;  // of its frame
-    size_t left = 0;
+    size_t signatures = 0;
+    size_t left = 0;  // of them, without a verdict
     bool bad = false;
   };
   std::string sign(pbft::Claim claim, Epoch view, Sequence seq, const Digest& digest);
@@ -154,7 +155,7 @@ class Pbft final : public Protocol {
   const char* objection(NodeId from, const pbft::Message& message) const;
   const char* objection(const pbft::ViewChange& change) const;
   const char* objection(const pbft::NewView& message) const;
-  const char* objection(const pbft::Offer& offer) const;
+  const char* objection(const pbft::Offer& offer, NodeId from) const;
   std::vector<Evidence> evidence(NodeId from, const pbft::Message& message) const;
   void add_evidence(std::vector<Evidence>& out, pbft::Claim claim, const pbft::Certificate& certificate) const;
   void add_evidence(std::vector<Evidence>& out, const pbft::Request& request) const;
@@ -213,6 +214,8 @@ class Pbft final : public Protocol {
   void execute_ready();
   void execute(const pbft::Batch& batch, Sequence seq);
   void append_entry(Entry entry);
+  static uint64_t charge_of(const pbft::Batch& batch);
+  bool snapshot_wanted(Sequence seq) const;  // at this checkpoint, which is being executed
   void answer_own(const pbft::Request& request, Position first);
   void update_members();
 
@@ -231,7 +234,8 @@ class Pbft final : public Protocol {
   void handle(NodeId from, pbft::Stable& message);
 
   // --- view_change.cc ---
-  Time request_deadline() const;
+  Time request_deadline() const;  // of the view that it is in
+  Time change_deadline() const;   // of the one that it asks for
   bool has_work() const;
   void change_view(Epoch view, std::string_view reason);
   void count_changes();
@@ -249,11 +253,15 @@ class Pbft final : public Protocol {
   struct Peer {
     pbft::StatusReport status;
     Time heard = 0;
+    Sequence wanted = 0;  // the checkpoint that it asked for last
+    Time wanted_at = 0;
   };
   void beat();
   bool misses_primary() const;
   pbft::StatusReport own_status() const;
   void help(NodeId to, const pbft::StatusReport& status, bool stands_still);
+  bool may_want(Peer& peer, Sequence checkpoint) const;
+  bool may_answer(NodeId to, uint64_t bytes);
   void send_committed(NodeId to, Sequence from);
   void repeat_votes(NodeId to, Sequence from);
   void fetch_missing();
@@ -263,6 +271,7 @@ class Pbft final : public Protocol {
   void handle(NodeId from, pbft::FetchBatch& message);
   void handle(NodeId from, pbft::BatchFound& message);
   void handle(NodeId from, pbft::Offer& message);
+  void replace_known_changes(pbft::Offer& offer) const;
   void install(pbft::Offer offer, NodeId from);
   void stop_fetching();
 
@@ -349,6 +358,7 @@ class Pbft final : public Protocol {
   std::map<NodeId, Peer> peers_;
   std::map<NodeId, std::deque<std::string>> early_;  // frames of a view that is yet to be entered
   Time beat_due_ = kNever;
+  std::map<NodeId, uint64_t> answered_;  // bytes, in this turn
   std::set<NodeId> behind_of_;  // told by their status that they can help
 
   // Authenticity.
@@ -362,6 +372,7 @@ class Pbft final : public Protocol {
   struct Load {
     size_t messages = 0;
     uint64_t bytes = 0;
+    size_t signatures = 0;
   };
   std::map<NodeId, Load> unverified_of_;
   uint64_t next_unverified_ = 1;
@@ -385,7 +396,8 @@ class Pbft final : public Protocol {
 
   std::optional<pbft::Offer> fetching_;
   NodeId fetching_from_ = kNobody;
-  struct Distrust {  // of one whose state did not come, or was not what was signed
+  Time fetching_since_ = 0;  // from there
+  struct Distrust {          // of one whose state did not come, or was not what was signed
     Time until = 0;
     int times = 0;
   };

@@ -56,6 +56,8 @@ LogSeq Pbft::lowest_needed() const {
 
 void Pbft::update_release() {
   if (base_seq_ == 0 || base_seq_ > durable_seq_) return;
+  // What is damaged stays as long as it costs this member its votes: the next start has to find it, too.
+  if (abstains()) return;
   const LogSeq below = lowest_needed();
   if (below <= released_below_) return;
   released_below_ = below;

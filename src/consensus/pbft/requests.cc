@@ -71,6 +71,10 @@ void Pbft::propose(Time now, ProposalId id, Payload command) {
     refused_.push_back({id, Refusal::kNotLeader, primary});
     return;
   }
+  if (command.size() + kCommandCharge > pbft::kMaxBatchBytes) {
+    refused_.push_back({id, Refusal::kInvalid, primary});
+    return;
+  }
   if (!has_room(command.size())) {
     refused_.push_back({id, Refusal::kOverloaded, primary});
     return;

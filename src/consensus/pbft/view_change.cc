@@ -40,6 +40,9 @@ Time Pbft::request_deadline() const {
   return due;
 }
 
+// Who lacks what it prepared must not say that it prepared nothing.
+Time Pbft::change_deadline() const { return active_ || !may_vote() ? kNever : change_due_; }
+
 void Pbft::change_view(Epoch view, std::string_view reason) {
   view_ = view;
   active_ = false;

@@ -268,7 +268,9 @@ Scope PbftJudge::cost_of(NodeId id, const Protocol& protocol, const std::vector<
   const bool base =
       std::any_of(lost.begin(), lost.end(), [&](LogSeq seq) { return found->second.bases.contains(seq); });
   if (lost.back() >= core.state().durable_seq || base) return {};
-  return {.kind = Scope::Kind::kItems, .items = {1, core.report().last}};
+  // Also where no entry goes, its word does: about numbers in agreement, which it knows to have lost.
+  const Position last = core.report().last;
+  return {.kind = Scope::Kind::kItems, .items = {1, last + 1}, .owed_to = last};
 }
 
 }  // namespace
