@@ -34,7 +34,8 @@
 // 1 answers is a barrier, for a write that was answered was prepared by f + 1 honest ones. A liar who names what does
 // not exist only makes the read wait, and after that it is ordered, as in the paper.
 //
-// Persist before you speak: whatever this core says goes out after the record of what it says (records.h).
+// Persist before you speak: requests, proposals, votes, view changes and new views go out after the record of what they
+// say (records.h). Where this member stands, answers to reads, and what it hands on of others' words go at once.
 //
 // Signatures are checked off the core: a message waits for them (Effects::verifications), and what was once found valid
 // is remembered. Retransmission rests on STATUS, sent each heartbeat: who is behind is sent again what it lacks.
@@ -359,7 +360,7 @@ class Pbft final : public Protocol {
   std::map<NodeId, std::deque<std::string>> early_;  // frames of a view that is yet to be entered
   Time beat_due_ = kNever;
   std::map<NodeId, uint64_t> answered_;  // bytes, in this turn
-  std::set<NodeId> behind_of_;  // told by their status that they can help
+  std::set<NodeId> behind_of_;           // told by their status that they can help
 
   // Authenticity.
   std::map<uint64_t, Unverified> unverified_;
