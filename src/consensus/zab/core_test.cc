@@ -478,6 +478,54 @@ TEST_F(ZabLeads, aMemberWithALaterPromiseMakesItTakeALaterEpoch) {
   EXPECT_EQ(core_->report().last, 1u);
 }
 
+// A ping before broadcast grants nothing, however its answer comes: a follower that leaves owes nothing for it. An
+// epoch that is renewed begins anew.
+TEST_F(ZabLeads, aLeaseIsCountedFromPingsOfBroadcastOnly) {
+  options_.leases = true;
+  records_.clear();
+  durable_ = 0;
+  start();
+  const auto reads_at_once = [&] {
+    core_->read(now_, ReadId{1}, ReadBarrier::kLease);
+    collect();
+    return !effects_.reads.empty();
+  };
+  const auto answered = [&](Epoch epoch) {
+    const auto pings = sent<Ping>();
+    ASSERT_FALSE(pings.empty());
+    receive(kTwo, Pong{epoch, 0, pings[0].stamp, 0, false, false});
+  };
+  const auto synchronise = [&](Epoch epoch) {
+    write();
+    receive(kTwo, AckEpoch{epoch, {epoch - 1, {}}, 0, false, true, {}});
+    const Position all = core_->report().last;
+    receive(kTwo, Ack{epoch, Ack::Kind::kHeld, all, all});
+    write();
+    wait(options_.heartbeat);
+    ASSERT_EQ(sent<Ping>().at(0).lease_ns, 0u);
+    answered(epoch);
+    receive(kTwo, Ack{epoch, Ack::Kind::kHistory, all, all});
+    ASSERT_TRUE(core_->state().established);
+  };
+  discover(0);
+  synchronise(1);
+  EXPECT_FALSE(reads_at_once());
+  EXPECT_EQ(core_->state().lease_until, 0);
+  wait(options_.heartbeat);
+  EXPECT_GT(sent<Ping>().at(0).lease_ns, 0u);
+  answered(1);
+  EXPECT_TRUE(reads_at_once());
+
+  wait(options_.heartbeat);
+  receive(kThree, FollowerInfo{1, kTwo});
+  ASSERT_EQ(core_->state().reign, 2u);
+  synchronise(2);
+  EXPECT_FALSE(reads_at_once());
+  wait(options_.heartbeat);
+  answered(2);
+  EXPECT_TRUE(reads_at_once());
+}
+
 TEST_F(ZabLeads, itGivesUpWithoutAQuorum) {
   elect();
   for (int i = 0; i < 10 && core_->state().leading; ++i) wait(options_.heartbeat);

@@ -34,11 +34,14 @@ void Zab::read(Time now, ReadId id, ReadBarrier barrier) {
 Time Zab::lease_until() const {
   if (!options_.leases || !reigns()) return 0;
   // When a quorum last promised patience: counted from the sending, by this clock, and shortened by what this clock may
-  // be slow and theirs fast. A pause of this process passes in `now` as well.
+  // be slow and theirs fast. A pause of this process passes in `now` as well. Who answered a ping of before broadcast
+  // promised nothing by that: it may have left since, and follow another.
   const uint64_t since = quorum_position(electorate_, [&](NodeId id) {
     if (id == options_.self) return static_cast<uint64_t>(kNever);
     const FollowerProgress* const other = peer(id);
-    return other == nullptr || other->step != zab::Step::kActive ? 0 : other->progress.stamp;
+    const bool granted = other != nullptr && other->step == zab::Step::kActive &&
+                         other->progress.stamp > static_cast<uint64_t>(established_at_);
+    return granted ? other->progress.stamp : 0;
   });
   if (since == 0 || since >= static_cast<uint64_t>(kNever)) return static_cast<Time>(since);  // kNever: a group of one
   const Time patience = sure_patience(options_.election_min, options_.clock_error_ppm);

@@ -77,6 +77,7 @@ void Zab::acknowledged_history(FollowerProgress& other) {
 
 void Zab::establish() {
   stage_ = Stage::kBroadcast;
+  established_at_ = now_;
   establish_until_ = kNever;
   if (!std::exchange(renews_, false)) fact(FactKind::kBecameLeader, log_.last());
   own_round_ = gate_.newest_round();

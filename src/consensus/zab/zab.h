@@ -290,9 +290,10 @@ class Zab final : public Protocol {
 
   // Leader.
   std::vector<zab::FollowerProgress> peers_;
-  Epoch reign_ = 0;         // the epoch of this reign; 0: not chosen yet
-  bool renews_ = false;     // it led before, in the epoch before this one
-  zab::Point reign_start_;  // the end of its initial history
+  Epoch reign_ = 0;          // the epoch of this reign; 0: not chosen yet
+  bool renews_ = false;      // it led before, in the epoch before this one
+  zab::Point reign_start_;   // the end of its initial history
+  Time established_at_ = 0;  // pings sent after it ask for a lease
   Time heartbeat_due_ = kNever;
   Time quorum_check_due_ = kNever;
   Time establish_until_ = kNever;

@@ -178,6 +178,54 @@ TEST(Zab, syncSeesWhatWasCommittedBeforeIt) {
   EXPECT_TRUE(cores.node(kThree).reads.empty());
 }
 
+// Node 2 answers a ping before broadcast and makes the quorum; then its connection breaks. It owes no lease to node 3,
+// which has not heard that it is alone.
+TEST(Zab, whoLeftBeforeItGrantedALeaseMakesNoReadStale) {
+  Cores cores;
+  cores.cut(kOne, kThree);
+  cores.cut(kThree, kOne);
+  for (const NodeId id : {kOne, kTwo, kThree}) {
+    Options options;
+    options.self = id;
+    options.founding = kThreeVoters;
+    options.leases = true;
+    cores.add(options);
+  }
+  cores.settle();
+  for (int i = 0; i < 10 && !cores.core(kThree).state().leading; ++i) cores.timeout(kThree);
+  const auto exchange = [&] {
+    cores.write(kThree);
+    cores.deliver(kThree, kTwo);
+    cores.write(kTwo);
+  };
+  for (int i = 0; i < 10 && cores.core(kThree).state().current == 0; ++i) {
+    exchange();
+    cores.deliver(kTwo, kThree);
+  }
+  cores.advance(Options().heartbeat);
+  cores.tick(kThree);
+  exchange();
+  cores.advance(kMillisecond);
+  cores.deliver(kTwo, kThree);
+  ASSERT_TRUE(cores.core(kThree).state().established);
+  cores.write(kThree);
+  ASSERT_GT(cores.drop(kThree, kTwo), 0u);
+  cores.cut(kTwo, kThree);
+  cores.cut(kThree, kTwo);
+  cores.connection(kTwo, kThree, false);
+  const Time left = cores.now();
+  while (cores.leader() == kThree && cores.now() - left < kSecond) cores.run(kMillisecond);
+  const NodeId second = cores.leader();
+  ASSERT_NE(second, kThree);
+  cores.propose(second, "new");
+  cores.settle();
+  ASSERT_EQ(cores.node(kTwo).state, "new,");
+  ASSERT_EQ(cores.core(kThree).report().standing, Standing::kLeader) << "it has to be too early for it to know";
+  cores.read(kThree, ReadBarrier::kLease);
+  EXPECT_TRUE(cores.node(kThree).reads.empty());
+  EXPECT_EQ(cores.failure(), std::nullopt);
+}
+
 TEST(Zab, aSnapshotStandsForWhatIsCompacted) {
   Cores cores;
   found(cores, kThreeVoters, [](Options& options) { options.keep_tail_bytes = 0; });
