@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <optional>
 
 #include "base/hash.h"
 #include "base/varint.h"
@@ -241,6 +242,34 @@ TEST(ReplicaExchange, aFetchedSnapshotThatCannotBeReadWhenItIsInstalled_haltsAnd
   EXPECT_THAT(std::string(pair.right->halts[0].message()), testing::HasSubstr("/data/snapshots"));
 }
 
+struct Chunk {
+  uint64_t offset = 0;
+  size_t begin = 0;  // of its bytes in the frame
+};
+std::optional<Chunk> chunk_in(const std::string& frame) {
+  // chunk = kind:u8 position:varint digest:32 offset:varint checksum:u32 bytes, and the replica's mark behind it.
+  ByteReader in(std::string_view(frame).substr(0, frame.size() - 1));
+  if (in.fixed<uint8_t>() != 2) return std::nullopt;
+  in.varint();
+  in.skip(32);
+  Chunk chunk;
+  chunk.offset = in.varint();
+  in.skip(4);
+  if (!in.ok() || in.remaining() == 0) return std::nullopt;
+  chunk.begin = frame.size() - 1 - in.remaining();
+  return chunk;
+}
+std::string bytes_of(const std::string& frame, const Chunk& chunk) {
+  return frame.substr(chunk.begin, frame.size() - 1 - chunk.begin);
+}
+
+// Other bytes in a chunk, with the checksum that belongs to them.
+void forge(std::string& frame, const Chunk& chunk, std::string_view bytes) {
+  const uint32_t checksum = checksum32(bytes);
+  std::memcpy(frame.data() + chunk.begin - sizeof checksum, &checksum, sizeof checksum);
+  frame.replace(chunk.begin, frame.size() - 1 - chunk.begin, bytes);
+}
+
 // Whoever serves the state may be a liar: the checksum of a chunk is his to choose, the digest of the whole is not.
 TEST(ReplicaExchange, aChunkThatItsServerAlteredIsRefusedAndFetchedFromAnother) {
   Pair pair;
@@ -248,19 +277,11 @@ TEST(ReplicaExchange, aChunkThatItsServerAlteredIsRefusedAndFetchedFromAnother) 
   size_t altered = 0;
   for (int i = 0; i < 60 && pair.right->protocol->fetched.empty(); ++i) {
     for (std::string& frame : pair.to_right) {
-      // chunk = kind:u8 position:varint digest:32 offset:varint checksum:u32 bytes, and the replica's mark behind it.
-      ByteReader in(std::string_view(frame).substr(0, frame.size() - 1));
-      if (in.fixed<uint8_t>() != 2) continue;
-      in.varint();
-      in.skip(32);
-      const bool first = in.varint() == 0;
-      in.skip(4);
-      ASSERT_TRUE(in.ok());
-      if (!first || in.remaining() == 0) continue;
-      const size_t begin = frame.size() - 1 - in.remaining();
-      frame[begin + in.remaining() / 2] ^= 1;
-      const uint32_t checksum = checksum32(std::string_view(frame).substr(begin, in.remaining()));
-      std::memcpy(frame.data() + begin - sizeof checksum, &checksum, sizeof checksum);
+      const auto chunk = chunk_in(frame);
+      if (!chunk || chunk->offset > 0) continue;
+      std::string bytes = bytes_of(frame, *chunk);
+      bytes[bytes.size() / 2] ^= 1;
+      forge(frame, *chunk, bytes);
       ++altered;
     }
     pair.exchange(1);
@@ -275,6 +296,32 @@ TEST(ReplicaExchange, aChunkThatItsServerAlteredIsRefusedAndFetchedFromAnother) 
   ASSERT_EQ(pair.right->protocol->fetched.size(), 2u);
   EXPECT_TRUE(pair.right->protocol->fetched[1].second);
   EXPECT_TRUE(pair.arrived());
+}
+
+// A byte now and then would keep a transfer alive for ever, and its member out of the group.
+TEST(ReplicaExchange, aSourceThatServesLessOrMoreThanItWasAskedForIsGivenUp) {
+  for (const bool more : {false, true}) {
+    Pair pair;
+    pair.want();
+    size_t served = 0;
+    for (int i = 0; i < 60 && pair.right->protocol->fetched.empty(); ++i) {
+      for (std::string& frame : pair.to_right) {
+        const auto chunk = chunk_in(frame);
+        if (!chunk) continue;
+        const std::string asked_for = bytes_of(frame, *chunk);
+        forge(frame, *chunk, more ? asked_for + "b" : asked_for.substr(0, 1));
+        ++served;
+      }
+      pair.exchange(1);
+    }
+    ASSERT_EQ(pair.right->protocol->fetched.size(), 1u);
+    EXPECT_FALSE(pair.right->protocol->fetched[0].second);
+    EXPECT_EQ(served, 1u);
+    pair.want();  // of somebody who does as he is asked
+    pair.exchange(60);
+    ASSERT_EQ(pair.right->protocol->fetched.size(), 2u);
+    EXPECT_TRUE(pair.arrived());
+  }
 }
 
 TEST(ReplicaExchange, aBrokenConnectionGoesOnWhereItStood) {

@@ -237,10 +237,16 @@ void SnapshotExchange::on_chunk(NodeId from, std::string_view body) {
   const std::string_view bytes(in.position(), in.remaining());
   const std::shared_ptr<Transfer> transfer = transfer_;
   if (!in.ok() || transfer == nullptr || from != transfer->from || !which.is(transfer->meta) || transfer->working ||
-      offset != transfer->offset || bytes.size() > transfer->meta.bytes - offset ||
-      (bytes.empty() && offset != transfer->meta.bytes) || checksum32(bytes) != checksum) {
+      offset != transfer->offset || checksum32(bytes) != checksum) {
     ++stats_.refused;  // late, repeated, or damaged on the way: the timer asks again
     return;
+  }
+  const uint64_t expected = std::min(options_.chunk_bytes, transfer->meta.bytes - offset);
+  if (bytes.size() != expected) {
+    ++stats_.refused;
+    return end(Error{Code::kDataLoss, "fetch a snapshot from node " + std::to_string(number(from)) + ": it served " +
+                                          std::to_string(bytes.size()) + " bytes where " + std::to_string(expected) +
+                                          " were asked for"});
   }
   ++stats_.chunks_received;
   stats_.bytes_received += bytes.size();

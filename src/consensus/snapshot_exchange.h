@@ -1,7 +1,9 @@
 // Snapshots between replicas: pulled in chunks over the group's transport. The one that needs a snapshot asks for the
 // next chunk at its offset, so that a lost frame or connection costs one chunk and the transfer goes on where it stood,
 // also from another peer. Each chunk has a checksum against accidents; the whole has to have the digest that the
-// protocol announced, against whoever serves it.
+// protocol announced, against whoever serves it. A source that serves less or more than it was asked for is given up,
+// and so is one that needs longer than `give_up_after` for a chunk: the slowest that can hold a member up serves
+// chunk_bytes / give_up_after (51 KiB/s).
 //
 // Bounded: one transfer to here, one chunk of it under way; towards others at most kMaxServed reads at a time, others
 // are dropped and asked for again; of at most kMaxServed members it is remembered what they fetch. Frames are
@@ -27,7 +29,8 @@ struct SnapshotExchangeOptions {
   std::string directory;
   uint64_t chunk_bytes = 256ull << 10;
   Time retry_after = 500 * kMillisecond;  // an unanswered request is sent again
-  // Without a chunk. A source that died holds a member up for as long, whatever the next leader offers (catch_up.h).
+  // Without a whole chunk. A source that died holds a member up for as long, whatever the next leader offers
+  // (catch_up.h).
   Time give_up_after = 5 * kSecond;
   Time keep_after = 30 * kSecond;  // a file stays, since a peer asked for a chunk of it
 };
