@@ -102,6 +102,29 @@ TEST_F(MultiPaxosAlone, aPromiseWaitsForItsRecordAndTellsOfEveryVote) {
   EXPECT_EQ(promise.upto, kMaxNumber);
 }
 
+TEST_F(MultiPaxosAlone, aFoundingListThatContradictsTheChosenOne_haltsAndSaysSo) {
+  std::vector<Member> members = Membership::of_voters({kOne, kTwo}).members();
+  members.push_back({.id = kThree, .role = Role::kWitness});
+  options_.founding = Membership::make(members).value();
+  records_.clear();
+  start();
+  write();
+  const Ballot ballot{3, kTwo, 1};
+  std::string others;
+  Membership::of_voters({kOne, kTwo, kThree}).append_to(others);
+  receive(kTwo, Accept{ballot, false, 1, 0, {{ballot, {3, EntryKind::kMembership, Payload(others)}, false}}});
+  write();
+  ASSERT_FALSE(effects_.halt.has_value());
+  const auto says_so = [&] {
+    receive(kTwo, Heartbeat{ballot, 1, 0, 0, 0, 1, 0, true});
+    return effects_.halt.has_value() && effects_.halt->find("1,2,w3") != std::string::npos &&
+           effects_.halt->find("same list") != std::string::npos;
+  };
+  EXPECT_TRUE(says_so());
+  start();
+  EXPECT_TRUE(says_so());
+}
+
 TEST_F(MultiPaxosAlone, toAcceptIsToPromise) {
   const Ballot high{5, kTwo, 1};
   receive(kTwo, Accept{high, false, 1, 0, {value(high, "a")}});

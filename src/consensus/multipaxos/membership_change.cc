@@ -61,6 +61,14 @@ void MultiPaxos::membership_chosen(Position position, const Payload& payload) {
     halt("the membership in slot " + std::to_string(position) + " does not parse: " + parsed.error().message);
     return;
   }
+  if (!governing().empty() && !governing().can_become(*parsed).ok()) {
+    // Whoever proposed it looked at what governs there: this member was told something else when it was founded.
+    halt("slot " + std::to_string(position) + " says that the members are " + parsed->to_string() +
+         ", and this one knows them as " + governing().to_string() +
+         ", which cannot become that: the members were founded with lists that disagree; replace this one by a member "
+         "that is given the same list as the others");
+    return;
+  }
   const bool other_voters = !governing().empty() && governing().enter_joint(*parsed).joint();
   configs_.append(position, std::move(parsed).value());
   if (pending_ && pending_->position <= position) pending_.reset();
