@@ -291,11 +291,13 @@ std::optional<EntryId> MultiPaxos::entry_at(Position position) const {
   return identity(vote->entry);
 }
 
-Membership MultiPaxos::electorate() const {
+const Membership& MultiPaxos::electorate() const {
   if (!planted(Bug::kLearnerCounts)) return governing();
+  static thread_local Membership everybody;
   std::vector<NodeId> ids;
   for (const Member& member : governing().members()) ids.push_back(member.id);
-  return ids.empty() ? Membership() : Membership::of_voters(ids);
+  everybody = ids.empty() ? Membership() : Membership::of_voters(ids);
+  return everybody;
 }
 
 State MultiPaxos::state() const {

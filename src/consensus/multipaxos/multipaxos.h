@@ -108,7 +108,7 @@ class MultiPaxos final : public Protocol {
   enum class After : uint8_t { kNothing, kPromise, kEverything };
 
   // --- multipaxos.cc ---
-  Membership electorate() const;  // whose votes count: governing()
+  const Membership& electorate() const;  // whose votes count: governing()
   void advance_clock(Time now);
   void dispatch(NodeId from, multipaxos::Message& message);
   void send(NodeId to, const multipaxos::Message& message, After after = After::kPromise);

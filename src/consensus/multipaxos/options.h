@@ -68,4 +68,7 @@ struct Options {
   }
 };
 
+// Slots that one message may hold beyond what Options::max_open_slots lets it begin with.
+constexpr Position kFarthest = 1 << 20;
+
 }  // namespace clew::consensus::multipaxos

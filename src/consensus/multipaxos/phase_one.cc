@@ -8,14 +8,13 @@
 namespace clew::consensus {
 namespace {
 
-// Slots that one message may hold beyond what Options::max_open_slots lets it begin with.
-constexpr Position kFarthest = 1 << 20;
 constexpr uint64_t kBareVoteBytes = 64;
 
 }  // namespace
 
 using multipaxos::Acceptance;
 using multipaxos::Ballot;
+using multipaxos::kFarthest;
 using multipaxos::kMaxHeldRuns;
 using multipaxos::kMaxNumber;
 using multipaxos::Prepare;
@@ -26,7 +25,7 @@ void MultiPaxos::start_phase_one() {
   answers_.clear();
   found_.clear();
   found_bytes_ = 0;
-  const Membership voters = electorate();
+  const Membership& voters = electorate();
   for (const Member& member : voters.members()) {
     if (!voters.votes(member.id)) continue;
     Answer answer;

@@ -7,12 +7,6 @@
 #include "consensus/planted.h"
 
 namespace clew::consensus {
-namespace {
-
-// Slots that one message may hold beyond what options_.max_open_slots lets it begin with.
-constexpr Position kFarthest = 1 << 20;
-
-}  // namespace
 
 using multipaxos::Acceptance;
 using multipaxos::append_base;
@@ -20,6 +14,7 @@ using multipaxos::append_entry;
 using multipaxos::append_header;
 using multipaxos::append_run_head;
 using multipaxos::encoded_bound;
+using multipaxos::kFarthest;
 using multipaxos::parse_record;
 using multipaxos::Record;
 using multipaxos::RecordHeader;
