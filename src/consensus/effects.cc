@@ -36,10 +36,4 @@ void Effects::clear() {
   halt.reset();
 }
 
-bool Effects::empty() const {
-  return records.empty() && sends.empty() && !install && deliveries.empty() && placed.empty() && refused.empty() &&
-         reads.empty() && reads_refused.empty() && verifications.empty() && !fetch && !cancel_fetch &&
-         snapshot_at == 0 && release_below == 0 && facts.empty() && !halt;
-}
-
 }  // namespace clew::consensus

@@ -111,7 +111,6 @@ struct Effects {
   std::optional<std::string> halt;
 
   void clear();
-  bool empty() const;
 };
 
 // What a core remembered, to the end of what it hands over; `from` is empty then and keeps its room.

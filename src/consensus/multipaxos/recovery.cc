@@ -122,7 +122,7 @@ Status MultiPaxos::recover(LogSeq seq, std::string_view bytes) {
     // took that: see start().
     Position base = head.commit;
     for (const VoteRun& run : record.runs) base = std::min(base, run.first - 1);
-    slots_.reset(base, 0);
+    slots_.reset(base);
     commit_ = base;
   }
   any_record_ = true;
@@ -134,16 +134,16 @@ Status MultiPaxos::recover(LogSeq seq, std::string_view bytes) {
   if (head.kind == RecordKind::kBase) {
     if (record.meta.position == 0) {
       // The very first record; or a snapshot was found to be lost, and everything with it.
-      slots_.reset(0, 0);
+      slots_.reset(0);
       commit_ = 0;
     } else if (record.meta.position >= slots_.base()) {
-      slots_.install(record.meta.position, record.meta.epoch);
+      slots_.install(record.meta.position);
       commit_ = std::max(commit_, record.meta.position);
     } else {
       // It had lost votes, and went on from an older state than the records before tell of; what was chosen since is in
       // the records behind this one.
       if (slots_.base() - record.meta.position > kFarthest) return refuse("goes back too far");
-      slots_.lower(record.meta.position, record.meta.epoch);
+      slots_.lower(record.meta.position);
       commit_ = record.meta.position;
     }
     snapshot_ = std::move(record.meta);
@@ -196,7 +196,7 @@ void MultiPaxos::start(Time now, LogSeq next, bool have_snapshot) {
   if (lost_base || lost_record) {
     // The members stay known; the state has to come again, and with it everything that was voted on.
     lost_to_ = std::max({lost_to_, slots_.high(), snapshot_.position});
-    slots_.reset(0, 0);
+    slots_.reset(0);
     commit_ = 0;
     snapshot_ = SnapshotMeta{0, 0, snapshot_.membership, 0, {}};
   }

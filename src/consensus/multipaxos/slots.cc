@@ -33,25 +33,22 @@ void Slots::compact(Position position) {
   while (base_ < position) {
     const Acceptance& vote = slots_.front().vote;
     if (!vote.ballot.none()) bytes_ -= cost(vote.entry);
-    base_epoch_ = vote.entry.epoch;
     slots_.pop_front();
     ++base_;
   }
 }
 
-void Slots::install(Position position, Epoch epoch) {
+void Slots::install(Position position) {
   CHECK(unwritten_.empty());
-  if (position > high()) return reset(position, epoch);
+  if (position > high()) return reset(position);
   compact(position);
-  base_epoch_ = epoch;
 }
 
-void Slots::reset(Position base, Epoch epoch) {
+void Slots::reset(Position base) {
   slots_.clear();
   unwritten_.clear();
   bytes_ = 0;
   base_ = base;
-  base_epoch_ = epoch;
 }
 
 void Slots::drop_above(Position position) {
@@ -63,11 +60,10 @@ void Slots::drop_above(Position position) {
   while (!slots_.empty() && slots_.back().vote.ballot.none()) slots_.pop_back();
 }
 
-void Slots::lower(Position base, Epoch epoch) {
+void Slots::lower(Position base) {
   CHECK(base <= base_);
   if (!slots_.empty()) slots_.insert(slots_.begin(), base_ - base, Slot());
   base_ = base;
-  base_epoch_ = epoch;
 }
 
 std::vector<Slots::Run> Slots::take_unwritten() {

@@ -27,7 +27,6 @@ struct Acceptance {
 class Slots {
  public:
   Position base() const { return base_; }  // 0, or the last compacted slot
-  Epoch base_epoch() const { return base_epoch_; }
   Position first() const { return base_ + 1; }
   Position high() const { return base_ + slots_.size(); }  // the highest slot with a vote, or the base
   uint64_t bytes() const { return bytes_; }
@@ -36,10 +35,10 @@ class Slots {
   void put(Position position, Acceptance vote);     // position > base(); to be written
   void compact(Position position);                  // <= high()
   // A snapshot stands for everything up to `position`; votes above it stay. Nothing is unwritten.
-  void install(Position position, Epoch epoch);
-  void reset(Position base, Epoch epoch);  // no votes at all
-  void drop_above(Position position);      // recovery only
-  void lower(Position base, Epoch epoch);  // recovery only: <= base(); what is between has no votes
+  void install(Position position);
+  void reset(Position base);           // no votes at all
+  void drop_above(Position position);  // recovery only
+  void lower(Position base);           // recovery only: <= base(); what is between has no votes
 
   // --- Disk ---
   struct Run {
@@ -59,7 +58,6 @@ class Slots {
     LogSeq seq = 0;   // the record that holds it
   };
   Position base_ = 0;
-  Epoch base_epoch_ = 0;
   std::deque<Slot> slots_;  // the last one has a vote
   uint64_t bytes_ = 0;
   std::vector<Run> unwritten_;

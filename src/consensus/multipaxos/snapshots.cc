@@ -114,7 +114,7 @@ void MultiPaxos::snapshot_fetched(Time now, const SnapshotMeta& meta, bool ok) {
 // What it stands for is chosen. Votes above it stay: they may be part of what is chosen there.
 void MultiPaxos::install(const SnapshotMeta& meta, NodeId from) {
   flush();
-  slots_.install(meta.position, meta.epoch);
+  slots_.install(meta.position);
   while (!placed_.empty() && placed_.front().position <= meta.position) placed_.pop_front();
   const bool witness = snapshot_metadata_only_;
   snapshot_ = meta;

@@ -49,15 +49,6 @@ struct Options {
   // A witness drops its log's prefix by itself when it has that many entries.
   size_t witness_log_entries = 4'096;
 
-  // For members some 100 ms apart.
-  static Options wide_area() {
-    Options options;
-    options.heartbeat = 250 * kMillisecond;
-    options.election_min = 1'500 * kMillisecond;
-    options.election_max = 3'000 * kMillisecond;
-    return options;
-  }
-
   // kInvalidArgument with the reason.
   Status check() const {
     if (self == kNobody) return {Code::kInvalidArgument, "raft: self is 0; give every member a number from 1"};

@@ -48,15 +48,6 @@ struct Options {
   uint64_t max_delivery_bytes = 4ull << 20;  // handed over in one turn
   size_t max_waiting_reads = 65'536;
 
-  // For members some 100 ms apart.
-  static Options wide_area() {
-    Options options;
-    options.heartbeat = 250 * kMillisecond;
-    options.election_min = 1'500 * kMillisecond;
-    options.election_max = 3'000 * kMillisecond;
-    return options;
-  }
-
   // kInvalidArgument with the reason.
   Status check() const {
     if (self == kNobody) return {Code::kInvalidArgument, "zab: self is 0; give every member a number from 1"};
