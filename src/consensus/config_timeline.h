@@ -1,6 +1,6 @@
 // The memberships that a log holds, by position: which one governs a position, which one is committed, what is undone
-// when a suffix of the log is overwritten. Membership takes effect where the protocol says: Raft at append (the newest
-// in the log), Multi-Paxos α slots later.
+// when a suffix of the log is overwritten. Membership takes effect where the protocol says: in Raft and ZAB at append
+// (the newest in the log), in Multi-Paxos in the slots above its own, once it is chosen.
 //
 // Pure; one thread. O(log n) a lookup, n = memberships since the last snapshot.
 #pragma once

@@ -1,6 +1,6 @@
 // Membership: who belongs to a group and how votes count; a value that stands in the log as an entry, in snapshots and
-// in records. Two overlapping electorates while a change is under way (joint consensus, Raft thesis §4.3); protocols
-// that change otherwise (a window of α slots, a stop-sign) never make a joint one.
+// in records. Two overlapping electorates while a change is under way (joint consensus, Raft thesis §4.3): in Raft's
+// log; in the other protocols only as a member's view of whom to count or to speak to meanwhile.
 //
 // Canonical: members sorted by id, so that equal memberships have equal bytes. Plain value; any thread; O(members),
 // which are few (kMaxMembers).

@@ -1,5 +1,5 @@
-// Wal: a checksummed, append-only log of records with group commit and prefix release. One per loop; used by the data
-// plane (rows) and, later, by consensus replicas.
+// Wal: a checksummed, append-only log of records with group commit and prefix release. One a shard of the data plane
+// (rows), and one a consensus replica; each is its loop's alone.
 //
 // Records are opaque bytes, numbered from 1 without gaps. Appends made while a write is in flight form the next group:
 // one write and one sync per group. A group waits a fraction of a millisecond for clients that the last one answered, a

@@ -82,9 +82,9 @@ struct Accepted {
 struct Heartbeat {
   Ballot ballot;
   Position commit = 0;
-  Position known =
-      0;              // what the receiver is known to have accepted, kMaxNumber: nothing is; it says when that is wrong
-  Position safe = 0;  // every member with data that lives has accepted up to here: a witness may forget
+  // What the receiver is known to have accepted, kMaxNumber: nothing is; it says when that is wrong.
+  Position known = 0;
+  Position safe = 0;      // every member with data that lives has accepted up to here: a witness may forget
   uint64_t round = 0;     // newest read round (read_gate.h)
   uint64_t stamp = 0;     // when it was sent, on the leader's clock; comes back as it is
   uint64_t lease_ns = 0;  // the receiver promises nothing to others for so long; 0: the leader relies on no lease

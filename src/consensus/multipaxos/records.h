@@ -9,8 +9,7 @@
 //   votes   = run_count run*
 //   run     = promise first count entry*                           (one ballot, neighbouring slots)
 //   entry   = epoch kind:u8 length bytes                           (kind | 0x80: bare, a command without its bytes)
-//   base    = flags:u8 promise snapshot-meta                       (the ballot: what was promised when a witness
-//   compacted)
+//   base    = flags:u8 promise snapshot-meta                       (promise: of a witness, when it compacted)
 //
 // Pure; any thread. Checksums are those of the log on disk; the bounds are checked here all the same.
 #pragma once
