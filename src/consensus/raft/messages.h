@@ -105,6 +105,8 @@ void append_message_head(std::string& out, const AppendRequest& head, size_t cou
 // kInvalidArgument; its message is one of a few fixed reasons.
 Result<Message> decode(std::string_view frame);
 Epoch term_of(const Message& message);
+// An AppendRequest, by its first bytes.
+bool carries_entries(std::string_view frame);
 // "vote term=3 last=7/2", for transcripts and kept histories.
 std::string to_string(const Message& message);
 

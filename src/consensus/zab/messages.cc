@@ -353,6 +353,8 @@ Result<Message> decode(std::string_view frame) {
   return message;
 }
 
+bool carries_entries(std::string_view frame) { return frame.size() > 1 && frame[1] == type_of<Propose>(); }
+
 Epoch epoch_of(const Message& message) {
   return std::visit([](const auto& m) { return m.epoch; }, message);
 }

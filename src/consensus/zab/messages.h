@@ -164,6 +164,8 @@ void append_message_head(std::string& out, const Propose& head, size_t count);
 // kInvalidArgument; its message is one of a few fixed reasons.
 Result<Message> decode(std::string_view frame);
 Epoch epoch_of(const Message& message);
+// A Propose, by its first bytes.
+bool carries_entries(std::string_view frame);
 // "epoch=3 propose prev=7/3.2 commit=6 [8/3.3]", for transcripts and kept histories.
 std::string to_string(const Message& message);
 
