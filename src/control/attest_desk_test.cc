@@ -37,10 +37,12 @@ class AttestDeskTest : public testing::Test {
   void execute(SessionId session, uint64_t sequence, const std::string& body, const std::string& result) {
     apply(CommandKind::kApply, session, sequence, body, result);
   }
-  Said ask(SessionId session, uint64_t sequence, consensus::Time deadline = 100) {
+  Said ask(SessionId session, uint64_t sequence, consensus::Time deadline = 100, uint64_t asker = 1) {
     auto said = std::make_shared<std::optional<std::variant<Attestation, CallError>>>();
-    desk.ask(session, sequence, position, deadline,
-             [said](std::variant<Attestation, CallError> answer) { *said = std::move(answer); });
+    desk.ask({session, sequence, asker, deadline}, position, [said](std::variant<Attestation, CallError> answer) {
+      EXPECT_FALSE(said->has_value()) << "answered twice";
+      *said = std::move(answer);
+    });
     return said;
   }
   static bool tells(const Said& said, consensus::Position at, std::string_view body, std::string_view result) {
@@ -105,6 +107,63 @@ TEST_F(AttestDeskTest, theOldestIsForgotten_andDoesNotComeBackAsAFirst) {
   open();
   open();
   EXPECT_EQ(refuses(ask(session, 4)), Code::kNotFound) << "two sessions are remembered";
+}
+
+// Its bound is the session table's: who is active is known there, and so here.
+TEST_F(AttestDeskTest, theSessionThatIsUnusedForLongestIsForgotten_notTheOneThatWasOpenedFirst) {
+  const SessionId active = open();
+  for (uint64_t i = 1; i <= 20; ++i) {
+    const SessionId passing = open();
+    execute(active, i, "put", "done");
+    EXPECT_TRUE(tells(ask(active, i), position, "put", "done")) << i;
+    EXPECT_NE(refuses(ask(passing, 1, 0)), Code::kNotFound) << "nor is the newest one forgotten";
+  }
+  const SessionId first = open(), second = open();
+  EXPECT_EQ(refuses(ask(active, 20)), Code::kNotFound);
+  execute(first, 1, "put", "done");
+  execute(first, 1, "put", "done");  // again
+  open();
+  EXPECT_EQ(refuses(ask(second, 1)), Code::kNotFound);
+  EXPECT_TRUE(tells(ask(first, 1), position - 2, "put", "done"));
+  EXPECT_EQ(AttestDesk::Limits().max_sessions, consensus::SessionLimits().max_sessions);
+}
+
+TEST_F(AttestDeskTest, aSessionThatIsClosed_makesRoomForAnother) {
+  const SessionId first = open(), second = open();
+  apply(CommandKind::kCloseSession, second, 0, {}, {});
+  open();
+  execute(first, 1, "put", "done");
+  EXPECT_TRUE(tells(ask(first, 1), position, "put", "done"));
+}
+
+TEST_F(AttestDeskTest, whoAsksForWhatNeverComes_yieldsToWhoAsksLess) {
+  const SessionId session = open();
+  constexpr uint64_t kGreedy = 7, kModest = 8, kOther = 9;
+  const Said older = ask(SessionId{1'000}, 1, 100, kGreedy), newer = ask(SessionId{2'000}, 1, 100, kGreedy);
+  EXPECT_EQ(refuses(ask(SessionId{3'000}, 1, 100, kGreedy)), Code::kResourceExhausted) << "it has the most itself";
+  const Said modest = ask(session, 1, 100, kModest);
+  EXPECT_FALSE(modest->has_value());
+  EXPECT_EQ(refuses(newer), Code::kResourceExhausted);
+  EXPECT_FALSE(older->has_value());
+  EXPECT_EQ(refuses(ask(session, 2, 100, kModest)), Code::kResourceExhausted) << "nobody has more than it";
+  const Said other = ask(session, 1, 100, kOther);
+  EXPECT_FALSE(other->has_value());
+  EXPECT_EQ(older->has_value() + modest->has_value(), 1) << "of two with one each one yields";
+  execute(session, 1, "put", "done");
+  EXPECT_TRUE(tells(other, position, "put", "done"));
+}
+
+TEST_F(AttestDeskTest, anAnswerOrItsDeadline_makesRoomForTheNextQuestion) {
+  const SessionId session = open();
+  for (uint64_t i = 1; i <= 100; ++i) {
+    const Said late = ask(session, i + 1'000, static_cast<consensus::Time>(i)), answered = ask(session, i);
+    execute(session, i, "put", "done");
+    EXPECT_TRUE(tells(answered, position, "put", "done"));
+    desk.expire(static_cast<consensus::Time>(i) - 1);
+    EXPECT_FALSE(late->has_value());
+    desk.expire(static_cast<consensus::Time>(i));
+    EXPECT_EQ(refuses(late), Code::kDeadlineExceeded);
+  }
 }
 
 TEST_F(AttestDeskTest, questionsAreBounded_andEndWithIt) {

@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -107,12 +108,13 @@ class Member final : public Service {
   ~Member() override { std::erase(all_, this); }
 
   int64_t latency_ns = 0;
-  bool mute = false;       // takes requests and never answers
-  bool cut_off = false;    // from the others: knows no leader
-  bool no_state = false;   // a witness: watches end at once
-  uint64_t asked = 0;      // requests that came
-  uint64_t attested = 0;   // questions what was executed that came
-  size_t max_waiting = 0;  // answers that were due at once
+  bool mute = false;          // takes requests and never answers
+  bool cut_off = false;       // from the others: knows no leader
+  bool no_state = false;      // a witness: watches end at once
+  uint64_t asked = 0;         // requests that came
+  uint64_t attested = 0;      // questions what was executed that came
+  std::set<uint64_t> askers;  // of them
+  size_t max_waiting = 0;     // answers that were due at once
   size_t waiting = 0;
   std::vector<std::string> log;  // of membership calls
   // Lies.
@@ -146,8 +148,9 @@ class Member final : public Service {
     if (twist) twist(request, result);
     later(std::move(done), std::move(result));
   }
-  void attest(consensus::SessionId session, uint64_t sequence, CallOptions, Done<Attestation> done) override {
+  void attest(consensus::SessionId session, uint64_t sequence, CallOptions options, Done<Attestation> done) override {
     ++attested;
+    askers.insert(options.asker);
     const std::pair key(session, sequence);
     UniqueFunction<void(const Attestation&)> tell = [this, alive = std::weak_ptr<char>(alive_),
                                                      done = std::move(done)](const Attestation& told) mutable {

@@ -34,8 +34,8 @@ void Plane::attest(consensus::SessionId session, uint64_t sequence, CallOptions 
       return done(plane->error(Code::kUnimplemented, "the members of this group believe each other", false));
     }
     if (!plane->halted_.empty()) return done(plane->error(Code::kUnavailable, plane->halted_, false));
-    plane->attests_.ask(session, sequence, plane->replica_->applied(), plane->now() + options.timeout_ns,
-                        std::move(done));
+    plane->attests_.ask({session, sequence, options.asker, plane->now() + options.timeout_ns},
+                        plane->replica_->applied(), std::move(done));
   });
 }
 

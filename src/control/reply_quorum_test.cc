@@ -299,6 +299,18 @@ TEST(ReplyQuorum, threeOfFourLieEachInItsOwnWay_andTheErrorNamesWhoSaidWhat) {
   EXPECT_EQ(client->stats().unproven, 1);
 }
 
+TEST(ReplyQuorum, whoAsksWhatWasExecuted_isKnownByItsConnection) {
+  World world;
+  world.may_lie();
+  auto client = world.client(), other = world.client();
+  Answer<CallReply> first, second;
+  client->execute(kv::Space::kUser, put("a", "1"), {}, first.done());
+  other->execute(kv::Space::kUser, put("b", "1"), {}, second.done());
+  ASSERT_TRUE(world.until([&] { return first.here() && second.here(); }));
+  EXPECT_EQ(world.nodes[0]->member.askers.size(), 2);
+  EXPECT_FALSE(world.nodes[0]->member.askers.contains(0));
+}
+
 TEST(ReplyQuorum, oneMemberBehindAllAddresses_isOneVoice) {
   World world(1, [](ServerOptions& options) { options.node = consensus::NodeId{9}; });
   world.may_lie();

@@ -183,6 +183,7 @@ void ServerConnection::on_request(const Message& message) {
   auto options = take_options(rest);
   if (!options.ok()) return send_error(id, options.error().code, options.error().message);
   options->timeout_ns = std::min(options->timeout_ns, server_.options_.max_timeout_ns);
+  options->asker = number_;
   const auto read = [&]<typename Body>(Body& body) {
     auto parsed = parse<Body>(rest);
     if (parsed.ok()) {

@@ -53,6 +53,8 @@ struct CallOptions {
   uint64_t acknowledged_below = 0;
   int64_t timeout_ns = 5'000'000'000;
   bool forward = true;  // false: what this node cannot do itself is refused, naming the leader
+  // Who asks, where a caller's share is bounded (attest()): a connection of a Server, which sets it; 0: this process.
+  uint64_t asker = 0;
 };
 
 struct CallError {
@@ -174,8 +176,9 @@ class Service : public Commands {
   virtual void keep_alive(kv::LeaseId lease, CallOptions options, Done<int64_t> done) = 0;
 
   // Waits until this member has executed it, at most until the timeout; never passed on. kNotFound: it does not know,
-  // or not any more: it was started, or got a snapshot, after the session was opened. kUnimplemented: the members of
-  // this group believe each other.
+  // or not any more: it was started, or got a snapshot, after the session was opened. kResourceExhausted: too many
+  // questions wait, and nobody has more of them than this asker. kUnimplemented: the members of this group
+  // believe each other.
   virtual void attest(consensus::SessionId session, uint64_t sequence, CallOptions options, Done<Attestation> done) = 0;
 
   // Of the options of what follows only timeout_ns and forward count.
