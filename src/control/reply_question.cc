@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "control/voices.h"
+
 namespace clew::control {
 
 namespace {
@@ -11,12 +13,6 @@ std::string short_name(const Digest256& digest) {
   std::snprintf(text, sizeof text, "%02x%02x%02x%02x", digest.bytes[0], digest.bytes[1], digest.bytes[2],
                 digest.bytes[3]);
   return text;
-}
-
-// The member could not, or would not, do it now; another one may.
-bool passing(const CallError& error) {
-  return error.code == Code::kUnavailable || error.code == Code::kDeadlineExceeded ||
-         (error.uncertain && !error.session_ended);
 }
 
 }  // namespace
@@ -43,17 +39,8 @@ bool ReplyQuorum::Question::replied() const {
   return std::any_of(words_.begin(), words_.end(), [](const Word& word) { return word.reply.has_value(); });
 }
 
-template <typename Same>
-size_t ReplyQuorum::Question::members(Same same) const {
-  std::set<consensus::NodeId> members;
-  for (const Word& word : words_) {
-    if (word.member != consensus::kNobody && same(word)) members.insert(word.member);
-  }
-  return members.size();
-}
-
 size_t ReplyQuorum::Question::votes_as(const Word& word) const {
-  return members([&](const Word& other) { return other.vote == word.vote && other.position == word.position; });
+  return voices(words_, [&](const Word& other) { return other.vote == word.vote && other.position == word.position; });
 }
 
 const ReplyQuorum::Question::Word* ReplyQuorum::Question::proved() const {
@@ -65,9 +52,9 @@ const ReplyQuorum::Question::Word* ReplyQuorum::Question::proved() const {
 
 const CallError* ReplyQuorum::Question::refused() const {
   for (const Word& word : words_) {
-    if (!word.error || passing(*word.error)) continue;
+    if (!word.error || own_affair(*word.error)) continue;
     const CallError& error = *word.error;
-    const size_t count = members([&](const Word& other) {
+    const size_t count = voices(words_, [&](const Word& other) {
       return other.error && other.error->code == error.code && other.error->message == error.message &&
              other.error->session_ended == error.session_ended;
     });

@@ -50,12 +50,9 @@ class ReplyQuorum::Question : public std::enable_shared_from_this<Question> {
   int64_t left() const { return deadline_ns_ - of_->now(); }
   size_t pending() const;
   bool replied() const;
-  // How many members say what this one says: members and not addresses, as one may answer at two.
-  template <typename Same>
-  size_t members(Same same) const;
-  size_t votes_as(const Word& word) const;
-  const Word* proved() const;        // that f + 1 members voted for
-  const CallError* refused() const;  // that f + 1 members gave
+  size_t votes_as(const Word& word) const;  // how many members say what this one says
+  const Word* proved() const;               // that f + 1 members voted for
+  const CallError* refused() const;         // that f + 1 members gave
   void execute_at(size_t voter, kv::Request request, CallOptions options);
   void forget_words();
   void arm_hedge();

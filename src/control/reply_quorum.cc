@@ -1,13 +1,15 @@
 #include "control/reply_quorum.h"
 
+#include <set>
 #include <utility>
 
 #include "consensus/protocols.h"
 #include "control/reply_question.h"
+#include "control/voices.h"
 
 namespace clew::control {
 
-// --- A change: one gateway, and f others who say what they executed ---
+// --- A change: one gateway, and f + 1 who say what they executed ---
 
 class ReplyQuorum::Change final : public Question {
  public:
@@ -230,7 +232,7 @@ class ReplyQuorum::Look final : public Question {
   // f + 1 answered, from different states: the newest one's revision is as new as an honest one's.
   bool pin() {
     if (asked_for_ != 0 || !std::holds_alternative<kv::RangeRequest>(request_)) return false;
-    std::set<consensus::NodeId> members;
+    Voices members;
     std::set<kv::Revision> revisions;
     std::vector<kv::Revision> claims(words_.size(), 0);
     for (size_t i = 0; i < words_.size(); ++i) {
@@ -239,9 +241,9 @@ class ReplyQuorum::Look final : public Question {
       if (range == nullptr) continue;  // a liar's
       claims[i] = range->revision;
       revisions.insert(claims[i]);
-      members.insert(words_[i].member);
+      members.add(words_[i].member);
     }
-    if (members.size() < of_->quorum() || revisions.size() < 2 || *revisions.rbegin() <= 0) return false;
+    if (members.count() < of_->quorum() || revisions.size() < 2 || *revisions.rbegin() <= 0) return false;
     claims_ = std::move(claims);
     new_round(*revisions.rbegin());
     return true;
@@ -262,7 +264,12 @@ class ReplyQuorum::Look final : public Question {
 // --- The quorum ---
 
 ReplyQuorum::ReplyQuorum(env::Loop& loop, uint64_t seed, std::vector<Voter> voters, Options options)
-    : loop_(loop), random_(seed), voters_(std::move(voters)), options_(options), own_(std::in_place, *this) {
+    : loop_(loop),
+      random_(seed),
+      voters_(std::move(voters)),
+      quorum_((voters_.size() - 1) / 3 + 1),
+      options_(options),
+      own_(std::in_place, *this) {
   CHECK(voters_.size() >= kLeastVoters);
 }
 
@@ -288,11 +295,11 @@ std::shared_ptr<WatchQuorum> ReplyQuorum::watch(kv::Space space, uint64_t window
 }
 
 uint64_t ReplyQuorum::cluster() const {
-  std::map<uint64_t, std::set<consensus::NodeId>> named;
+  std::map<uint64_t, Voices> named;
   for (const Voter& voter : voters_) {
-    std::set<consensus::NodeId>& by = named[voter.cluster()];
-    by.insert(voter.member());
-    if (voter.cluster() != 0 && by.size() >= quorum()) return voter.cluster();
+    Voices& by = named[voter.cluster()];
+    by.add(voter.member());
+    if (voter.cluster() != 0 && by.count() >= quorum_) return voter.cluster();
   }
   return 0;
 }
@@ -307,7 +314,7 @@ void ReplyQuorum::decide(int64_t timeout_ns, Done<bool> done) {
 void ReplyQuorum::probe() {
   struct Probe {
     size_t left;
-    std::set<consensus::NodeId> trusting;  // who say that this group has no liars
+    Voices trusting;  // who say that this group has no liars
     CallError error;
   };
   auto probe = std::make_shared<Probe>();  // shared by the answers
@@ -325,8 +332,8 @@ void ReplyQuorum::probe() {
           } else {
             const auto* const kind = consensus::protocol_named(std::get<GroupStatus>(said).protocol);
             if (kind != nullptr && kind->byzantine) return self->decided(true);
-            probe->trusting.insert(self->voters_[i].member());
-            if (probe->trusting.size() >= self->quorum()) return self->decided(false);
+            probe->trusting.add(self->voters_[i].member());
+            if (probe->trusting.count() >= self->quorum_) return self->decided(false);
           }
           if (--probe->left > 0) return;
           probe->error.code = Code::kUnavailable;
@@ -361,6 +368,7 @@ void ReplyQuorum::execute(kv::Space space, kv::Request request, CallOptions opti
   if (closed_) {
     return loop_.post([done = std::move(done)]() mutable { done(closed_error()); });
   }
+  CHECK(byzantine_ != false);
   if (kv::read_only(request)) {
     std::make_shared<Look>(shared_from_this(), space, std::move(request), options, std::move(done))->start();
     return;
@@ -388,38 +396,47 @@ void ReplyQuorum::open_session(CallOptions options, Done<consensus::SessionId> d
   if (closed_) {
     return loop_.post([done = std::move(done)]() mutable { done(closed_error()); });
   }
-  open_at(0, options, now() + std::min<int64_t>(options.timeout_ns, INT64_MAX / 4), std::move(done));
+  CHECK(byzantine_ != false);
+  const int64_t deadline_ns = now() + std::min<int64_t>(options.timeout_ns, INT64_MAX / 4);
+  options.forward = false;
+  open_at_gateway({options, deadline_ns, std::move(done), preferred_});
 }
 
 // What a gateway says here is not proved. A session that there is not, or is another one's, shows with its first
 // command.
-void ReplyQuorum::open_at(size_t nth, CallOptions options, int64_t deadline_ns, Done<consensus::SessionId> done) {
-  options.forward = false;
-  options.timeout_ns = std::max<int64_t>((deadline_ns - now()) / 3, 1);
-  voters_[at(nth)].service->open_session(
-      options, [self = shared_from_this(), nth, options, deadline_ns,
-                done = std::move(done)](std::variant<consensus::SessionId, CallError> said) mutable {
-        if (auto* error = std::get_if<CallError>(&said)) {
-          if (self->closed_) return done(closed_error());
-          const bool once = nth + 1 < self->voters_.size();
-          if (self->now() >= deadline_ns || (!once && self->options_.fail_fast)) return done(std::move(*error));
-          if (once) return self->open_at(nth + 1, options, deadline_ns, std::move(done));
-          self->loop_.after(Question::kAgain, [self, options, deadline_ns, done = std::move(done)]() mutable {
-            if (self->closed_) return done(closed_error());
-            self->open_at(0, options, deadline_ns, std::move(done));
-          });
-          return;
-        }
-        const auto id = std::get<consensus::SessionId>(said);
-        // One that is open here already is not ours to number anew.
-        if (!self->first_number_.try_emplace(id, self->random_.below(uint64_t{1} << 62)).second) {
-          CallError error;
-          error.code = Code::kUnavailable;
-          error.message = "a member gave away a session that is open; it lies, or its data was restored";
-          return done(std::move(error));
-        }
-        done(id);
-      });
+void ReplyQuorum::open_at_gateway(Opening opening) {
+  CallOptions options = opening.options;
+  options.timeout_ns = std::max<int64_t>((opening.deadline_ns - now()) / 3, 1);
+  ++opening.asked;
+  Service& gateway = *voters_[opening.gateway].service;
+  gateway.open_session(options, [self = shared_from_this(), opening = std::move(opening)](
+                                    std::variant<consensus::SessionId, CallError> said) mutable {
+    if (self->closed_) return opening.done(closed_error());
+    if (auto* error = std::get_if<CallError>(&said)) return self->not_opened(std::move(opening), std::move(*error));
+    const auto id = std::get<consensus::SessionId>(said);
+    // One that is open here already is not ours to number anew.
+    if (!self->first_number_.try_emplace(id, self->random_.below(uint64_t{1} << 62)).second) {
+      CallError error;
+      error.code = Code::kUnavailable;
+      error.message = "a member gave away a session that is open; it lies, or its data was restored";
+      return self->not_opened(std::move(opening), std::move(error));
+    }
+    opening.done(id);
+  });
+}
+
+void ReplyQuorum::not_opened(Opening opening, CallError error) {
+  const bool all = opening.asked == voters_.size();
+  const size_t next = (opening.gateway + 1) % voters_.size();
+  if (preferred_ == opening.gateway) preferred_ = next;
+  if (now() >= opening.deadline_ns || (all && options_.fail_fast)) return opening.done(std::move(error));
+  opening.gateway = next;
+  if (!all) return open_at_gateway(std::move(opening));
+  opening.asked = 0;
+  loop_.after(Question::kAgain, [self = shared_from_this(), opening = std::move(opening)]() mutable {
+    if (self->closed_) return opening.done(closed_error());
+    self->open_at_gateway(std::move(opening));
+  });
 }
 
 void ReplyQuorum::close_session(consensus::SessionId session, CallOptions options) {

@@ -4,11 +4,12 @@
 // f is (number of addresses - 1) / 3: whoever asks names all members, and no fewer than four. Nothing that a member
 // says about the group changes that. Two addresses behind which the same member answers are one voice.
 //
-// Changes. Each goes to one gateway, as a numbered command of a session, while f further members are asked what they
-// executed under that number (Service::attest): f + 1 equal digests, the gateway's answer counted, make it true. A
-// gateway that is silent, refuses, or is contradicted is left for the next one, under the same number, so that nothing
-// takes effect twice. A change without a session gets a number of this object's own session. The first number of a
-// session is drawn at random: a gateway that gives one session to two clients cannot make one command out of two.
+// Changes. Each goes to one gateway, as a numbered command of a session, while f + 1 members, the gateway perhaps among
+// them, are asked what they executed under that number (Service::attest). f + 1 that attest this command and the same
+// answer prove the answer; the gateway's reply is no vote, only the bytes that have that digest. A gateway that is
+// silent, refuses, or is contradicted is left for the next one, under the same number, so that nothing takes effect
+// twice. A change without a session gets a number of this object's own session. The first number of a session is drawn
+// at random: a gateway that gives one session to two clients cannot make one command out of two.
 //
 // Reads. f + 1 members are asked for a linearizable read. Equal answers are the truth, as one is honest, and its
 // barrier came after the question. Answers that differ because the store moved on are asked for again at the newest
@@ -31,7 +32,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -64,15 +64,26 @@ class ReplyQuorum final : public Commands, public std::enable_shared_from_this<R
   ReplyQuorum(env::Loop& loop, uint64_t seed, std::vector<Voter> voters, Options options);
 
   // Whether this is a group whose members may lie. Of f + 1 members one says the truth: who says yes is believed, and
-  // so are f + 1 that say no; no voter is needed any more then.
+  // so are f + 1 that say no. kUnavailable when too few say anything: at the timeout, or at once with fail_fast; it may
+  // be asked again. After "no" no voter is needed any more: they are let go, voters() is empty from the next task on,
+  // and nothing of what follows but close() and stats() may be called.
   void decide(int64_t timeout_ns, Done<bool> done);
   bool verifies() const { return byzantine_ == true; }  // as was decided
 
+  // kUnavailable: no f + 1 members gave the same answer in time, or too few answered; the message names who said what.
+  // It is `uncertain` for a change that somebody may have carried out, and `session_ended` when its members do not
+  // remember the number: the next command needs another session. Every other error is what f + 1 members said.
   void execute(kv::Space space, kv::Request request, CallOptions options, Done<CallReply> done) override;
+  // The lease's time to live in seconds, with which it starts again; 0: there is no such lease. Errors as of a change
+  // by execute().
   void keep_alive(kv::LeaseId lease, CallOptions options, Done<int64_t> done);
+  // Of the first gateway that gives one; what it says is not proved before the session's first command. One that is
+  // silent, refuses, or gives a session that is open here already is left for the next one, until the timeout; then the
+  // error is the last one's. With fail_fast each is asked once.
   void open_session(CallOptions options, Done<consensus::SessionId> done) override;
   void close_session(consensus::SessionId session, CallOptions options) override;
-  // Hands out what f + 1 members gave; `window_bytes` of each wait at most. Once it is decided that members may lie.
+  // Hands out what f + 1 members gave; a window and one response of each wait at most. Once it is decided that members
+  // may lie.
   std::shared_ptr<WatchQuorum> watch(kv::Space space, uint64_t window_bytes);
   void close();  // whatever is under way ends with kUnavailable, before it returns
 
@@ -80,8 +91,8 @@ class ReplyQuorum final : public Commands, public std::enable_shared_from_this<R
   uint64_t cluster() const;  // that f + 1 members name; 0: none so far
 
   // For WatchQuorum.
-  const std::vector<Voter>& voters() const { return voters_; }
-  size_t quorum() const { return (voters_.size() - 1) / 3 + 1; }
+  const std::vector<Voter>& voters() const { return voters_; }  // empty when closed, or after decided "no"
+  size_t quorum() const { return quorum_; }                     // f + 1
   void note_verified(bool contradicted) { ++stats_.verified, stats_.contradicted += contradicted; }
 
  private:
@@ -96,12 +107,21 @@ class ReplyQuorum final : public Commands, public std::enable_shared_from_this<R
   size_t at(size_t nth) const { return (preferred_ + nth) % voters_.size(); }  // in the order in which they are asked
   void probe();
   void decided(bool byzantine);
-  void open_at(size_t nth, CallOptions options, int64_t deadline_ns, Done<consensus::SessionId> done);
+  struct Opening {
+    CallOptions options;
+    int64_t deadline_ns;
+    Done<consensus::SessionId> done;
+    size_t gateway;    // that is asked
+    size_t asked = 0;  // in this round
+  };
+  void open_at_gateway(Opening opening);
+  void not_opened(Opening opening, CallError error);
   static CallError closed_error();
 
   env::Loop& loop_;
   Generator random_;
   std::vector<Voter> voters_;
+  const size_t quorum_;
   const Options options_;
   Stats stats_;
   bool closed_ = false;

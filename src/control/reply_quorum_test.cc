@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "control/wire_world_test.h"
 
 namespace clew::control {
@@ -196,6 +198,39 @@ TEST_P(OneLies, byGivingOneSessionToTwo_andNoTwoCommandsBecomeOne) {
   const std::string log = value_in(ask(get("log")));
   EXPECT_EQ(log.size(), world.group.applied);
   EXPECT_GE(log.size(), told) << "whoever was told that it is done has had it done";
+}
+
+TEST_P(OneLies, byRepeatingASession_andTheNextGatewayIsAsked) {
+  std::optional<consensus::SessionId> given;
+  liar().twist_session = [&](std::variant<consensus::SessionId, CallError>& opened) {
+    if (given) opened = *given;
+  };
+  std::set<consensus::SessionId> sessions;
+  for (int i = 0; i < 5; ++i) {
+    Answer<consensus::SessionId> opened;
+    client->open_session({}, opened.done());
+    wait(opened);
+    ASSERT_TRUE(opened.ok()) << opened.error().message;
+    given = opened.value();
+    EXPECT_TRUE(sessions.insert(*given).second) << "a session of its own";
+  }
+  const uint64_t asked = liar().asked;
+  EXPECT_TRUE(ask(put("a", "1")).ok());
+  EXPECT_EQ(liar().asked, asked) << "it is nobody's gateway any more, or never was";
+}
+
+TEST_P(OneLies, aboutRoom_andIsNotBelieved_butWhatAllHaveNoRoomForIsRefusedAtOnce) {
+  const auto no_room = [](const kv::Request&, std::variant<CallReply, CallError>& answer) {
+    answer = CallError{Code::kResourceExhausted, "etcdserver: mvcc: database space exceeded", false, {}, {}};
+  };
+  liar().twist = no_room;
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(ask(put("a", "1")).ok());
+  for (const uint32_t i : kMembers) world.nodes[i]->member.twist = no_room;
+  const int64_t asked_at = world.scheduler.now_ns();
+  const auto refused = ask(put("a", "2"));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Code::kResourceExhausted);
+  EXPECT_LT(world.scheduler.now_ns() - asked_at, 1'000'000'000) << "the answer of a group, not something to wait for";
 }
 
 TEST_P(OneLies, byUsingANumberFirst_andTheUserIsToldThatItsCommandWasNotDone) {

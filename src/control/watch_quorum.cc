@@ -1,11 +1,11 @@
 #include "control/watch_quorum.h"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "control/messages.h"
 #include "control/reply_quorum.h"
+#include "control/voices.h"
 
 namespace clew::control {
 namespace {
@@ -16,10 +16,6 @@ constexpr int64_t kLookTimeout = 5'000'000'000;
 bool same(const std::vector<std::shared_ptr<const kv::Event>>& a,
           const std::vector<std::shared_ptr<const kv::Event>>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) { return *x == *y; });
-}
-
-bool passes(Code code) {  // the member may answer another time
-  return code == Code::kUnavailable || code == Code::kDeadlineExceeded || code == Code::kResourceExhausted;
 }
 
 }  // namespace
@@ -100,7 +96,7 @@ void WatchQuorum::look(Number number) {
                      Watch* const asked = self == nullptr ? nullptr : self->find(number);
                      if (asked == nullptr) return;
                      if (const auto* error = std::get_if<CallError>(&answer)) {
-                       if (!passes(error->code)) return self->end(*error);
+                       if (!passing(*error)) return self->end(*error);
                        self->loop_.after(kAgain, [weak, number] {
                          if (const auto later = weak.lock()) later->look(number);
                        });
@@ -179,8 +175,8 @@ void WatchQuorum::heard(Number number, size_t voter, uint64_t life,
   Feed& feed = watch->feeds[voter];
   feed.asked = false;
   feed.member = members->voters()[voter].member();
-  if (auto* error = std::get_if<CallError>(&said)) {
-    ended(number, voter, std::move(error->message), passes(error->code));
+  if (const auto* error = std::get_if<CallError>(&said)) {
+    ended(number, voter, error->message, passing(*error));
     return judge(number);
   }
   for (kv::WatchResponse& response : std::get<0>(said)) {
@@ -243,21 +239,13 @@ void WatchQuorum::ended(Number number, size_t voter, std::string why, bool again
 
 // --- What they agree on ---
 
-template <typename Holds>
-size_t WatchQuorum::voices(const Watch& watch, Holds holds) {
-  std::set<consensus::NodeId> those;
-  for (const Feed& feed : watch.feeds) {
-    if (feed.member != consensus::kNobody && holds(feed)) those.insert(feed.member);
-  }
-  return those.size();
-}
-
 void WatchQuorum::judge(Number number) {
   for (;;) {
     Watch* const watch = find(number);
     if (watch == nullptr || watch->feeds.empty()) return;
     forget_passed(*watch);
-    if (!watch->announced && voices(*watch, [](const Feed& feed) { return feed.created && !feed.over; }) >= quorum_) {
+    if (!watch->announced &&
+        voices(watch->feeds, [](const Feed& feed) { return feed.created && !feed.over; }) >= quorum_) {
       watch->announced = true;
       kv::WatchResponse response;
       response.id = watch->request.id;
@@ -298,7 +286,7 @@ bool WatchQuorum::hand_out_change(Watch& watch) {
   for (const Feed& candidate : watch.feeds) {
     if (candidate.changes.empty()) continue;
     const Change& change = candidate.changes.front();
-    if (voices(watch, [&](const Feed& feed) { return first_is(feed, change); }) < quorum_) continue;
+    if (voices(watch.feeds, [&](const Feed& feed) { return first_is(feed, change); }) < quorum_) continue;
     const bool denied = std::any_of(watch.feeds.begin(), watch.feeds.end(), [&](const Feed& feed) {
       const bool passed = feed.given >= change.revision || !feed.changes.empty();
       return passed && !first_is(feed, change);
@@ -339,8 +327,8 @@ bool WatchQuorum::raise_floor(Watch& watch) {
 bool WatchQuorum::finish(Number number, Watch& watch) {
   const auto compacted = [&](const Feed& feed) { return feed.over && feed.over->compact_revision > watch.floor; };
   const auto refused = [&](const Feed& feed) { return feed.over && feed.over->compact_revision == 0; };
-  const bool lost = voices(watch, compacted) >= quorum_;
-  if (!lost && voices(watch, refused) < quorum_) {
+  const bool lost = voices(watch.feeds, compacted) >= quorum_;
+  if (!lost && voices(watch.feeds, refused) < quorum_) {
     for (size_t voter = 0; voter < watch.feeds.size(); ++voter) {
       Feed& feed = watch.feeds[voter];
       if (!feed.over || feed.stream == nullptr) continue;
@@ -381,7 +369,7 @@ void WatchQuorum::answer_progress() {
   for (const auto& entry : watches_) {
     const Watch& watch = entry.second;
     const auto told = [&](const Feed& feed) { return feed.progressed && feed.given <= watch.floor; };
-    if (!watch.announced || voices(watch, told) < quorum_) return;
+    if (!watch.announced || voices(watch.feeds, told) < quorum_) return;
     upto = std::min(upto, watch.floor);
   }
   progress_wanted_ = false;

@@ -95,9 +95,6 @@ class WatchQuorum final : public WatchQueue {
   bool raise_floor(Watch& watch);
   bool finish(Number number, Watch& watch);
   void answer_progress();
-  // How many members there are among the feeds for which `holds`: members and not addresses, as one may answer at two.
-  template <typename Holds>
-  static size_t voices(const Watch& watch, Holds holds);
   Watch* find(Number number);
   void taken(size_t bytes) override;
   std::weak_ptr<WatchQuorum> weak() { return std::static_pointer_cast<WatchQuorum>(shared_from_this()); }
