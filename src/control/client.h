@@ -37,7 +37,7 @@
 //
 // Watches go on where they stood when a node dies: from the first revision that was not given, without a gap and
 // without a duplicate; watch ids stay. A revision that was compacted meanwhile ends the watch, as always. A snapshot
-// that breaks off is not resumed.
+// that breaks off is not resumed. A member that sends more on a stream than it was granted ends it (kDataLoss).
 //
 // Threads: any may call; answers come on the loop. open() and the destructor are on the loop, too, or before it runs
 // anything of this client's. The loop, the network and the random outlive it.
@@ -60,8 +60,8 @@ struct ClientOptions {
   std::string token;
   uint64_t cluster = 0;                        // 0: the one that answers first; a member of another one is then refused
   size_t max_outstanding = 100'000;            // beyond it calls fail with kResourceExhausted
-  uint64_t max_answer_bytes = 1ull << 30;      // of one answer
-  uint64_t watch_window_bytes = 1u << 20;      // of watch responses that wait here for next()
+  uint64_t max_answer_bytes = 1ull << 30;      // of one answer, or one message of a stream
+  uint64_t watch_window_bytes = 1u << 20;      // of a stream's watch responses that wait here for next(), and one more
   int64_t connect_timeout_ns = 1'000'000'000;  // with the handshake
   int64_t silence_limit_ns = 1'000'000'000;    // while an answer is due; members give signs of life much more often
   int64_t idle_silence_limit_ns = 6'000'000'000;

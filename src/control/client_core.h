@@ -129,6 +129,7 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
   void welcomed(Link& link, const Welcome& welcome);
   void on_bytes(uint64_t number, std::string_view bytes);
   void on_message(Link& link, const Message& message);
+  void overrun(uint64_t id, ClientStream& stream, const Link& link);  // it sent what it had no credit for
   void follow(consensus::NodeId leader, const std::string& address, uint64_t id);
   void no_leader_here();
   void lost(uint64_t number, const std::string& why, bool silent);

@@ -262,6 +262,8 @@ void ClientCore::on_message(Link& link, const Message& message) {
     const auto it = streams_.find(message.id);
     if (it == streams_.end() || number != active_) return;
     const std::shared_ptr<ClientStream> stream = it->second;
+    if (stream->over()) return;
+    if (message.kind != MessageKind::kStreamEnded && !stream->may_send()) return overrun(message.id, *stream, link);
     std::string& parts = stream_parts_[message.id];
     if (message.kind == MessageKind::kPart) {
       parts += message.body;
@@ -304,6 +306,17 @@ void ClientCore::on_message(Link& link, const Message& message) {
     default:
       return lost(number, "an answer of an unknown kind came", false);
   }
+}
+
+// It would fill the memory of a client that it may lie to. The connection stays: what else it answers may be of use.
+void ClientCore::overrun(uint64_t id, ClientStream& stream, const Link& link) {
+  CallError error;
+  error.code = Code::kDataLoss;
+  error.message = "the member at " + link.address +
+                  " sent more on this stream than it was granted; it does not keep to " + "the protocol, or lies";
+  stream_parts_.erase(id);
+  stream.end(error);
+  stream_send(MessageKind::kCloseStream, id, [](std::string&) {});
 }
 
 void ClientCore::flush_later(Link& link) {

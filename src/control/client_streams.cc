@@ -1,14 +1,13 @@
 #include "control/client_streams.h"
 
 #include <algorithm>
-#include <iterator>
 
 #include "consensus/planted.h"
 
 namespace clew::control {
 namespace {
 
-constexpr int64_t kSnapshotWindow = 1 << 20;
+constexpr uint64_t kSnapshotWindow = 1 << 20;
 constexpr size_t kMaxFruitless = 16;
 
 const auto kNothing = [](std::string&) {};
@@ -46,10 +45,10 @@ void ClientWatches::send_create(int64_t wire, const Watch& watch) {
 }
 
 void ClientWatches::cancel(kv::WatchId id) {
-  const auto it = by_user_id_.find(id);
-  if (failed() || it == by_user_id_.end()) return;
-  watches_.at(it->second).cancelling = true;
-  core_.stream_send(MessageKind::kWatchCancel, id_, number(it->second));
+  const auto wire = named(id);
+  if (failed() || !wire) return;
+  watches_.at(*wire).cancelling = true;
+  core_.stream_send(MessageKind::kWatchCancel, id_, number(*wire));
 }
 
 void ClientWatches::request_progress() {
@@ -79,10 +78,8 @@ void ClientWatches::open() {
     on_response(std::move(response));
   }
   if (progress_wanted_) core_.stream_send(MessageKind::kWatchProgress, id_, kNothing);
-  taken_bytes_ = 0;
-  const uint64_t window = core_.options().watch_window_bytes;
-  core_.stream_send(MessageKind::kCredit, id_,
-                    number(static_cast<int64_t>(window - std::min<uint64_t>(window, queued_bytes()))));
+  credit_.restart();
+  grant();
 }
 
 void ClientWatches::lost(const std::string&) {}  // open() follows
@@ -102,7 +99,10 @@ bool ClientWatches::on_message(MessageKind kind, std::string_view body) {
   auto responses = parse<WatchResponsesBody>(body);
   if (!responses.ok()) return false;
   fruitless_ = 0;
-  for (kv::WatchResponse& response : responses->responses) on_response(std::move(response));
+  for (kv::WatchResponse& response : responses->responses) {
+    credit_.spend(weight(response));
+    on_response(std::move(response));
+  }
   grant();
   return true;
 }
@@ -136,7 +136,7 @@ void ClientWatches::on_response(kv::WatchResponse response) {
     response.id = user_id;
   }
   if (response.cancelled) {
-    by_user_id_.erase(user_id);
+    forget(user_id);
     watches_.erase(it);
     return push(std::move(response));
   }
@@ -161,15 +161,11 @@ void ClientWatches::on_response(kv::WatchResponse response) {
   push(std::move(response));
 }
 
-void ClientWatches::taken(size_t bytes) {
-  taken_bytes_ += bytes;
-  if (!failed()) grant();
-}
-
-// Credit for what the user took, in lumps.
 void ClientWatches::grant() {
-  if (taken_bytes_ * 4 < core_.options().watch_window_bytes) return;
-  core_.stream_send(MessageKind::kCredit, id_, number(static_cast<int64_t>(std::exchange(taken_bytes_, 0))));
+  if (failed()) return;
+  if (const int64_t bytes = credit_.give(queued_bytes()); bytes > 0) {
+    core_.stream_send(MessageKind::kCredit, id_, number(bytes));
+  }
 }
 
 void ClientWatches::end(const CallError& error) { fail(error); }
@@ -178,11 +174,14 @@ void ClientWatches::discard() { clear(); }
 
 // --- Snapshots ---
 
+ClientSnapshot::ClientSnapshot(ClientCore& core)
+    : ClientStream(kSnapshotWindow), PullStream(core.loop(), core.weak_from_this()), core_(core) {}
+
 void ClientSnapshot::open() {
   if (opened_) return lost("the client went to another member");
   opened_ = true;
   core_.stream_send(MessageKind::kSnapshotOpen, id_, kNothing);
-  core_.stream_send(MessageKind::kCredit, id_, number(kSnapshotWindow));
+  grant();
 }
 
 void ClientSnapshot::lost(const std::string& why) {
@@ -203,49 +202,40 @@ bool ClientSnapshot::on_message(MessageKind kind, std::string_view body) {
   auto piece = parse<SnapshotBody>(body);
   if (!piece.ok()) return false;
   total_bytes = piece->total;
-  finished_ |= piece->bytes.empty();
+  finished_ = piece->bytes.empty();
+  credit_.spend(piece->bytes.size());
+  queued_bytes_ += piece->bytes.size();
   queue_.push_back(std::move(piece->bytes));
   deliver();
   return true;
 }
 
-void ClientSnapshot::next(size_t max_bytes, Done<std::string> done) {
-  CHECK(!waiting_);
-  waiting_ = std::move(done);
-  max_bytes_ = max_bytes;
-  deliver();
+// The empty piece that is the end is an answer by itself.
+std::string ClientSnapshot::take(size_t max_bytes) {
+  std::string bytes = std::move(queue_.front());
+  queue_.pop_front();
+  while (!bytes.empty() && !queue_.empty() && !queue_.front().empty() &&
+         bytes.size() + queue_.front().size() <= max_bytes) {
+    bytes += queue_.front();
+    queue_.pop_front();
+  }
+  queued_bytes_ -= bytes.size();
+  grant();
+  return bytes;
 }
 
-void ClientSnapshot::deliver() {
-  if (!waiting_ || (queue_.empty() && !error_) || std::exchange(delivery_posted_, true)) return;
-  core_.loop().post([self = shared_from_this(), core = core_.shared_from_this()] {
-    self->delivery_posted_ = false;
-    if (!self->waiting_) return;
-    auto done = std::exchange(self->waiting_, nullptr);
-    if (self->queue_.empty()) return done(*self->error_);
-    std::string bytes;
-    while (!self->queue_.empty()) {
-      std::string& front = self->queue_.front();
-      if (!bytes.empty() && (front.empty() || bytes.size() + front.size() > self->max_bytes_)) break;
-      bytes += front;
-      const bool last = front.empty();
-      self->queue_.pop_front();
-      if (last) break;
-    }
-    self->taken_bytes_ += bytes.size();
-    if (!self->error_ && !self->finished_ && self->taken_bytes_ * 4 >= static_cast<size_t>(kSnapshotWindow)) {
-      self->core_.stream_send(MessageKind::kCredit, self->id_,
-                              number(static_cast<int64_t>(std::exchange(self->taken_bytes_, 0))));
-    }
-    done(std::move(bytes));
-  });
+void ClientSnapshot::grant() {
+  if (over()) return;
+  if (const int64_t bytes = credit_.give(queued_bytes_); bytes > 0) {
+    core_.stream_send(MessageKind::kCredit, id_, number(bytes));
+  }
 }
 
-void ClientSnapshot::end(const CallError& error) {
-  if (!error_) error_ = error;
-  deliver();
-}
+void ClientSnapshot::end(const CallError& error) { fail(error); }
 
-void ClientSnapshot::discard() { queue_.clear(); }
+void ClientSnapshot::discard() {
+  queue_.clear();
+  queued_bytes_ = 0;
+}
 
 }  // namespace clew::control

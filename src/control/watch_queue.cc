@@ -21,21 +21,16 @@ std::optional<WatchQueue::Number> WatchQueue::name(kv::WatchRequest& request) {
   return last_number_;
 }
 
-void WatchQueue::next(size_t max_bytes, Done<std::vector<kv::WatchResponse>> done) {
-  CHECK(!waiting_);
-  waiting_ = std::move(done);
-  max_bytes_ = max_bytes;
-  deliver();
+std::optional<WatchQueue::Number> WatchQueue::named(kv::WatchId id) const {
+  const auto found = by_user_id_.find(id);
+  return found == by_user_id_.end() ? std::nullopt : std::optional(found->second);
 }
+
+void WatchQueue::forget(kv::WatchId id) { by_user_id_.erase(id); }
 
 void WatchQueue::push(kv::WatchResponse response) {
   queued_bytes_ += weight(response);
   queue_.push_back(std::move(response));
-  deliver();
-}
-
-void WatchQueue::fail(const CallError& error) {
-  if (!error_) error_ = error;
   deliver();
 }
 
@@ -44,24 +39,17 @@ void WatchQueue::clear() {
   queued_bytes_ = 0;
 }
 
-void WatchQueue::deliver() {
-  if (!waiting_ || (queue_.empty() && !error_) || std::exchange(delivery_posted_, true)) return;
-  loop_.post([self = shared_from_this(), needs = needs_.lock()] {
-    self->delivery_posted_ = false;
-    if (!self->waiting_) return;
-    auto done = std::exchange(self->waiting_, nullptr);
-    if (self->queue_.empty()) return done(*self->error_);
-    std::vector<kv::WatchResponse> responses;
-    size_t bytes = 0;
-    while (!self->queue_.empty() && (responses.empty() || bytes < self->max_bytes_)) {
-      bytes += weight(self->queue_.front());
-      responses.push_back(std::move(self->queue_.front()));
-      self->queue_.pop_front();
-    }
-    self->queued_bytes_ -= bytes;
-    self->taken(bytes);
-    done(std::move(responses));
-  });
+std::vector<kv::WatchResponse> WatchQueue::take(size_t max_bytes) {
+  std::vector<kv::WatchResponse> responses;
+  size_t bytes = 0;
+  while (!queue_.empty() && (responses.empty() || bytes < max_bytes)) {
+    bytes += weight(queue_.front());
+    responses.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  queued_bytes_ -= bytes;
+  taken();
+  return responses;
 }
 
 }  // namespace clew::control

@@ -40,14 +40,14 @@ void WatchQuorum::create(kv::WatchRequest request) {
 }
 
 void WatchQuorum::cancel(kv::WatchId id) {
-  const auto found = by_user_id_.find(id);
-  if (failed() || found == by_user_id_.end()) return;
+  const auto number = named(id);
+  if (failed() || !number) return;
   kv::WatchResponse response;
   response.id = id;
   response.cancelled = true;
-  response.revision = watches_.at(found->second).floor;
-  watches_.erase(found->second);
-  by_user_id_.erase(found);
+  response.revision = watches_.at(*number).floor;
+  watches_.erase(*number);
+  forget(id);
   push(std::move(response));
   answer_progress();
 }
@@ -66,7 +66,6 @@ void WatchQuorum::request_progress() {
 
 void WatchQuorum::end(const CallError& error) {
   watches_.clear();
-  by_user_id_.clear();
   fail(error);
 }
 
@@ -357,7 +356,7 @@ bool WatchQuorum::finish(Number number, Watch& watch) {
     response.created = false;
     push(std::move(created));
   }
-  by_user_id_.erase(watch.request.id);
+  forget(watch.request.id);
   watches_.erase(number);
   push(std::move(response));
   return true;
@@ -379,7 +378,7 @@ void WatchQuorum::answer_progress() {
 }
 
 // There may be room for what was held back.
-void WatchQuorum::taken(size_t) {
+void WatchQuorum::taken() {
   std::vector<Number> numbers;
   numbers.reserve(watches_.size());
   for (const auto& [number, watch] : watches_) numbers.push_back(number);

@@ -8,11 +8,12 @@
 //   - nothing happened up to the highest revision of which f + 1 members say so: lies below it are thrown away;
 //   - the watch is over when f + 1 members refuse it, or say that history begins later.
 // A member that is slow holds up nobody while f + 1 others answer; one that ends a stream is asked again from where the
-// watch stands. "From now on" is from the revision of a read that f + 1 members answered.
+// watch stands; one that gives what no honest member does, or more than it was asked for, is not asked again. "From now
+// on" is from the revision of a read that f + 1 members answered.
 //
 // A user's stream takes a connection's share at every member: n times the traffic of a watch that believes one. Of each
-// stream a window waits here at most, and as much of what was agreed on: O(n) windows a watch, O(n^2) comparisons a
-// change. Revisions are given whole (WatchRequest::fragment is ignored).
+// stream two windows and two responses wait here at most, and a window of what was agreed on: O(n) windows a watch,
+// O(n^2) comparisons a change. Revisions are given whole (WatchRequest::fragment is ignored).
 //
 // On the loop; it is destroyed there, too. Answers come from later tasks.
 #pragma once
@@ -96,7 +97,7 @@ class WatchQuorum final : public WatchQueue {
   bool finish(Number number, Watch& watch);
   void answer_progress();
   Watch* find(Number number);
-  void taken(size_t bytes) override;
+  void taken() override;
   std::weak_ptr<WatchQuorum> weak() { return std::static_pointer_cast<WatchQuorum>(shared_from_this()); }
 
   env::Loop& loop_;
