@@ -137,7 +137,7 @@ std::optional<Bug> bug_named(std::string_view name);
   X(kPbftNewViewByNumber, "pbft-new-view-by-number", 25, "a new view is accepted on its number alone")                \
   X(kPbftOrderNotChecked, "pbft-order-not-checked", 25, "the order of a new view is believed, not computed anew")     \
   X(kPbftChangeUnverified, "pbft-change-unverified", 25, "the proofs in a view change are not verified")              \
-  X(kPbftInvalidMasksValid, "pbft-invalid-masks-valid", 26, "an invalid view change takes the place of the valid one") \
+  X(kPbftInvalidMasksValid, "pbft-invalid-masks-valid", 26, "the certificate of the highest view is chosen first and checked then") \
   X(kPbftVotesRepeated, "pbft-votes-repeated", 0, "a vote that comes twice counts twice")                             \
   X(kPbftSignerCountedTwice, "pbft-signer-counted-twice", 0, "a certificate may name one signer several times")       \
   X(kPbftDigestIgnored, "pbft-digest-ignored", 0, "votes are counted by view and number, not by digest")              \

@@ -243,7 +243,7 @@ class Pbft final : public Protocol {
   void join_later_views();
   void make_new_view();
   // O: the digests from the highest stable checkpoint of V on, null where nothing was prepared.
-  static std::pair<Sequence, std::vector<Digest>> order_of(const std::vector<pbft::ViewChange>& changes);
+  std::pair<Sequence, std::vector<Digest>> order_of(const std::vector<pbft::ViewChange>& changes) const;
   bool adopt_stable(const std::vector<pbft::ViewChange>& changes);
   void enter_view(const pbft::NewView& message);
   void handle(NodeId from, pbft::ViewChange& message);

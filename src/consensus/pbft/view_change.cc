@@ -107,7 +107,7 @@ void Pbft::count_changes() {
 
 // --- The new view ---
 
-std::pair<Pbft::Sequence, std::vector<Pbft::Digest>> Pbft::order_of(const std::vector<ViewChange>& changes) {
+std::pair<Pbft::Sequence, std::vector<Pbft::Digest>> Pbft::order_of(const std::vector<ViewChange>& changes) const {
   Sequence low = 0;
   for (const ViewChange& change : changes) low = std::max(low, change.stable.seq);
   std::map<Sequence, const Certificate*> highest;
@@ -120,7 +120,11 @@ std::pair<Pbft::Sequence, std::vector<Pbft::Digest>> Pbft::order_of(const std::v
   }
   std::vector<Digest> order;
   if (!highest.empty()) order.resize(highest.rbegin()->first - low, pbft::null_batch()->digest);
-  for (const auto& [seq, certificate] : highest) order[seq - low - 1] = certificate->digest;
+  for (const auto& [seq, certificate] : highest) {
+    // One that proves nothing stood in the way of those that do.
+    if (planted(Bug::kPbftInvalidMasksValid) && !sound(*certificate, governing_, quorum() - 1)) continue;
+    order[seq - low - 1] = certificate->digest;
+  }
   return {low + 1, std::move(order)};
 }
 
