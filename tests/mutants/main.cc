@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,6 +45,7 @@ struct Flags {
   size_t jobs = 2;
   bool quick = false;
   bool clean = true;
+  std::string family;   // only its rows
   std::string profile;  // instead of the table's
   std::string table;
   std::string only;
@@ -206,14 +208,15 @@ std::vector<Fate> run_jobs(std::vector<Job> jobs, const Flags& flags) {
 int replay(const Flags& flags) {
   const auto bug = consensus::bug_named(flags.mutants.front());
   if (bug) consensus::plant(*bug);
+  // Its first row in that family.
+  const auto row = std::find_if(rows().begin(), rows().end(), [&](const Row& one) {
+    return bug && one.bug == *bug && (flags.family.empty() || one.family == flags.family);
+  });
   std::string profile = flags.profile;
-  std::string_view family = groups::families().front().name;
-  for (const Row& row : rows()) {
-    if (!bug || row.bug != *bug) continue;
-    if (profile.empty()) profile = row.profile;
-    family = row.family;
-  }
-  const std::unique_ptr<sim::Campaign> hunt = hunt_in(family, profile.empty() ? "swarm" : profile);
+  std::string family = flags.family;
+  if (profile.empty()) profile = row == rows().end() ? "swarm" : row->profile;
+  if (family.empty()) family = row == rows().end() ? groups::families().front().name : row->family;
+  const std::unique_ptr<sim::Campaign> hunt = hunt_in(family, profile);
   hunt->max_shrink_tries = 400;
   hunt->program = "clew_mutants --mutant " + flags.mutants.front();
   sim::Plan plan = hunt->plan(*flags.seed);
@@ -242,7 +245,7 @@ int run(const Flags& flags) {
     const bool chosen = flags.mutants.empty()
                             ? !flags.quick || row.quick
                             : std::find(flags.mutants.begin(), flags.mutants.end(), info->name) != flags.mutants.end();
-    if (!chosen) continue;
+    if (!chosen || (!flags.family.empty() && row.family != flags.family)) continue;
     Job job;
     job.bug = row.bug;
     job.seeds = flags.seeds.value_or(row.seeds);
@@ -257,7 +260,9 @@ int run(const Flags& flags) {
   std::vector<Fate> fates = run_jobs(std::move(jobs), flags);
   std::map<std::pair<std::string, std::string>, uint64_t> needed;  // by family and profile
   size_t dead = 0;
+  std::set<std::string> mutants;
   for (const Fate& fate : fates) {
+    mutants.insert(fate.name);
     if (fate.alive()) continue;
     ++dead;
     uint64_t& most = needed[{fate.family, fate.profile}];
@@ -285,8 +290,9 @@ int run(const Flags& flags) {
   rusage used{};
   getrusage(RUSAGE_CHILDREN, &used);
   char summary[256];
-  std::snprintf(summary, sizeof summary, "%zu mutants: %zu dead, %zu alive; %.0f s on %zu processes, %.0f s of CPU%s",
-                fates.size(), dead, alive, since(started), flags.jobs,
+  std::snprintf(summary, sizeof summary,
+                "%zu mutants in %zu worlds: %zu dead, %zu alive; %.0f s on %zu processes, %.0f s of CPU%s",
+                mutants.size(), fates.size(), dead, alive, since(started), flags.jobs,
                 static_cast<double>(used.ru_utime.tv_sec + used.ru_stime.tv_sec),
                 false_alarms != 0 ? "; THE CLEAN BUILD FAILED" : "");
   std::printf("\n%s\n", summary);
@@ -308,6 +314,7 @@ int main(int argc, char** argv) {
   program.add_option("--jobs", flags.jobs, "at a time")->capture_default_str();
   program.add_option("--seed-seconds", flags.seed_seconds, "a seed that takes longer is given up")
       ->capture_default_str();
+  program.add_option("--protocol", flags.family, "only the rows of this one; with --seed also for 'none'");
   program.add_option("--profile", flags.profile, "instead of each one's own");
   program.add_option("--seed", flags.seed, "replay one seed of one mutant, and shrink it");
   program.add_option("--only", flags.only, "of that seed's plan only these items");
@@ -316,7 +323,8 @@ int main(int argc, char** argv) {
   program.add_flag("--clean,!--no-clean", flags.clean, "let the clean build live through the same seeds");
   program.add_option("--table", flags.table, "the document whose table is written anew: docs/mutants.md");
   CLI11_PARSE(program, argc, argv);
-  if (!flags.table.empty() && (flags.quick || !flags.clean || !flags.mutants.empty() || !flags.profile.empty())) {
+  if (!flags.table.empty() &&
+      (flags.quick || !flags.clean || !flags.mutants.empty() || !flags.profile.empty() || !flags.family.empty())) {
     std::fprintf(stderr, "clew_mutants: --table is of all mutants and the clean build in their own profiles\n");
     return 2;
   }

@@ -1,6 +1,6 @@
-// In which world each planted bug dies: the protocol, the profile of sim/groups/profile.h or sim/nodes/node_profile.h,
-// whether it is one of the quick ones, and within how many seeds it has to be found. The bugs themselves:
-// consensus/planted.h. docs/mutants.md has the outcome.
+// In which worlds each planted bug dies, a row for each: the protocol, the profile of sim/groups/profile.h or
+// sim/nodes/node_profile.h, whether it is one of the quick ones, and within how many seeds it has to be found. The bugs
+// themselves: consensus/planted.h. docs/mutants.md has the outcome.
 #pragma once
 
 #include <cstdint>

@@ -14,8 +14,7 @@ using multipaxos::TimeoutNow;
 
 void MultiPaxos::reset_election_timer() {
   const Time range = options_.election_max - options_.election_min;
-  Time timeout = options_.election_min + static_cast<Time>(random_.below(static_cast<uint64_t>(range)));
-  if (planted(Bug::kTimeoutNotRedrawn)) timeout = options_.election_min;
+  const Time timeout = options_.election_min + static_cast<Time>(random_.below(static_cast<uint64_t>(range)));
   election_deadline_ = std::max(now_ + timeout, leased_until_);
 }
 
@@ -96,6 +95,7 @@ void MultiPaxos::become_leader() {
   sync_peers();
   uncommitted_bytes_ = 0;
   last_ = commit_;
+  if (planted(Bug::kReadRoundOfOldReign)) gate_ = ReadGate(options_.max_waiting_reads);
   quorum_check_due_ = now_ + options_.election_max;
 }
 

@@ -113,7 +113,7 @@ Status MultiPaxos::recover(LogSeq seq, std::string_view bytes) {
          vote = slots_.find(kept + 1)) {
       ++kept;
     }
-    if (!planted(Bug::kHoleSkipped)) slots_.drop_above(kept);
+    slots_.drop_above(kept);
     if (kept < head.high) lost_to_ = std::max(lost_to_, head.high);
     gap_open_ = false;
   }
