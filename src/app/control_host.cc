@@ -7,9 +7,8 @@
 #include <utility>
 
 #include "base/check.h"
-#include "consensus/group_time.h"
 #include "consensus/protocols.h"
-#include "consensus/replica_command.h"
+#include "consensus/time_bound.h"
 #include "control/plane_metrics.h"
 #include "kv/memory_engine.h"
 #include "os/network.h"
@@ -20,8 +19,6 @@ namespace {
 
 constexpr int64_t kJoinTimeout = 30'000'000'000;
 constexpr int64_t kJoinAgain = 200'000'000;
-// What members' clocks may be apart, under a protocol whose members do not trust each other.
-constexpr int64_t kMostAhead = 5'000'000'000;
 // Bytes of log: more than there ever are.
 constexpr uint64_t kNoSnapshotBySize = uint64_t{1} << 50;
 constexpr int64_t kTransferTimeout = 3'000'000'000;
@@ -217,10 +214,7 @@ Status ControlHost::open_plane() {
     CLEW_ASSIGN(signing_, SigningKeys::open(belonging_.node, config_.signing_key, config_.signing_members));
     protocol.signer = signing_;
     // Replicated time is the highest that a command carried: no member that lies may push it ahead.
-    protocol.admissible = [time = consensus::GroupTime(loop_->clock())](std::string_view command) {
-      const auto decoded = consensus::decode_command(command);
-      return !decoded.ok() || decoded->header.proposed_ns <= time.now_ns() + kMostAhead;
-    };
+    protocol.admissible = consensus::TimeBound(loop_->clock(), consensus::kMostAheadNs);
   }
   CLEW_TRY(kind->check(protocol));
   if (kind->byzantine && peer_tls_ == nullptr) {

@@ -143,6 +143,7 @@ std::optional<Bug> bug_named(std::string_view name);
   X(kPbftDigestIgnored, "pbft-digest-ignored", 0, "votes are counted by view and number, not by digest")              \
   X(kPbftPrepareByOneLess, "pbft-prepare-by-one-less", 0, "2f - 1 prepares make a batch prepared")                    \
   X(kPbftCommitByOneLess, "pbft-commit-by-one-less", 0, "2f commits make a batch committed")                          \
+  X(kPbftAnyTime, "pbft-any-time", 0, "backups take whatever time a command carries")                                 \
   X(kPbftWindowIgnored, "pbft-window-ignored", 0, "votes outside of the window are kept")                             \
   X(kPbftVoteBeforeDurable, "pbft-vote-before-durable", 4, "a vote is sent before it is durable")                     \
   X(kPbftForgetsPrepare, "pbft-forgets-prepare", 4, "what a backup prepared leaves no record")                        \

@@ -103,6 +103,7 @@ const std::vector<Row>& rows() {
       {kPbftDigestIgnored, "liars", true, "pbft"},
       {kPbftPrepareByOneLess, "liars", false, "pbft"},
       {kPbftCommitByOneLess, "liars", true, "pbft"},
+      {kPbftAnyTime, "liars", false, "pbft"},
       {kPbftWindowIgnored, "liars", true, "pbft"},
       {kPbftVoteBeforeDurable, "elections", true, "pbft"},
       {kPbftForgetsPrepare, "elections", true, "pbft"},

@@ -16,6 +16,7 @@
 #include "consensus/protocol.h"
 #include "consensus/replica.h"
 #include "consensus/types.h"
+#include "env/loop.h"
 #include "sim/atlas.h"
 #include "sim/groups/profile.h"
 
@@ -60,9 +61,10 @@ class Liar {
 
 struct Family {
   std::string_view name;
-  // `founding` is empty for a member that joins a group which exists.
+  // `founding` is empty for a member that joins a group which exists; `clock` is the member's and outlives the core.
   std::function<std::unique_ptr<consensus::Protocol>(const Shape& shape, consensus::NodeId self,
-                                                     const consensus::Membership& founding, uint64_t seed)>
+                                                     const consensus::Membership& founding, const env::Clock& clock,
+                                                     uint64_t seed)>
       make;
   std::function<std::unique_ptr<Judge>(Clocks)> judge;
   std::function<Bounds(const Shape& shape)> bounds;
@@ -75,6 +77,8 @@ struct Family {
   bool joiners_trust = false;
   std::shared_ptr<const consensus::Verifier> verifier = nullptr;  // of signatures; shared by all groups of the family
   std::function<std::unique_ptr<Liar>(const Shape& shape, consensus::NodeId self, uint64_t seed)> liar = nullptr;
+  // Where members lie: how far ahead of every clock the time of a command may be that is executed. 0: no promise.
+  int64_t most_ahead_ns = 0;
   // Takes from a drawn shape what this protocol does not have: a witness, leases, learners.
   std::function<void(Shape& shape)> fit = [](Shape&) {};
   // Names of profiles whose promise this protocol does not make; the reason stands at the family.

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/check.h"
-#include "consensus/replica_command.h"
 #include "sim/check/check.h"
 #include "sim/halts.h"
 
@@ -119,9 +118,9 @@ Result<std::unique_ptr<Process>> GroupScenario::start(World& world, Machine& mac
   Host& host = hosts_[at(node)];
   consensus::ReplicaOptions options = shape_.replica;
   const auto factory = [&](bool founder) {
-    return [this, id = host.id, founder](uint64_t seed) {
+    return [this, id = host.id, founder, &clock = machine.loop.clock()](uint64_t seed) {
       const bool told = founder || family_.joiners_trust;
-      return family_.make(shape_, id, told ? founding_ : consensus::Membership(), seed);
+      return family_.make(shape_, id, told ? founding_ : consensus::Membership(), clock, seed);
     };
   };
   // A disk whose damage nobody could tell from a healthy end of the log is replaced when its machine is down.
@@ -198,11 +197,24 @@ void GroupScenario::on_applied(NodeIndex node, Position position, Position after
   ++own_.entries;
   progressed_at_ns_ = world_->now_ns();
   own_.memberships += entry.kind == consensus::EntryKind::kMembership;
-  if (!executed) return;
   const auto command = consensus::decode_command(entry.payload.view());
-  if (!command.ok() || command->header.session == consensus::kNoSession) return;
+  if (entry.kind == consensus::EntryKind::kCommand && command.ok()) check_time(node, *command, position);
+  if (!executed || !command.ok() || command->header.session == consensus::kNoSession) return;
   applied_.push_back({check::NodeId{at(node)}, position,
                       check::SessionId{static_cast<uint64_t>(command->header.session)}, command->header.sequence});
+}
+
+// Of what was executed first here. A correct member had asked its own clock before; no clock is ahead of all.
+void GroupScenario::check_time(NodeIndex node, const consensus::DecodedCommand& command, Position position) {
+  if (shape_.liars == 0 || family_.most_ahead_ns == 0) return;
+  int64_t latest_ns = 0;
+  for (uint32_t i = 0; i < hosts_.size(); ++i) {
+    latest_ns = std::max(latest_ns, world_->clock(NodeIndex{i}).wall_ns());
+  }
+  const int64_t proposed_ns = command.header.proposed_ns;
+  if (proposed_ns <= latest_ns + family_.most_ahead_ns) return;
+  world_->fail("agreed time: " + name(node) + " executed at position " + std::to_string(position) + " a command of " +
+               seconds(proposed_ns - latest_ns) + " s ahead of every clock");
 }
 
 Scope GroupScenario::cost_of(NodeIndex node, const std::vector<consensus::LogSeq>& lost) const {

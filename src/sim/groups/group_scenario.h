@@ -21,6 +21,7 @@
 #include <string_view>
 #include <vector>
 
+#include "consensus/replica_command.h"
 #include "sim/groups/canon.h"
 #include "sim/groups/clients.h"
 #include "sim/groups/family.h"
@@ -99,6 +100,7 @@ class GroupScenario final : public Scenario, private Watcher, private Endpoints 
   void begin_lasting_fault();
   void check_availability();
   void check_bounds(NodeIndex node, const consensus::Report& report);
+  void check_time(NodeIndex node, const consensus::DecodedCommand& command, consensus::Position position);
 
   // --- The operator: group_operator.cc ---
   void act(Generator random);

@@ -7,6 +7,7 @@
 #include "consensus/pbft/pbft.h"
 #include "consensus/pbft/test_keys.h"
 #include "consensus/quorum.h"
+#include "consensus/time_bound.h"
 #include "sim/groups/pbft_liar.h"
 
 namespace clew::sim::groups {
@@ -20,12 +21,15 @@ class TestVerifier final : public consensus::Verifier {
 };
 
 std::unique_ptr<consensus::Protocol> make(const Shape& shape, consensus::NodeId self,
-                                          const consensus::Membership& founding, uint64_t seed) {
+                                          const consensus::Membership& founding, const env::Clock& clock,
+                                          uint64_t seed) {
   consensus::pbft::Options options;
   options.self = self;
   options.founding = founding;
   options.group = kPbftGroup;
   options.signer = std::make_shared<consensus::pbft::TestSigner>(self);
+  // A clock that is wrong by more would count among the liars: only where no fault sets clocks.
+  if (shape.liars > 0) options.admissible = consensus::TimeBound(clock, consensus::kMostAheadNs);
   options.max_message_bytes = shape.limits.max_message_bytes;
   options.window = shape.limits.window;
   options.max_uncommitted_bytes = shape.limits.max_uncommitted_bytes;
@@ -76,6 +80,7 @@ Family pbft_family() {
           .verifier = std::make_shared<TestVerifier>(),
           .liar = [](const Shape& shape, consensus::NodeId self,
                      uint64_t seed) { return make_pbft_liar(shape, self, seed); },
+          .most_ahead_ns = consensus::kMostAheadNs,
           .fit = fit};
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -14,6 +15,7 @@
 #include "base/varint.h"
 #include "consensus/pbft/messages.h"
 #include "consensus/pbft/test_keys.h"
+#include "consensus/replica_command.h"
 #include "sim/groups/pbft_family.h"
 
 namespace clew::sim::groups {
@@ -46,11 +48,13 @@ class PbftLiar final : public Liar {
         omits_(options.habits.omits),
         replays_(options.habits.replays),
         lies_(options.habits.lies),
-        silent_(options.habits.silent) {
+        silent_(options.habits.silent),
+        mistimes_(options.habits.mistimes) {
     if (draws) {
       for (bool* habit : {&equivocates_, &forges_, &omits_, &replays_, &lies_, &silent_}) *habit = random_.one_in(2);
       if (!equivocates_ && !forges_ && !omits_ && !replays_ && !lies_) equivocates_ = true;
       silent_ = silent_ && random_.one_in(2);
+      mistimes_ = random_.one_in(2);
     }
     side_ = random_.next();
     while (steadily_ && others_on_the_other_side() != voters_ - 2) side_ = random_.next();
@@ -107,7 +111,28 @@ class PbftLiar final : public Liar {
   template <typename M>
   void change(NodeId, M&) {}
 
-  void change(NodeId, pbft::RequestMessage& m) { remember(m.request); }
+  void change(NodeId, pbft::RequestMessage& m) {
+    mistime(m.request);
+    remember(m.request);
+  }
+
+  // A command that this gateway signs may say any time of itself: a bit more than is allowed, an hour, for ever; or one
+  // that is past, which harms nobody. The same for all whom it is told.
+  bool mistime(pbft::Request& request) const {
+    if (!mistimes_ || request.gateway != self_ || request.kind != consensus::EntryKind::kCommand) return false;
+    constexpr int64_t kAhead[] = {6'000'000'000, 3'600'000'000'000, -3'600'000'000'000, pbft::kMaxNumber / 2};
+    const uint64_t draw = mix64(side_, request.timestamp);
+    if (draw % 2 == 0) return false;
+    for (consensus::Payload& command : request.commands) {
+      const auto decoded = consensus::decode_command(command.view());
+      if (!decoded.ok()) continue;
+      consensus::CommandHeader header = decoded->header;
+      header.proposed_ns += kAhead[(draw >> 8) % std::size(kAhead)];
+      command = consensus::encode_command(header, decoded->body);
+    }
+    request.signature = sign(Claim::kRequest, 0, 0, pbft::request_digest(request));
+    return true;
+  }
 
   void remember(const pbft::Request& request) {
     requests_.push_back(request);
@@ -144,6 +169,13 @@ class PbftLiar final : public Liar {
 
   void change(NodeId to, pbft::PrePrepare& m) {
     for (const pbft::Request& request : m.batch->requests) remember(request);
+    std::vector<pbft::Request> requests = m.batch->requests;
+    bool mistimed = false;
+    for (pbft::Request& request : requests) mistimed |= mistime(request);
+    if (mistimed) {
+      m.batch = pbft::make_batch(m.batch->origin, std::move(requests));
+      m.signature = sign(Claim::kPrePrepare, m.view, m.seq, m.batch->digest);
+    }
     const bool all = (forges_ || replays_) && mix64(side_, m.seq) % 4 == 0;
     const bool some = equivocates_ && other_side(to) && (steadily_ || mix64(side_, m.seq) % 3 != 0);
     if (!all && !some) return;
@@ -267,7 +299,7 @@ class PbftLiar final : public Liar {
   const bool steadily_;
   const std::function<std::string(std::string_view)> signer_;
   Generator random_;
-  bool equivocates_, forges_, omits_, replays_, lies_, silent_;
+  bool equivocates_, forges_, omits_, replays_, lies_, silent_, mistimes_;
   uint64_t side_ = 0;
   Epoch newest_view_ = 1;
   Sequence stable_ = 0;

@@ -4,7 +4,8 @@
 // Each life draws some of: *equivocation* (as primary, another batch for some; votes for both sides), *forgery*
 // (certificates with made-up or repeated signers, a new view of its own making, requests that nobody asked for),
 // *omission* of what it prepared, *replay* of old frames and of executed requests, *lies* about checkpoints, states,
-// positions, *selective silence*. One world, one thread; draws from its seed only.
+// positions, *selective silence*, times of its own commands that are far off. One world, one thread; draws from its
+// seed only.
 //
 // A test program puts the same liar into a real process (tests/liar.cc): it says which habits, and signs with its key.
 #pragma once
@@ -22,6 +23,7 @@ namespace clew::sim::groups {
 
 struct PbftHabits {
   bool equivocates = false, forges = false, omits = false, replays = false, lies = false, silent = false;
+  bool mistimes = false;  // its own gateway's commands
   // Equivocates about every batch, and is silent always; shows one member one side and all others the other one.
   bool steadily = false;
 };

@@ -7,7 +7,7 @@ namespace clew::sim::groups {
 namespace {
 
 std::unique_ptr<consensus::Protocol> make(const Shape& shape, consensus::NodeId self,
-                                          const consensus::Membership& founding, uint64_t seed) {
+                                          const consensus::Membership& founding, const env::Clock&, uint64_t seed) {
   consensus::zab::Options options;
   options.self = self;
   options.founding = founding;

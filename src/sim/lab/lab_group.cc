@@ -181,7 +181,11 @@ Result<std::unique_ptr<Process>> LabGroup::start(World& world, Machine& machine)
   consensus::ReplicaOptions options = shape_.replica;
   options.bootstrap = !initialised_[at(machine.node)];
   const Status opened = starting->open(
-      std::move(options), [this, id](uint64_t seed) { return family_.make(shape_, id, founding_, seed); }, verifier_);
+      std::move(options),
+      [this, id, &clock = machine.loop.clock()](uint64_t seed) {
+        return family_.make(shape_, id, founding_, clock, seed);
+      },
+      verifier_);
   if (!opened.ok()) {
     world.fail(name(machine.node) + " does not start: " + opened.to_string());
     return opened.error();
