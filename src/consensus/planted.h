@@ -39,6 +39,7 @@ std::optional<Bug> bug_named(std::string_view name);
   X(kVoteWithoutLogCheck, "vote-without-log-check", 0, "a vote is granted to a candidate whose log is behind")        \
   X(kVoteByLengthOnly, "vote-by-length-only", 0, "logs are compared by length, not by the epoch of the last entry")   \
   X(kHeartbeatClearsVote, "heartbeat-clears-vote", 0, "a message of the same term clears the vote")                   \
+  X(kVoteCountedTwice, "vote-counted-twice", 0, "a vote that the network doubles counts twice")                       \
   X(kVoteTwice, "vote-twice", 0, "a second candidate of the same term gets a vote as well")                           \
   X(kTimeoutNotRedrawn, "timeout-not-redrawn", 0, "the election timeout is the same for all and never drawn anew")    \
   X(kNoVoteWithholding, "no-vote-withholding", 24, "votes and pre-votes are granted while a leader lives")            \
@@ -59,6 +60,7 @@ std::optional<Bug> bug_named(std::string_view name);
   X(kAppendTruncatesAlways, "append-truncates-always", 0, "a late append cuts off what was acknowledged behind it")   \
   X(kPrevNotChecked, "prev-not-checked", 0, "entries are appended without looking at the entry before them")          \
   X(kCommitByOneLess, "commit-by-one-less", 0, "one acknowledgement less than a majority commits")                    \
+  X(kAllDemanded, "all-demanded", 0, "a quorum takes all members instead of a majority")                              \
   /* --- membership --- */                                                                                            \
   X(kSingleServerChange, "single-server-change", 1, "a membership is replaced at once, with nothing of this term committed") \
   X(kMembershipAtApply, "membership-at-apply", 7, "a membership takes effect when applied: a stale quorum")           \
@@ -107,6 +109,8 @@ std::optional<Bug> bug_named(std::string_view name);
   X(kDecreeVoteBeforeDurable, "decree-vote-before-durable", 4, "promises and votes are sent before they are durable")          \
   X(kDecreeRefusalAsPromise, "decree-refusal-as-promise", 0, "a refusal is counted as a promise")                              \
   X(kDecreeBallotsMixed, "decree-ballots-mixed", 0, "votes under different ballots are added up")                              \
+  X(kDecreeBallotOfNobody, "decree-ballot-of-nobody", 0, "ballots do not say whose they are: two proposers draw the same")     \
+  X(kDecreeVoteCountedTwice, "decree-vote-counted-twice", 0, "an answer that comes twice counts twice")                        \
   /* --- ZAB --- */                                                                                                   \
   X(kZabVoteByIdOnly, "zab-vote-by-id-only", 0, "the highest id leads, whatever its history")                         \
   X(kZabVoteIgnoresEpoch, "zab-vote-ignores-epoch", 0, "histories are compared by counters, not by epochs")           \
@@ -123,6 +127,8 @@ std::optional<Bug> bug_named(std::string_view name);
   X(kZabNoTrunc, "zab-no-trunc", 0, "what a follower has too much stays behind the leader's history")                 \
   X(kZabDiffAcrossEpochs, "zab-diff-across-epochs", 0, "histories are taken to part where the shorter one ends")      \
   X(kZabCounterWraps, "zab-counter-wraps", 29, "the counter runs over within an epoch")                               \
+  X(kZabCounterKept, "zab-counter-kept", 0, "the counter goes on in a new epoch instead of beginning anew")           \
+  X(kZabCommitsReordered, "zab-commits-reordered", 0, "commits that overtook each other take effect as they arrive")  \
   X(kZabStaleEpochAccepted, "zab-stale-epoch-accepted", 0, "messages of an earlier epoch count in this one")          \
   X(kZabGapAccepted, "zab-gap-accepted", 20, "a proposal is appended although one before it is missing")              \
   X(kZabCommitByOneLess, "zab-commit-by-one-less", 0, "one acknowledgement less than a majority commits")             \
@@ -143,6 +149,9 @@ std::optional<Bug> bug_named(std::string_view name);
   X(kPbftDigestIgnored, "pbft-digest-ignored", 0, "votes are counted by view and number, not by digest")              \
   X(kPbftPrepareByOneLess, "pbft-prepare-by-one-less", 0, "2f - 1 prepares make a batch prepared")                    \
   X(kPbftCommitByOneLess, "pbft-commit-by-one-less", 0, "2f commits make a batch committed")                          \
+  X(kPbftExecutesOutOfOrder, "pbft-executes-out-of-order", 0, "what is committed is executed before what is ordered before it") \
+  X(kPbftExecutesAgain, "pbft-executes-again", 0, "each commit beyond the quorum executes the batch again")           \
+  X(kPbftSignerUnbound, "pbft-signer-unbound", 0, "a signature is checked as of whoever sent it, not of whom it names") \
   X(kPbftAnyTime, "pbft-any-time", 0, "backups take whatever time a command carries")                                 \
   X(kPbftWindowIgnored, "pbft-window-ignored", 0, "votes outside of the window are kept")                             \
   X(kPbftVoteBeforeDurable, "pbft-vote-before-durable", 4, "a vote is sent before it is durable")                     \

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "consensus/planted.h"
+
 namespace clew::consensus {
 namespace {
 
@@ -12,6 +14,8 @@ bool both(const Membership& membership, Judge judge) {
   if (!judge([](const Member& m) { return m.incoming; })) return false;
   return !membership.joint() || judge([](const Member& m) { return m.outgoing; });
 }
+
+size_t enough(size_t voters) { return planted(Bug::kAllDemanded) ? voters : majority(voters); }
 
 }  // namespace
 
@@ -25,7 +29,7 @@ bool has_quorum(const Membership& membership, const std::function<bool(NodeId)>&
       voters++;
       if (has(member.id)) having++;
     }
-    return having >= majority(voters);
+    return having >= enough(voters);
   });
 }
 
@@ -48,9 +52,9 @@ Position quorum_position(const Membership& membership, const std::function<Posit
       result = 0;
       return false;
     }
-    // With the positions falling, the one in place majority-1 is reached by a majority.
+    // With the positions falling, the one in place enough-1 is reached by a majority.
     std::sort(positions.begin(), positions.begin() + static_cast<ptrdiff_t>(voters), std::greater<>());
-    result = std::min(result, positions[majority(voters) - 1]);
+    result = std::min(result, positions[enough(voters) - 1]);
     return true;
   });
   return result;

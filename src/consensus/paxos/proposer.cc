@@ -13,7 +13,7 @@ constexpr uint64_t kMostDoublings = 5;
 
 // False: it is there already.
 bool add(std::vector<NodeId>& ids, NodeId id) {
-  if (std::find(ids.begin(), ids.end(), id) != ids.end()) return false;
+  if (std::find(ids.begin(), ids.end(), id) != ids.end() && !planted(Bug::kDecreeVoteCountedTwice)) return false;
   ids.push_back(id);
   return true;
 }
@@ -54,7 +54,8 @@ void Proposer::begin_ballot(Time now) {
   ++made_;
   if (attempts_.size() == kMaxAttempts) attempts_.erase(attempts_.begin());
   Attempt& attempt = attempts_.emplace_back();
-  attempt.ballot = {++round_, options_.self, options_.incarnation};
+  const NodeId whose = planted(Bug::kDecreeBallotOfNobody) ? options_.acceptors.front() : options_.self;
+  attempt.ballot = {++round_, whose, options_.incarnation};
   Message prepare;
   prepare.kind = MessageKind::kPrepare;
   prepare.ballot = attempt.ballot;

@@ -205,13 +205,13 @@ const char* Pbft::objection(NodeId from, const Message& message) const {
           const bool prepare = m.claim == Claim::kPrepare;
           if (const char* why = known(prepare ? here->prepares : here->commits, from, m); why != nullptr) return why;
           // Enough others said so.
-          const bool enough =
-              prepare ? here->prepared && here->prepared->prepares.view == m.view : here->committed.has_value();
+          const bool enough = prepare ? here->prepared && here->prepared->prepares.view == m.view
+                                      : here->committed.has_value() && !planted(Bug::kPbftExecutesAgain);
           return enough ? kLate : nullptr;
         } else if constexpr (std::is_same_v<T, ViewChange>) {
-          if (m.sender != from) return "a view change of somebody else";
+          if (m.sender != from && !planted(Bug::kPbftSignerUnbound)) return "a view change of somebody else";
           if (m.view < view_ || (m.view == view_ && active_)) return kLate;
-          const auto newest = changes_.find(from);
+          const auto newest = changes_.find(m.sender);
           if (newest != changes_.end() && newest->second.view >= m.view) return kLate;
           return objection(m);
         } else if constexpr (std::is_same_v<T, NewView>) {
@@ -266,10 +266,9 @@ void Pbft::add_evidence(std::vector<Evidence>& out, const Request& request) cons
                  request.signature});
 }
 
-void Pbft::add_evidence(std::vector<Evidence>& out, const ViewChange& change) const {
+void Pbft::add_evidence(std::vector<Evidence>& out, const ViewChange& change, NodeId signer) const {
   if (planted(Bug::kPbftChangeUnverified)) return;
-  out.push_back({change.sender,
-                 statement(options_.group, Claim::kViewChange, change.view, 0, change.digest(), change.sender),
+  out.push_back({signer, statement(options_.group, Claim::kViewChange, change.view, 0, change.digest(), signer),
                  change.signature});
   if (change.stable.seq > governs_from_) add_evidence(out, Claim::kCheckpoint, change.stable);
   for (const Prepared& one : change.prepared) {
@@ -299,12 +298,12 @@ std::vector<Pbft::Evidence> Pbft::evidence(NodeId from, const Message& message) 
         } else if constexpr (std::is_same_v<T, VoteMessage>) {
           out.push_back({from, statement(options_.group, m.claim, m.view, m.seq, m.digest, from), m.signature});
         } else if constexpr (std::is_same_v<T, ViewChange>) {
-          add_evidence(out, m);
+          add_evidence(out, m, planted(Bug::kPbftSignerUnbound) ? from : m.sender);
         } else if constexpr (std::is_same_v<T, NewView>) {
           const NodeId primary = primary_of(m.view);
           out.push_back(
               {primary, statement(options_.group, Claim::kNewView, m.view, 0, m.digest(), primary), m.signature});
-          for (const ViewChange& change : m.changes) add_evidence(out, change);
+          for (const ViewChange& change : m.changes) add_evidence(out, change, change.sender);
           for (size_t i = 0; i < m.order.size(); ++i) {
             const auto& [digest, signature] = m.order[i];
             out.push_back({primary, statement(options_.group, Claim::kPrePrepare, m.view, m.first + i, digest, primary),

@@ -13,7 +13,11 @@ using pbft::Request;
 void Pbft::execute_ready() {
   if (lacks_state_) return;
   while (!halt_) {
-    const auto next = slots_.find(executed_ + 1);
+    auto next = slots_.find(executed_ + 1);
+    if (planted(Bug::kPbftExecutesOutOfOrder)) {
+      next = std::find_if(slots_.upper_bound(executed_), slots_.end(),
+                          [](const auto& slot) { return slot.second.committed.has_value(); });
+    }
     if (next == slots_.end() || !next->second.committed) return;
     Slot& here = next->second;
     const Sequence seq = next->first;

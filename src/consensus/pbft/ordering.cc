@@ -217,6 +217,7 @@ void Pbft::check_prepared(Sequence seq, Slot& here) {
 }
 
 void Pbft::check_committed(Sequence seq, Slot& here) {
+  if (planted(Bug::kPbftExecutesAgain) && here.committed && seq == executed_) execute(*here.committed_batch, seq);
   if (here.committed || here.view != view_ || here.batch == nullptr || !active_) return;
   const size_t enough = planted(Bug::kPbftCommitByOneLess) ? quorum() - 1 : quorum();
   Certificate proof = gather(here.commits, view_, seq, here.digest, kNobody, enough);

@@ -65,6 +65,7 @@
 #include "consensus/pbft/messages.h"
 #include "consensus/pbft/options.h"
 #include "consensus/pbft/records.h"
+#include "consensus/planted.h"
 #include "consensus/protocol.h"
 #include "consensus/quorum.h"
 #include "consensus/read_gate.h"
@@ -133,7 +134,9 @@ class Pbft final : public Protocol {
   bool may_vote() const { return governing_.votes(options_.self) && !abstains(); }
   // It may have forgotten what it said up to abstain_until_.
   bool abstains() const { return stable_.seq < abstain_until_ || lacks_state_; }
-  size_t quorum() const { return byzantine_quorum(governing_.voters()); }
+  size_t quorum() const {
+    return planted(Bug::kAllDemanded) ? governing_.voters() : byzantine_quorum(governing_.voters());
+  }
   size_t weak_quorum() const { return byzantine_weak_quorum(governing_.voters()); }
   Standing standing() const;
 
@@ -160,7 +163,7 @@ class Pbft final : public Protocol {
   std::vector<Evidence> evidence(NodeId from, const pbft::Message& message) const;
   void add_evidence(std::vector<Evidence>& out, pbft::Claim claim, const pbft::Certificate& certificate) const;
   void add_evidence(std::vector<Evidence>& out, const pbft::Request& request) const;
-  void add_evidence(std::vector<Evidence>& out, const pbft::ViewChange& change) const;
+  void add_evidence(std::vector<Evidence>& out, const pbft::ViewChange& change, NodeId signer) const;
   bool sound(const pbft::Certificate& certificate, const Membership& members, size_t least) const;
   Digest key_of(const Evidence& one) const;
   void remember_valid(const Digest& key);

@@ -68,8 +68,9 @@ void Pbft::change_view(Epoch view, std::string_view reason) {
   count_changes();
 }
 
-void Pbft::handle(NodeId from, ViewChange& message) {
-  changes_[from] = std::move(message);
+void Pbft::handle(NodeId, ViewChange& message) {
+  const NodeId sender = message.sender;
+  changes_[sender] = std::move(message);
   join_later_views();
   count_changes();
 }

@@ -108,7 +108,13 @@ void Raft::count_votes() {
     }
     return Vote::kNone;
   };
-  switch (tally(electorate(), vote_of)) {
+  Tally outcome = tally(electorate(), vote_of);
+  if (planted(Bug::kVoteCountedTwice) && !electorate().joint()) {
+    const auto granted = std::count_if(ballots_.begin(), ballots_.end(),
+                                       [](const Ballot& ballot) { return ballot.vote == Vote::kGranted; });
+    if (static_cast<size_t>(granted) >= majority(electorate().voters())) outcome = Tally::kWon;
+  }
+  switch (outcome) {
     case Tally::kPending:
       return;
     case Tally::kLost:
@@ -171,7 +177,7 @@ void Raft::handle(NodeId from, const VoteReply& reply) {
     return;
   }
   for (const Ballot& ballot : ballots_) {
-    if (ballot.voter == from) return;
+    if (ballot.voter == from && !planted(Bug::kVoteCountedTwice)) return;
   }
   if (!electorate().votes(from)) return;  // bounds the ballots, too
   ballots_.push_back({from, reply.granted ? Vote::kGranted : Vote::kRefused});

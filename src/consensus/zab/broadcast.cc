@@ -229,7 +229,7 @@ void Zab::handle(NodeId from, const Pong& m) {
 void Zab::learn_commit(Position commit) {
   if (current_ != accepted_ && !planted(Bug::kZabCommitSkips)) return;  // what stands here may still have to go
   const Position known = std::min(commit, log_.last());
-  if (known > commit_) commit_to(known);
+  if (known > commit_ || planted(Bug::kZabCommitsReordered)) commit_to(known);
 }
 
 // A membership that cannot follow the one before it is not taken: every node would have to work with it.

@@ -33,6 +33,7 @@ Zxid Zab::zxid_at(Position position) const {
   const Position before = log_.back_off(position, epoch - 1);  // the base when the epoch has nothing before it here
   const bool begins_before = before == log_.base() && log_.base_epoch() == epoch;
   const uint64_t counter = position - before + (begins_before ? base_counter_ : 0);
+  if (planted(Bug::kZabCounterKept)) return {epoch, position - log_.base() + base_counter_};
   if (planted(Bug::kZabCounterWraps)) return {epoch, (counter - 1) % options_.max_counter + 1};
   return {epoch, counter};
 }

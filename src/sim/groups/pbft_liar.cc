@@ -230,6 +230,8 @@ class PbftLiar final : public Liar {
         m.prepared.push_back(made_up(m.view - 1, seq, repeat));
       }
     }
+    // In the name of another, whose key it has not.
+    if (forges_ && random_.one_in(4)) m.sender = NodeId{1 + random_.below(voters_)};
     m.signature = sign(Claim::kViewChange, m.view, 0, m.digest());
     if (forges_ && random_.one_in(4)) m.signature = signer_("nothing");
   }
