@@ -82,7 +82,7 @@ for protocol in multipaxos zab; do
   "$clew" sim --protocol "$protocol" --profile all --first 1 --seeds 30 --jobs "$(nproc)"
 done
 "$clew" sim --profile decrees --first 1 --seeds 40 --jobs "$(nproc)"
-"$clew" sim --protocol pbft --profile all --first 1 --seeds 21 --jobs "$(nproc)"
+"$clew" sim --protocol pbft --profile all --first 1 --seeds 23 --jobs "$(nproc)"
 "$clew" sim --profile all --first "$first" --seeds "$fresh" --jobs "$(nproc)" --keep-going
 for protocol in multipaxos zab; do
   "$clew" sim --protocol "$protocol" --profile all --first "$first" --seeds "$fresh_of_others" --jobs "$(nproc)" --keep-going

@@ -119,7 +119,7 @@ const std::vector<Row>& rows() {
       {kPbftRequestsUnverified, "liars", false, "pbft"},
       {kPbftRequestReplayed, "liars", false, "pbft"},
       {kPbftMembershipAtOnce, "membership", false, "pbft"},
-      {kPbftStateUnchecked, "liars", false, "pbft"},
+      {kPbftStateUnchecked, "liars-membership", false, "pbft"},
       {kPbftReadAlone, "reads", true, "pbft"},
       {kPbftNewViewByNumber, "liars", true, "pbft"},
       {kPbftInvalidMasksValid, "liars", false, "pbft"},

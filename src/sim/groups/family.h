@@ -59,6 +59,9 @@ class Liar {
   virtual std::string twist_snapshot(std::string_view frame) { return std::string(frame); }
 };
 
+// The membership that was delivered last by anybody. A liar may know it: others told it.
+using Present = std::function<const consensus::Membership&()>;
+
 struct Family {
   std::string_view name;
   // `founding` is empty for a member that joins a group which exists; `clock` is the member's and outlives the core.
@@ -76,7 +79,7 @@ struct Family {
   // Members that join are told the founding membership, to trust it.
   bool joiners_trust = false;
   std::shared_ptr<const consensus::Verifier> verifier = nullptr;  // of signatures; shared by all groups of the family
-  std::function<std::unique_ptr<Liar>(const Shape& shape, consensus::NodeId self, uint64_t seed)> liar = nullptr;
+  std::function<std::unique_ptr<Liar>(consensus::NodeId self, Present present, uint64_t seed)> liar = nullptr;
   // Where members lie: how far ahead of every clock the time of a command may be that is executed. 0: no promise.
   int64_t most_ahead_ns = 0;
   // Takes from a drawn shape what this protocol does not have: a witness, leases, learners.

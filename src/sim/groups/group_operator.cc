@@ -156,6 +156,12 @@ Membership GroupScenario::draw_target(const Membership& now, Generator& random) 
   }
   auto target = Membership::make(std::move(members));
   if (!target.ok() || !now.can_become(*target).ok()) return now;
+  // Those who lie are among the f that the members who decide tolerate, few as these may become.
+  const auto liars = std::count_if(target->members().begin(), target->members().end(), [&](const Member& member) {
+    const Host& host = hosts_[at(groups::machine_of(member.id))];
+    return host.liar && host.id == member.id && target->votes(member.id);
+  });
+  if (static_cast<size_t>(liars) > family_.tolerates(target->voters())) return now;
   // Nobody shrinks a group onto members that may never come back.
   const auto doubtful = std::count_if(target->members().begin(), target->members().end(), [&](const Member& member) {
     const NodeIndex node = groups::machine_of(member.id);

@@ -157,7 +157,8 @@ Result<std::unique_ptr<Process>> GroupScenario::start(World& world, Machine& mac
   }
   host.initialised = true;
   if (host.liar) {
-    process->lie(family_.liar(shape_, host.id, mix64(seed_, host.starts)),
+    const auto present = [this]() -> const consensus::Membership& { return canon_.membership(); };
+    process->lie(family_.liar(host.id, present, mix64(seed_, host.starts)),
                  [this, &world] { return world_ != nullptr && !world.healing(); });
   }
   check(judge_->started(host.id, process->replica().protocol(), process->replica().applied(),

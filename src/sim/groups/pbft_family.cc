@@ -1,6 +1,7 @@
 #include "sim/groups/pbft_family.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/hash.h"
 #include "base/random.h"
@@ -78,8 +79,8 @@ Family pbft_family() {
           .governs_later = true,
           .joiners_trust = true,
           .verifier = std::make_shared<TestVerifier>(),
-          .liar = [](const Shape& shape, consensus::NodeId self,
-                     uint64_t seed) { return make_pbft_liar(shape, self, seed); },
+          .liar = [](consensus::NodeId self, Present present,
+                     uint64_t seed) { return make_pbft_liar(self, std::move(present), seed); },
           .most_ahead_ns = consensus::kMostAheadNs,
           .fit = fit};
 }

@@ -38,7 +38,7 @@ class PbftLiar final : public Liar {
   // `draws`: its habits, which the options do not name.
   PbftLiar(PbftLiarOptions options, bool draws)
       : self_(options.self),
-        voters_(options.voters),
+        present_(std::move(options.present)),
         group_(options.group),
         steadily_(options.habits.steadily),
         signer_(std::move(options.sign)),
@@ -56,8 +56,9 @@ class PbftLiar final : public Liar {
       silent_ = silent_ && random_.one_in(2);
       mistimes_ = random_.one_in(2);
     }
+    for (uint64_t i = 1; i <= options.voters; ++i) founding_.push_back(NodeId{i});
     side_ = random_.next();
-    while (steadily_ && others_on_the_other_side() != voters_ - 2) side_ = random_.next();
+    while (steadily_ && others_on_the_other_side() != voters().size() - 2) side_ = random_.next();
   }
 
   std::vector<std::string> twist(NodeId to, std::string_view frame) override {
@@ -99,9 +100,14 @@ class PbftLiar final : public Liar {
   std::string sign(Claim claim, Epoch view, Sequence seq, const Digest& digest) const {
     return signer_(pbft::statement(group_, claim, view, seq, digest, self_));
   }
+  std::vector<NodeId> voters() const { return present_ ? present_() : founding_; }
+  NodeId any_voter() {
+    const std::vector<NodeId> all = voters();
+    return all[random_.below(all.size())];
+  }
   uint64_t others_on_the_other_side() const {
     uint64_t count = 0;
-    for (uint64_t i = 1; i <= voters_; ++i) count += NodeId{i} != self_ && other_side(NodeId{i}) ? 1 : 0;
+    for (const NodeId id : voters()) count += id != self_ && other_side(id) ? 1 : 0;
     return count;
   }
   bool other_side(NodeId to) const { return (mix64(side_, number(to)) & 1) != 0; }
@@ -147,7 +153,7 @@ class PbftLiar final : public Liar {
     if (other != nullptr) return other;
     std::vector<pbft::Request> requests = batch->requests;
     if (forges_ && random_.one_in(2)) {
-      pbft::Request invented{NodeId{1 + random_.below(voters_)}, 1'000'000'000 + random_.below(1'000), {}, {}, {}};
+      pbft::Request invented{any_voter(), 1'000'000'000 + random_.below(1'000), {}, {}, {}};
       invented.kind = consensus::EntryKind::kCommand;
       invented.commands.emplace_back(std::string("invented"));
       invented.signature = signer_("invented");
@@ -210,10 +216,11 @@ class PbftLiar final : public Liar {
     pbft::Prepared one;
     const Digest digest = pbft::null_batch()->digest;
     one.prepares = Certificate{view, seq, digest, {}};
-    const NodeId primary{1 + (view - 1) % voters_};
+    const std::vector<NodeId> all = voters();
+    const NodeId primary = all[(view - 1) % all.size()];
     one.pre_prepare = {primary, sign(Claim::kPrePrepare, view, seq, digest)};
-    for (uint64_t i = 1; i <= voters_; ++i) {
-      const NodeId by = repeat ? self_ : NodeId{i};
+    for (const NodeId voter : all) {
+      const NodeId by = repeat ? self_ : voter;
       if (by == primary) continue;
       one.prepares.signatures.push_back({by, sign(Claim::kPrepare, view, seq, digest)});
     }
@@ -231,7 +238,7 @@ class PbftLiar final : public Liar {
       }
     }
     // In the name of another, whose key it has not.
-    if (forges_ && random_.one_in(4)) m.sender = NodeId{1 + random_.below(voters_)};
+    if (forges_ && random_.one_in(4)) m.sender = any_voter();
     m.signature = sign(Claim::kViewChange, m.view, 0, m.digest());
     if (forges_ && random_.one_in(4)) m.signature = signer_("nothing");
   }
@@ -255,8 +262,9 @@ class PbftLiar final : public Liar {
   // Out of nothing, for a view in which it is the primary.
   pbft::NewView own_new_view() {
     pbft::NewView m;
+    const std::vector<NodeId> all = voters();
     m.view = newest_view_ + 1;
-    while (m.view < newest_view_ + voters_ && (m.view - 1) % voters_ + 1 != number(self_)) ++m.view;
+    while (m.view < newest_view_ + all.size() && all[(m.view - 1) % all.size()] != self_) ++m.view;
     m.first = stable_ + 1;
     for (int i = 0; i < 3; ++i) m.order.emplace_back(pbft::null_batch()->digest, std::string());
     sign_all(m);
@@ -296,7 +304,8 @@ class PbftLiar final : public Liar {
   }
 
   const NodeId self_;
-  const uint64_t voters_;  // the founding ones, numbered from 1: where there are liars, members do not change
+  const std::function<std::vector<NodeId>()> present_;
+  std::vector<NodeId> founding_;
   const uint64_t group_;
   const bool steadily_;
   const std::function<std::string(std::string_view)> signer_;
@@ -312,10 +321,16 @@ class PbftLiar final : public Liar {
 
 }  // namespace
 
-std::unique_ptr<Liar> make_pbft_liar(const Shape& shape, NodeId self, uint64_t seed) {
+std::unique_ptr<Liar> make_pbft_liar(NodeId self, Present present, uint64_t seed) {
   PbftLiarOptions options;
   options.self = self;
-  options.voters = shape.voters;
+  options.present = [present = std::move(present)] {
+    std::vector<NodeId> ids;
+    for (const consensus::Member& member : present().members()) {
+      if (present().votes(member.id)) ids.push_back(member.id);
+    }
+    return ids;
+  };
   options.seed = seed;
   options.group = kPbftGroup;
   options.sign = [self](std::string_view message) { return pbft::test_signature(self, message); };

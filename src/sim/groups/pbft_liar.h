@@ -15,6 +15,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "consensus/types.h"
 #include "sim/groups/family.h"
@@ -29,7 +30,8 @@ struct PbftHabits {
 };
 struct PbftLiarOptions {
   consensus::NodeId self = consensus::kNobody;
-  uint64_t voters = 0;  // numbered from 1
+  uint64_t voters = 0;                                      // numbered from 1
+  std::function<std::vector<consensus::NodeId>()> present;  // instead: who votes now, where members change
   uint64_t seed = 0;
   uint64_t group = 0;  // stands in what is signed
   PbftHabits habits;
@@ -37,6 +39,6 @@ struct PbftLiarOptions {
 };
 std::unique_ptr<Liar> make_pbft_liar(PbftLiarOptions options);
 
-std::unique_ptr<Liar> make_pbft_liar(const Shape& shape, consensus::NodeId self, uint64_t seed);
+std::unique_ptr<Liar> make_pbft_liar(consensus::NodeId self, Present present, uint64_t seed);
 
 }  // namespace clew::sim::groups

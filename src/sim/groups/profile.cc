@@ -222,6 +222,16 @@ std::vector<Profile> make_profiles() {
                  .at_leader_percent = 30,
                  .liars = true,
                  .load = 2});
+  all.push_back(
+      {.name = "liars-membership",
+       .text = "up to f members lie while the membership changes: they go, come again, and weigh more in fewer",
+       .only = {kLoss, kDuplicates, kStragglers, kDelay, kPartition, kOneWay, kSlowDisk, kKill, kPowerCut, kPause},
+       .always = {kDelay},
+       .nodes = 7,
+       .mix = {.reads = 20, .admin = 12},
+       .admin = {.membership = 80, .transfer = 15},
+       .at_leader_percent = 30,
+       .liars = true});
   all.push_back({.name = "partial",
                  .text = "the leader and another one do not see each other for good: the group must go on",
                  .intensity = 0,
