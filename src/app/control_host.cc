@@ -257,6 +257,7 @@ Status ControlHost::open_plane() {
   options.replica.snapshot_every_bytes = kind->byzantine ? kNoSnapshotBySize : config_.snapshot_every_bytes;
   options.replica.log_file_bytes = config_.log_file_bytes;
   options.decrees = directory_ + "/decrees";
+  options.restored = belonging_.restored != 0;
   options.cluster = belonging_.cluster;
   if (options.cluster == 0) {
     for (const consensus::Member& founder : belonging_.founders.members()) options.founders.push_back(founder.id);
@@ -279,6 +280,9 @@ Status ControlHost::open_plane() {
                            },
                            telemetry_.get(), signing_.get()},
                           std::move(options), [this](Status why) { on_halt_(std::move(why)); }));
+  if (const auto problem = plane_->decrees_problem(); !problem.empty()) {
+    spdlog::warn("msg=\"this member votes for no decree\" why=\"{}\"", problem);
+  }
   return {};
 }
 

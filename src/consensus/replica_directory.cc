@@ -1,14 +1,12 @@
 #include "consensus/replica_directory.h"
 
 #include <algorithm>
-#include <charconv>
-#include <optional>
 #include <utility>
-#include <vector>
 
 #include "base/hash.h"
 #include "base/hex.h"
 #include "consensus/planted.h"
+#include "consensus/sealed_text.h"
 
 namespace clew::consensus {
 namespace {
@@ -18,53 +16,6 @@ constexpr std::string_view kPeersFile = "peers";
 constexpr std::string_view kIdentityTitle = "clew replica 1";
 constexpr std::string_view kPeersTitle = "clew peers 1";
 constexpr uint64_t kMaxFileBytes = 64 << 10;
-
-template <typename T>
-bool parse_number(std::string_view text, int base, T& out) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out, base);
-  return error == std::errc() && end == text.data() + text.size() && !text.empty();
-}
-
-// Text files of "key value" lines; the last one is a checksum over those before it.
-std::string seal(std::string text) {
-  text += "checksum " + hex16(stable_hash64(text)) + "\n";
-  return text;
-}
-
-Error broken(const std::string& path, const std::string& what) {
-  return {Code::kDataLoss, path + ": " + what + "; restore the file, or replace this member by a new one"};
-}
-
-// The lines in front of the checksum, behind the title.
-Result<std::vector<std::pair<std::string_view, std::string_view>>> unseal(std::string_view text, std::string_view title,
-                                                                          const std::string& path) {
-  const size_t last = text.rfind("checksum ");
-  uint64_t checksum = 0;
-  if (last == std::string_view::npos || !text.ends_with('\n') ||
-      !parse_number(text.substr(last + 9, text.size() - last - 10), 16, checksum) ||
-      checksum != stable_hash64(text.substr(0, last))) {
-    return broken(path, "does not match its checksum");
-  }
-  std::vector<std::pair<std::string_view, std::string_view>> lines;
-  bool first = true;
-  for (std::string_view rest = text.substr(0, last); !rest.empty();) {
-    const size_t end = rest.find('\n');
-    if (end == std::string_view::npos) return broken(path, "ends in the middle of a line");
-    const std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(end + 1);
-    if (std::exchange(first, false)) {
-      if (line != title) {
-        return Error{Code::kFailedPrecondition, path + ": begins with \"" + std::string(line) + "\", not \"" +
-                                                    std::string(title) + "\": written by another version"};
-      }
-      continue;
-    }
-    const size_t space = line.find(' ');
-    if (space == std::string_view::npos) return broken(path, "has a line without a value");
-    lines.emplace_back(line.substr(0, space), line.substr(space + 1));
-  }
-  return lines;
-}
 
 // Nothing but the lock.
 Result<bool> is_empty(env::Disk& disk, const std::string& path) {
@@ -142,7 +93,7 @@ Result<Identity> Identity::parse(std::string_view text, const std::string& path)
       sound = false;
     }
   }
-  if (!sound || node == 0 || instance == 0) return broken(path, "says what makes no sense");
+  if (!sound || node == 0 || instance == 0) return broken_text(path, "says what makes no sense");
   identity.node = NodeId{node};
   identity.instance = Instance{instance};
   return identity;
@@ -223,7 +174,7 @@ Status ReplicaDirectory::load_peers() {
   for (const auto& [key, value] : lines) {
     uint64_t peer = 0, instance = 0;
     if (!parse_number(key, 10, peer) || !parse_number(value, 16, instance)) {
-      return broken(path, "says what makes no sense");
+      return broken_text(path, "says what makes no sense");
     }
     peers[NodeId{peer}] = Instance{instance};
   }

@@ -42,7 +42,7 @@ std::vector<NodeId> parse_acceptors(const std::string& text) {
 
 }  // namespace
 
-Result<std::unique_ptr<DecreeDesk>> DecreeDesk::open(Ports ports, std::string directory, NodeId self,
+Result<std::unique_ptr<DecreeDesk>> DecreeDesk::open(Ports ports, consensus::paxos::DecreeFiles files, NodeId self,
                                                      UniqueFunction<void(Status)> on_halt) {
   // No make_unique: the constructor is private.
   std::unique_ptr<DecreeDesk> desk(new DecreeDesk(std::move(ports), self));

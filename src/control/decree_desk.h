@@ -41,14 +41,16 @@ class DecreeDesk {
     UniqueFunction<void(kv::Request, CallOptions, Done<CallReply>)> execute;
   };
   // Blocking. `on_halt`: the log of decrees failed.
-  static Result<std::unique_ptr<DecreeDesk>> open(Ports ports, std::string directory, consensus::NodeId self,
-                                                  UniqueFunction<void(Status)> on_halt);
+  static Result<std::unique_ptr<DecreeDesk>> open(Ports ports, consensus::paxos::DecreeFiles files,
+                                                  consensus::NodeId self, UniqueFunction<void(Status)> on_halt);
   ~DecreeDesk();
 
   // Founders alone: until it is agreed on, each tick() sees to it. `acceptors`: all founders.
   void found(std::vector<consensus::NodeId> acceptors);
   void tick(bool leads);
   uint64_t cluster() const { return cluster_; }  // 0: not known here
+  // Why this member votes for no decree, and what to do; empty: it does.
+  const std::string& problem() const { return host_->abstains(); }
 
   // Service::propose_decree. Who proposes a value for kClusterDecree is told the id.
   void propose(std::string name, std::string value, CallOptions options, Done<consensus::paxos::Outcome> done);

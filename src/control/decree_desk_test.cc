@@ -111,6 +111,33 @@ TEST_F(DecreesOfMembers, theAcceptorsOfANameAreThoseWhoWereVotersWhenItWasFirstU
   EXPECT_EQ(chosen(1, "shape", "square"), "round");
 }
 
+TEST_F(DecreesOfMembers, aMemberThatLostItsLogOfDecreesAbstainsAndSaysSo) {
+  found(3);
+  const uint64_t away = follower();
+  const uint64_t leads = leader(), other = 6 - leads - away;
+  power_cut(away);
+  EXPECT_EQ(chosen(leads, "colour", "blue"), "blue");
+  run(kSecond);
+  power_cut(other);
+  sim::SimDisk& disk = *disks_[other - 1];
+  for (const auto& info : disk.files()) {
+    if (info.path.starts_with("/decrees/")) ASSERT_TRUE(disk.remove(info.path).ok());
+  }
+  power_cut(leads);
+  restart(other);
+  restart(away);
+  ASSERT_TRUE(wait([&] { return plane(other).leading() || plane(away).leading(); }));
+  const auto answer = propose(away, "colour", "red");
+  ASSERT_TRUE(wait([&] { return answer->came(); }));
+  EXPECT_FALSE(answer->ok()) << "two values would be chosen";
+  const GroupStatus seen = status(other);
+  EXPECT_THAT(seen.problems, testing::Contains(HasSubstr("its log of decrees was lost")));
+  EXPECT_THAT(seen.members[other - 1].problem, HasSubstr("its log of decrees was lost"));
+  EXPECT_EQ(seen.members[other - 1].state, MemberState::kOnline) << "the group's log has lost nothing";
+  restart(leads);
+  EXPECT_EQ(chosen(away, "colour", "red"), "blue");
+}
+
 // --- The cluster's id ---
 
 class Founding : public DecreesOfMembers {
@@ -138,6 +165,18 @@ TEST_F(Founding, theFoundersAgreeOnAnIdWhichNobodyChangesAndEverybodyIsTold) {
   for (uint64_t one = 1; one <= 3; ++one) power_cut(one);
   for (uint64_t one = 1; one <= 3; ++one) restart(one);
   EXPECT_EQ(agreed({1, 2, 3}), id);
+}
+
+TEST_F(Founding, aFounderThatLostItsLogOfDecreesIsToldTheIdAgain) {
+  found(3);
+  const uint64_t id = agreed({1, 2, 3});
+  run(kSecond);
+  power_cut(2);
+  for (const auto& info : disks_[1]->files()) {
+    if (info.path.starts_with("/decrees/")) ASSERT_TRUE(disks_[1]->remove(info.path).ok());
+  }
+  restart(2);
+  EXPECT_EQ(agreed({2}), id);
 }
 
 TEST_F(Founding, aFounderWhoComesLateIsToldWhatTheOthersAgreedOn) {

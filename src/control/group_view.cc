@@ -181,6 +181,15 @@ class Description {
 
 GroupStatus group_status(const GroupView& view) { return Description(view).describe(); }
 
+void note_own_problem(GroupStatus& status, std::string_view problem) {
+  if (problem.empty()) return;
+  for (MemberStatus& member : status.members) {
+    if (member.record.id != status.self) continue;
+    if (member.problem.empty()) member.problem = problem;
+    status.problems.push_back(named(member) + ": " + std::string(problem));
+  }
+}
+
 std::set<NodeId> disagreeing(const SystemView::State& system, const consensus::Membership& membership,
                              const MemberRecord& own) {
   std::set<NodeId> others;

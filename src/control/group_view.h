@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "consensus/membership.h"
 #include "consensus/protocol.h"
@@ -39,6 +40,8 @@ struct GroupView {
 };
 
 GroupStatus group_status(const GroupView& view);
+// Adds what only the member itself knows to be wrong with it; nothing when `problem` is empty.
+void note_own_problem(GroupStatus& status, std::string_view problem);
 
 // Members whose record names other custom commands than `own`, so that none may be used.
 std::set<consensus::NodeId> disagreeing(const SystemView::State& system, const consensus::Membership& membership,

@@ -44,7 +44,7 @@ Result<std::unique_ptr<Plane>> Plane::open(Ports ports, PlaneOptions options, Un
                   replica_options(plane->options_), std::move(ports.protocol),
                   [self = plane.get()](Status why) { self->halted(std::move(why)); }));
   if (!plane->options_.decrees.empty()) {
-    CLEW_ASSIGN(plane->decrees_, plane->open_decrees(ports.disk, ports.random));
+    CLEW_ASSIGN(plane->decrees_, plane->open_decrees(ports));
     plane->decrees_->found(plane->options_.founders);
   }
   plane->desk_.start(*plane->replica_);
@@ -94,12 +94,14 @@ Plane::~Plane() {
   attests_.end(error(Code::kUnavailable, "this node is stopping", false));
 }
 
-Result<std::unique_ptr<DecreeDesk>> Plane::open_decrees(env::Disk& disk, env::Random& random) {
-  return DecreeDesk::open({loop_, disk, random, *replica_,
+Result<std::unique_ptr<DecreeDesk>> Plane::open_decrees(const Ports& ports) {
+  const bool first_start = options_.replica.bootstrap || options_.restored;
+  return DecreeDesk::open({loop_, ports.disk, ports.random, *replica_,
                            [this](kv::Request request, CallOptions options, Done<CallReply> done) {
                              start(kv::Space::kSystem, std::move(request), options, std::move(done));
                            }},
-                          options_.decrees, record_.id, [this](Status why) { halted(std::move(why)); });
+                          {options_.decrees, options_.replica.directory, first_start}, record_.id,
+                          [this](Status why) { halted(std::move(why)); });
 }
 
 // --- What the replica says ---
@@ -147,6 +149,10 @@ void Plane::halted(Status why) {
 
 uint64_t Plane::cluster() const {
   return options_.cluster != 0 || decrees_ == nullptr ? options_.cluster : decrees_->cluster();
+}
+
+std::string_view Plane::decrees_problem() const {
+  return decrees_ == nullptr ? std::string_view() : std::string_view(decrees_->problem());
 }
 
 // --- Turns and ticks ---

@@ -57,7 +57,9 @@ struct PlaneOptions {
   int64_t watch_progress_ns = 600'000'000'000;  // etcd's
   // A witness, which keeps no records, passes requests on to these (client ports of members with data).
   std::vector<std::string> seeds;
-  std::string decrees;  // directory of the log of single-decree Paxos; empty: this member keeps none
+  // Directory of the log of single-decree Paxos, whose voucher stands in the replica's; empty: this member keeps none.
+  std::string decrees;
+  bool restored = false;  // the replica's directory was made of a snapshot: a first start is one without bootstrap
   // Founders agree on the cluster's id by that; members that were added were told it (0: not).
   std::vector<consensus::NodeId> founders;
   uint64_t cluster = 0;
@@ -127,6 +129,7 @@ class Plane final : public Service, private consensus::Observer {
   uint64_t cluster() const;  // its id; 0: not known yet
   uint64_t quota_bytes() const { return options_.quota_bytes; }
   PlaneStats stats() const;
+  std::string_view decrees_problem() const;  // why this member votes for no decree; empty: it does, or keeps none
   // Addresses that were not known at open(), because their ports were free ones.
   void set_record(MemberRecord record);
 
@@ -146,7 +149,7 @@ class Plane final : public Service, private consensus::Observer {
   void on_applied(consensus::Position at, const consensus::Entry& entry, std::string_view result) override;
   void on_record(consensus::LogSeq seq, std::string_view record) override;
   void on_send(consensus::NodeId to, std::string_view frame) override;
-  Result<std::unique_ptr<DecreeDesk>> open_decrees(env::Disk& disk, env::Random& random);
+  Result<std::unique_ptr<DecreeDesk>> open_decrees(const Ports& ports);
   void refresh();    // who leads
   void wake_soon();  // something about leadership changed
   void wake();

@@ -150,7 +150,9 @@ GroupStatus Plane::own_status() {
     if (tap_.refused_since(member.id, now() - kStaleDiskSeen)) view.strangers_disks.insert(member.id);
   }
   view.halted = halted_;
-  return group_status(view);
+  GroupStatus status = group_status(view);
+  note_own_problem(status, decrees_problem());
+  return status;
 }
 
 void Plane::ask_status(CallOptions options, Done<GroupStatus> done) {
@@ -171,6 +173,7 @@ void Plane::ask_status(CallOptions options, Done<GroupStatus> done) {
     own.alarms = std::move(theirs->alarms);
     own.problems = std::move(theirs->problems);
     own.leader_view = true;
+    note_own_problem(own, decrees_problem());
     done(std::move(own));
   });
 }

@@ -43,6 +43,8 @@ std::vector<MetricValue> plane_metrics(const Plane& plane, const ServerStats* se
                    [](const auto& machine) { return static_cast<uint64_t>(machine.store().revision()); });
   lines.each_space("clew_kv_leases", "leases that exist now", spaces,
                    [](const auto& machine) { return machine.leases().size(); });
+  lines.gauge("clew_decree_abstains", "1 when this member lost what it had promised in decrees, and votes for none",
+              plane.decrees_problem().empty() ? 0 : 1);
   const PlaneStats stats = plane.stats();
   lines.gauge("clew_kv_quota_bytes", "above it what grows is refused", plane.quota_bytes());
   lines.gauge("clew_kv_watchers", "watches served by this member", stats.watchers);

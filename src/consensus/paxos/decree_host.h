@@ -6,6 +6,11 @@
 // failed write or sync stops the host for good (on_halt): what was promised may not be durable. A full disk: frames
 // that would need room are dropped, clients are refused.
 //
+// What must stand in the log is vouched for by a file elsewhere (decree_voucher.h): nothing leaves before the first
+// voucher is durable, half a second after a change it is written again. A log that holds less than that, or is not
+// there though it must be, is damage like any other: the member votes no more (Decrees::recover_gap), for good where
+// the evidence is gone. It still proposes, as its incarnation, which the voucher knows of each life, does not go back.
+//
 // All methods and callbacks on the loop; open() blocks and is for start-up. Callbacks come from later tasks, never from
 // inside the call, but the destructor, which tells whoever still waits. Destroying it is like a crash: nothing that was
 // said is forgotten.
@@ -21,6 +26,7 @@
 
 #include "base/function.h"
 #include "base/status.h"
+#include "consensus/paxos/decree_voucher.h"
 #include "consensus/paxos/decrees.h"
 #include "env/disk.h"
 #include "env/loop.h"
@@ -28,6 +34,13 @@
 #include "wal/wal.h"
 
 namespace clew::consensus::paxos {
+
+struct DecreeFiles {
+  std::string log;      // directory; made when it is not there
+  std::string voucher;  // directory of the voucher: what is lost with the log must not be lost with it
+  // This member has never been started to the end: a log that is absent was never made.
+  bool first_start = false;
+};
 
 class DecreeHost {
  public:
@@ -42,8 +55,9 @@ class DecreeHost {
   };
   using Done = UniqueFunction<void(std::variant<Outcome, Error>)>;
 
-  // `directory`: made when it is not there. Errors: kDataLoss, and what the disk says.
-  static Result<std::unique_ptr<DecreeHost>> open(Ports ports, std::string directory, DecreesOptions options,
+  // Errors: kDataLoss, kResourceExhausted (no room for a log, or for what must be remembered of one that was lost), and
+  // what the disk says.
+  static Result<std::unique_ptr<DecreeHost>> open(Ports ports, DecreeFiles files, DecreesOptions options,
                                                   UniqueFunction<void(Status)> on_halt);
   ~DecreeHost();
 
@@ -55,6 +69,9 @@ class DecreeHost {
 
   const Decrees& decrees() const { return decrees_; }
   bool halted() const { return halted_; }
+  LogSeq vouched_for() const { return vouched_ ? voucher_.records : 0; }  // a loss of more is noticed, of the rest not
+  // Why this member abstains, and what to do; empty: it does not. Of the start.
+  const std::string& abstains() const { return abstains_; }
 
  private:
   struct Waiter {
@@ -70,13 +87,19 @@ class DecreeHost {
   using Guard = std::weak_ptr<char>;
 
   DecreeHost(Ports ports, DecreesOptions options, uint64_t seed, UniqueFunction<void(Status)> on_halt);
-  Status recover(std::string directory);
+  Status recover(const DecreeFiles& files);
+  Status recover_log(const DecreeFiles& files, bool expected);
   Time now() const { return ports_.loop.clock().mono_ns(); }
   bool room_for(size_t bytes);
   void turn_soon();
   void turn();
   void deliver(NodeId to, std::string frame);
   void on_durable();
+  LogSeq speakable() const { return vouched_ ? wal_->durable_record() : 0; }
+  void release_held();
+  void vouch();
+  void vouched(const DecreeVoucher& voucher, Status status);
+  void settle_later();
   void answer_waiters();
   void arm();
   void halt(Status why);
@@ -95,6 +118,12 @@ class DecreeHost {
   LogSeq release_below_ = 0;
   LogSeq release_after_ = 0;
   env::TimerId timer_ = 0;
+  std::string voucher_directory_;
+  DecreeVoucher voucher_;  // as it is on disk, once vouched_
+  bool vouched_ = false;
+  bool vouching_ = false;
+  env::TimerId settle_timer_ = 0;
+  std::string abstains_;
   Effects effects_;
   std::unique_ptr<wal::Wal> wal_;  // last: its completions refer to the rest
 };

@@ -151,7 +151,7 @@ Status Decrees::propose(Time now, const std::string& name, std::vector<NodeId> a
     return Error{Code::kInvalidArgument, "a name has 1 to " + std::to_string(kMaxDecreeBytes) +
                                              " bytes, a value at most " + std::to_string(kMaxValueBytes)};
   }
-  if (amnesiac_) {
+  if (amnesiac_ && !incarnation_known_) {
     return Error{Code::kFailedPrecondition,
                  "the log of decrees of this member is damaged: it may have promised, or proposed, what it does not "
                  "know; propose at another member"};

@@ -16,10 +16,11 @@
 // Record: version:u8 kind:u8 body, each with the whole state of what it is about:
 //   life   = incarnation                                                     (varints)
 //   decree = length name acceptors ballot proposal proposal                  (the promise; accepted; known as chosen)
-// A lost record may hold a promise, or a ballot, that nobody else knows: a member with a gap in its log neither votes
-// nor proposes any more; it learns.
+// A lost record may hold a promise, or a ballot, that nobody else knows: a member with a gap in its log does not vote
+// any more. It proposes only when it was told which incarnations are used up (recover_incarnation), and it learns.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -59,6 +60,11 @@ class Decrees {
   // --- Recovery ---
   Status recover(LogSeq seq, std::string_view record);  // kDataLoss: intact, and yet it makes no sense here
   void recover_gap() { amnesiac_ = true; }
+  // Told from elsewhere: none above it has been used.
+  void recover_incarnation(uint64_t used) {
+    incarnation_ = std::max(incarnation_, used);
+    incarnation_known_ = true;
+  }
   void start(LogSeq next);  // the number that the next record will get
 
   // --- Inputs ---
@@ -113,7 +119,8 @@ class Decrees {
   const DecreesOptions options_;
   Generator random_;
   uint64_t incarnation_ = 0;
-  bool life_remembered_ = false;  // this one's incarnation is in the log
+  bool life_remembered_ = false;    // this one's incarnation is in the log
+  bool incarnation_known_ = false;  // whatever the log has lost
   bool amnesiac_ = false;
   LogSeq last_ = 0;  // of the records so far
   uint64_t records_since_compaction_ = 0;

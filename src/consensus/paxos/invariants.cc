@@ -22,11 +22,13 @@ void DecreeCheck::wished(const std::string& decree, const std::string& value) {
 
 Status DecreeCheck::recovered(NodeId id, const Decrees& member) {
   ++lives_[id];
+  abstaining_.erase(id);
+  if (member.amnesiac()) abstaining_.insert(id);
   unlearned_[id].clear();
   for (const auto& [name, history] : history_) {
     unlearned_[id].insert(name);
     const auto told = history.told.find(id);
-    if (told == history.told.end()) continue;
+    if (told == history.told.end() || member.amnesiac()) continue;
     const auto view = member.find(name);
     const Ballot promised = view ? view->acceptor.promised : Ballot{};
     const Ballot accepted = view ? view->acceptor.accepted.ballot : Ballot{};
@@ -47,6 +49,12 @@ Status DecreeCheck::on_sent(NodeId from, std::string_view bytes) {
   if (!frame.ok()) return broken(node(from) + " sent what it could not read itself");
   History& history = history_[frame->decree];
   const Message& message = frame->message;
+  const bool votes = message.kind == MessageKind::kPromise || message.kind == MessageKind::kRefusal ||
+                     message.kind == MessageKind::kAccepted;
+  if (votes && abstaining_.contains(from)) {
+    return broken("vote without memory: " + node(from) + " lost what it had said, and says " +
+                  std::string(message_name(message.kind)) + " for " + frame->decree);
+  }
   switch (message.kind) {
     case MessageKind::kPrepare: {
       Ballots& ballot = history.ballots[message.ballot];

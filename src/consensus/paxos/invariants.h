@@ -20,7 +20,8 @@ class DecreeCheck {
  public:
   // A client wishes for it.
   void wished(const std::string& decree, const std::string& value);
-  // A life of a member begins: what it said before must stand on its disk. Before start().
+  // A life of a member begins: what it said before must stand on its disk, or it must know that something is lost and
+  // abstain. Before start().
   Status recovered(NodeId id, const Decrees& member);
   // A frame really leaves, also to itself: one value a ballot, no ballot in two lives, nothing but the chosen value
   // above a chosen proposal.
@@ -57,6 +58,7 @@ class DecreeCheck {
 
   std::map<std::string, History> history_;
   std::map<NodeId, uint64_t> lives_;
+  std::set<NodeId> abstaining_;                        // in the present lives
   std::map<NodeId, std::set<std::string>> unlearned_;  // in the present lives
   uint64_t decided_ = 0;
   uint64_t ballots_ = 0;

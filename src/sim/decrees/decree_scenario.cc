@@ -25,13 +25,13 @@ class DecreeProcess final : public Process {
   DecreeProcess(Machine& machine, World& world, paxos::DecreeCheck& check)
       : machine_(machine), world_(world), check_(check) {}
 
-  Status open(paxos::DecreesOptions options) {
+  Status open(paxos::DecreesOptions options, bool first_start) {
     const consensus::NodeId self = options.self;
     paxos::DecreeHost::Ports ports{
         machine_.loop, machine_.disk, machine_.random,
         [this](consensus::NodeId to, std::string frame) { machine_.send(machine_of(to), std::move(frame)); },
         [this, self](consensus::NodeId, std::string_view frame) { judge(check_.on_sent(self, frame)); }};
-    CLEW_ASSIGN(host_, paxos::DecreeHost::open(std::move(ports), "/decrees", options,
+    CLEW_ASSIGN(host_, paxos::DecreeHost::open(std::move(ports), {"/decrees", "/replica", first_start}, options,
                                                [this](Status why) { machine_.halt(std::move(why)); }));
     return {};
   }
@@ -58,13 +58,14 @@ Result<std::unique_ptr<Process>> DecreeScenario::start(World& world, Machine& ma
   if (acceptors_.empty()) {
     for (uint32_t i = 0; i < world.nodes(); ++i) acceptors_.push_back(member_id(NodeIndex{i}));
     started_.resize(world.nodes());
+    opened_.resize(world.nodes());
   }
   const consensus::NodeId id = member_id(machine.node);
   paxos::DecreesOptions options;
   options.self = id;
   options.telling = seed_ % 2 == 0 ? paxos::Telling::kAcceptors : paxos::Telling::kDistinguished;
   auto process = std::make_unique<DecreeProcess>(machine, world, check_);
-  const Status opened = process->open(options);
+  const Status opened = process->open(options, !opened_[at(machine.node)]);
   own_.restarts += started_[at(machine.node)];
   started_[at(machine.node)] = true;
   if (!opened.ok()) {
@@ -75,6 +76,7 @@ Result<std::unique_ptr<Process>> DecreeScenario::start(World& world, Machine& ma
     }
     return opened.error();
   }
+  opened_[at(machine.node)] = true;
   const Status recovered = check_.recovered(id, process->host().decrees());
   if (!recovered.ok()) world.fail(std::string(recovered.message()));
   return std::unique_ptr<Process>(std::move(process));

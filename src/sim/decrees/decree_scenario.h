@@ -40,6 +40,7 @@ class DecreeScenario final : public Scenario {
   consensus::paxos::DecreeCheck check_;
   std::vector<consensus::NodeId> acceptors_;
   std::vector<bool> started_;  // by machine
+  std::vector<bool> opened_;   // to the end, once
   std::vector<std::string> names_;
   uint64_t next_value_ = 1;
   int64_t asked_at_ns_ = 0;
