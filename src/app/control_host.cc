@@ -278,7 +278,7 @@ Status ControlHost::open_plane() {
                              member.fail_fast = true;  // who waits for a dead leader misses the next one
                              return control::Client::open(*loop_, *client_network_, ports_.random, std::move(member));
                            },
-                           telemetry_.get(), signing_.get()},
+                           telemetry_.get(), signing_.get(), telemetry_.get()},
                           std::move(options), [this](Status why) { on_halt_(std::move(why)); }));
   if (const auto problem = plane_->decrees_problem(); !problem.empty()) {
     spdlog::warn("msg=\"this member votes for no decree\" why=\"{}\"", problem);

@@ -37,7 +37,9 @@ void write_span(ProtobufWriter& out, const consensus::SpanValue& span) {
     out.varint(6, 1);  // internal
     out.fixed64(7, static_cast<uint64_t>(span.start_ns));
     out.fixed64(8, static_cast<uint64_t>(span.end_ns));
-    attribute(out, 9, span.epoch_name, span.epoch);
+    if (span.ballot.empty()) attribute(out, 9, span.epoch_name, span.epoch);
+    attribute(out, 9, span.epoch_name, span.ballot);
+    attribute(out, 9, "decree", span.decree);
     attribute(out, 9, span.position_name, span.position);
     attribute(out, 9, "peer", number(span.peer));
     attribute(out, 9, "count", span.count);

@@ -57,6 +57,21 @@ TEST(OwnTraces, aSpanIsOneOfAnyClients) {
   EXPECT_EQ(span.status().code(), 2);
 }
 
+TEST(OwnTraces, aBallotIsMoreThanItsRoundAndADecreeHasAName) {
+  consensus::SpanValue span = election();
+  span.epoch_name = "ballot";
+  span.ballot = "7.3";
+  span.decree = "colour";
+  ExportTraceServiceRequest request;
+  ASSERT_TRUE(request.ParseFromString(encode_spans({span}, "node-2", "1.0")));
+  const auto& attributes = request.resource_spans(0).scope_spans(0).spans(0).attributes();
+  ASSERT_EQ(attributes.size(), 4);
+  EXPECT_EQ(attributes[0].key(), "ballot");
+  EXPECT_EQ(attributes[0].value().string_value(), "7.3");
+  EXPECT_EQ(attributes[1].key(), "decree");
+  EXPECT_EQ(attributes[1].value().string_value(), "colour");
+}
+
 TEST(OwnTraces, theyGoInBatchesAndAreBounded) {
   Ingested ingest;
   OwnTraces traces(ingest, "node-1", "1.0");

@@ -50,7 +50,7 @@ class Lines {
 const SpanNames& span_names(std::string_view protocol) {
   static constexpr std::array kNames = {
       SpanNames{"raft", "raft", "raft_pre_vote", "raft_election", "raft_append", "committed", "term", "index"},
-      SpanNames{"multipaxos", "paxos", "paxos_ask", "paxos_prepare", "paxos_accept", "chosen", "ballot", "slot"},
+      SpanNames{"multipaxos", "paxos", "paxos_ask", "paxos_prepare", "paxos_accept", "chosen", "ballot", "slot", true},
       SpanNames{"zab", "zab", "zab_election", "zab_election", "zab_propose", "committed", "epoch", "position"},
       SpanNames{"pbft", "pbft", "pbft_view_change", "pbft_view_change", "pbft_prepare", "committed", "view",
                 "sequence"},
@@ -79,6 +79,14 @@ int64_t Telemetry::wall(Time at) const { return clock_.wall_ns() - (clock_.mono_
 
 Hash128 Telemetry::trace_id(uint64_t of) const { return {mix64(options_.cluster, of), mix64(of, ~options_.cluster)}; }
 
+// "3.1": two proposers may use one round.
+std::string Telemetry::ballot_of(const Fact& fact) const {
+  if (!names_.ballots || fact.epoch == 0) return {};
+  const NodeId proposer = fact.kind == FactKind::kElectionStarted ? options_.self : proposer_;
+  const std::string round = std::to_string(fact.epoch);
+  return proposer == kNobody ? round : round + "." + std::to_string(number(proposer));
+}
+
 SpanValue Telemetry::begin(std::string_view name, const Fact& fact, uint64_t trace_of) const {
   SpanValue span;
   span.name = std::string(name);
@@ -86,6 +94,7 @@ SpanValue Telemetry::begin(std::string_view name, const Fact& fact, uint64_t tra
   span.start_ns = wall(fact.at);
   span.epoch_name = names_.epoch;
   span.epoch = fact.epoch;
+  span.ballot = ballot_of(fact);
   span.position_name = names_.position;
   span.position = fact.position;
   span.peer = fact.peer;
@@ -142,6 +151,9 @@ void Telemetry::end_discovery(const Fact& fact, std::string_view result, bool fa
 
 void Telemetry::on_fact(const Fact& fact) {
   ++facts_[static_cast<size_t>(fact.kind)];
+  if (fact.kind == FactKind::kEpochRaised) proposer_ = kNobody;
+  if (fact.kind == FactKind::kBecameLeader) proposer_ = options_.self;
+  if (fact.kind == FactKind::kBecameFollower) proposer_ = fact.peer;
   switch (fact.kind) {
     case FactKind::kElectionStarted:
       end_discovery(fact, "given up", true);
@@ -232,6 +244,35 @@ void Telemetry::on_fact(const Fact& fact) {
     default:
       break;
   }
+}
+
+// --- Single-decree Paxos ---
+
+namespace {
+
+std::string_view span_name(paxos::PhaseEnd::Phase phase) {
+  return phase == paxos::PhaseEnd::Phase::kPrepare ? "paxos_prepare" : "paxos_accept";
+}
+
+}  // namespace
+
+void Telemetry::on_decree_fact(const Fact& fact) {
+  if (decree_refusals_.contains(fact.reason) || decree_refusals_.size() < kMaxReasons) ++decree_refusals_[fact.reason];
+}
+
+void Telemetry::on_decree_phase(const std::string& decree, const paxos::PhaseEnd& phase) {
+  ++decree_phases_[{phase.phase, phase.result}];
+  if (!emit_) return;
+  SpanValue span;
+  span.name = span_name(phase.phase);
+  span.trace_id = trace_id(stable_hash64(decree));
+  span.start_ns = wall(phase.began);
+  span.epoch_name = "ballot";
+  span.epoch = phase.ballot.round;
+  span.ballot = paxos::ballot_text(phase.ballot);
+  span.decree = decree;
+  span.count = phase.answers;
+  finish(std::move(span), phase.ended, phase.result, phase.failed);
 }
 
 void Telemetry::on_applied(Position, const Entry&, std::string_view) { ++entries_applied_; }
@@ -325,6 +366,15 @@ std::vector<MetricValue> Telemetry::metrics(const Replica* replica, const PeerTr
   }
   for (const auto& [reason, times] : messages_refused_) {
     lines.counter("clew_consensus_messages_refused_total", "Messages of peers that were refused.", times,
+                  label("reason", reason));
+  }
+  for (const auto& [phase, times] : decree_phases_) {
+    lines.counter("clew_decree_phases_total", "Phases of ballots of single-decree Paxos that this member ended.", times,
+                  label("phase", phase.first == paxos::PhaseEnd::Phase::kPrepare ? "prepare" : "accept") + "," +
+                      label("result", phase.second));
+  }
+  for (const auto& [reason, times] : decree_refusals_) {
+    lines.counter("clew_decree_refusals_total", "Ballots and frames of single-decree Paxos that were refused.", times,
                   label("reason", reason));
   }
   lines.counter("clew_consensus_spans_dropped_total", "Spans not made because too many were open.", spans_dropped_);

@@ -3,8 +3,9 @@
 //
 // Spans are values: whoever wants them in a trace store encodes them (otlp) and decides about sampling further on. The
 // trace of a reign (election, become_leader and what concerns leadership) has an id made of cluster and epoch, that of
-// an append of cluster and position: so the spans of all members that took part meet in one trace although nothing is
-// propagated. Names of spans and metrics: docs/consensus-metrics.md.
+// an append of cluster and position, that of a decree of single-decree Paxos of cluster and name: so the spans of all
+// members that took part meet in one trace although nothing is propagated. Names of spans and metrics:
+// docs/consensus-metrics.md.
 //
 // On the replica's loop. O(1) a fact; memory: the counters, and at most `max_open` spans that have not ended.
 #pragma once
@@ -16,11 +17,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/function.h"
 #include "base/hash.h"
 #include "consensus/fact.h"
+#include "consensus/paxos/decree_observer.h"
 #include "consensus/peer_transport.h"
 #include "consensus/replica.h"
 
@@ -36,6 +39,7 @@ struct SpanNames {
   std::string_view committed;  // its result then
   std::string_view epoch;      // attributes
   std::string_view position;
+  bool ballots = false;  // an epoch is a round of one of several proposers
 };
 // Raft's for a protocol that is not known. Static storage.
 const SpanNames& span_names(std::string_view protocol);
@@ -49,6 +53,8 @@ struct SpanValue {
   int64_t end_ns = 0;
   std::string_view epoch_name;  // "term", "ballot", "epoch"; static storage, as position_name
   Epoch epoch = 0;
+  std::string ballot;  // "2.3": round and proposer, stands for `epoch` where epochs are ballots; else empty
+  std::string decree;  // name of an agreement of single-decree Paxos; empty: of the replicated log
   std::string_view position_name;
   Position position = 0;
   NodeId peer = kNobody;
@@ -85,7 +91,7 @@ struct TelemetryOptions {
   size_t max_open = 256;
 };
 
-class Telemetry final : public Observer {
+class Telemetry final : public Observer, public paxos::DecreeObserver {
  public:
   using Emit = UniqueFunction<void(SpanValue)>;
   // `emit` gets each span when it ends; empty: no spans.
@@ -93,6 +99,8 @@ class Telemetry final : public Observer {
 
   void on_fact(const Fact& fact) override;
   void on_applied(Position position, const Entry& entry, std::string_view result) override;
+  void on_decree_fact(const Fact& fact) override;
+  void on_decree_phase(const std::string& decree, const paxos::PhaseEnd& phase) override;
 
   // Everything, together with what replica and transport counted themselves.
   std::vector<MetricValue> metrics(const Replica* replica, const PeerTransportStats* transport) const;
@@ -104,6 +112,7 @@ class Telemetry final : public Observer {
     Time since = 0;
   };
   int64_t wall(Time at) const;
+  std::string ballot_of(const Fact& fact) const;
   Hash128 trace_id(uint64_t of) const;
   SpanValue begin(std::string_view name, const Fact& fact, uint64_t trace_of) const;
   void finish(SpanValue span, Time at, std::string_view result, bool failed, std::string_view reason = {});
@@ -128,6 +137,8 @@ class Telemetry final : public Observer {
   std::array<uint64_t, kMaxFactKind + 1> facts_{};
   std::map<std::string_view, uint64_t> messages_refused_;  // by reason
   std::map<std::string_view, uint64_t> synchronised_by_;   // how it began: diff, trunc, snap
+  std::map<std::string_view, uint64_t> decree_refusals_;   // by reason
+  std::map<std::pair<paxos::PhaseEnd::Phase, std::string_view>, uint64_t> decree_phases_;  // by result
   uint64_t entries_appended_ = 0;
   uint64_t entries_committed_ = 0;
   uint64_t entries_applied_ = 0;
@@ -136,6 +147,7 @@ class Telemetry final : public Observer {
   DurationCounts commit_seconds_;
 
   std::optional<Open> election_;   // until somebody leads
+  NodeId proposer_ = kNobody;      // of the epoch that the facts name, where epochs are ballots; nobody: not known yet
   bool election_told_ = false;     // its span has ended: somebody was chosen, who has yet to lead
   std::optional<Open> discovery_;  // ZAB: until the epoch is promised
   std::optional<Open> reign_;      // until the first commit

@@ -35,8 +35,8 @@ class TelemetryTest : public testing::Test {
     std::vector<std::string> all;
     for (const SpanValue& span : spans_) {
       all.push_back(span.name + " " + std::string(span.result) + " " + std::string(span.epoch_name) + "=" +
-                    std::to_string(span.epoch) + " " + std::string(span.position_name) + "=" +
-                    std::to_string(span.position) +
+                    (span.ballot.empty() ? std::to_string(span.epoch) : span.ballot) + " " +
+                    std::string(span.position_name) + "=" + std::to_string(span.position) +
                     " ms=" + std::to_string((span.end_ns - span.start_ns) / kMillisecond));
     }
     return all;
@@ -69,9 +69,47 @@ TEST_F(PaxosTelemetryTest, phasesAreCalledAsInThePapers) {
   fact(FactKind::kCommitted, 11, 1);
   fact(FactKind::kSteppedDown);
   EXPECT_THAT(lines(),
-              ElementsAre("paxos_ask gone on ballot=3 slot=0 ms=1", "paxos_prepare won ballot=3 slot=0 ms=1",
-                          "paxos_accept chosen ballot=3 slot=11 ms=1", "become_leader done ballot=3 slot=10 ms=2",
-                          "paxos_step_down done ballot=3 slot=0 ms=0"));
+              ElementsAre("paxos_ask gone on ballot=3.1 slot=0 ms=1", "paxos_prepare won ballot=3.1 slot=0 ms=1",
+                          "paxos_accept chosen ballot=3.1 slot=11 ms=1", "become_leader done ballot=3.1 slot=10 ms=2",
+                          "paxos_step_down done ballot=3.1 slot=0 ms=0"));
+}
+
+TEST_F(PaxosTelemetryTest, aBallotNamesItsProposerWhichAFollowerKnowsOnceItHasHeardOfIt) {
+  epoch_ = 4;
+  fact(FactKind::kEpochRaised);
+  fact(FactKind::kAppended, 1, 1);
+  fact(FactKind::kCommitted, 1, 1);
+  telemetry_.on_fact({FactKind::kBecameFollower, clock_.mono_ns(), epoch_, 0, NodeId{3}, 0, {}});
+  fact(FactKind::kAppended, 2, 1);
+  fact(FactKind::kCommitted, 2, 1);
+  EXPECT_THAT(lines(),
+              ElementsAre("paxos_accept chosen ballot=4 slot=1 ms=1", "paxos_accept chosen ballot=4.3 slot=2 ms=1"));
+}
+
+TEST_F(TelemetryTest, thePhasesOfADecreeAreSpansWithItsNameWhateverTheProtocolOfTheLog) {
+  using Phase = paxos::PhaseEnd::Phase;
+  scheduler_.run_for(kSecond);
+  const Time at = clock_.mono_ns();
+  telemetry_.on_decree_phase(
+      "colour", {Phase::kPrepare, {2, NodeId{1}, 1}, at - 9 * kMillisecond, at - 7 * kMillisecond, "refused", true, 1});
+  telemetry_.on_decree_phase(
+      "colour",
+      {Phase::kPrepare, {4, NodeId{1}, 3}, at - 5 * kMillisecond, at - 4 * kMillisecond, "promised", false, 2});
+  telemetry_.on_decree_phase("colour",
+                             {Phase::kAccept, {4, NodeId{1}, 3}, at - 4 * kMillisecond, at, "chosen", false, 2});
+  EXPECT_THAT(lines(),
+              ElementsAre("paxos_prepare refused ballot=2.1 =0 ms=2", "paxos_prepare promised ballot=4.1(3) =0 ms=1",
+                          "paxos_accept chosen ballot=4.1(3) =0 ms=4"));
+  for (const SpanValue& span : spans_) {
+    EXPECT_EQ(span.decree, "colour");
+    EXPECT_EQ(span.trace_id, spans_[0].trace_id);
+  }
+  EXPECT_TRUE(spans_[0].failed);
+  EXPECT_FALSE(spans_[2].failed);
+  EXPECT_EQ(value("clew_decree_phases_total", "phase=\"prepare\",result=\"refused\""), 1);
+  EXPECT_EQ(value("clew_decree_phases_total", "phase=\"accept\",result=\"chosen\""), 1);
+  telemetry_.on_decree_fact({.kind = FactKind::kVoteRefused, .reason = "a higher ballot is promised"});
+  EXPECT_EQ(value("clew_decree_refusals_total", "reason=\"a higher ballot is promised\""), 1);
 }
 
 TEST(SpanNames, eachProtocolHasItsOwn) {
@@ -212,6 +250,8 @@ TEST(TelemetryMetrics, everyNameIsDocumentedAndEveryDocumentedNameExists) {
   Telemetry telemetry(life.loop.clock(), {}, {});
   telemetry.on_fact({.kind = FactKind::kMessageRefused, .reason = "malformed"});
   telemetry.on_fact({.kind = FactKind::kSyncStarted, .reason = "diff"});
+  telemetry.on_decree_fact({.kind = FactKind::kMessageRefused, .reason = "malformed"});
+  telemetry.on_decree_phase("colour", {});
   PeerTransportStats transport;
   std::set<std::string> made;
   for (const MetricValue& metric : telemetry.metrics(life.replica.get(), &transport)) made.emplace(metric.name);
@@ -221,7 +261,8 @@ TEST(TelemetryMetrics, everyNameIsDocumentedAndEveryDocumentedNameExists) {
   std::set<std::string> documented;
   for (std::string line; std::getline(file, line);) {
     // The store and its clients stand in the same document, and are control's.
-    if (line.starts_with("| `clew_consensus_") || line.starts_with("| `clew_peer_"))
+    if (line.starts_with("| `clew_consensus_") || line.starts_with("| `clew_decree_") ||
+        line.starts_with("| `clew_peer_"))
       documented.insert(line.substr(3, line.find('`', 3) - 3));
   }
   EXPECT_EQ(made, documented);

@@ -54,8 +54,9 @@ Result<std::unique_ptr<DecreeDesk>> DecreeDesk::open(Ports ports, consensus::pax
                                 desk->ports_.disk,
                                 desk->ports_.random,
                                 [&replica](NodeId to, std::string frame) { replica.send_aside(to, std::move(frame)); },
-                                {}},
-                               std::move(directory), options, std::move(on_halt)));
+                                {},
+                                desk->ports_.observer},
+                               std::move(files), options, std::move(on_halt)));
   replica.hear_aside([host = desk->host_.get()](NodeId from, std::string_view frame) { host->receive(from, frame); });
   return desk;
 }

@@ -39,6 +39,7 @@ class DecreeDesk {
     consensus::Replica& replica;
     // Of the system space.
     UniqueFunction<void(kv::Request, CallOptions, Done<CallReply>)> execute;
+    consensus::paxos::DecreeObserver* observer = nullptr;
   };
   // Blocking. `on_halt`: the log of decrees failed.
   static Result<std::unique_ptr<DecreeDesk>> open(Ports ports, consensus::paxos::DecreeFiles files,

@@ -99,7 +99,8 @@ Result<std::unique_ptr<DecreeDesk>> Plane::open_decrees(const Ports& ports) {
   return DecreeDesk::open({loop_, ports.disk, ports.random, *replica_,
                            [this](kv::Request request, CallOptions options, Done<CallReply> done) {
                              start(kv::Space::kSystem, std::move(request), options, std::move(done));
-                           }},
+                           },
+                           ports.decree_observer},
                           {options_.decrees, options_.replica.directory, first_start}, record_.id,
                           [this](Status why) { halted(std::move(why)); });
 }

@@ -99,6 +99,7 @@ class Plane final : public Service, private consensus::Observer {
     Connect connect;                     // empty: nothing can be passed on
     consensus::Observer* observer = nullptr;
     const consensus::Verifier* verifier = nullptr;  // for protocols whose members sign; outlives it
+    consensus::paxos::DecreeObserver* decree_observer = nullptr;
   };
   // As consensus::Replica::open(). Engines are emptied when the replica's directory is new.
   static Result<std::unique_ptr<Plane>> open(Ports ports, PlaneOptions options, UniqueFunction<void(Status)> on_halt);

@@ -36,7 +36,7 @@ class Chaos {
     // One after the other, so that nobody duels: what was begun is decided, and whoever asks is told.
     for (const NodeId id : synod_.acceptors()) {
       for (uint64_t decree = 0; decree < kDecrees; ++decree) {
-        synod_.node(id).core->give_up(name(decree));
+        synod_.node(id).core->give_up(synod_.now(), name(decree));
       }
     }
     for (const NodeId id : synod_.acceptors()) {

@@ -181,6 +181,7 @@ void DecreeHost::turn() {
   // What is damaged stays, to be seen by the next start, too.
   if (!decrees_.amnesiac() && decrees_.wants_compaction() && room_for(decrees_.compaction_bytes())) decrees_.compact();
   decrees_.collect(effects_);
+  tell_observer();
   for (size_t i = 0; i < effects_.records.size(); ++i) {
     const std::string_view pieces[] = {effects_.records[i]};
     Task done;  // the last one stands for all
@@ -203,6 +204,13 @@ void DecreeHost::turn() {
   wal_->flush();
   answer_waiters();
   arm();
+}
+
+void DecreeHost::tell_observer() {
+  const std::vector<Decrees::Ended> phases = decrees_.take_phases();
+  if (ports_.observer == nullptr) return;
+  for (const Fact& fact : effects_.facts) ports_.observer->on_decree_fact(fact);
+  for (const auto& [decree, phase] : phases) ports_.observer->on_decree_phase(decree, phase);
 }
 
 // What it says to itself comes back by the loop, like what others say.
@@ -299,7 +307,7 @@ void DecreeHost::answer_waiters() {
     }
     const bool others =
         std::any_of(waiters_.begin(), waiters_.end(), [&](const Waiter& other) { return other.decree == gone.decree; });
-    if (!others) decrees_.give_up(gone.decree);
+    if (!others) decrees_.give_up(at, gone.decree);
     later(std::move(gone.done), Error{Code::kDeadlineExceeded,
                                       "no quorum of the acceptors answered in time, or other proposers were always "
                                       "ahead; the value may be chosen all the same: ask again"});

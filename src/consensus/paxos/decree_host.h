@@ -52,6 +52,7 @@ class DecreeHost {
     UniqueFunction<void(NodeId to, std::string frame)> send;
     // Watches what becomes durable and what is said; may be empty. For checkers.
     UniqueFunction<void(NodeId to, std::string_view frame)> sent;
+    DecreeObserver* observer = nullptr;  // outlives it
   };
   using Done = UniqueFunction<void(std::variant<Outcome, Error>)>;
 
@@ -93,6 +94,7 @@ class DecreeHost {
   bool room_for(size_t bytes);
   void turn_soon();
   void turn();
+  void tell_observer();
   void deliver(NodeId to, std::string frame);
   void on_durable();
   LogSeq speakable() const { return vouched_ ? wal_->durable_record() : 0; }

@@ -26,6 +26,17 @@ constexpr const char* kLog = "/decrees";
 constexpr const char* kVoucherFile = "/replica/decrees";
 const std::vector<NodeId> kThree = {NodeId{1}, NodeId{2}, NodeId{3}};
 
+struct Watched final : DecreeObserver {
+  void on_decree_fact(const Fact& fact) override { refusals.emplace_back(fact.reason); }
+  void on_decree_phase(const std::string& decree, const PhaseEnd& phase) override {
+    phases.push_back(decree + (phase.phase == PhaseEnd::Phase::kPrepare ? " prepare " : " accept ") +
+                     ballot_text(phase.ballot) + " " + std::string(phase.result) +
+                     " answers=" + std::to_string(phase.answers) +
+                     " ms=" + std::to_string((phase.ended - phase.began) / kMillisecond));
+  }
+  std::vector<std::string> refusals, phases;
+};
+
 // One life of member 1. Its death is the destructor, or the disk's.
 class Member {
  public:
@@ -39,7 +50,8 @@ class Member {
          [this](NodeId to, std::string frame) {
            said.push_back(std::to_string(number(to)) + ": " + to_string(parse_frame(frame).value().message));
          },
-         {}},
+         {},
+         &watched},
         {kLog, "/replica", first_start}, options, [this](Status why) { halts.push_back(std::move(why)); });
     status = opened.status();
     if (opened.ok()) host = std::move(opened).value();
@@ -70,6 +82,7 @@ class Member {
   sim::Scheduler scheduler;
   sim::SimLoop loop;
   sim::SimRandom random;
+  Watched watched;
   std::vector<std::string> said;
   std::vector<Status> halts;
   Status status;
@@ -277,6 +290,25 @@ TEST(DecreeHost, withoutRoomForTheVoucherNothingLeavesUntilThereIsSome) {
   member.settle();
   EXPECT_THAT(member.said, ElementsAre("2: promise 1.2 accepted nothing", "2: accepted 1.2 \"red\""));
   EXPECT_THAT(member.halts, IsEmpty());
+}
+
+// --- What it says about itself ---
+
+TEST(DecreeHost, phasesAndRefusalsAreTold) {
+  sim::SimDisk disk;
+  Member member(disk, true);
+  member.host->propose("solo", {NodeId{1}}, "blue", kSecond, [](const auto&) {});
+  member.run(50 * kMillisecond);
+  EXPECT_THAT(member.watched.phases,
+              ElementsAre("solo prepare 1.1 promised answers=1 ms=0", "solo accept 1.1 chosen answers=1 ms=0"));
+  member.hear(2, MessageKind::kPrepare, {5, NodeId{2}, 1});
+  member.hear(3, MessageKind::kPrepare, {4, NodeId{3}, 1});
+  member.host->receive(NodeId{2}, "nonsense");
+  member.run(10 * kMillisecond);
+  EXPECT_THAT(member.watched.refusals, ElementsAre("a higher ballot is promised", "malformed"));
+  member.host->propose("shape", kThree, "round", kSecond, [](const auto&) {});
+  member.run(250 * kMillisecond);
+  EXPECT_EQ(member.watched.phases.back(), "shape prepare 1.1 unanswered answers=1 ms=200");
 }
 
 }  // namespace

@@ -138,9 +138,10 @@ Message Decrees::verdict(const Decree& decree) {
   return message;
 }
 
-void Decrees::refuse(NodeId from, std::string_view why) {
+void Decrees::refuse(Time now, FactKind kind, NodeId from, std::string_view why) {
   Fact fact;
-  fact.kind = FactKind::kMessageRefused;
+  fact.kind = kind;
+  fact.at = now;
   fact.peer = from;
   fact.reason = why;
   out_.facts.push_back(fact);
@@ -185,18 +186,21 @@ Status Decrees::propose(Time now, const std::string& name, std::vector<NodeId> a
   decree.proposer.emplace(std::move(options), random_.next());
   decree.proposer->go_on_from(used);
   decree.proposer->propose(now, std::move(wish));
-  look_at(*decrees_.find(name));
+  look_at(now, *decrees_.find(name));
   return {};
 }
 
-void Decrees::give_up(const std::string& name) {
+void Decrees::give_up(Time now, const std::string& name) {
   const auto found = decrees_.find(name);
-  if (found != decrees_.end() && found->second.proposer) found->second.proposer->give_up();
+  if (found == decrees_.end() || !found->second.proposer) return;
+  found->second.proposer->give_up(now);
+  look_at(now, *found);
 }
 
-void Decrees::answer(Entry& entry, NodeId to, const Acceptor::State& before, Message message) {
+void Decrees::answer(Time now, Entry& entry, NodeId to, const Acceptor::State& before, Message message) {
   Decree& decree = entry.second;
   if (decree.acceptor.state() != before) remember(entry);
+  if (message.kind == MessageKind::kRefusal) refuse(now, FactKind::kVoteRefused, to, "a higher ballot is promised");
   if (message.kind == MessageKind::kAccepted && options_.telling == Telling::kAcceptors) {
     for (const NodeId learner : decree.acceptors) {
       if (learner != to) send(entry, learner, message);
@@ -207,13 +211,14 @@ void Decrees::answer(Entry& entry, NodeId to, const Acceptor::State& before, Mes
 
 void Decrees::receive(Time now, NodeId from, std::string_view bytes) {
   auto parsed = parse_frame(bytes);
-  if (!parsed.ok()) return refuse(from, "malformed");
+  if (!parsed.ok()) return refuse(now, FactKind::kMessageRefused, from, "malformed");
   const Frame& frame = *parsed;
   if (!std::binary_search(frame.acceptors.begin(), frame.acceptors.end(), options_.self)) {
-    return refuse(from, "a decree of others");
+    return refuse(now, FactKind::kMessageRefused, from, "a decree of others");
   }
   if (open(frame.decree, frame.acceptors) == nullptr) {
-    return refuse(from, decrees_.contains(frame.decree) ? "a decree among other acceptors" : "too many decrees");
+    return refuse(now, FactKind::kMessageRefused, from,
+                  decrees_.contains(frame.decree) ? "a decree among other acceptors" : "too many decrees");
   }
   Entry& entry = *decrees_.find(frame.decree);
   Decree& decree = entry.second;
@@ -224,12 +229,12 @@ void Decrees::receive(Time now, NodeId from, std::string_view bytes) {
       if (decree.learner.chosen()) {
         send(entry, from, verdict(decree));
       } else if (amnesiac_) {
-        refuse(from, "this acceptor lost promises");
+        refuse(now, FactKind::kMessageRefused, from, "this acceptor lost promises");
       } else {
         const Acceptor::State before = decree.acceptor.state();
         Message told = message.kind == MessageKind::kPrepare ? decree.acceptor.on_prepare(message.ballot)
                                                              : decree.acceptor.on_accept(message.ballot, message.value);
-        answer(entry, from, before, std::move(told));
+        answer(now, entry, from, before, std::move(told));
       }
       break;
     case MessageKind::kAccepted:
@@ -244,18 +249,19 @@ void Decrees::receive(Time now, NodeId from, std::string_view bytes) {
       decree.learner.told(message.ballot, message.value);
       break;
   }
-  look_at(entry);
+  look_at(now, entry);
 }
 
 // What the roles of one decree have to say to each other and to the network.
-void Decrees::look_at(Entry& entry) {
+void Decrees::look_at(Time now, Entry& entry) {
   Decree& decree = entry.second;
   if (decree.proposer) {
     if (decree.proposer->chosen()) {
       decree.learner.told(decree.proposer->chosen()->ballot, decree.proposer->chosen()->value);
     }
-    if (decree.learner.chosen()) decree.proposer->stop(*decree.learner.chosen());
+    if (decree.learner.chosen()) decree.proposer->stop(now, *decree.learner.chosen());
     for (Order& order : decree.proposer->take_orders()) send(entry, order.to, std::move(order.message));
+    for (PhaseEnd& phase : decree.proposer->take_phases()) ended_.push_back({entry.first, phase});
   }
   if (!decree.learner.chosen() || decree.learned) return;
   decree.learned = true;
@@ -271,7 +277,7 @@ void Decrees::tick(Time now) {
   for (Entry& entry : decrees_) {
     if (!entry.second.proposer) continue;
     entry.second.proposer->tick(now);
-    look_at(entry);
+    look_at(now, entry);
   }
 }
 

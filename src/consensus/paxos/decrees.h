@@ -27,6 +27,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -72,12 +73,19 @@ class Decrees {
   // member proposes under that name already).
   Status propose(Time now, const std::string& decree, std::vector<NodeId> acceptors, std::string wish);
   // The client gave up. What was proposed may be chosen all the same.
-  void give_up(const std::string& decree);
+  void give_up(Time now, const std::string& decree);
   void receive(Time now, NodeId from, std::string_view frame);
   void tick(Time now);
 
   // --- Outputs ---
   void collect(Effects& effects);  // records, sends, release_below, facts
+  struct Ended {
+    std::string decree;
+    PhaseEnd phase;
+  };
+  std::vector<Ended> take_phases() {
+    return std::exchange(ended_, {});
+  }  // of this member's ballots, since the last call
   // The log holds so much more than it has to that it should be written anew: with compact() before the next collect(),
   // when there is room for that many bytes; then what stands before it may go (Effects::release_below).
   bool wants_compaction() const;
@@ -108,13 +116,13 @@ class Decrees {
   using Entry = std::map<std::string, Decree>::value_type;
 
   Decree* open(const std::string& name, const std::vector<NodeId>& acceptors);
-  void answer(Entry& entry, NodeId to, const Acceptor::State& before, Message message);
+  void answer(Time now, Entry& entry, NodeId to, const Acceptor::State& before, Message message);
   void send(const Entry& entry, NodeId to, Message message);
   static Message verdict(const Decree& decree);
   void remember(const Entry& entry);
   void remember_life();
-  void look_at(Entry& entry);
-  void refuse(NodeId from, std::string_view why);
+  void look_at(Time now, Entry& entry);
+  void refuse(Time now, FactKind kind, NodeId from, std::string_view why);
 
   const DecreesOptions options_;
   Generator random_;
@@ -126,6 +134,7 @@ class Decrees {
   uint64_t records_since_compaction_ = 0;
   std::map<std::string, Decree> decrees_;
   Effects out_;  // until collect()
+  std::vector<Ended> ended_;
 };
 
 }  // namespace clew::consensus::paxos

@@ -50,6 +50,7 @@ void Proposer::propose(Time now, std::string wish) {
 
 void Proposer::begin_ballot(Time now) {
   phase_ = Phase::kPrepare;
+  phase_began_ = now;
   due_ = now + options_.answer_within;
   ++made_;
   if (attempts_.size() == kMaxAttempts) attempts_.erase(attempts_.begin());
@@ -70,7 +71,7 @@ void Proposer::receive(Time now, NodeId from, const Message& answer) {
     case MessageKind::kPromise:
       return on_promise(now, from, answer);
     case MessageKind::kAccepted:
-      return on_accepted(from, answer);
+      return on_accepted(now, from, answer);
     case MessageKind::kRefusal:
       if (planted(Bug::kDecreeRefusalAsPromise) && phase_ == Phase::kPrepare) return on_promise(now, from, answer);
       add(attempts_.back().refused, from);
@@ -95,7 +96,9 @@ void Proposer::on_promise(Time now, NodeId from, const Message& promise) {
 }
 
 void Proposer::begin_accept(Time now) {
+  end_phase(now, "promised", false);
   phase_ = Phase::kAccept;
+  phase_began_ = now;
   due_ = now + options_.answer_within;
   const Attempt& attempt = attempts_.back();
   proposed_ = attempt.bound_to.ballot.none() ? wish_ : attempt.bound_to.value;
@@ -106,15 +109,24 @@ void Proposer::begin_accept(Time now) {
   send_all(accept);
 }
 
-void Proposer::on_accepted(NodeId from, const Message& accepted) {
+void Proposer::on_accepted(Time now, NodeId from, const Message& accepted) {
   if (phase_ != Phase::kAccept) return;
   Attempt& attempt = attempts_.back();
   add(attempt.accepted, from);
-  if (attempt.accepted.size() >= options_.quorum.accept) stop({accepted.ballot, proposed_});
+  if (attempt.accepted.size() >= options_.quorum.accept) stop(now, {accepted.ballot, proposed_});
+}
+
+void Proposer::end_phase(Time now, std::string_view result, bool failed) {
+  if (phase_ != Phase::kPrepare && phase_ != Phase::kAccept) return;
+  const Attempt& attempt = attempts_.back();
+  const bool prepare = phase_ == Phase::kPrepare;
+  phases_.push_back({prepare ? PhaseEnd::Phase::kPrepare : PhaseEnd::Phase::kAccept, attempt.ballot, phase_began_, now,
+                     result, failed, prepare ? attempt.promised.size() : attempt.accepted.size()});
 }
 
 void Proposer::pause(Time now, Attempt::End end) {
   attempts_.back().end = end;
+  end_phase(now, attempt_end_name(end), true);
   phase_ = Phase::kPause;
   Time length = options_.pause_min;
   if (options_.random_pauses) {
@@ -130,17 +142,19 @@ void Proposer::tick(Time now) {
   pause(now, Attempt::End::kUnanswered);
 }
 
-void Proposer::stop(const Proposal& chosen) {
+void Proposer::stop(Time now, const Proposal& chosen) {
   if (phase_ == Phase::kDone) return;
   if (!attempts_.empty() && attempts_.back().end == Attempt::End::kUnderWay) {
     attempts_.back().end = attempts_.back().ballot == chosen.ballot ? Attempt::End::kChosen : Attempt::End::kOvertaken;
+    end_phase(now, attempt_end_name(attempts_.back().end), attempts_.back().end != Attempt::End::kChosen);
   }
   phase_ = Phase::kDone;
   chosen_ = chosen;
 }
 
-void Proposer::give_up() {
+void Proposer::give_up(Time now) {
   if (idle()) return;
+  end_phase(now, attempt_end_name(Attempt::End::kGivenUp), true);
   if (attempts_.back().end == Attempt::End::kUnderWay) attempts_.back().end = Attempt::End::kGivenUp;
   phase_ = Phase::kIdle;
 }

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "consensus/paxos/decree_observer.h"
 #include "consensus/paxos/messages.h"
 #include "consensus/paxos/outcome.h"
 #include "consensus/quorum.h"
@@ -53,14 +54,15 @@ class Proposer {
   void tick(Time now);
   Time deadline() const { return idle() ? kNever : due_; }
   // The agreement is over: this was chosen.
-  void stop(const Proposal& chosen);
+  void stop(Time now, const Proposal& chosen);
   // Whoever asked does not wait any more. What was proposed may be chosen all the same.
-  void give_up();
+  void give_up(Time now);
   // Of this member's proposers of one decree in one life the later ones go on above the rounds of the earlier.
   uint64_t round() const { return round_; }
   void go_on_from(uint64_t round) { round_ = round; }
 
   std::vector<Order> take_orders() { return std::exchange(orders_, {}); }
+  std::vector<PhaseEnd> take_phases() { return std::exchange(phases_, {}); }
   bool idle() const { return phase_ == Phase::kIdle || phase_ == Phase::kDone; }
   const std::string& wish() const { return wish_; }
   const std::optional<Proposal>& chosen() const { return chosen_; }
@@ -75,9 +77,10 @@ class Proposer {
   void begin_ballot(Time now);
   void begin_accept(Time now);
   void pause(Time now, Attempt::End end);
+  void end_phase(Time now, std::string_view result, bool failed);
   void send_all(const Message& message);
   void on_promise(Time now, NodeId from, const Message& promise);
-  void on_accepted(NodeId from, const Message& accepted);
+  void on_accepted(Time now, NodeId from, const Message& accepted);
 
   ProposerOptions options_;
   Generator random_;
@@ -90,6 +93,8 @@ class Proposer {
   std::vector<Attempt> attempts_;
   std::optional<Proposal> chosen_;
   std::vector<Order> orders_;
+  Time phase_began_ = 0;
+  std::vector<PhaseEnd> phases_;
 };
 
 }  // namespace clew::consensus::paxos

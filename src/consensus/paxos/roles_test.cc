@@ -221,7 +221,7 @@ TEST(PaxosDecrees, theLogIsWrittenAnewBeforeItGrowsWithoutBound) {
     (void)synod.propose(one, "colour", "blue");
     synod.write(one);
     while (synod.drop(one, NodeId{2}) + synod.drop(one, NodeId{3}) + synod.deliver(one, one) != 0) synod.write(one);
-    synod.node(one).core->give_up("colour");
+    synod.node(one).core->give_up(synod.now(), "colour");
   }
   EXPECT_LT(synod.node(one).disk.size(), 4'300u);
   synod.crash(one);
