@@ -111,6 +111,7 @@ std::optional<Bug> bug_named(std::string_view name);
   X(kDecreeBallotsMixed, "decree-ballots-mixed", 0, "votes under different ballots are added up")                              \
   X(kDecreeBallotOfNobody, "decree-ballot-of-nobody", 0, "ballots do not say whose they are: two proposers draw the same")     \
   X(kDecreeVoteCountedTwice, "decree-vote-counted-twice", 0, "an answer that comes twice counts twice")                        \
+  X(kDecreeLossAsFirstStart, "decree-loss-as-first-start", 0, "a log of decrees that was lost is taken for that of a first start") \
   /* --- ZAB --- */                                                                                                   \
   X(kZabVoteByIdOnly, "zab-vote-by-id-only", 0, "the highest id leads, whatever its history")                         \
   X(kZabVoteIgnoresEpoch, "zab-vote-ignores-epoch", 0, "histories are compared by counters, not by epochs")           \

@@ -62,6 +62,7 @@ const std::vector<Row>& rows() {
       {kDecreeBallotsMixed, "decrees", true, "paxos"},
       {kDecreeBallotOfNobody, "decrees", false, "paxos"},
       {kDecreeVoteCountedTwice, "decrees", false, "paxos"},
+      {kDecreeLossAsFirstStart, "decrees", true, "paxos"},
       {kZabVoteByIdOnly, "replication", false, "zab"},
       {kZabVoteIgnoresEpoch, "replication", false, "zab"},
       {kZabRecencyUnchecked, "handovers", true, "zab"},

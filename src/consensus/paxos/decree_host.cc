@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "consensus/planted.h"
+
 namespace clew::consensus::paxos {
 namespace {
 
@@ -58,11 +60,11 @@ Status DecreeHost::recover(const DecreeFiles& files) {
   CLEW_TRY(ports_.disk.make_dirs(files.voucher));
   voucher_directory_ = files.voucher;
   CLEW_ASSIGN(const auto found, DecreeVoucher::read(ports_.disk, files.voucher));
-  if (found) {
+  if (found && !planted(Bug::kDecreeLossAsFirstStart)) {
     voucher_ = *found;
     vouched_ = true;
   }
-  const bool expected = vouched_ || !files.first_start;
+  const bool expected = vouched_ || (!files.first_start && !planted(Bug::kDecreeLossAsFirstStart));
   CLEW_ASSIGN(const bool there, has_log(ports_.disk, files.log));
   const bool known = voucher_.lost;
   if (expected && !there && !known) {

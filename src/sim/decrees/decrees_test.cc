@@ -18,6 +18,7 @@ TEST(Decrees, someWorldsDecideUnderFaultsAndAfterThem) {
   EXPECT_GT(deeds.entries, 20u * 5);          // decrees decided
   EXPECT_GT(deeds.elections, deeds.entries);  // more ballots than that: they duel
   EXPECT_GT(deeds.restarts, 20u);
+  EXPECT_GT(deeds.holes, 0u);  // lives of members that abstained
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "sim/check/check.h"
+#include "sim/groups/log_damage.h"
 #include "sim/halts.h"
 
 namespace clew::sim::groups {
@@ -19,15 +20,6 @@ namespace {
 constexpr int64_t kLastingFaultAtNs = 2'000'000'000;
 // A group of which nobody asked anything for so long has not stalled.
 constexpr int64_t kSilenceNs = 1'000'000'000;
-
-// What the operator does with a disk whose sectors cannot be read: the directory goes to a sound one.
-void see_to(SimDisk& disk) {
-  for (const SimDisk::FileInfo& info : disk.files()) {
-    auto file = disk.open(info.path, {.writable = true});
-    const bool copied = file.ok() && (*file)->write_at(0, disk.content(info.path)).ok() && (*file)->sync().ok();
-    CHECK(copied);
-  }
-}
 
 }  // namespace
 

@@ -41,4 +41,15 @@ std::optional<std::vector<consensus::LogSeq>> records_lost_with(const SimDisk& d
   return lost;
 }
 
+void see_to(SimDisk& disk) {
+  for (const SimDisk::FileInfo& info : disk.files()) {
+    const std::string content = disk.content(info.path);
+    CHECK(disk.remove(info.path).ok());  // a bad sector stays bad while a part of it is written
+    auto file = disk.open(info.path, {.create = true, .writable = true});
+    const bool copied = file.ok() && (*file)->write_at(0, content).ok() && (*file)->sync().ok() &&
+                        disk.sync_dir(info.path.substr(0, info.path.rfind('/'))).ok();
+    CHECK(copied);
+  }
+}
+
 }  // namespace clew::sim::groups

@@ -1,4 +1,4 @@
-// What damage to a log on a simulated disk costs its owner: for Process::scope_of.
+// What damage to a log on a simulated disk costs its owner: for Process::scope_of; and how a disk is mended.
 #pragma once
 
 #include <cstdint>
@@ -16,5 +16,8 @@ namespace clew::sim::groups {
 std::optional<std::vector<consensus::LogSeq>> records_lost_with(const SimDisk& disk, const std::string& directory,
                                                                 const std::string& path, uint64_t offset,
                                                                 uint64_t size);
+
+// What the operator does with a disk whose sectors cannot be read: the directory goes to a sound one.
+void see_to(SimDisk& disk);
 
 }  // namespace clew::sim::groups
