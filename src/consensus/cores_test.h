@@ -144,6 +144,7 @@ class Cores {
 
   NodeId leader() const;  // the one of the highest term; nobody
   void trace_to(std::function<void(std::string)> trace) { trace_ = std::move(trace); }
+  void facts_to(std::function<void(NodeId, const Fact&)> on_fact) { on_fact_ = std::move(on_fact); }
   const std::optional<std::string>& failure() const { return failure_; }
   Group& group() { return group_; }
 
@@ -170,6 +171,7 @@ class Cores {
   bool hold_verifications_ = false;
   uint64_t next_id_ = 1;
   std::function<void(std::string)> trace_;
+  std::function<void(NodeId, const Fact&)> on_fact_;
   std::optional<std::string> failure_;
   Group group_;
 };
@@ -262,7 +264,10 @@ void Cores<Play>::verify(NodeId id, size_t at_most) {
 
 template <typename Play>
 void Cores<Play>::carry_out(NodeId id, Node& node, Effects& effects) {
-  for (const Fact& f : effects.facts) say(id, to_string(f));
+  for (const Fact& f : effects.facts) {
+    say(id, to_string(f));
+    if (on_fact_) on_fact_(id, f);
+  }
   if (effects.halt) {
     say(id, "HALT " + *effects.halt);
     node.halted = *effects.halt;

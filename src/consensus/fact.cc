@@ -54,6 +54,16 @@ std::string_view fact_name(FactKind kind) {
       return "sync_started";
     case FactKind::kSynchronised:
       return "synchronised";
+    case FactKind::kPrePrepared:
+      return "pre_prepared";
+    case FactKind::kPrepared:
+      return "prepared";
+    case FactKind::kCommittedLocal:
+      return "committed_local";
+    case FactKind::kCheckpointTaken:
+      return "checkpoint_taken";
+    case FactKind::kCheckpointStable:
+      return "checkpoint_stable";
     case FactKind::kMessageRefused:
       return "message_refused";
     case FactKind::kHalted:

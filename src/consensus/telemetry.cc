@@ -52,8 +52,8 @@ const SpanNames& span_names(std::string_view protocol) {
       SpanNames{"raft", "raft", "raft_pre_vote", "raft_election", "raft_append", "committed", "term", "index"},
       SpanNames{"multipaxos", "paxos", "paxos_ask", "paxos_prepare", "paxos_accept", "chosen", "ballot", "slot", true},
       SpanNames{"zab", "zab", "zab_election", "zab_election", "zab_propose", "committed", "epoch", "position"},
-      SpanNames{"pbft", "pbft", "pbft_view_change", "pbft_view_change", "pbft_prepare", "committed", "view",
-                "sequence"},
+      SpanNames{"pbft", "pbft", "pbft_view_change", "pbft_view_change", "pbft_prepare", "committed", "view", "position", false,
+                "sequence", "pbft_commit", "entered"},
   };
   for (const SpanNames& names : kNames) {
     if (names.protocol == protocol) return names;
@@ -160,6 +160,10 @@ void Telemetry::on_fact(const Fact& fact) {
       end_election(fact, "gone on", false);  // a pre-vote that was won, or a try that got no answer
       election_ = Open{begin(fact.value == 1 ? names_.asking : names_.election, fact, fact.epoch), 0, fact.at};
       election_->span.count = 0;
+      if (pbft()) {
+        election_->span.position_name = names_.sequence;
+        leave_view(fact);
+      }
       break;
     case FactKind::kElectionLost:
       end_discovery(fact, "given up", true);
@@ -170,7 +174,12 @@ void Telemetry::on_fact(const Fact& fact) {
       break;
     case FactKind::kBecameFollower:
       end_discovery(fact, "done", false);
-      end_election(fact, "lost", true);
+      if (names_.entered.empty()) {
+        end_election(fact, "lost", true);
+      } else {
+        end_election(fact, names_.entered, false);
+      }
+      if (pbft()) new_view(fact);
       break;
     case FactKind::kDiscoveryStarted:
       discovering(fact);
@@ -178,6 +187,7 @@ void Telemetry::on_fact(const Fact& fact) {
     case FactKind::kBecameLeader:
       end_discovery(fact, "done", false);
       end_election(fact, "won", false);
+      if (pbft()) return new_view(fact);
       reign_ = Open{begin("become_leader", fact, fact.epoch), fact.position + 1, fact.at};
       break;
     case FactKind::kSteppedDown:
@@ -200,6 +210,13 @@ void Telemetry::on_fact(const Fact& fact) {
     case FactKind::kMembershipProposed:
       if (!change_) change_ = Open{begin(named("membership_change"), fact, fact.epoch), 0, fact.at};
       change_->until = fact.position;
+      break;
+    case FactKind::kMembershipTaken:
+      // Elsewhere it governs at once, or is told at its commit; here long after that.
+      if (pbft() && change_) {
+        finish(std::move(change_->span), fact.at, "done", false);
+        change_.reset();
+      }
       break;
     case FactKind::kMembershipUndone:
       if (change_) finish(std::move(change_->span), fact.at, "overwritten", true);
@@ -232,6 +249,21 @@ void Telemetry::on_fact(const Fact& fact) {
         finish(std::move(open->second.span), fact.at, "done", false);
         synchronisations_.erase(open);
       }
+      break;
+    case FactKind::kPrePrepared:
+      pre_prepared(fact);
+      break;
+    case FactKind::kPrepared:
+      prepared(fact);
+      break;
+    case FactKind::kCommittedLocal:
+      committed_local(fact);
+      break;
+    case FactKind::kCheckpointTaken:
+      checkpoint_taken(fact);
+      break;
+    case FactKind::kCheckpointStable:
+      checkpoint_stable(fact);
       break;
     case FactKind::kMessageRefused:
       if (messages_refused_.contains(fact.reason) || messages_refused_.size() < kMaxReasons) {
@@ -291,6 +323,7 @@ void Telemetry::appended(const Fact& fact) {
 
 void Telemetry::committed(const Fact& fact) {
   entries_committed_ += fact.value;
+  if (pbft()) return;  // its batches, views and memberships have facts of their own
   while (!waiting_.empty() && waiting_.front().until <= fact.position) {
     commit_seconds_.add(fact.at - waiting_.front().since);
     waiting_.pop_front();
@@ -310,10 +343,109 @@ void Telemetry::committed(const Fact& fact) {
 }
 
 void Telemetry::overwritten(const Fact& fact) {
+  if (const auto batch = batches_.find(fact.position); batch != batches_.end()) {
+    end_phase(batch->second, fact, "overwritten", true);
+    batches_.erase(batch);
+  }
   while (!waiting_.empty() && waiting_.back().until >= fact.position) waiting_.pop_back();
   while (!appends_.empty() && appends_.back().until >= fact.position) {
     finish(std::move(appends_.back().span), fact.at, "overwritten", true);
     appends_.pop_back();
+  }
+}
+
+// --- PBFT: several batches are in agreement at once, each by itself ---
+
+void Telemetry::begin_phase(Batch& batch, std::string_view name, const Fact& fact, uint64_t commands) {
+  batch.phase = begin(name, fact, mix64(fact.position, ~uint64_t{0}));
+  batch.phase->position_name = names_.sequence;
+  batch.phase->count = commands;
+  ++open_phases_;
+}
+
+bool Telemetry::end_phase(Batch& batch, const Fact& fact, std::string_view result, bool failed,
+                          std::string_view reason) {
+  if (!batch.phase) return false;
+  finish(std::move(*batch.phase), fact.at, result, failed, reason);
+  batch.phase.reset();
+  --open_phases_;
+  return true;
+}
+
+// In a later view the same batch may be accepted once more: its commit is timed from the first time on.
+void Telemetry::pre_prepared(const Fact& fact) {
+  entries_appended_ += fact.value;
+  auto found = batches_.find(fact.position);
+  if (found == batches_.end()) {
+    if (batches_.size() >= kMaxTimedAppends) return;
+    found = batches_.emplace(fact.position, Batch{fact.at, {}}).first;
+  }
+  end_phase(found->second, fact, "given up", true);
+  if (!emit_ || options_.append_one_in == 0 || mix64(fact.position, 0) % options_.append_one_in != 0) return;
+  if (open_phases_ >= options_.max_open) {
+    ++spans_dropped_;
+    return;
+  }
+  begin_phase(found->second, names_.append, fact, fact.value);
+}
+
+void Telemetry::prepared(const Fact& fact) {
+  const auto found = batches_.find(fact.position);
+  if (found == batches_.end() || !found->second.phase) return;
+  const uint64_t commands = found->second.phase->count;
+  end_phase(found->second, fact, "prepared", false);
+  begin_phase(found->second, names_.commit, fact, commands);
+}
+
+void Telemetry::committed_local(const Fact& fact) {
+  const auto found = batches_.find(fact.position);
+  if (found != batches_.end()) {
+    commit_seconds_.add(fact.at - found->second.since);
+    end_phase(found->second, fact, names_.committed, false);  // also of one whose proof came before it was prepared
+    batches_.erase(found);
+  }
+  if (reign_ && fact.position == reign_->until) {
+    finish(std::move(reign_->span), fact.at, "done", false);
+    reign_.reset();
+  }
+}
+
+// What is prepared stays so, but nothing is agreed on before another view begins.
+void Telemetry::leave_view(const Fact& fact) {
+  for (auto& [sequence, batch] : batches_) end_phase(batch, fact, "given up", true, "another view");
+  if (reign_) finish(std::move(reign_->span), fact.at, "given up", true, "another view");
+  reign_.reset();
+}
+
+void Telemetry::new_view(const Fact& fact) {
+  leave_view(fact);
+  SpanValue span = begin(named("new_view"), fact, fact.epoch);
+  span.position_name = names_.sequence;
+  span.position = fact.value;
+  span.count = 0;
+  if (fact.value == 0) return finish(std::move(span), fact.at, "done", false);  // nothing is to be ordered anew
+  reign_ = Open{std::move(span), fact.value, fact.at};
+}
+
+void Telemetry::checkpoint_taken(const Fact& fact) {
+  if (checkpoints_.size() >= options_.max_open) {
+    ++spans_dropped_;
+    return;
+  }
+  Open open{begin(named("checkpoint"), fact, mix64(fact.position, ~uint64_t{0})), fact.position, fact.at};
+  open.span.position_name = names_.sequence;
+  checkpoints_.insert_or_assign(fact.position, std::move(open));
+}
+
+// Everything below is settled with it; where its state was fetched, batches are, too, that were not committed here.
+void Telemetry::checkpoint_stable(const Fact& fact) {
+  const auto above = checkpoints_.upper_bound(fact.position);
+  for (auto at = checkpoints_.begin(); at != above; at = checkpoints_.erase(at)) {
+    finish(std::move(at->second.span), fact.at, at->first == fact.position ? "stable" : "overtaken", false);
+  }
+  const auto open = batches_.upper_bound(fact.position);
+  for (auto at = batches_.begin(); at != open; at = batches_.erase(at)) {
+    end_phase(at->second, fact, "overtaken", false);
   }
 }
 

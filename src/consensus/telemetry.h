@@ -4,8 +4,8 @@
 // Spans are values: whoever wants them in a trace store encodes them (otlp) and decides about sampling further on. The
 // trace of a reign (election, become_leader and what concerns leadership) has an id made of cluster and epoch, that of
 // an append of cluster and position, that of a decree of single-decree Paxos of cluster and name: so the spans of all
-// members that took part meet in one trace although nothing is propagated. Names of spans and metrics:
-// docs/consensus-metrics.md.
+// members that took part meet in one trace although nothing is propagated; those of a PBFT batch and of a checkpoint
+// there have one made of its sequence number. Names of spans and metrics: docs/consensus-metrics.md.
 //
 // On the replica's loop. O(1) a fact; memory: the counters, and at most `max_open` spans that have not ended.
 #pragma once
@@ -35,11 +35,15 @@ struct SpanNames {
   std::string_view prefix;     // of what is called alike in all of them: "raft", "paxos"
   std::string_view asking;     // whether an election would be won; raises nothing
   std::string_view election;   // its beginning to its end
-  std::string_view append;     // of commands, until they are committed
+  std::string_view append;     // of commands, until they are committed; PBFT: a batch, until it is prepared
   std::string_view committed;  // its result then
   std::string_view epoch;      // attributes
-  std::string_view position;
-  bool ballots = false;  // an epoch is a round of one of several proposers
+  std::string_view position;   // of entries
+  bool ballots = false;        // an epoch is a round of one of several proposers
+  // PBFT only, else empty.
+  std::string_view sequence = {};  // attribute: of batches
+  std::string_view commit = {};    // of a batch: from prepared until committed
+  std::string_view entered = {};   // an election's result where it made somebody else the leader; empty: it is lost
 };
 // Raft's for a protocol that is not known. Static storage.
 const SpanNames& span_names(std::string_view protocol);
@@ -124,8 +128,22 @@ class Telemetry final : public Observer, public paxos::DecreeObserver {
   void appended(const Fact& fact);
   void committed(const Fact& fact);
   void overwritten(const Fact& fact);
+  struct Batch {  // PBFT
+    Time since = 0;
+    std::optional<SpanValue> phase;
+  };
+  void begin_phase(Batch& batch, std::string_view name, const Fact& fact, uint64_t commands);
+  bool end_phase(Batch& batch, const Fact& fact, std::string_view result, bool failed, std::string_view reason = {});
+  void pre_prepared(const Fact& fact);
+  void prepared(const Fact& fact);
+  void committed_local(const Fact& fact);
+  void leave_view(const Fact& fact);
+  void new_view(const Fact& fact);
+  void checkpoint_taken(const Fact& fact);
+  void checkpoint_stable(const Fact& fact);
   void synchronising(const Fact& fact);
   void end_synchronisations(const Fact& fact);
+  bool pbft() const { return !names_.sequence.empty(); }
   uint64_t count(FactKind kind) const { return facts_[static_cast<size_t>(kind)]; }
 
   const env::Clock& clock_;
@@ -150,7 +168,7 @@ class Telemetry final : public Observer, public paxos::DecreeObserver {
   NodeId proposer_ = kNobody;      // of the epoch that the facts name, where epochs are ballots; nobody: not known yet
   bool election_told_ = false;     // its span has ended: somebody was chosen, who has yet to lead
   std::optional<Open> discovery_;  // ZAB: until the epoch is promised
-  std::optional<Open> reign_;      // until the first commit
+  std::optional<Open> reign_;      // until the first commit; PBFT: a new view, until what it orders anew is committed
   std::deque<Open> appends_;       // by position
   std::optional<Open> change_;
   std::map<NodeId, Open> synchronisations_;  // of followers with this leader's history
@@ -159,6 +177,11 @@ class Telemetry final : public Observer, public paxos::DecreeObserver {
     Time since;
   };
   std::deque<Waiting> waiting_;  // appends whose commit is timed
+
+  // PBFT, by sequence number.
+  std::map<Position, Batch> batches_;  // accepted and not committed
+  size_t open_phases_ = 0;
+  std::map<Position, Open> checkpoints_;  // taken and not stable
 };
 
 // The exposition format of Prometheus, for one scrape. Values of one name stand together.

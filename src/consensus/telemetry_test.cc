@@ -3,10 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
+#include <map>
+#include <memory>
 #include <set>
 #include <sstream>
 
+#include "consensus/pbft/cores_test.h"
 #include "consensus/protocols.h"
 #include "consensus/replica_rig_test.h"
 
@@ -166,6 +170,251 @@ TEST_F(ZabTelemetryTest, eachSynchronisationOfAFollowerIsASpan) {
                           "zab_sync given up epoch=3 position=4 ms=3", "zab_step_down done epoch=3 position=0 ms=0"));
   EXPECT_EQ(spans_[0].reason, "diff");
   EXPECT_EQ(value("clew_consensus_synchronisations_total", "by=\"snap\""), 1);
+}
+
+class PbftTelemetryTest : public TelemetryTest {
+ protected:
+  PbftTelemetryTest() : TelemetryTest({.protocol = "pbft", .cluster = 7, .self = NodeId{2}, .append_one_in = 1}) {}
+};
+
+TEST_F(PbftTelemetryTest, eachOfSeveralBatchesInFlightEndsByItself) {
+  fact(FactKind::kPrePrepared, 5, 2);
+  fact(FactKind::kPrePrepared, 6, 1);
+  fact(FactKind::kPrepared, 6);
+  fact(FactKind::kPrepared, 5);
+  fact(FactKind::kCommittedLocal, 5, 2);
+  fact(FactKind::kCommitted, 41, 2);  // of entries: other numbers
+  fact(FactKind::kCommittedLocal, 6, 1);
+  EXPECT_THAT(
+      lines(),
+      ElementsAre("pbft_prepare prepared view=3 sequence=6 ms=1", "pbft_prepare prepared view=3 sequence=5 ms=3",
+                  "pbft_commit committed view=3 sequence=5 ms=1", "pbft_commit committed view=3 sequence=6 ms=4"));
+  EXPECT_EQ(spans_[1].count, 2u);
+  EXPECT_EQ(spans_[2].count, 2u);
+  EXPECT_EQ(spans_[1].trace_id, spans_[2].trace_id);
+  EXPECT_NE(spans_[0].trace_id, spans_[1].trace_id);
+  EXPECT_DOUBLE_EQ(value("clew_consensus_commit_seconds"), 0.004 + 0.005);
+  EXPECT_EQ(value("clew_consensus_entries_appended_total"), 3);
+  EXPECT_EQ(value("clew_consensus_entries_committed_total"), 2);
+}
+
+TEST_F(PbftTelemetryTest, aProofThatComesFromOthersCommitsABatchThatWasNotPrepared) {
+  fact(FactKind::kPrePrepared, 5, 2);
+  fact(FactKind::kCommittedLocal, 5, 2);
+  EXPECT_THAT(lines(), ElementsAre("pbft_prepare committed view=3 sequence=5 ms=1"));
+}
+
+TEST_F(PbftTelemetryTest, aViewChangeThatLeadsToTheViewIsNoFailureOfABackup) {
+  epoch_ = 4;
+  fact(FactKind::kElectionStarted, 128, 0, "a request waits too long");
+  fact(FactKind::kBecameFollower, 20, 130);
+  fact(FactKind::kCommittedLocal, 129, 1);
+  fact(FactKind::kCommittedLocal, 130, 1);
+  EXPECT_THAT(lines(), ElementsAre("pbft_view_change entered view=4 sequence=128 ms=1",
+                                   "pbft_new_view done view=4 sequence=130 ms=2"));
+  EXPECT_FALSE(spans_[0].failed);
+  EXPECT_EQ(spans_[0].trace_id, spans_[1].trace_id);
+}
+
+TEST_F(PbftTelemetryTest, aViewChangeAfterWhichAnotherFollowsIsOne) {
+  epoch_ = 4;
+  fact(FactKind::kElectionStarted, 128);
+  fact(FactKind::kElectionLost, 0, 0, "the new view did not come in time");
+  epoch_ = 5;
+  fact(FactKind::kElectionStarted, 128);
+  fact(FactKind::kBecameLeader, 20);
+  EXPECT_THAT(lines(), ElementsAre("pbft_view_change lost view=4 sequence=128 ms=1",
+                                   "pbft_view_change won view=5 sequence=128 ms=1",
+                                   "pbft_new_view done view=5 sequence=0 ms=0"));
+  EXPECT_TRUE(spans_[0].failed);
+  EXPECT_EQ(spans_[0].reason, "the new view did not come in time");
+  EXPECT_FALSE(spans_[1].failed);
+  EXPECT_EQ(value("clew_consensus_elections_lost_total"), 1);
+}
+
+TEST_F(PbftTelemetryTest, whatIsInFlightWhenTheViewChangesIsTimedUntilItIsCommittedAfterAll) {
+  fact(FactKind::kPrePrepared, 5, 1);
+  fact(FactKind::kPrePrepared, 6, 1);
+  fact(FactKind::kPrepared, 5);
+  epoch_ = 4;
+  fact(FactKind::kElectionStarted);
+  fact(FactKind::kBecameFollower, 20, 6);
+  spans_.clear();
+  fact(FactKind::kPrePrepared, 5, 1);
+  fact(FactKind::kTruncated, 6);
+  fact(FactKind::kPrePrepared, 6, 0);  // the null request
+  fact(FactKind::kCommittedLocal, 5, 1);
+  fact(FactKind::kCommittedLocal, 6, 0);
+  EXPECT_DOUBLE_EQ(value("clew_consensus_commit_seconds"), 0.008 + 0.002);
+  EXPECT_THAT(lines(), ElementsAre("pbft_prepare committed view=4 sequence=5 ms=3",
+                                   "pbft_prepare committed view=4 sequence=6 ms=2",
+                                   "pbft_new_view done view=4 sequence=6 ms=5"));
+}
+
+TEST_F(PbftTelemetryTest, theAgreementThatAViewChangeInterruptsIsGivenUp) {
+  fact(FactKind::kPrePrepared, 5, 1);
+  fact(FactKind::kPrepared, 5);
+  fact(FactKind::kPrePrepared, 6, 1);
+  fact(FactKind::kElectionStarted);
+  EXPECT_THAT(lines(),
+              ElementsAre("pbft_prepare prepared view=3 sequence=5 ms=1", "pbft_commit given up view=3 sequence=5 ms=2",
+                          "pbft_prepare given up view=3 sequence=6 ms=1"));
+  EXPECT_TRUE(spans_[1].failed);
+  EXPECT_EQ(spans_[1].reason, "another view");
+}
+
+TEST_F(PbftTelemetryTest, aMembershipChangeLastsUntilItIsInForce) {
+  fact(FactKind::kMembershipProposed, 10);
+  fact(FactKind::kCommitted, 10, 1);
+  fact(FactKind::kCommitted, 300, 290);
+  fact(FactKind::kMembershipTaken, 300);
+  EXPECT_THAT(lines(), ElementsAre("pbft_membership_change done view=3 position=10 ms=3"));
+}
+
+TEST_F(PbftTelemetryTest, aCheckpointLastsUntilItIsStableOrALaterOneIs) {
+  fact(FactKind::kCheckpointTaken, 128);
+  fact(FactKind::kCheckpointTaken, 256);
+  fact(FactKind::kCheckpointTaken, 384);
+  fact(FactKind::kPrePrepared, 200, 1);  // and never committed here: the state was fetched
+  fact(FactKind::kCheckpointStable, 256);
+  EXPECT_THAT(lines(), ElementsAre("pbft_checkpoint overtaken view=3 sequence=128 ms=4",
+                                   "pbft_checkpoint stable view=3 sequence=256 ms=3",
+                                   "pbft_prepare overtaken view=3 sequence=200 ms=1"));
+  fact(FactKind::kCheckpointStable, 384);
+  EXPECT_EQ(spans_.size(), 4u);
+}
+
+TEST_F(PbftTelemetryTest, phasesThatNeverEndAreBounded) {
+  for (Position sequence = 1; sequence <= 1'000; ++sequence) {
+    fact(FactKind::kPrePrepared, sequence, 1);
+    fact(FactKind::kCheckpointTaken, sequence);
+  }
+  EXPECT_EQ(value("clew_consensus_spans_dropped_total"), 2 * (1'000 - 256));
+  EXPECT_TRUE(spans_.empty());
+}
+
+// What the cores themselves say, on each member.
+class PbftGroupTelemetryTest : public testing::Test {
+ protected:
+  struct Told {
+    std::vector<SpanValue> spans;
+    std::unique_ptr<Telemetry> telemetry;
+    double value(std::string_view name, MetricType type = MetricType::kCounter, std::string_view labels = {}) const {
+      for (const MetricValue& metric : telemetry->metrics(nullptr, nullptr)) {
+        if (metric.name == name && metric.type == type && metric.labels == labels) return metric.value;
+      }
+      return -1;
+    }
+    size_t spans_of(std::string_view name, std::string_view result, Epoch view, Position at) const {
+      return std::count_if(spans.begin(), spans.end(), [&](const SpanValue& span) {
+        return span.name == name && span.result == result && span.epoch == view && span.position == at;
+      });
+    }
+    size_t failed() const {
+      return std::count_if(spans.begin(), spans.end(), [](const SpanValue& span) { return span.failed; });
+    }
+  };
+  PbftGroupTelemetryTest() {
+    for (uint64_t i = 1; i <= 5; ++i) {
+      Told& told = told_[NodeId{i}];
+      told.telemetry = std::make_unique<Telemetry>(
+          clock_, TelemetryOptions{.protocol = "pbft", .cluster = 7, .self = NodeId{i}, .append_one_in = 1},
+          [&told](SpanValue span) { told.spans.push_back(std::move(span)); });
+    }
+    cores_.facts_to([this](NodeId id, const Fact& fact) { told_.at(id).telemetry->on_fact(fact); });
+    for (uint64_t i = 1; i <= 5; ++i) {
+      pbft::Options options;
+      options.self = NodeId{i};
+      options.founding = Membership::of_voters({NodeId{1}, NodeId{2}, NodeId{3}, NodeId{4}});
+      options.checkpoint_every = 4;
+      cores_.add(options);
+    }
+    cores_.settle();
+  }
+  ~PbftGroupTelemetryTest() override { EXPECT_EQ(cores_.failure(), std::nullopt); }
+  void propose(uint64_t to, const std::string& command) {
+    cores_.propose(NodeId{to}, command);
+    cores_.settle();
+  }
+
+  sim::Scheduler scheduler_;
+  sim::SimClock clock_{scheduler_, 1'000'000 * kSecond};
+  std::map<NodeId, Told> told_;
+  pbft::Cores cores_{1};
+};
+
+TEST_F(PbftGroupTelemetryTest, everyMemberTellsOfEveryBatchAndCheckpoint) {
+  for (const char* command : {"a", "b", "c", "d"}) propose(2, command);
+  for (uint64_t i = 1; i <= 4; ++i) {
+    const Told& told = told_.at(NodeId{i});
+    EXPECT_EQ(told.value("clew_consensus_entries_appended_total"), 4) << i;
+    EXPECT_EQ(told.value("clew_consensus_entries_committed_total"), 4) << i;
+    EXPECT_EQ(told.value("clew_consensus_commit_seconds", MetricType::kHistogramCount), 4) << i;
+    for (Position n = 1; n <= 4; ++n) {
+      EXPECT_EQ(told.spans_of("pbft_prepare", "prepared", 1, n), 1u) << i;
+      EXPECT_EQ(told.spans_of("pbft_commit", "committed", 1, n), 1u) << i;
+    }
+    EXPECT_EQ(told.spans_of("pbft_checkpoint", "stable", 1, 4), 1u) << i;
+    EXPECT_EQ(told.failed(), 0u) << i;
+  }
+}
+
+TEST_F(PbftGroupTelemetryTest, aViewChangeIsASuccessOnAllWhoEnterTheView) {
+  propose(2, "a");
+  cores_.crash(NodeId{1});
+  propose(3, "b");
+  cores_.run(kSecond);
+  EXPECT_EQ(cores_.leader(), NodeId{2});
+  for (uint64_t i = 2; i <= 4; ++i) {
+    const Told& told = told_.at(NodeId{i});
+    EXPECT_EQ(told.spans_of("pbft_view_change", i == 2 ? "won" : "entered", 2, 0), 1u) << i;
+    EXPECT_EQ(told.value("clew_consensus_elections_lost_total"), 0) << i;
+    EXPECT_EQ(told.value("clew_consensus_votes_total", MetricType::kCounter, "answer=\"granted\""), i == 2 ? 0 : 1)
+        << i;
+    EXPECT_EQ(told.value("clew_consensus_election_seconds", MetricType::kHistogramCount), 1) << i;
+    EXPECT_EQ(told.spans_of("pbft_commit", "committed", 2, 2), 1u) << i;
+  }
+  EXPECT_EQ(told_.at(NodeId{2}).value("clew_consensus_reigns_total"), 1);
+}
+
+TEST_F(PbftGroupTelemetryTest, aViewWhosePrimaryIsDeadTooIsLost) {
+  cores_.crash(NodeId{2});
+  cores_.transfer(NodeId{1}, NodeId{2});
+  cores_.run(2 * kSecond);
+  EXPECT_EQ(cores_.leader(), NodeId{3});
+  for (const uint64_t i : {1, 3, 4}) {
+    const Told& told = told_.at(NodeId{i});
+    EXPECT_EQ(told.spans_of("pbft_view_change", "lost", 2, 0), 1u) << i;
+    EXPECT_EQ(told.spans_of("pbft_view_change", i == 3 ? "won" : "entered", 3, 0), 1u) << i;
+    EXPECT_EQ(told.value("clew_consensus_elections_lost_total"), 1) << i;
+  }
+}
+
+TEST_F(PbftGroupTelemetryTest, aPrimaryThatGivesWaySaysSo) {
+  cores_.transfer(NodeId{1}, NodeId{3});
+  cores_.settle();
+  cores_.run(kSecond);
+  EXPECT_EQ(cores_.leader(), NodeId{3});
+  EXPECT_EQ(told_.at(NodeId{1}).spans_of("pbft_step_down", "done", 1, 0), 1u);
+  for (uint64_t i = 2; i <= 4; ++i) EXPECT_EQ(told_.at(NodeId{i}).spans_of("pbft_step_down", "done", 1, 0), 0u) << i;
+}
+
+TEST_F(PbftGroupTelemetryTest, aMembershipChangeEndsAtTheCheckpointThatPutsItInForce) {
+  std::vector<Member> members;
+  for (uint64_t i = 1; i <= 5; ++i) members.push_back({.id = NodeId{i}});
+  cores_.reconfigure(NodeId{2}, Membership::make(std::move(members)).value());
+  cores_.settle();
+  propose(2, "a");
+  const auto ended = [&](uint64_t member) {
+    return told_.at(NodeId{member}).spans_of("pbft_membership_change", "done", 1, 1);
+  };
+  for (uint64_t i = 1; i <= 4; ++i)
+    EXPECT_EQ(ended(i), cores_.core(NodeId{i}).governing().voters() == 5 ? 1u : 0u) << i;
+  cores_.run(2 * kSecond);
+  for (uint64_t i = 1; i <= 4; ++i) {
+    EXPECT_EQ(cores_.core(NodeId{i}).governing().voters(), 5u) << i;
+    EXPECT_EQ(ended(i), 1u) << i;
+  }
 }
 
 TEST_F(TelemetryTest, anElectionAndTheReignThatFollowsAreSpansOfOneTrace) {

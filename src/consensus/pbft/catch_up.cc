@@ -279,12 +279,15 @@ void Pbft::install(Offer offer, NodeId from) {
   change_records_.clear();
   checkpoint_votes_.erase(checkpoint_votes_.begin(), checkpoint_votes_.upper_bound(seq));
   snapshot_votes_.erase(snapshot_votes_.begin(), snapshot_votes_.upper_bound(seq));
+  if (seq > stable_.seq) fact(FactKind::kCheckpointStable, seq);
   if (seq >= stable_.seq) stable_ = base_.checkpoint;
   durable_executed_ = seq;
   next_sequence_ = std::max(next_sequence_, seq + 1);
   record_base();
   install_ = InstallSnapshot{base_.meta, next_seq_ - 1};
   fact(FactKind::kSnapshotInstalled, base_.meta.position, from);
+  if (others) fact(FactKind::kMembershipTaken, base_.meta.position);
+  if (others && !is_primary()) end_reign("other members");
   // Own ones in there took effect; what they answered is not known here, and their askers run out of patience.
   std::erase_if(proposed_, [&](const auto& own) { return clients_.executed(options_.self, own.first); });
   forget_hopeless();

@@ -36,6 +36,7 @@ void Pbft::take_checkpoint(Sequence seq) {
   if (header.snapshot) snapshot_due_ = header.position;
   if (header.changed) update_members();
   if (!started_) return;  // recovering: what was said then was said
+  fact(FactKind::kCheckpointTaken, seq);
   if (may_vote()) cast(Claim::kCheckpoint, seq, own.digest);
   count_checkpoint(seq);
 }
@@ -81,6 +82,7 @@ void Pbft::make_stable(Certificate proof) {
   // Below the one before, that was done then; and a log without a snapshot may be long.
   auto at = slots_.upper_bound(stable_.seq);
   stable_ = std::move(proof);
+  fact(FactKind::kCheckpointStable, seq);
   for (; at != slots_.end() && at->first <= seq; ++at) {
     Slot& here = at->second;
     here.prepares.clear();
@@ -105,6 +107,7 @@ void Pbft::make_stable(Certificate proof) {
       std::erase_if(votes, [&](const auto& vote) { return !governing_.votes(vote.first); });
     }
     fact(FactKind::kMembershipTaken, ledger_.position);
+    if (!is_primary()) end_reign("other members");
   }
   stable_seq_ = push_record(record_of(this->header(pbft::RecordKind::kStable), stable_));
   if (changed) change_records_[seq] = stable_seq_;

@@ -61,6 +61,7 @@ void Pbft::execute(const Batch& batch, Sequence seq) {
         entry = Entry{batch.origin, EntryKind::kNoop, {}};
       }
       append_entry(std::move(entry));
+      if (possible && started_) fact(FactKind::kMembershipProposed, ledger_.position);
     }
     if (request.gateway == options_.self) answer_own(request, before + 1);
   }

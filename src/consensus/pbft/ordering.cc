@@ -90,7 +90,6 @@ void Pbft::order_waiting() {
       if (!fill_wanted()) return;
       pre_prepare(pbft::null_batch());
     } else {
-      ordered_now_ += commands;
       pre_prepare(pbft::make_batch(view_, std::move(requests)));
     }
   }
@@ -129,6 +128,7 @@ void Pbft::handle(NodeId from, PrePrepare& message) {
 // `batch`: null when only its digest is known so far.
 void Pbft::accept_pre_prepare(Sequence seq, const Digest& digest, BatchPtr batch, Signed signature) {
   Slot& here = slots_[seq];
+  if (here.batch != nullptr && !here.committed && here.digest != digest) fact(FactKind::kTruncated, seq);
   here.view = view_;
   here.digest = digest;
   here.batch = std::move(batch);
@@ -140,6 +140,8 @@ void Pbft::accept_pre_prepare(Sequence seq, const Digest& digest, BatchPtr batch
 void Pbft::batch_here(Sequence seq, Slot& here) {
   const bool primary = primary_of(view_) == options_.self;
   if (may_vote()) top_ = std::max(top_, seq);
+  // Where a batch is committed, its phases are repeated for others.
+  if (!here.committed) fact(FactKind::kPrePrepared, seq, here.pre_prepare.by, here.batch->commands());
   const PrePrepare accepted{here.view, seq, here.batch, here.pre_prepare.signature};
   if (!planted(Bug::kPbftForgetsPrepare) || primary) {
     here.accepted_seq = push_record(record_of(header(pbft::RecordKind::kAccepted), accepted, here.pre_prepare.by));
@@ -212,6 +214,7 @@ void Pbft::check_prepared(Sequence seq, Slot& here) {
   here.prepared_batch = here.batch;
   here.prepared_batch_seq = here.accepted_seq;
   here.prepared_seq = push_record(record_of(header(pbft::RecordKind::kPrepared), here.prepared->prepares));
+  if (!here.committed) fact(FactKind::kPrepared, seq);
   if (may_vote()) cast(Claim::kCommit, seq, here.digest);
   check_committed(seq, here);
 }
@@ -233,6 +236,7 @@ void Pbft::commit(Slot& here, Certificate proof, BatchPtr batch) {
       push_record(record_of(header(pbft::RecordKind::kCommitted), proof, recorded ? nullptr : batch.get()));
   here.committed = std::move(proof);
   here.committed_batch = std::move(batch);
+  fact(FactKind::kCommittedLocal, here.committed->seq, kNobody, here.committed_batch->commands());
   execute_ready();
 }
 

@@ -97,10 +97,13 @@ void Pbft::collect(Time now, Effects& effects) {
     behind_of_.clear();
     answered_.clear();
   }
-  if (ordered_now_ > 0) fact(FactKind::kAppended, ledger_.position, kNobody, std::exchange(ordered_now_, 0));
   if (ledger_.position > told_ && started_) {
     fact(FactKind::kCommitted, ledger_.position, kNobody, ledger_.position - told_);
     told_ = ledger_.position;
+  }
+  if (told_hole_ && !abstains()) {
+    fact(FactKind::kHoleFilled, ledger_.position);
+    told_hole_ = false;
   }
   drain_into(facts_, effects.facts);
   if (halt_) {

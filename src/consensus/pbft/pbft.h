@@ -242,6 +242,7 @@ class Pbft final : public Protocol {
   Time change_deadline() const;   // of the one that it asks for
   bool has_work() const;
   void change_view(Epoch view, std::string_view reason);
+  void end_reign(std::string_view reason);
   void count_changes();
   void join_later_views();
   void make_new_view();
@@ -442,7 +443,8 @@ class Pbft final : public Protocol {
   std::vector<Fact> facts_;
   std::optional<std::string> halt_;  // stays
   Position told_ = 0;                // committed, by a fact
-  size_t ordered_now_ = 0;
+  bool told_leader_ = false;
+  bool told_hole_ = false;
 
   mutable pbft::TransitionCheck transitions_;
 };

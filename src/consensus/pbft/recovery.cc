@@ -265,7 +265,13 @@ void Pbft::start(Time now, LogSeq next, bool have_snapshot) {
   if (active_ && new_view_) next_sequence_ = std::max(next_sequence_, new_view_->first + new_view_->order.size());
   beat_due_ = now_ + options_.heartbeat;
   fact(FactKind::kStarted, ledger_.position, kNobody, records_recovered_);
-  if (abstains()) fact(FactKind::kHoleFound, ledger_.position + 1, kNobody, abstain_until_);
+  told_hole_ = abstains();
+  if (told_hole_) {
+    const uint64_t lost = std::max(abstain_until_, base_.state.header.seq) - (lacks_state_ ? 0 : stable_.seq);
+    fact(FactKind::kHoleFound, ledger_.position + 1, kNobody, lost);
+  }
+  told_leader_ = is_primary();
+  if (own_change_) fact(FactKind::kElectionStarted, stable_.seq, kNobody, 0, "begun before the start");
   // What it said before it says again: equal statements, made anew.
   for (auto& [seq, here] : slots_) {
     if (!active_ || !may_vote() || seq <= stable_.seq || here.view != view_ || here.batch == nullptr) continue;

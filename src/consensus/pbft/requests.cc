@@ -97,7 +97,6 @@ void Pbft::reconfigure(Time now, ProposalId id, const Membership& target) {
   const uint64_t timestamp = submit(EntryKind::kMembership, Payload(std::move(bytes)));
   if (timestamp == 0) return refuse(Refusal::kOverloaded);
   proposed_[timestamp] = {id};
-  fact(FactKind::kMembershipProposed);
 }
 
 void Pbft::add_request(Request request) {

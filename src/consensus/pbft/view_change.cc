@@ -43,7 +43,13 @@ Time Pbft::request_deadline() const {
 // Who lacks what it prepared must not say that it prepared nothing.
 Time Pbft::change_deadline() const { return active_ || !may_vote() ? kNever : change_due_; }
 
+void Pbft::end_reign(std::string_view reason) {
+  if (std::exchange(told_leader_, false)) fact(FactKind::kSteppedDown, 0, kNobody, 0, reason);
+}
+
 void Pbft::change_view(Epoch view, std::string_view reason) {
+  end_reign(reason);
+  if (own_change_) fact(FactKind::kElectionLost, 0, kNobody, 0, reason);
   view_ = view;
   active_ = false;
   new_view_.reset();
@@ -64,7 +70,9 @@ void Pbft::change_view(Epoch view, std::string_view reason) {
   broadcast(change);
   changes_[options_.self] = change;
   own_change_ = std::move(change);
-  fact(FactKind::kElectionStarted, 0, kNobody, 0, reason);
+  fact(FactKind::kElectionStarted, stable_.seq, kNobody, 0, reason);
+  const NodeId primary = primary_of(view);
+  if (primary != options_.self && may_vote()) fact(FactKind::kVoteGranted, 0, primary);
   count_changes();
 }
 
@@ -173,6 +181,10 @@ void Pbft::handle(NodeId, NewView& message) {
 }
 
 void Pbft::enter_view(const NewView& message) {
+  if (message.view > view_) {
+    end_reign("a later view began");
+    if (own_change_) fact(FactKind::kElectionLost, 0, kNobody, 0, "a later view began");
+  }
   view_ = message.view;
   active_ = true;
   own_change_.reset();
@@ -185,7 +197,14 @@ void Pbft::enter_view(const NewView& message) {
   if (may_vote()) top_ = std::max(top_, message.first + message.order.size() - 1);  // it will speak of all of them
   change_seq_ = push_record(record_of(header(pbft::RecordKind::kNewView), message));
   const NodeId primary = primary_of(view_);
-  fact(primary == options_.self ? FactKind::kBecameLeader : FactKind::kBecameFollower, ledger_.position, primary);
+  told_leader_ = primary == options_.self;
+  Sequence to_commit = message.first + message.order.size() - 1;
+  for (; to_commit >= message.first; --to_commit) {
+    const Slot* const here = slot(to_commit);
+    if (to_commit > stable_.seq && (here == nullptr || !here->committed)) break;
+  }
+  fact(told_leader_ ? FactKind::kBecameLeader : FactKind::kBecameFollower, ledger_.position, primary,
+       to_commit >= message.first ? to_commit : 0);
   next_sequence_ = std::max(stable_.seq + 1, message.first + message.order.size());
   for (size_t i = 0; i < message.order.size() && !halt_ && active_ && view_ == message.view; ++i) {
     const Sequence seq = message.first + i;
