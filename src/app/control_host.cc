@@ -25,6 +25,7 @@ constexpr int64_t kTransferTimeout = 3'000'000'000;
 constexpr int64_t kServerDrain = 3'000'000'000;
 constexpr int64_t kTracesEvery = 1'000'000'000;
 constexpr int64_t kRefusalsEvery = 1'000'000'000;
+constexpr int64_t kDamageEvery = 1'000'000'000;
 
 std::string host_of(const std::string& address) { return address.substr(0, address.rfind(':')); }
 bool any_host(const std::string& host) { return host.empty() || host == "0.0.0.0" || host == "[::]"; }
@@ -236,6 +237,11 @@ Status ControlHost::open_plane() {
   consensus::Telemetry::Emit emit;
   if (traces_) emit = [this](consensus::SpanValue span) { traces_->add(std::move(span)); };
   telemetry_ = std::make_unique<consensus::Telemetry>(loop_->clock(), facts, std::move(emit));
+  damage_ = std::make_unique<DamageWatch>(
+      *telemetry_, kind->byzantine, [](DamageWatch::Level level, const std::string& line) {
+        const bool warning = level == DamageWatch::Level::kWarning;
+        spdlog::log(warning ? spdlog::level::warn : spdlog::level::info, "{}", line);
+      });
 
   kv::Spaces::Engines engines;
   for (size_t i = 0; i < kv::kSpaces; ++i) {
@@ -278,11 +284,16 @@ Status ControlHost::open_plane() {
                              member.fail_fast = true;  // who waits for a dead leader misses the next one
                              return control::Client::open(*loop_, *client_network_, ports_.random, std::move(member));
                            },
-                           telemetry_.get(), signing_.get(), telemetry_.get()},
+                           damage_.get(), signing_.get(), telemetry_.get()},
                           std::move(options), [this](Status why) { on_halt_(std::move(why)); }));
   if (const auto problem = plane_->decrees_problem(); !problem.empty()) {
     spdlog::warn("msg=\"this member votes for no decree\" why=\"{}\"", problem);
   }
+  for (const wal::ReplayReport::Damage& damage : plane_->replica().recovery().damage) {
+    spdlog::error("msg=\"damaged part of the control group's log skipped\" file={} offset={} bytes={} what=\"{}\"",
+                  damage.file, damage.offset, damage.bytes, damage.what);
+  }
+  tell_damage();
   return {};
 }
 
@@ -346,6 +357,11 @@ void ControlHost::tell_refusals() {
   };
   tell("peer", peer_tls_, peer_told_);
   tell("client", client_tls_, client_told_);
+}
+
+void ControlHost::tell_damage() {
+  loop_->after(kDamageEvery, [this] { tell_damage(); });
+  if (plane_ != nullptr) damage_->look(plane_->replica().report(), loop_->clock().mono_ns());
 }
 
 void ControlHost::flush_traces() {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "app/control_config.h"
+#include "app/damage_watch.h"
 #include "app/own_traces.h"
 #include "app/signing_keys.h"
 #include "base/function.h"
@@ -78,6 +79,7 @@ class ControlHost {
   control::ClientOptions client_options(std::vector<std::string> addresses) const;
   void flush_traces();
   void tell_refusals();
+  void tell_damage();
   template <typename F>
   auto on_loop(F function);
 
@@ -97,6 +99,7 @@ class ControlHost {
   os::TlsNetworkStats peer_told_, client_told_;
   std::unique_ptr<OwnTraces> traces_;
   std::unique_ptr<consensus::Telemetry> telemetry_;
+  std::unique_ptr<DamageWatch> damage_;  // in front of it
   std::unique_ptr<os::OsLoop> loop_;
   os::OsDisk disk_;                             // a queue of its own; dies before the loop, which its writes report to
   std::shared_ptr<const SigningKeys> signing_;  // null: the protocol's members do not sign

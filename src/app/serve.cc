@@ -117,7 +117,8 @@ class Events {
   enum class Kind { kStop, kReload, kHalt };
   struct Event {
     Kind kind = Kind::kStop;
-    Status status;  // of kHalt
+    Status status;          // of kHalt
+    std::string what = {};  // that has stopped
   };
   void push(Event event) {
     const std::lock_guard lock(mutex_);
@@ -229,7 +230,7 @@ class Process {
     cluster::ReplayTotals replay;
     const int64_t begin = clock_.mono_ns();
     CLEW_ASSIGN(node_, cluster::Node::open(std::move(ports), config_.node, &replay, [&events](Status status) {
-                  events.push({Events::Kind::kHalt, std::move(status)});
+                  events.push({Events::Kind::kHalt, std::move(status), "admitted data could not be written"});
                 }));
     log_replay(replay, clock_.mono_ns() - begin);
 
@@ -237,7 +238,9 @@ class Process {
     control_ =
         std::make_unique<ControlHost>(ControlHost::Ports{*workers_, random_, node_.get(), kVersion}, config_.control,
                                       config_.node.data_directory + "/control", control_tokens(config_));
-    CLEW_TRY(control_->start([&events](Status status) { events.push({Events::Kind::kHalt, std::move(status)}); }));
+    CLEW_TRY(control_->start([&events](Status status) {
+      events.push({Events::Kind::kHalt, std::move(status), "this member of the control group cannot go on"});
+    }));
     spdlog::info("msg=\"member of the control group\" founding={:016x} node={}", control_->founding(),
                  number(control_->node()));
 
@@ -442,7 +445,7 @@ int serve(const ServeFlags& flags) {
     }
     if (event.kind == Events::Kind::kHalt) {
       // What was acknowledged is on disk; the next start replays it. Nothing here may look like an orderly end.
-      spdlog::critical("msg=\"halted: admitted data could not be written\" error=\"{}\"", event.status.message());
+      spdlog::critical("msg=\"halted: {}\" error=\"{}\"", event.what, event.status.message());
       spdlog::shutdown();
       _exit(1);
     }

@@ -62,6 +62,7 @@ std::string Identity::encode() const {
   text += "\nmax_kept_bytes " + std::to_string(sessions.max_kept_bytes);
   text += "\nsession_idle_ns " + std::to_string(sessions.idle_ns);
   text += std::string("\nstate ") + (complete ? "complete" : "new") + "\n";
+  if (keeps_peers) text += "peers kept\n";
   return seal(std::move(text));
 }
 
@@ -69,7 +70,7 @@ Result<Identity> Identity::parse(std::string_view text, const std::string& path)
   CLEW_ASSIGN(const auto lines, unseal(text, kIdentityTitle, path));
   Identity identity;
   uint64_t node = 0, instance = 0;
-  bool sound = lines.size() == 9;
+  bool sound = true;
   for (const auto& [key, value] : lines) {
     if (key == "cluster") {
       sound &= parse_number(value, 16, identity.cluster);
@@ -89,10 +90,13 @@ Result<Identity> Identity::parse(std::string_view text, const std::string& path)
       sound &= parse_number(value, 10, identity.sessions.idle_ns);
     } else if (key == "state") {
       identity.complete = value == "complete";
+    } else if (key == "peers") {
+      identity.keeps_peers = value == "kept";
     } else {
       sound = false;
     }
   }
+  sound &= lines.size() == (identity.keeps_peers ? 10 : 9);
   if (!sound || node == 0 || instance == 0) return broken_text(path, "says what makes no sense");
   identity.node = NodeId{node};
   identity.instance = Instance{instance};
@@ -123,7 +127,7 @@ Result<ReplicaDirectory> ReplicaDirectory::open(env::Disk& disk, const std::stri
                        "vote as its old self: remove it from the group and add a new one"};
     }
     directory.identity_ = std::move(wanted);
-    directory.identity_.complete = false;
+    directory.identity_.complete = directory.identity_.keeps_peers = false;
     do {
       directory.identity_.instance = Instance{random.next()};
     } while (directory.identity_.instance == kUnknownInstance);
@@ -147,10 +151,11 @@ bool ReplicaDirectory::has_log() const {
 }
 
 Status ReplicaDirectory::complete() {
-  if (identity_.complete) return {};
+  if (identity_.complete && identity_.keeps_peers) return {};
   // A log that waits for room would be taken for a lost one by the next start.
   if (!has_log()) return Error{Code::kResourceExhausted, log() + ": no room for a log; make some and start again"};
-  identity_.complete = true;
+  if (peers.empty()) CLEW_TRY(save_peers(*disk_, path_, encode_peers(peers)));
+  identity_.complete = identity_.keeps_peers = true;
   return env::write_file_atomically(*disk_, path_, std::string(kIdentityFile), identity_.encode());
 }
 
@@ -169,7 +174,12 @@ Status ReplicaDirectory::save_peers(env::Disk& disk, const std::string& path, co
 Status ReplicaDirectory::load_peers() {
   const std::string path = path_ + "/" + std::string(kPeersFile);
   auto text = env::read_file(*disk_, path, kMaxFileBytes);
-  if (!text.ok()) return text.status().code() == Code::kNotFound ? Status() : text.status();
+  if (!text.ok()) {
+    if (text.status().code() != Code::kNotFound) return text.status();
+    if (!identity_.keeps_peers) return {};
+    // Without it a peer that lost its disk, and what it promised, would be taken for the one that it was.
+    return broken(path, "is missing, and with it which data directories the other members have");
+  }
   CLEW_ASSIGN(const auto lines, unseal(*text, kPeersTitle, path));
   for (const auto& [key, value] : lines) {
     uint64_t peer = 0, instance = 0;

@@ -24,6 +24,8 @@ struct Identity {
   SessionLimits sessions;  // they decide what is applied, so they cannot change
   // Written before the log is made; the log is expected to be there only afterwards.
   bool complete = false;
+  // So is the file of the peers; in directories that an earlier version made it came with the first of them.
+  bool keeps_peers = false;
 
   uint64_t settings() const;   // what all members have in common beside the cluster, as a hash
   std::string encode() const;  // text, for people too
@@ -41,7 +43,8 @@ class ReplicaDirectory {
   const Identity& identity() const { return identity_; }
   std::string log() const { return path_ + "/log"; }
   std::string snapshots() const { return path_ + "/snapshots"; }
-  // The log was made: from now on it must be there. kResourceExhausted when it is not, for want of room. Blocking.
+  // The log was made: from now on it must be there, and the file of the peers. kResourceExhausted when it is not, for
+  // want of room. Blocking.
   Status complete();
 
   // Peers by first contact; `save_peers` is for offloaded work.

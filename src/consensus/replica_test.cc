@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "consensus/replica_directory.h"
 #include "consensus/replica_rig_test.h"
 
 namespace clew::consensus {
@@ -325,8 +326,8 @@ TEST(ReplicaDirectory, isUsedByOneProcessAtATime) {
   EXPECT_EQ(Life(disk, solo_options()).open_status.code(), Code::kFailedPrecondition);
 }
 
-TEST(ReplicaDirectory, withoutItsLogOrItsIdentityItIsNotStarted) {
-  for (const std::string lost : {"/data/log/00000001.wal", "/data/identity"}) {
+TEST(ReplicaDirectory, withoutItsLogItsIdentityOrItsPeersItIsNotStarted) {
+  for (const std::string lost : {"/data/log/00000001.wal", "/data/identity", "/data/peers"}) {
     sim::SimDisk disk;
     {
       Life life(disk, solo_options());
@@ -338,6 +339,20 @@ TEST(ReplicaDirectory, withoutItsLogOrItsIdentityItIsNotStarted) {
     Life life(disk, solo_options());
     EXPECT_EQ(life.open_status.code(), Code::kDataLoss) << lost << ": " << life.open_status.to_string();
   }
+}
+
+TEST(ReplicaDirectory, ofAnEarlierVersionMayHaveMetNobodyAndRemembersFromThenOn) {
+  sim::SimDisk disk;
+  { Life life(disk, solo_options()); }
+  disk.kill_and_restart();
+  Identity identity = Identity::parse(disk.content("/data/identity"), "identity").value();
+  identity.keeps_peers = false;
+  ASSERT_TRUE(env::write_file_atomically(disk, "/data", "identity", identity.encode()).ok());
+  ASSERT_TRUE(disk.remove("/data/peers").ok());
+  EXPECT_TRUE(Life(disk, solo_options()).open_status.ok());
+  disk.kill_and_restart();
+  ASSERT_TRUE(disk.remove("/data/peers").ok());
+  EXPECT_EQ(Life(disk, solo_options()).open_status.code(), Code::kDataLoss);
 }
 
 TEST(ReplicaDirectory, aDamagedIdentityIsToldApartFromAnotherNodes) {

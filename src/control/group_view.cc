@@ -73,7 +73,10 @@ class Description {
         status.problem = view_.halted;
       } else if (view_.report.standing == consensus::Standing::kRecovering) {
         status.state = MemberState::kSyncing;
-        status.problem = "damaged records of its log are being fetched again from the leader";
+        status.problem =
+            "damage took a part of its log; it fetches that from the other members, and does not lead before it is "
+            "whole. If this lasts, look whether enough of them run and can be reached; else replace it "
+            "(docs/operations.md, Damage)";
       } else if (member.role == consensus::Role::kLearner) {
         status.state = MemberState::kSyncing;
       }

@@ -181,7 +181,9 @@ void Pbft::start(Time now, LogSeq next, bool have_snapshot) {
   }
   if (base_seq_ == 0 && any_record_) {
     started_ = true;
-    halt("pbft: the record with which its log begins is lost; replace this member");
+    halt(
+        "pbft: the beginning of its log is gone from the disk, and with it the state that it rests on and what this "
+        "member promised; it must not go on as its old self: remove it from the group and add a new one");
     return;
   }
   const SnapshotMeta meta = base_.meta;
