@@ -81,9 +81,11 @@ class Charts {
     each([&](size_t index, std::string_view name, const auto& cells) {
       for (const lab::Cell* cell : cells) {
         Series series{.name = std::string(name) + ", n=" + std::to_string(cell->nodes), .points = {}, .colour = index};
-        for (const lab::Cell::Point& point : cell->points) {
-          series.points.emplace_back(point.measured.throughput(),
-                                     static_cast<double>(point.measured.percentile_ns(0.5)) / 1e6);
+        for (const auto* const some : {&cell->points, &cell->beyond}) {
+          for (const lab::Cell::Point& point : *some) {
+            series.points.emplace_back(point.measured.throughput(),
+                                       static_cast<double>(point.measured.percentile_ns(0.5)) / 1e6);
+          }
         }
         chart.series.push_back(std::move(series));
       }

@@ -23,6 +23,11 @@ std::string fixed(double value, int digits) {
 std::string ms(int64_t ns, int digits = 2) { return fixed(static_cast<double>(ns) / 1e6, digits); }
 std::string thousands(double value) { return fixed(value / 1e3, 1) + "k"; }
 
+size_t letters(std::string_view text) {  // of UTF-8
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char byte) { return (static_cast<uint8_t>(byte) & 0xc0) != 0x80; }));
+}
+
 // Columns as wide as their widest cell; the first is text, the others are numbers.
 class Table {
  public:
@@ -33,13 +38,14 @@ class Table {
     std::vector<size_t> widths(rows_.front().size(), 0);
     for (const auto& row : rows_) {
       if (row.size() != widths.size()) continue;  // a note
-      for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+      for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], letters(row[i]));
     }
     std::string out;
     for (const auto& row : rows_) {
       for (size_t i = 0; i < row.size(); ++i) {
         const bool last = i + 1 == row.size();
-        const size_t gap = i < widths.size() && row[i].size() < widths[i] ? widths[i] - row[i].size() : 0;
+        const size_t wide = letters(row[i]);
+        const size_t gap = i < widths.size() && wide < widths[i] ? widths[i] - wide : 0;
         const bool note = row.size() != widths.size() && last;
         if (i == 0 || note) {
           out += row[i] + (last ? "" : std::string(gap, ' '));
@@ -61,8 +67,8 @@ std::string median(const std::vector<int64_t>& rising) {
 }
 
 std::string cells_text(const lab::LabReport& report, lab::Latency latency, lab::Fault fault) {
-  Table table({"protocol", "n", "survives", "msgs/cmd", "stated", "bytes/cmd", "syncs/cmd", "signs/cmd", "idle msgs/s",
-               "p50 ms", "p99 ms", "most cmds/s", "at", "failover ms", "worst"});
+  Table table({"protocol", "n", "survives", "msgs/cmd", "stated", "bytes/cmd", "syncs/cmd", "signed/cmd", "checked/cmd",
+               "idle msgs/s", "p50 ms", "p99 ms", "saturates at", "with"});
   for (const lab::Cell& cell : report.cells) {
     if (cell.latency != latency || cell.fault != fault) continue;
     const std::string name(cell.protocol->name);
@@ -73,15 +79,14 @@ std::string cells_text(const lab::LabReport& report, lab::Latency latency, lab::
       continue;
     }
     const lab::Measured& light = cell.light();
-    const lab::Cell::Point& most = cell.saturated();
+    const lab::Cell::Point& most = cell.most();
     const auto n = static_cast<double>(cell.nodes);
     table.add({name, std::to_string(cell.nodes), std::to_string(lab::survives(facts, cell.nodes)),
                fixed(light.a_command(light.messages), 1), facts == nullptr ? "-" : fixed(facts->messages(n), 0),
                fixed(light.a_command(light.bytes), 0), fixed(light.a_command(light.syncs), 1),
-               fixed(light.a_command(light.signatures), 1), fixed(light.idle_messages_a_second, 0),
-               ms(light.percentile_ns(0.5)), ms(light.percentile_ns(0.99)), thousands(most.measured.throughput()),
-               std::to_string(most.outstanding), median(cell.failover_ns),
-               cell.failover_ns.empty() ? "-" : ms(cell.failover_ns.back(), 0)});
+               fixed(light.a_command(light.signatures_made), 1), fixed(light.a_command(light.signatures_checked), 1),
+               fixed(light.idle_messages_a_second, 0), ms(light.percentile_ns(0.5)), ms(light.percentile_ns(0.99)),
+               (cell.saturates ? "" : "> ") + thousands(most.measured.throughput()), std::to_string(most.outstanding)});
   }
   return table.text();
 }
@@ -106,14 +111,38 @@ std::string loads_text(const lab::LabReport& report) {
   return table.text();
 }
 
+// What a new leader took beside how much the literature says that it takes.
+std::string failovers_text(const lab::LabReport& report) {
+  Table table({"protocol", "n", "network", "fault", "ms", "worst", "msgs", "bytes", "stated msgs", "stated bits"});
+  bool any = false;
+  for (const lab::Cell& cell : report.cells) {
+    if (cell.failover_ns.empty()) continue;
+    any = true;
+    const lab::ProtocolFacts* const facts = lab::facts_of(cell.protocol->name);
+    const bool bits = facts != nullptr && !facts->change_bits.empty();
+    table.add(
+        {std::string(cell.protocol->name), std::to_string(cell.nodes), std::string(lab::latency_name(cell.latency)),
+         std::string(lab::fault_name(cell.fault)), median(cell.failover_ns), ms(cell.failover_ns.back(), 0),
+         std::to_string(cell.failover_messages[cell.failover_messages.size() / 2]),
+         std::to_string(cell.failover_bytes[cell.failover_bytes.size() / 2]),
+         facts == nullptr ? "-" : std::string(facts->change_order), bits ? std::string(facts->change_bits) : "-"});
+  }
+  if (!any) return {};
+  return "\na change of leader: the median of its time, and of the messages and bytes that all members sent from the "
+         "leader's death to the next commit, timeouts and heartbeats included\n" +
+         table.text();
+}
+
 std::string literature_text(const lab::LabReport& report) {
   std::string text;
   for (const groups::Family* const family : report.options.protocols) {
     const lab::ProtocolFacts* const facts = lab::facts_of(family->name);
     if (facts == nullptr) continue;
     text += "  " + std::string(family->name) + ": " + std::string(facts->messages_text) + " messages, " +
-            fixed(facts->delays, 0) + " delays; a change of leader: " + std::string(facts->leader_change) + ". " +
-            std::string(facts->source) + "\n";
+            fixed(facts->delays, 0) + " delays. " + std::string(facts->source) +
+            "\n    a change of leader: " + std::string(facts->leader_change) + ". " + std::string(facts->change_order) +
+            " messages" + (facts->change_bits.empty() ? "" : ", " + std::string(facts->change_bits) + " bits") + ", " +
+            std::string(facts->change_details) + "\n";
   }
   return text;
 }
@@ -139,12 +168,25 @@ std::string lies_text(const lab::LabReport& report) {
     } else if (!cell.failed.ok()) {
       text += "failed: " + std::string(cell.failed.message()) + "\n";
     } else if (cell.lie.violation.empty()) {
-      text += counted(cell.lie.liars, "liar") + ", and nothing came of it\n";
+      text += "holds: with " + counted(cell.lie.liars, "liar") + " a command was acknowledged, and " +
+              (cell.lie.replaced ? "another one after it\n" : "no other one in its place\n");
     } else {
       text += "VIOLATED by " + counted(cell.lie.liars, "liar") + " at " + ms(cell.lie.seen_at_ns, 0) +
               " ms: a command was acknowledged, " +
               (cell.lie.replaced ? "and another one was acknowledged in its place" : "and then lost") + "\n    " +
               cell.lie.violation + "\n";
+    }
+    for (const lab::Endured& endured : cell.endured) {
+      text += "    " + counted(endured.liars, "liar") + ", of which the primary " +
+              std::string(lab::habit_name(endured.habit)) + ": ";
+      if (!endured.violation.empty()) {
+        text += "VIOLATED: " + endured.violation + "\n";
+        continue;
+      }
+      const int64_t seconds = endured.span_ns / 1'000'000'000;
+      text += (endured.during > 0 ? "goes on, " : "STANDS, ") + counted(endured.during, "command") + " in " +
+              counted(static_cast<uint64_t>(seconds), "second") + "; before, " + std::to_string(endured.before) +
+              "; the longest pause " + ms(endured.pause_ns, 0) + " ms\n";
     }
   }
   return text;
@@ -167,19 +209,27 @@ std::string lab_text(const lab::LabReport& report) {
   std::string text = "seed " + std::to_string(report.options.seed) + "; commands of 100 bytes; a processor takes " +
                      fixed(static_cast<double>(costs.message_ns) / 1e3, 1) + " µs a message and " +
                      fixed(static_cast<double>(costs.command_ns) / 1e3, 1) + " µs a command, a disk " +
-                     ms(costs.sync_ns, 1) + " ms a sync\n";
+                     ms(costs.sync_ns, 1) + " ms a sync; a signature takes the processor " +
+                     fixed(static_cast<double>(costs.sign_ns) / 1e3, 0) + " µs to make, and one of " +
+                     std::to_string(costs.workers) + " workers " + fixed(static_cast<double>(costs.check_ns) / 1e3, 0) +
+                     " µs to check\n";
   for (const lab::Latency latency : report.options.latencies) {
     for (const lab::Fault fault : report.options.faults) {
       text += "\n" + std::string(lab::latency_name(latency)) + ", fault: " + std::string(lab::fault_name(fault)) +
               "\n" + cells_text(report, latency, fault);
     }
   }
-  text += "\nmsgs, bytes, syncs, signatures checked: a committed command, by all members, " +
-          std::to_string(report.options.loads.front()) +
-          " outstanding, heartbeats included; stated: by the literature, "
-          "without batching or piggybacking\n\n" +
-          loads_text(report) + "\nthe literature\n" + literature_text(report) + "\nclaims\n" + claims_text(report);
-  if (!report.lies.empty()) text += "\na liar among members that expect none\n" + lies_text(report);
+  if (!report.cells.empty()) {
+    text +=
+        "\nmsgs, bytes, syncs, signatures made and checked: a committed command, by all members, " +
+        std::to_string(report.options.loads.front()) +
+        " outstanding, heartbeats included; stated: by the literature, without batching or piggybacking; it "
+        "saturates at so many commands a second with so many outstanding: twice as many bring less than 3 % more\n\n" +
+        loads_text(report) + failovers_text(report);
+  }
+  text += "\nthe literature\n" + literature_text(report);
+  if (!report.cells.empty()) text += "\nclaims\n" + claims_text(report);
+  if (!report.lies.empty()) text += "\na liar acknowledges, and comes back with an older disk\n" + lies_text(report);
   return text;
 }
 
@@ -201,9 +251,20 @@ std::string lab_json(const lab::LabReport& report) {
     if (facts != nullptr) {
       json.key("stated_messages").real(facts->messages(static_cast<double>(cell.nodes)));
       json.key("stated_delays").real(facts->delays);
+      json.key("stated_change_messages").text(facts->change_order);
+      json.key("stated_change_bits").text(facts->change_bits);
+    }
+    std::vector<const lab::Cell::Point*> points;
+    for (const lab::Cell::Point& point : cell.points) points.push_back(&point);
+    for (const lab::Cell::Point& point : cell.beyond) points.push_back(&point);
+    if (!points.empty()) {
+      json.key("saturates").boolean(cell.saturates);
+      json.key("most_commands_a_second").real(cell.most().measured.throughput());
+      json.key("most_outstanding").unsigned_number(cell.most().outstanding);
     }
     json.key("points").open_array();
-    for (const lab::Cell::Point& point : cell.points) {
+    for (const lab::Cell::Point* const each : points) {
+      const lab::Cell::Point& point = *each;
       const lab::Measured& measured = point.measured;
       json.open_object();
       json.key("outstanding").unsigned_number(point.outstanding);
@@ -212,7 +273,8 @@ std::string lab_json(const lab::LabReport& report) {
       json.key("messages_a_command").real(measured.a_command(measured.messages));
       json.key("bytes_a_command").real(measured.a_command(measured.bytes));
       json.key("syncs_a_command").real(measured.a_command(measured.syncs));
-      json.key("signatures_a_command").real(measured.a_command(measured.signatures));
+      json.key("signatures_made_a_command").real(measured.a_command(measured.signatures_made));
+      json.key("signatures_checked_a_command").real(measured.a_command(measured.signatures_checked));
       json.key("idle_messages_a_second").real(measured.idle_messages_a_second);
       json.key("p50_ns").quoted(measured.percentile_ns(0.5));
       json.key("p99_ns").quoted(measured.percentile_ns(0.99));
@@ -222,6 +284,10 @@ std::string lab_json(const lab::LabReport& report) {
     json.key("failovers").unsigned_number(cell.failovers);
     json.key("failover_ns").open_array();
     for (const int64_t ns : cell.failover_ns) json.quoted(ns);
+    json.close_array().key("failover_messages").open_array();
+    for (const uint64_t messages : cell.failover_messages) json.unsigned_number(messages);
+    json.close_array().key("failover_bytes").open_array();
+    for (const uint64_t bytes : cell.failover_bytes) json.unsigned_number(bytes);
     json.close_array().close_object();
   }
   json.close_array().key("claims").open_array();
@@ -247,7 +313,19 @@ std::string lab_json(const lab::LabReport& report) {
     if (!cell.failed.ok()) json.key("failed").text(cell.failed.message());
     json.key("liars").unsigned_number(cell.lie.liars);
     json.key("violation").text(cell.lie.violation);
-    json.close_object();
+    json.key("endured").open_array();
+    for (const lab::Endured& endured : cell.endured) {
+      json.open_object();
+      json.key("primary").text(lab::habit_name(endured.habit));
+      json.key("liars").unsigned_number(endured.liars);
+      json.key("span_ns").quoted(endured.span_ns);
+      json.key("commands_before").unsigned_number(endured.before);
+      json.key("commands").unsigned_number(endured.during);
+      json.key("longest_pause_ns").quoted(endured.pause_ns);
+      json.key("violation").text(endured.violation);
+      json.close_object();
+    }
+    json.close_array().close_object();
   }
   json.close_array().close_object();
   return out + "\n";

@@ -178,7 +178,7 @@ Status ReplicaDirectory::load_peers() {
     if (text.status().code() != Code::kNotFound) return text.status();
     if (!identity_.keeps_peers) return {};
     // Without it a peer that lost its disk, and what it promised, would be taken for the one that it was.
-    return broken(path, "is missing, and with it which data directories the other members have");
+    return broken_text(path, "is missing, and with it which data directories the other members have");
   }
   CLEW_ASSIGN(const auto lines, unseal(*text, kPeersTitle, path));
   for (const auto& [key, value] : lines) {

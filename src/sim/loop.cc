@@ -89,8 +89,15 @@ void SimLoop::offload(env::Lane lane, Task work, Task done) {
                         in_offloaded_work_ = true;
                         work();
                         in_offloaded_work_ = false;
-                        post(std::move(done));
+                        finish(std::exchange(taken_ns_, 0), std::move(done));
                       });
+}
+
+void SimLoop::finish(int64_t took_ns, Task done) {
+  if (took_ns == 0) return post(std::move(done));
+  int64_t& free_at = *std::min_element(worker_free_at_ns_.begin(), worker_free_at_ns_.end());
+  free_at = std::max(free_at, scheduler_.now_ns()) + took_ns;
+  scheduler_.schedule({free_at, EventKind::kTask, node_, ++asked_}, target_, 0, std::move(done));
 }
 
 void SimLoop::device(int64_t delay_ns, EventKind kind, uint64_t digest, Task task) {

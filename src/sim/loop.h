@@ -4,7 +4,8 @@
 // SIGSTOP; what came due meanwhile runs late, in its order). Faults of clocks: skew and jumps of wall time
 // (`set_wall_offset`), a rate that is wrong (`set_drift_ppm`, monotonic and wall time alike), a new origin of monotonic
 // time (`reboot`). Timers go by the process's own monotonic clock, so a node with a fast clock times out early.
-// Offloaded work takes virtual time (`set_offload_latency`). Faults of disks: sim/disk.h; of networks: sim/links.h.
+// Offloaded work takes virtual time (`set_offload_latency`, `take`). Faults of disks: sim/disk.h; of networks:
+// sim/links.h.
 //
 // Not for benchmarks and not thread-safe. A SimLoop dies before its Scheduler and its clock.
 #pragma once
@@ -73,6 +74,10 @@ class SimLoop final : public env::Loop, private EventTarget {
   Scheduler& scheduler() { return scheduler_; }
   NodeIndex node() const { return node_; }
   void set_offload_latency(int64_t latency_ns) { offload_latency_ns_ = latency_ns; }
+  // By offloaded work while it runs: it takes so long on the worker that is free first, and is done then. Work that
+  // takes nothing needs no worker but that of its lane.
+  void take(int64_t ns) { taken_ns_ += ns; }
+  void set_workers(size_t workers) { worker_free_at_ns_.resize(workers); }  // at least one
   // Runs `task` on this loop in `delay_ns` of virtual, not local, time: for devices that are no part of the process.
   void device(int64_t delay_ns, EventKind kind, uint64_t digest, Task task);
   // The process dies: nothing queued, timed or offloaded so far runs, and neither does anything handed in later.
@@ -94,6 +99,7 @@ class SimLoop final : public env::Loop, private EventTarget {
     EventId event;
   };
   void on_event(EventKind kind, uint64_t argument, Task task) override;
+  void finish(int64_t took_ns, Task done);  // offloaded work
   void move_timer(EventId from, int64_t delay_ns, uint64_t deadline_ns, Task task);
 
   Scheduler& scheduler_;
@@ -108,6 +114,8 @@ class SimLoop final : public env::Loop, private EventTarget {
   std::vector<Held> held_;  // came due while paused, in order
   std::vector<Moved> moved_;
   int64_t offload_latency_ns_ = 1'000;
+  int64_t taken_ns_ = 0;  // by the offloaded work that runs
+  std::vector<int64_t> worker_free_at_ns_ = {0};
   std::array<int64_t, env::kLanes> lane_free_at_ns_{};  // a lane is one worker: its work runs one after another
 };
 

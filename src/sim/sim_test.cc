@@ -63,6 +63,21 @@ TEST(SimLoop, cancelledTimersAndKilledLoopsStayQuiet) {
   EXPECT_EQ(ran, 101);
 }
 
+TEST(SimLoop, workThatTakesItsTimeHasTheWorkerThatIsFreeFirst) {
+  Scheduler scheduler;
+  SimLoop loop(scheduler);
+  loop.set_offload_latency(1);
+  loop.set_workers(2);
+  std::vector<std::pair<int64_t, int64_t>> done;  // what it took, and when it was done
+  for (const int64_t takes : {100, 300, 100, 0}) {
+    loop.offload(
+        env::Lane::kQuery, [&loop, takes] { loop.take(takes); },
+        [&, takes] { done.emplace_back(takes, scheduler.now_ns()); });
+  }
+  scheduler.run_until_idle();
+  EXPECT_EQ(done, (std::vector<std::pair<int64_t, int64_t>>{{0, 4}, {100, 101}, {100, 201}, {300, 302}}));
+}
+
 TEST(SimLoop, offloadedWorkTakesTimeRunsInOrderAndComesBack) {
   Scheduler scheduler;
   SimLoop loop(scheduler);

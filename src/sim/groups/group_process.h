@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "consensus/replica.h"
@@ -42,6 +43,7 @@ class GroupProcess final : public Process, private consensus::Observer {
   // Blocking; `options` but for self and directory.
   Status open(consensus::ReplicaOptions options, consensus::ProtocolFactory factory,
               const consensus::Verifier* verifier);
+  void depart(MeshTransport::Departure departure) { transport_.depart(std::move(departure)); }
   // From now on, for as long as `lies` says so; of what the protocol sends.
   void lie(std::shared_ptr<Liar> liar, std::function<bool()> lies);
 

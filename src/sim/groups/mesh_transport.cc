@@ -39,7 +39,10 @@ void MeshTransport::post(consensus::NodeId to, std::string frame) {
   if (machine_of(to) == machine_.node) return;
   const Trailer trailer{consensus::number(self_), consensus::number(to), static_cast<uint64_t>(handler_.instance)};
   frame.append(reinterpret_cast<const char*>(&trailer), sizeof trailer);
-  machine_.send(machine_of(to), std::move(frame));
+  if (!departure_) return machine_.send(machine_of(to), std::move(frame));
+  departure_([&machine = machine_, to, frame = std::move(frame)]() mutable {
+    machine.send(machine_of(to), std::move(frame));
+  });
 }
 
 bool MeshTransport::admits(consensus::NodeId peer, consensus::Instance instance) {

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/function.h"
 #include "consensus/transport.h"
 #include "sim/process.h"
 
@@ -40,6 +41,9 @@ class MeshTransport final : public consensus::Transport {
   // What leaves instead of a frame, for a member that lies; `sent` is told of the frame itself.
   using Twist = std::function<std::vector<std::string>(consensus::NodeId to, std::string_view frame)>;
   void lie(Twist twist) { twist_ = std::move(twist); }
+  // When a frame leaves: the departure is handed what sends it, in order. None: at once.
+  using Departure = std::function<void(Task leave)>;
+  void depart(Departure departure) { departure_ = std::move(departure); }
 
   void start(Handler handler) override { handler_ = std::move(handler); }
   void set_peers(const std::vector<consensus::Member>& peers) override;
@@ -62,6 +66,7 @@ class MeshTransport final : public consensus::Transport {
   const consensus::NodeId self_;
   std::function<void(consensus::NodeId, std::string_view)> sent_;
   Twist twist_;
+  Departure departure_;
   Handler handler_;
   std::vector<consensus::Member> peers_;
   std::vector<Met> met_;

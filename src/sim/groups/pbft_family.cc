@@ -28,7 +28,7 @@ std::unique_ptr<consensus::Protocol> make(const Shape& shape, consensus::NodeId 
   options.self = self;
   options.founding = founding;
   options.group = kPbftGroup;
-  options.signer = std::make_shared<consensus::pbft::TestSigner>(self);
+  options.signer = shape.signer != nullptr ? shape.signer : std::make_shared<consensus::pbft::TestSigner>(self);
   // A clock that is wrong by more would count among the liars: only where no fault sets clocks.
   if (shape.liars > 0) options.admissible = consensus::TimeBound(clock, consensus::kMostAheadNs);
   options.max_message_bytes = shape.limits.max_message_bytes;

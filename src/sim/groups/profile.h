@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +15,7 @@
 #include "base/status.h"
 #include "consensus/in_flight.h"
 #include "consensus/replica.h"
+#include "consensus/signer.h"
 #include "sim/plan.h"
 
 namespace clew::sim::groups {
@@ -107,6 +109,7 @@ struct Shape {
   int64_t drift_ppm = 0;
   bool loses_appends = false;  // ledger.h
   bool ordered = false;        // packets between two machines keep their order, as in a connection
+  std::shared_ptr<const consensus::Signer> signer = nullptr;  // of the member that is made; none: the family's
 };
 // For any protocol: GroupHunt::shape() fits it to one.
 Shape draw_shape(uint64_t seed, const Profile& profile, std::optional<size_t> nodes);

@@ -16,8 +16,11 @@ struct ProtocolFacts {
   double (*messages)(double n);    // a command, without a fault, one at a time
   std::string_view messages_text;  // "2(n-1)"
   double delays = 0;               // message delays until the leader knows that it is committed
-  std::string_view leader_change;
   std::string_view source;
+  std::string_view leader_change;   // what it takes
+  std::string_view change_order;    // of messages, in the size of the group: "O(n)"
+  std::string_view change_bits;     // "O(n³)"; empty: nobody states it
+  std::string_view change_details;  // with the source
 };
 // Null: nothing is written down about it.
 const ProtocolFacts* facts_of(std::string_view family);

@@ -1,6 +1,6 @@
 // The lab: every protocol in every group and network that is asked for, measured (measure.h), beside what the
-// literature states and beside what is wrongly said (facts.h). A cell that makes no sense says why; one liar under a
-// protocol that expects none is shown (byzantine.h).
+// literature states and beside what is wrongly said (facts.h). A cell that makes no sense says why; what a liar does to
+// a protocol that expects none, and to one that does, is shown (byzantine.h).
 //
 // Deterministic: the same options give the same report. One thread; seconds.
 #pragma once
@@ -24,6 +24,7 @@ struct LabOptions {
   std::vector<Fault> faults = {Fault::kNone};
   bool byzantine = false;
   std::vector<size_t> loads = {1, 16, 256};  // commands that are outstanding; the first is what costs are taken from
+  bool saturate = true;                      // beyond the loads, until more of it brings no more
   size_t failovers = 5;                      // each in another world
   uint64_t seed = 1;
 };
@@ -40,12 +41,17 @@ struct Cell {
     size_t outstanding = 0;
     Measured measured;
   };
-  std::vector<Point> points;         // by load
-  std::vector<int64_t> failover_ns;  // rising; of those in which an answer came
-  size_t failovers = 0;              // tried
+  std::vector<Point> points;  // by load
+  // Twice the highest load, twice that, and so on: the last brought hardly more than the one before, unless not even
+  // the highest that was tried saturates the group.
+  std::vector<Point> beyond;
+  bool saturates = false;
+  std::vector<int64_t> failover_ns;                         // rising; of those in which an answer came
+  std::vector<uint64_t> failover_messages, failover_bytes;  // of the same, rising, too
+  size_t failovers = 0;                                     // tried
 
   const Measured& light() const { return points.front().measured; }
-  const Point& saturated() const;  // with the highest throughput
+  const Point& most() const;  // of all, the one with the highest throughput
 };
 
 struct LieCell {
@@ -54,6 +60,7 @@ struct LieCell {
   std::string senseless;
   Status failed;
   Lie lie;
+  std::vector<Endured> endured;  // by a protocol that expects liars, one a habit
 };
 
 struct Claim {

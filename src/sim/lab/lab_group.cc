@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/hash.h"
+#include "consensus/pbft/test_keys.h"
 #include "sim/groups/ledger.h"
 #include "sim/groups/mesh_transport.h"
 
@@ -21,6 +22,8 @@ constexpr size_t kRegions = 3;
 // One way, beyond what a message takes within a region: between the regions 0-1, 1-2, 2-0.
 constexpr int64_t kApartNs[kRegions] = {15'000'000, 20'000'000, 30'000'000};
 constexpr int64_t kWanNs = 40'000'000;
+
+constexpr size_t kSignatureBytes = 64;
 
 size_t region_of(size_t node) { return node % kRegions; }
 
@@ -67,18 +70,34 @@ int64_t one_way_ns(Latency latency) {
   return 0;
 }
 
+std::string lab_signature(NodeId signer, std::string_view message) {
+  std::string signature = consensus::pbft::test_signature(signer, message);
+  signature.resize(kSignatureBytes);
+  return signature;
+}
+
 // --- A member: the group's process behind its processor ---
 
 class LabGroup::Member final : public Process {
  public:
   Member(Machine& machine, LabGroup& group, NodeId self)
-      : machine_(machine), costs_(group.setting_.costs), process_(machine, group, self, false) {}
-
-  Status open(consensus::ReplicaOptions options, consensus::ProtocolFactory factory,
-              const consensus::Verifier& verifier) {
-    return process_.open(std::move(options), std::move(factory), &verifier);
+      : machine_(machine),
+        costs_(group.setting_.costs),
+        keys_(std::make_shared<Keys>(*this, group.signatures_, self)),
+        process_(machine, group, self, false) {
+    machine.loop.set_workers(costs_.workers);
+    process_.depart(
+        [this](Task leave) { machine_.loop.after(std::max<int64_t>(busy_until_ns_ - now(), 0), std::move(leave)); });
   }
+
+  Status open(consensus::ReplicaOptions options, consensus::ProtocolFactory factory) {
+    return process_.open(std::move(options), std::move(factory), keys_.get());
+  }
+  std::shared_ptr<const consensus::Signer> signer() const { return keys_; }  // shared: a core shares its signer
   consensus::Replica& replica() { return process_.replica(); }
+  void lie(std::shared_ptr<groups::Liar> liar) {
+    process_.lie(std::move(liar), [] { return true; });
+  }
 
   // Runs `task` when the processor has had the time for it. What comes while it is busy waits, and is then taken
   // together, as a loop takes all that its sockets hold: this is where batches come from.
@@ -93,6 +112,27 @@ class LabGroup::Member final : public Process {
   }
 
  private:
+  // What it signs and checks with, and pays for.
+  class Keys final : public consensus::Signer, public consensus::Verifier {
+   public:
+    Keys(Member& member, Signatures& count, NodeId self) : member_(member), count_(count), self_(self) {}
+    std::string sign(std::string_view message) const override {
+      ++count_.made;
+      member_.charge(member_.costs_.sign_ns);
+      return lab_signature(self_, message);
+    }
+    bool verify(NodeId signer, std::string_view message, std::string_view signature) const override {
+      ++count_.checked;
+      member_.machine_.loop.take(member_.costs_.check_ns);
+      return signature == lab_signature(signer, message);
+    }
+
+   private:
+    Member& member_;
+    Signatures& count_;
+    const NodeId self_;
+  };
+
   void on_message(NodeIndex from, std::string_view bytes) override {
     work(cost_of(bytes.size()), [this, from, bytes = std::string(bytes)] { process_.on_message(from, bytes); });
   }
@@ -112,6 +152,7 @@ class LabGroup::Member final : public Process {
 
   Machine& machine_;
   const Costs costs_;
+  const std::shared_ptr<Keys> keys_;
   groups::GroupProcess process_;
   int64_t busy_until_ns_ = 0;
   std::vector<Task> waiting_;
@@ -127,7 +168,6 @@ LabGroup::LabGroup(const groups::Family& family, const Setting& setting) : famil
   shape_.replica.log_file_bytes = 4 << 20;
   shape_.ordered = true;
   family_.fit(shape_);
-  verifier_.own = family.verifier.get();
   initialised_.resize(setting.nodes);
   syncs_of_earlier_lives_.resize(setting.nodes);
 }
@@ -181,11 +221,11 @@ Result<std::unique_ptr<Process>> LabGroup::start(World& world, Machine& machine)
   consensus::ReplicaOptions options = shape_.replica;
   options.bootstrap = !initialised_[at(machine.node)];
   const Status opened = starting->open(
-      std::move(options),
-      [this, id, &clock = machine.loop.clock()](uint64_t seed) {
-        return family_.make(shape_, id, founding_, clock, seed);
-      },
-      verifier_);
+      std::move(options), [this, id, &clock = machine.loop.clock(), signer = starting->signer()](uint64_t seed) {
+        groups::Shape shape = shape_;
+        shape.signer = signer;
+        return family_.make(shape, id, founding_, clock, seed);
+      });
   if (!opened.ok()) {
     world.fail(name(machine.node) + " does not start: " + opened.to_string());
     return opened.error();
@@ -245,6 +285,10 @@ void LabGroup::read(NodeIndex node, const std::string& key, consensus::ReadLevel
     to->replica().query({.level = level, .body = groups::encode_query(check::Workload::kRegister, key)},
                         std::move(done));
   });
+}
+
+void LabGroup::lie(NodeIndex node, std::shared_ptr<groups::Liar> liar) {
+  if (Member* const of = member(node)) of->lie(std::move(liar));
 }
 
 uint64_t LabGroup::syncs() const {

@@ -119,6 +119,40 @@ TEST(Lab, aCommandCostsAMessageAndAnAnswerForEachFollowerAtLeastAndASyncOnEachDi
   }
 }
 
+TEST(Lab, signaturesTakeTheirTimeOfTheProcessorAndOfItsWorkers) {
+  const groups::Family& pbft = *groups::family_named("pbft");
+  const auto with = [&](const Costs& costs) {
+    Setting setting;
+    setting.nodes = 4;
+    setting.costs = costs;
+    auto result = measure(pbft, setting, {});
+    EXPECT_TRUE(result.ok()) << result.status().to_string();
+    return result.ok() ? std::move(*result) : Measured{};
+  };
+  Costs free;
+  free.sign_ns = free.check_ns = 0;
+  const Measured light = with({});
+  const Measured light_for_nothing = with(free);
+  // A request is signed, and so is what the primary says of it, and what the others say to that, twice; each is checked
+  // by those who hear it before they say more.
+  const Costs costs;
+  EXPECT_GE(light.percentile_ns(0.5) - light_for_nothing.percentile_ns(0.5), 2 * (costs.sign_ns + costs.check_ns));
+  EXPECT_LT(light.throughput(), 0.9 * light_for_nothing.throughput());
+  EXPECT_GT(light.signatures_made, light.commands);
+  EXPECT_GT(light.signatures_checked, light.signatures_made);
+  Costs alone;
+  alone.workers = 1;
+  EXPECT_GT(with(alone).percentile_ns(0.5), light.percentile_ns(0.5)) << "what two workers check one has to";
+}
+
+TEST(Lab, whoTrustsOthersSignsNothing) {
+  for (const groups::Family* const family : crash_fault_families()) {
+    const Measured light = measured(*family, 3, {});
+    EXPECT_EQ(light.signatures_made, 0u) << family->name;
+    EXPECT_EQ(light.signatures_checked, 0u) << family->name;
+  }
+}
+
 TEST(Lab, batchesMakeManyCommandsCheaperAndAProcessorIsTheLimit) {
   const groups::Family& raft = *groups::family_named("raft");
   const Measured light = measured(raft, 3, {});
@@ -151,6 +185,34 @@ TEST(Lab, oneLiarUnderAProtocolThatExpectsNoneTakesBackWhatWasAcknowledged) {
       EXPECT_THAT(lie->violation, Not(IsEmpty()));
     }
   }
+}
+
+TEST(Lab, asManyLiarsAsAProtocolExpectsTakeNothingBackAndDoNotStopIt) {
+  const groups::Family& pbft = *groups::family_named("pbft");
+  for (const size_t nodes : {4u, 7u}) {
+    SCOPED_TRACE(nodes);
+    Setting setting;
+    setting.nodes = nodes;
+    const auto lie = show_rollback(pbft, setting);
+    ASSERT_TRUE(lie.ok()) << lie.status().to_string();
+    EXPECT_EQ(lie->liars, (nodes - 1) / 3);
+    EXPECT_TRUE(lie->acknowledged);
+    EXPECT_THAT(lie->violation, IsEmpty());
+    if (nodes > 4) continue;  // many messages
+    for (const Habit habit : {Habit::kEquivocates, Habit::kSilent}) {
+      const auto endured = show_endurance(pbft, setting, habit);
+      ASSERT_TRUE(endured.ok()) << endured.status().to_string();
+      EXPECT_THAT(endured->violation, IsEmpty());
+      EXPECT_GT(endured->during, endured->before / 4) << habit_name(habit);
+      EXPECT_GT(endured->pause_ns, 100'000'000) << "the primary lies: it is deposed first";
+    }
+  }
+}
+
+TEST(Lab, whoExpectsNoLiarIsNotAskedToEndureOne) {
+  Setting setting;
+  EXPECT_FALSE(show_endurance(*groups::family_named("raft"), setting, Habit::kSilent).ok());
+  EXPECT_FALSE(show_endurance(*groups::family_named("pbft"), setting, Habit::kSilent).ok()) << "three survive none";
 }
 
 TEST(Lab, cellsThatMakeNoSenseSayWhy) {
@@ -223,12 +285,32 @@ TEST(LabClaims, withoutFiguresNothingIsDecided) {
   for (const Claim& claim : judge_claims(nothing)) EXPECT_EQ(claim.holds, std::nullopt) << claim.statement;
 }
 
+TEST(Lab, aGroupIsSaturatedWhenTwiceTheLoadBringsNoMore) {
+  LabOptions options;
+  options.protocols = {groups::family_named("raft")};
+  options.nodes = {3};
+  options.loads = {1};
+  options.failovers = 0;
+  const LabReport report = run_lab(options);
+  ASSERT_EQ(report.cells.size(), 1u);
+  const Cell& cell = report.cells.front();
+  ASSERT_TRUE(cell.failed.ok()) << cell.failed.to_string();
+  EXPECT_TRUE(cell.saturates);
+  ASSERT_GE(cell.beyond.size(), 2u);
+  const Measured& before = cell.beyond[cell.beyond.size() - 2].measured;
+  EXPECT_EQ(cell.beyond.back().outstanding, 2 * cell.beyond[cell.beyond.size() - 2].outstanding);
+  EXPECT_LT(cell.beyond.back().measured.throughput(), 1.03 * before.throughput());
+  EXPECT_GE(cell.most().measured.throughput(), before.throughput());
+  EXPECT_LT(cell.most().measured.throughput(), 1e9 / static_cast<double>(Costs().command_ns));
+}
+
 TEST(Lab, aReportHasACellForEachCombinationAndTellsHowFarItIs) {
   LabOptions options;
   options.protocols = {groups::family_named("raft"), groups::family_named("multipaxos")};
   options.nodes = {3};
   options.faults = {Fault::kNone, Fault::kDown};
   options.loads = {1};
+  options.saturate = false;
   options.failovers = 1;
   options.byzantine = true;
   size_t last = 0;

@@ -28,8 +28,10 @@ Times times_of(Latency latency, const Load& load) {
   Times times{};
   times.idle_ns = 1'500 * unit;
   times.load_ns = times.idle_ns + 1'000 * unit;
-  times.window_ns = times.load_ns + 100 * unit;
-  times.end_ns = times.window_ns + 300 * unit;
+  // Five rounds and more are brief: of a wide network's, or of a queue that saturates a narrow one.
+  const int64_t share = !load.brief ? 100 : latency == Latency::kLan ? 50 : 25;
+  times.window_ns = times.load_ns + share * unit;
+  times.end_ns = times.window_ns + 3 * share * unit;
   times.give_up_ns = load.kill_leader ? times.end_ns + 5'000 * unit : times.end_ns + kTickNs;
   return times;
 }
@@ -115,10 +117,12 @@ class Measurement final : public LabGroup {
     measured_.messages = sent_.messages - at_window_.messages;
     measured_.bytes = sent_.bytes - at_window_.bytes;
     measured_.syncs = syncs() - syncs_at_window_;
-    measured_.signatures = signatures() - signatures_at_window_;
+    measured_.signatures_made = signatures().made - signatures_at_window_.made;
+    measured_.signatures_checked = signatures().checked - signatures_at_window_.checked;
     done_ = !load_.kill_leader;
     if (!load_.kill_leader || !leader()) return;
     killed_at_ns_ = now();
+    at_death_ = sent_;
     world().power_cut(*leader(), setting().seed);
   }
 
@@ -140,11 +144,15 @@ class Measurement final : public LabGroup {
 
   void answered(size_t i) {
     if (in_window()) {
-      ++measured_.commands;
+      if (measured_.commands++ == 0) measured_.first_ns = now();
+      if (measured_.first_ns == now()) ++measured_.answered_first;
+      measured_.last_ns = now();
       measured_.latencies_ns.push_back(now() - slots_[i].asked_at_ns);
     }
     if (killed_at_ns_ != 0 && measured_.failover_ns == 0) {
       measured_.failover_ns = now() - killed_at_ns_;
+      measured_.failover_messages = sent_.messages - at_death_.messages;
+      measured_.failover_bytes = sent_.bytes - at_death_.bytes;
       done_ = true;
     }
     slots_[i].waits = false;
@@ -161,8 +169,9 @@ class Measurement final : public LabGroup {
   Measured measured_;
   std::vector<Slot> slots_;
   std::optional<NodeIndex> asked_;
-  Counters sent_, at_idle_, at_window_;
-  uint64_t syncs_at_window_ = 0, signatures_at_window_ = 0;
+  Counters sent_, at_idle_, at_window_, at_death_;
+  uint64_t syncs_at_window_ = 0;
+  Signatures signatures_at_window_;
   uint64_t keys_ = 0;
   int64_t killed_at_ns_ = 0;
   bool fault_begun_ = false, idle_seen_ = false, loaded_ = false, opened_ = false, closed_ = false, done_ = false;
@@ -177,6 +186,13 @@ std::optional<Fault> fault_named(std::string_view name) {
     if (kFaultNames[i] == name) return static_cast<Fault>(i);
   }
   return std::nullopt;
+}
+
+double Measured::throughput() const {
+  if (last_ns > first_ns) {
+    return static_cast<double>(commands - answered_first) * 1e9 / static_cast<double>(last_ns - first_ns);
+  }
+  return window_ns == 0 ? 0 : static_cast<double>(commands) * 1e9 / static_cast<double>(window_ns);
 }
 
 int64_t Measured::percentile_ns(double share) const {

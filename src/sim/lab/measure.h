@@ -33,19 +33,24 @@ struct Load {
   size_t outstanding = 1;
   Fault fault = Fault::kNone;
   bool kill_leader = false;  // at the end
+  bool brief = false;        // a part of the time under load: for loads under which much happens in it
 };
 
 struct Measured {
   uint64_t commands = 0;  // answered within the window
   int64_t window_ns = 0;
-  uint64_t messages = 0, bytes = 0, syncs = 0, signatures = 0;  // checked; of all members, within the window
+  // Answers come together, a batch at a time: the rate is counted from the first in the window, without it, to the
+  // last.
+  uint64_t answered_first = 0;
+  int64_t first_ns = 0, last_ns = 0;
+  uint64_t messages = 0, bytes = 0, syncs = 0;  // of all members, within the window
+  uint64_t signatures_made = 0, signatures_checked = 0;
   double idle_messages_a_second = 0;
   std::vector<int64_t> latencies_ns;  // of those commands, rising
   int64_t failover_ns = 0;            // from the leader's death to the next answer; 0: not asked for, or none came
+  uint64_t failover_messages = 0, failover_bytes = 0;  // that all members sent meanwhile
 
-  double throughput() const {
-    return window_ns == 0 ? 0 : static_cast<double>(commands) * 1e9 / static_cast<double>(window_ns);
-  }
+  double throughput() const;  // commands a second
   double a_command(uint64_t of) const {
     return commands == 0 ? 0 : static_cast<double>(of) / static_cast<double>(commands);
   }
