@@ -28,12 +28,16 @@ Status saturate(Cell& cell, const Setting& setting) {
     before = std::max(before, point.measured.throughput());
   }
   for (size_t load = std::max(2 * highest, kLeastBeyond); load <= kMostBeyond && !cell.saturates; load *= 2) {
-    CLEW_ASSIGN(Measured measured,
-                measure(*cell.protocol, setting, {.outstanding = load, .fault = cell.fault, .brief = true}));
-    thin(measured.latencies_ns);
-    cell.saturates = measured.throughput() < kHardlyMore * before;
-    before = std::max(before, measured.throughput());
-    cell.beyond.push_back({load, std::move(measured)});
+    auto measured = measure(*cell.protocol, setting, {.outstanding = load, .fault = cell.fault, .brief = true});
+    if (measured.status().code() == Code::kDeadlineExceeded) {  // so much that nothing is answered in time
+      cell.saturates = true;
+      return {};
+    }
+    if (!measured.ok()) return measured.error();
+    thin(measured->latencies_ns);
+    cell.saturates = measured->throughput() < kHardlyMore * before;
+    before = std::max(before, measured->throughput());
+    cell.beyond.push_back({load, std::move(*measured)});
   }
   return {};
 }

@@ -42,8 +42,8 @@ struct Cell {
     Measured measured;
   };
   std::vector<Point> points;  // by load
-  // Twice the highest load, twice that, and so on: the last brought hardly more than the one before, unless not even
-  // the highest that was tried saturates the group.
+  // Twice the highest load, twice that, and so on: the last brought hardly more than the one before, or what came
+  // after it nothing in time, unless not even the highest that was tried saturates the group.
   std::vector<Point> beyond;
   bool saturates = false;
   std::vector<int64_t> failover_ns;                         // rising; of those in which an answer came

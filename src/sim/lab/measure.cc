@@ -44,7 +44,8 @@ class Measurement final : public LabGroup {
   Result<Measured> result() {
     CLEW_TRY(run(times_.give_up_ns, kTickNs));
     if (measured_.commands == 0) {
-      return Error{Code::kInternal, "no command was committed within " + std::to_string(times_.end_ns / kMs) + " ms"};
+      return Error{Code::kDeadlineExceeded,
+                   "no command was committed within " + std::to_string(times_.end_ns / kMs) + " ms"};
     }
     std::sort(measured_.latencies_ns.begin(), measured_.latencies_ns.end());
     return std::move(measured_);

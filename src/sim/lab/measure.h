@@ -57,7 +57,8 @@ struct Measured {
   int64_t percentile_ns(double share) const;
 };
 
-// kInternal: the members disagreed, or no leader was elected; it says so.
+// kInternal: the members disagreed; it says so. kDeadlineExceeded: they committed nothing in the window, for want of a
+// leader, or since there was more to do than they can.
 Result<Measured> measure(const groups::Family& family, const Setting& setting, const Load& load);
 
 }  // namespace clew::sim::lab
