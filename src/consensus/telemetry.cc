@@ -52,8 +52,8 @@ const SpanNames& span_names(std::string_view protocol) {
       SpanNames{"raft", "raft", "raft_pre_vote", "raft_election", "raft_append", "committed", "term", "index"},
       SpanNames{"multipaxos", "paxos", "paxos_ask", "paxos_prepare", "paxos_accept", "chosen", "ballot", "slot", true},
       SpanNames{"zab", "zab", "zab_election", "zab_election", "zab_propose", "committed", "epoch", "position"},
-      SpanNames{"pbft", "pbft", "pbft_view_change", "pbft_view_change", "pbft_prepare", "committed", "view", "position", false,
-                "sequence", "pbft_commit", "entered"},
+      SpanNames{"pbft", "pbft", "pbft_view_change", "pbft_view_change", "pbft_prepare", "committed", "view", "position",
+                false, "sequence", "pbft_commit", "entered"},
   };
   for (const SpanNames& names : kNames) {
     if (names.protocol == protocol) return names;
