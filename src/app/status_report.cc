@@ -7,6 +7,8 @@
 #include "app/progress.h"
 #include "app/units.h"
 #include "base/hex.h"
+#include "consensus/protocols.h"
+#include "consensus/quorum.h"
 
 namespace clew::app {
 namespace {
@@ -80,7 +82,9 @@ StatusReport judge(const GroupStatus& status) {
     voters += votes(member);
     working += votes(member) && works(member);
   }
-  const size_t quorum = voters / 2 + 1;
+  const auto* const protocol = consensus::protocol_named(status.protocol);
+  const bool byzantine = protocol != nullptr && protocol->byzantine;
+  const size_t quorum = byzantine ? consensus::byzantine_quorum(voters) : voters / 2 + 1;
   const bool led = status.consensus.leader != consensus::kNobody;
   report.problems = status.problems;
   for (std::string& problem : report.problems) problem = printable(problem);
@@ -113,8 +117,10 @@ StatusReport judge(const GroupStatus& status) {
   const std::string members = std::to_string(working) + " of " + counted(voters, "voter") + " up";
   if (!led) {
     report.verdict = "NO LEADER: nothing can be written, " + members;
+  } else if (working < quorum) {
+    report.verdict = "NO QUORUM: nothing can be written, " + members + ", " + std::to_string(quorum) + " needed";
   } else if (!report.problems.empty()) {
-    const size_t spare = working >= quorum ? working - quorum : 0;
+    const size_t spare = working - quorum;
     report.verdict = "DEGRADED: it works, " + members + ", " +
                      (spare == 0 ? "and the next loss stops it" : "and " + std::to_string(spare) + " more may be lost");
   } else {

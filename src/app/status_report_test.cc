@@ -56,6 +56,20 @@ TEST(StatusReport, aDeadMember_isNamedWithWhatToDo) {
                                            "remove 3` and add another"));
 }
 
+// Five of whom one may lie decide by four, four by three.
+TEST(StatusReport, whereMembersMayLie_moreAreNeeded) {
+  control::GroupStatus status = group();
+  status.protocol = "pbft";
+  for (uint64_t id = 4; id <= 5; ++id) {
+    status.members.push_back(status.members[0]);
+    status.members.back().record.id = consensus::NodeId{id};
+  }
+  status.members[2].state = control::MemberState::kOffline;
+  EXPECT_EQ(judge(status).verdict, "DEGRADED: it works, 4 of 5 voters up, and the next loss stops it");
+  status.members[0].state = control::MemberState::kOffline;
+  EXPECT_EQ(judge(status).verdict, "NO QUORUM: nothing can be written, 3 of 5 voters up, 4 needed");
+}
+
 TEST(StatusReport, withoutALeader_thatIsTheFirstThing) {
   control::GroupStatus status = group();
   status.consensus.leader = consensus::kNobody;

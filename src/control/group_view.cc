@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "consensus/protocols.h"
+#include "consensus/quorum.h"
+
 namespace clew::control {
 namespace {
 
@@ -112,10 +115,13 @@ class Description {
   struct Votes {
     size_t all = 0;
     size_t reachable = 0;
-    size_t needed() const { return all / 2 + 1; }
+    bool byzantine = false;
+    size_t needed() const { return byzantine ? consensus::byzantine_quorum(all) : all / 2 + 1; }
   };
   Votes count(bool outgoing) const {
     Votes votes;
+    const consensus::ProtocolKind* const protocol = consensus::protocol_named(view_.protocol);
+    votes.byzantine = protocol != nullptr && protocol->byzantine;
     for (const Member& member : view_.membership.members()) {
       if (!(outgoing ? member.outgoing : member.incoming && member.role != consensus::Role::kLearner)) continue;
       ++votes.all;
@@ -145,8 +151,10 @@ class Description {
       problem("no leader: " + reach +
               (votes.reachable >= votes.needed() ? "; an election is under way"
                                                  : "; start the others, or mend the network"));
+    } else if (votes.reachable < votes.needed()) {
+      problem("no quorum: " + reach + "; start the others, or mend the network");
     } else if (votes.reachable < votes.all) {
-      const size_t spare = votes.reachable - std::min(votes.reachable, votes.needed());
+      const size_t spare = votes.reachable - votes.needed();
       problem(std::to_string(votes.all - votes.reachable) + " of " + std::to_string(votes.all) +
               " voters cannot be reached; " +
               (spare == 0

@@ -221,7 +221,9 @@ const char* Pbft::objection(NodeId from, const Message& message) const {
           return objection(m);
         } else if constexpr (std::is_same_v<T, Abdicate>) {
           if (m.view != view_ || !active_) return kLate;
-          const bool may = from == primary_of(m.view) && m.next > m.view && m.next <= m.view + governing_.voters();
+          // To another one: who gave way to itself, again and again, would keep the group busy with that.
+          const bool may = from == primary_of(m.view) && from != primary_of(m.next) && m.next > m.view &&
+                           m.next < m.view + governing_.voters();
           return may ? nullptr : "an abdication of somebody else";
         } else if constexpr (std::is_same_v<T, Committed>) {
           const Certificate& proof = m.commits;

@@ -15,6 +15,7 @@ using pbft::BatchPtr;
 using pbft::Claim;
 using pbft::Committed;
 using pbft::FetchBatch;
+using pbft::Message;
 using pbft::Offer;
 using pbft::PrePrepare;
 using pbft::Stable;
@@ -25,7 +26,8 @@ namespace {
 constexpr size_t kMostSlotsRepeated = 32;
 constexpr int kMostDoublings = 3;
 constexpr Time kWantsAgain = 5 * kSecond;
-constexpr uint64_t kMostAnswered = 4 << 20;  // bytes, to each, in a turn
+constexpr uint64_t kMostAnswered = 4 << 20;  // bytes, to each, from heartbeat to heartbeat
+constexpr uint64_t kFrameCharge = 128;       // what a frame costs beside its bytes
 }  // namespace
 
 StatusReport Pbft::own_status() const {
@@ -41,6 +43,7 @@ StatusReport Pbft::own_status() const {
 
 void Pbft::beat() {
   beat_due_ = now_ + options_.heartbeat;
+  answered_.clear();
   broadcast(own_status(), After::kNothing);
   if (own_change_) broadcast(*own_change_);
   join_later_views();
@@ -83,7 +86,7 @@ void Pbft::handle(NodeId from, StatusReport& status) {
   // Who has moved since its last heartbeat gets there by itself.
   const bool stands_still = before.view == status.view && before.executed == status.executed &&
                             before.stable == status.stable && before.active == status.active;
-  if (may_answer(from, 0)) help(from, status, stands_still || status.asks);
+  if (may_answer(from)) help(from, status, stands_still || status.asks);
   if (status.executed > executed_) behind_of_.insert(from);
 }
 
@@ -98,24 +101,25 @@ bool Pbft::may_want(Peer& peer, Sequence checkpoint) const {
 
 void Pbft::help(NodeId to, const StatusReport& status, bool stands_still) {
   const bool outside = status.view < view_ || (status.view == view_ && !status.active);
-  if (active_ && outside && new_view_) send(to, *new_view_);
+  if (active_ && outside && new_view_) answer(to, *new_view_, After::kEverything);
   if (!stands_still) return;
   if (status.executed < base_.state.header.seq) {
-    if (base_.meta.position > 0 && may_answer(to, kMostAnswered)) send(to, base_, After::kNothing);
+    if (base_.meta.position > 0) answer(to, base_, After::kNothing);
     return;
   }
   if (status.executed < executed_) send_committed(to, status.executed + 1);
-  if (status.stable < stable_.seq && status.executed >= stable_.seq) send(to, Stable{stable_}, After::kNothing);
+  if (status.stable < stable_.seq && status.executed >= stable_.seq) answer(to, Stable{stable_}, After::kNothing);
   // Where members change, whoever comes there late needs the word of those before.
   for (const auto& [header, proof] : changes_of_members_) {
     if (status.stable < header.seq && status.executed >= header.seq && header.seq != stable_.seq) {
-      send(to, Stable{proof}, After::kNothing);
+      answer(to, Stable{proof}, After::kNothing);
     }
   }
   const auto own_vote = [&](auto& all, Sequence seq) {
     const auto votes = all.find(seq);
     if (votes == all.end()) return;
-    if (const auto own = votes->second.find(options_.self); own != votes->second.end()) send(to, own->second);
+    if (const auto own = votes->second.find(options_.self); own != votes->second.end())
+      answer(to, own->second, After::kEverything);
   };
   for (const auto& [seq, checkpoint] : checkpoints_) {
     if (seq > status.stable) own_vote(checkpoint_votes_, seq);
@@ -125,7 +129,8 @@ void Pbft::help(NodeId to, const StatusReport& status, bool stands_still) {
   if (status.base < base_.state.header.seq) {
     for (const pbft::Signed& one : base_.snapshot.signatures) {
       if (one.by == options_.self) {
-        send(to, VoteMessage{Claim::kSnapshot, 0, base_.snapshot.seq, base_.snapshot.digest, one.signature});
+        answer(to, VoteMessage{Claim::kSnapshot, 0, base_.snapshot.seq, base_.snapshot.digest, one.signature},
+               After::kEverything);
       }
     }
   }
@@ -133,21 +138,24 @@ void Pbft::help(NodeId to, const StatusReport& status, bool stands_still) {
 }
 
 // Questions are short, and answers long: what is left out is asked for again.
-bool Pbft::may_answer(NodeId to, uint64_t bytes) {
-  uint64_t& answered = answered_[to];
-  if (answered >= kMostAnswered) return false;
-  answered += bytes;
-  return true;
+bool Pbft::may_answer(NodeId to) const {
+  const auto answered = answered_.find(to);
+  return answered == answered_.end() || answered->second < kMostAnswered;
+}
+
+void Pbft::answer(NodeId to, const Message& message, After after) {
+  if (!may_answer(to)) return;
+  std::string frame = pbft::encode(message);
+  answered_[to] += kFrameCharge + frame.size();
+  outgoing_.push_back({to, after, std::move(frame)});
 }
 
 void Pbft::send_committed(NodeId to, Sequence from) {
   uint64_t bytes = 0;
   for (auto at = slots_.find(from); at != slots_.end() && at->second.committed; ++at) {
     if (at->first != from++ || bytes > options_.max_message_bytes) return;
-    const uint64_t more = charge_of(*at->second.committed_batch);
-    if (!may_answer(to, more)) return;
-    bytes += more;
-    send(to, Committed{*at->second.committed, at->second.committed_batch}, After::kNothing);
+    bytes += at->second.committed_batch->bytes.size() + 64;
+    answer(to, Committed{*at->second.committed, at->second.committed_batch}, After::kNothing);
   }
 }
 
@@ -157,9 +165,11 @@ void Pbft::repeat_votes(NodeId to, Sequence from) {
     const auto& [seq, here] = *at;
     if (here.view != view_ || here.batch == nullptr) continue;
     if (++repeated > kMostSlotsRepeated) return;
-    if (here.pre_prepare.by == options_.self) send(to, PrePrepare{view_, seq, here.batch, here.pre_prepare.signature});
+    if (here.pre_prepare.by == options_.self) {
+      answer(to, PrePrepare{view_, seq, here.batch, here.pre_prepare.signature}, After::kEverything);
+    }
     for (const auto* votes : {&here.prepares, &here.commits}) {
-      if (const auto own = votes->find(options_.self); own != votes->end()) send(to, own->second);
+      if (const auto own = votes->find(options_.self); own != votes->end()) answer(to, own->second, After::kEverything);
     }
   }
 }
@@ -186,9 +196,8 @@ void Pbft::fetch_missing() {
 }
 
 void Pbft::handle(NodeId from, FetchBatch& message) {
-  BatchPtr batch = find_batch(message.seq, message.digest);
-  if (batch != nullptr && may_answer(from, charge_of(*batch))) {
-    send(from, BatchFound{message.seq, std::move(batch)}, After::kNothing);
+  if (BatchPtr batch = find_batch(message.seq, message.digest); batch != nullptr) {
+    answer(from, BatchFound{message.seq, std::move(batch)}, After::kNothing);
   }
 }
 

@@ -369,24 +369,28 @@ TEST(PbftCore, oneWhoWantsEveryCheckpointIsServedNowAndThen) {
   EXPECT_EQ(group.cores.core(NodeId{1}).state().executed, 4u);
 }
 
-TEST(PbftCore, answersOfATurnAreBounded) {
+TEST(PbftCore, answersAreBoundedFromHeartbeatToHeartbeat) {
   Four<PbftPlay> group;
   group.cores.propose(NodeId{1}, std::string(1 << 20, 'x'));
   group.cores.settle();
   const Slot* const slot = group.cores.core(NodeId{2}).slot(1);
   ASSERT_NE(slot, nullptr);
-  const std::string question = encode(Message(FetchBatch{1, slot->committed_batch->digest}));
-  const auto answers = [&] {
+  const std::string fetch = encode(Message(FetchBatch{1, slot->committed_batch->digest}));
+  const std::string behind = encode(Message(StatusReport{.view = 1, .active = true, .asks = true}));
+  const auto answers = [&](const std::string& question, std::string_view answer) {
     group.story.clear();
     group.cores.turn(NodeId{2}, [&](Pbft& core) {
       for (int i = 0; i < 100; ++i) core.receive(group.cores.now(), NodeId{3}, question);
     });
     size_t count = 0;
-    for (size_t at = 0; (at = group.story.find("-> 3 BATCH", at)) != std::string::npos; ++at) ++count;
+    for (size_t at = 0; (at = group.story.find(answer, at)) != std::string::npos; ++at) ++count;
     return count;
   };
-  EXPECT_EQ(answers(), 4u);  // of a megabyte each
-  EXPECT_EQ(answers(), 4u);  // in the next turn again
+  EXPECT_EQ(answers(fetch, "-> 3 BATCH"), 4u);  // of a megabyte each
+  EXPECT_EQ(answers(fetch, "-> 3 BATCH"), 0u);
+  EXPECT_EQ(answers(behind, "-> 3 "), 0u);
+  group.cores.run(2 * Options().heartbeat);
+  EXPECT_EQ(answers(behind, "-> 3 COMMITTED"), 4u);
 }
 
 TEST(PbftCore, refusesANewViewWithoutTheChangesThatLeadToIt) {

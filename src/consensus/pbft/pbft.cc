@@ -95,7 +95,6 @@ void Pbft::collect(Time now, Effects& effects) {
       if (known != peers_.end() && known->second.status.executed > executed_) send(peer, status, After::kNothing);
     }
     behind_of_.clear();
-    answered_.clear();
   }
   if (ledger_.position > told_ && started_) {
     fact(FactKind::kCommitted, ledger_.position, kNobody, ledger_.position - told_);

@@ -266,7 +266,8 @@ class Pbft final : public Protocol {
   pbft::StatusReport own_status() const;
   void help(NodeId to, const pbft::StatusReport& status, bool stands_still);
   bool may_want(Peer& peer, Sequence checkpoint) const;
-  bool may_answer(NodeId to, uint64_t bytes);
+  bool may_answer(NodeId to) const;
+  void answer(NodeId to, const pbft::Message& message, After after);  // within what is left of this heartbeat
   void send_committed(NodeId to, Sequence from);
   void repeat_votes(NodeId to, Sequence from);
   void fetch_missing();
@@ -363,7 +364,7 @@ class Pbft final : public Protocol {
   std::map<NodeId, Peer> peers_;
   std::map<NodeId, std::deque<std::string>> early_;  // frames of a view that is yet to be entered
   Time beat_due_ = kNever;
-  std::map<NodeId, uint64_t> answered_;  // bytes, in this turn
+  std::map<NodeId, uint64_t> answered_;  // bytes, since the last heartbeat
   std::set<NodeId> behind_of_;           // told by their status that they can help
 
   // Authenticity.
