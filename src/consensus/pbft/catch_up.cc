@@ -91,7 +91,7 @@ void Pbft::handle(NodeId from, StatusReport& status) {
 }
 
 // Batches that nobody needs are ordered for it. An honest member wants one checkpoint, until it is there.
-bool Pbft::may_want(Peer& peer, Sequence checkpoint) const {
+bool Pbft::may_want(Peer& peer, Sequence checkpoint) {
   if (peer.wanted == checkpoint) return true;
   if (peer.wanted != 0 && now_ - peer.wanted_at < kWantsAgain) return false;
   peer.wanted = checkpoint;

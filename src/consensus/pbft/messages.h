@@ -37,7 +37,6 @@ constexpr size_t kMaxSignatureBytes = 128;
 constexpr size_t kMaxCommandsOfRequest = 1'024;
 constexpr uint64_t kCommandCharge = 64;  // bytes that a command is counted with, beside its own
 constexpr size_t kMaxCommandsOfBatch = 16'384;
-constexpr uint64_t kMaxBatchBytes = 8 << 20;        // command_bytes(): a frame holds it and its proof
 constexpr uint64_t kMaxNumber = uint64_t{1} << 62;  // of views and sequence numbers: sums of them do not wrap
 
 using Sequence = uint64_t;  // n of the paper: the number of a batch, from 1

@@ -25,6 +25,9 @@ namespace clew::consensus::pbft {
 // was certified meanwhile is not asked about again. A command from the past has to stay admissible.
 using Admissible = std::function<bool(std::string_view command)>;
 
+// Of commands as command_bytes() counts them, in a request and in a batch: a frame holds it and its proof.
+constexpr uint64_t kMaxBatchBytes = 8ull << 20;
+
 struct Options {
   NodeId self = kNobody;
   // The founding members, the same on each of them. A member that joins a group which exists is told by its operator
@@ -73,7 +76,7 @@ struct Options {
         max_waiting_reads == 0 || max_unverified < 64) {
       return {Code::kInvalidArgument, "pbft: limits of requests, batches, deliveries and reads have to be above 0"};
     }
-    if (max_message_bytes > (8ull << 20)) return {Code::kInvalidArgument, "pbft: a batch has 8 MiB at most"};
+    if (max_message_bytes > kMaxBatchBytes) return {Code::kInvalidArgument, "pbft: a batch has 8 MiB at most"};
     return accepts(founding);
   }
 

@@ -265,7 +265,7 @@ class Pbft final : public Protocol {
   bool misses_primary() const;
   pbft::StatusReport own_status() const;
   void help(NodeId to, const pbft::StatusReport& status, bool stands_still);
-  bool may_want(Peer& peer, Sequence checkpoint) const;
+  bool may_want(Peer& peer, Sequence checkpoint);  // and notes that it did
   bool may_answer(NodeId to) const;
   void answer(NodeId to, const pbft::Message& message, After after);  // within what is left of this heartbeat
   void send_committed(NodeId to, Sequence from);
