@@ -51,6 +51,8 @@ swarm 1100085 a value that only a witness had voted for, and whose one holder ha
 rot 1102892 votes were given up behind a lost record that held none
 rot 1104215 a log whose base goes back was taken for compacted
 overtaken 1109590 a gap was filled by one message a heartbeat
+handovers 5205296 who knew that a membership was chosen was out of it, and those that it named did not know
+disks 5208541 the judge took what a start without its snapshot wrote, and did not know to be durable, for a loss
 TEXT
 
 while read -r profile seed _; do

@@ -33,6 +33,7 @@ void MultiPaxos::become_follower(NodeId leader, std::string_view reason) {
     drop_leader_reads();
     peers_.clear();
     uncommitted_bytes_ = 0;
+    if (!settled_) untold_ = configs_.newest().position;
     settled_ = false;
     heartbeat_due_ = kNever;
     quorum_check_due_ = kNever;
@@ -55,7 +56,11 @@ void MultiPaxos::follow(NodeId leader) {
 
 bool MultiPaxos::may_campaign() const {
   if (planted(Bug::kWitnessLeads)) return governing().votes(options_.self);
-  return !is_witness() && !recovering() && governing().may_lead(options_.self);
+  if (is_witness() || recovering()) return false;
+  if (governing().may_lead(options_.self)) return true;
+  // Who is to decide from a stop-sign on, and was not told whether it was chosen, asks those who decided before: they may
+  // be out of the group by it, all of them, so that nobody else would: membership_change.cc.
+  return pending_ && !governing().empty() && pending_->target.may_lead(options_.self);
 }
 
 void MultiPaxos::campaign(bool pre, const Ballot& wish) {

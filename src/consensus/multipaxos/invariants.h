@@ -24,7 +24,6 @@ struct State {
   bool leading = false;
   bool settled = false;
   bool sure = false;  // of a leader: it knows everything that may have been chosen before, and may serve reads
-  bool may_lead = false;
   Ballot promise;
   NodeId leader = kNobody;
   Position commit = 0;

@@ -6,6 +6,11 @@
 //
 // Safe whatever the two memberships have in common: in each slot one configuration decides, the one that the chosen
 // slots below name, and nobody proposes in a slot before he knows it.
+//
+// When the leader is lost between the second step and the third, only the old members may know that s was chosen, and
+// none of them may be a voter any more; of the new ones a majority holds s without knowing. So whoever is a voter of a
+// membership that waits may ask the old members for their promises (may_campaign()), learns from them what was chosen,
+// and goes on, or gives way when it was something else. Whoever is removed stays until then: deliverable().
 #include <utility>
 
 #include "consensus/multipaxos/multipaxos.h"

@@ -177,9 +177,11 @@ void MultiPaxos::halt(std::string why) {
 }
 
 // The leader delivers a stop-sign only once a majority of the members behind it knows that it was chosen: then whoever
-// was removed may be switched off.
+// was removed may be switched off. Who lost the leadership before that waits for another leader's word, as it may be the
+// one who answers the operator.
 Position MultiPaxos::deliverable() const {
-  return leading() && !settled_ ? std::min(commit_, configs_.newest().position - 1) : commit_;
+  if (leading() && !settled_) return std::min(commit_, configs_.newest().position - 1);
+  return untold_ > 0 && commit_ == untold_ ? untold_ - 1 : commit_;
 }
 
 void MultiPaxos::deliver(Effects& effects) {
@@ -307,7 +309,6 @@ State MultiPaxos::state() const {
   state.leading = leading();
   state.settled = settled_;
   state.sure = sure_of_reign();
-  state.may_lead = governing().may_lead(options_.self);
   state.promise = promise_;
   state.leader = leader_;
   state.commit = commit_;

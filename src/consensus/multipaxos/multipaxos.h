@@ -340,6 +340,7 @@ class MultiPaxos final : public Protocol {
 
   // Follower.
   bool ack_ = false;
+  Position untold_ = 0;     // a stop-sign of the own reign, of which no majority behind it is known to know; 0: none
   bool told_lost_ = false;  // the leader thinks that this node has more than it does
   ForwardedReads forwarded_;
   std::optional<FetchSnapshot> fetching_;

@@ -215,6 +215,7 @@ void MultiPaxos::finish_phase_one() {
   }
   if (first_time) become_leader();
   settled_ = true;
+  untold_ = 0;
   for (const Answer& answer : answers) {
     Peer* const other = answer.complete ? peer(answer.from) : nullptr;
     if (other == nullptr) continue;

@@ -189,10 +189,13 @@ Status MultiPaxosJudge::started(NodeId id, const Protocol& protocol, Position re
   node.spans = std::move(spans);
   node.cast = std::move(cast);
   node.image.promise = state.promise;
-  node.image.base = state.snapshot;
-  for (Position p = state.snapshot + 1; p <= core.slots().high(); ++p) {
-    const multipaxos::Acceptance* const vote = core.slots().find(p);
-    if (vote != nullptr) node.image.votes[p] = Told{vote->ballot, identity(vote->entry), vote->bare};
+  // Without its snapshot it starts from nothing, and says so in a record that may be on the disk before it is known to be.
+  if (!lost_snapshot) {
+    node.image.base = state.snapshot;
+    for (Position p = state.snapshot + 1; p <= core.slots().high(); ++p) {
+      const multipaxos::Acceptance* const vote = core.slots().find(p);
+      if (vote != nullptr) node.image.votes[p] = Told{vote->ballot, identity(vote->entry), vote->bare};
+    }
   }
   node.durable = state.durable_seq;
   return {};
