@@ -274,14 +274,16 @@ int run_seeds(const Hunts& hunts, const Flags& flags, groups::Deeds& deeds) {
   return sum.failed != 0 ? kFoundCode : sum.undecided != 0 ? kUndecidedCode : 0;
 }
 
+Result<const groups::Family*> family_of(const Flags& flags) {
+  if (const groups::Family* const family = groups::family_named(flags.protocol)) return family;
+  std::string names;
+  for (const groups::Family& one : groups::families()) names += " " + std::string(one.name);
+  return Error{Code::kInvalidArgument, "no protocol is called " + flags.protocol + "; there are:" + names};
+}
+
 // One for each profile that is asked for.
 Result<Hunts> groups_of(const Flags& flags, groups::Deeds& deeds) {
-  const groups::Family* const family = groups::family_named(flags.protocol);
-  if (family == nullptr) {
-    std::string names;
-    for (const groups::Family& one : groups::families()) names += " " + std::string(one.name);
-    return Error{Code::kInvalidArgument, "no protocol is called " + flags.protocol + "; there are:" + names};
-  }
+  CLEW_ASSIGN(const groups::Family* const family, family_of(flags));
   Hunts hunts;
   const auto add = [&](const groups::Profile& profile) {
     auto hunt = std::make_unique<groups::GroupHunt>();
@@ -308,14 +310,15 @@ Result<Hunts> groups_of(const Flags& flags, groups::Deeds& deeds) {
 }
 
 Result<Hunts> nodes_of(const Flags& flags, groups::Deeds& deeds) {
-  if (flags.canary || flags.protocol != groups::families().front().name) {
-    return Error{Code::kInvalidArgument,
-                 "--canary and --protocol are for groups, and " + flags.profile + " is a profile of whole nodes"};
+  if (flags.canary) {
+    return Error{Code::kInvalidArgument, "--canary is for groups, and " + flags.profile + " is a profile of whole nodes"};
   }
+  CLEW_ASSIGN(const groups::Family* const family, family_of(flags));
   Hunts hunts;
   for (const nodes::NodeProfile& profile : nodes::node_profiles()) {
     if (flags.profile != kAllOfNodes && flags.profile != profile.name) continue;
     auto hunt = std::make_unique<nodes::NodeHunt>();
+    hunt->family = family;
     hunt->profile = &profile;
     if (flags.nodes != 0 || flags.bench) hunt->founders = flags.nodes != 0 ? flags.nodes : 5;
     hunt->deeds = &deeds;

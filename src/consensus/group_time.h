@@ -5,6 +5,9 @@
 // started takes replicated time along when it begins to lead, which is why each reign begins by extending leases
 // (control/lease_duty.h).
 //
+// Where members propose that do not lead (PBFT's gateways), only the leader's clock may take time along, as no reign
+// begins with the others: they propose followed_ns().
+//
 // On the replica's loop. O(1).
 #pragma once
 
@@ -26,6 +29,8 @@ class GroupTime {
     if (planted(Bug::kLeaseLeapsWithClock)) return std::max(clock_.wall_ns(), expected_ns());
     return std::max(clock_.mono_ns() + offset_ns_, expected_ns());
   }
+  // What was proposed or applied last, and what has passed since: whatever this member's wall clock shows.
+  int64_t followed_ns() const { return expected_ns(); }
   // For a command that is proposed now.
   int64_t propose_ns() {
     const int64_t now = now_ns();

@@ -199,7 +199,7 @@ void ReplicaImpl::propose(CommandHeader header, uint64_t id, std::string body) {
 void ReplicaImpl::feed(CommandHeader header, uint64_t id, std::string_view body) {
   header.run = run_;
   header.request = id;
-  header.proposed_ns = time_.propose_ns();
+  header.proposed_ns = core_->leads_time() ? time_.propose_ns() : time_.followed_ns();
   Payload payload = encode_command(header, body);
   unflushed_bytes_ += payload.size() + kMaxCommandHeaderBytes;
   core_->propose(now(), ProposalId{id}, std::move(payload));

@@ -173,8 +173,8 @@ class Replica {
   virtual const Protocol& protocol() const = 0;
   virtual Position applied() const = 0;
   // What a command that is proposed here and now would carry as its time (group_time.h): Unix time as the clock had
-  // it when the replica was opened, steady from there however that clock is set, and never behind replicated time. For
-  // the durations that a group measures: a step of a leader's clock must not end its clients' leases and sessions.
+  // it when the replica was opened, steady from there however that clock is set, and never behind replicated time;
+  // where it does not lead and may propose all the same, replicated time and what has passed since. For the durations that a group measures: a step of a leader's clock must not end its clients' leases and sessions.
   virtual int64_t time_ns() const = 0;
   virtual Hash128 digest() const = 0;  // of state and sessions at applied()
   virtual Instance instance() const = 0;

@@ -227,6 +227,8 @@ void join_as_seen(Service& existing, Joining joining, const GroupStatus& group, 
     return refuse(Code::kUnavailable,
                   "the member that was asked has not heard which id the founders agreed on; ask again, or another one");
   }
+  // One that is leaving may still be among the members, without its record: as one that never started.
+  if (group.changing) return refuse(Code::kUnavailable, "another change of the members is under way; ask again");
   Belonging belonging;
   belonging.founding = group.founding;
   belonging.cluster = group.cluster;

@@ -40,6 +40,7 @@ class Description {
     status_.state_bytes = view_.state_bytes;
     status_.quota_bytes = view_.quota_bytes;
     status_.leader_view = leads_;
+    status_.changing = view_.membership.joint();
     if (view_.system != nullptr) status_.alarms = view_.system->alarms;
     for (const Member& member : view_.membership.members()) status_.members.push_back(describe(member));
     name_problems();

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "consensus/protocols.h"
+#include "consensus/quorum.h"
 #include "control/group_view.h"
 
 namespace clew::control {
@@ -125,7 +127,9 @@ bool MembershipDesk::decides(const std::vector<Member>& rest) const {
                                     [&](const auto& peer) { return peer.id == member.id && peer.recent; });
     if (recent || member.id == report.leader) ++alive;
   }
-  return alive >= voters / 2 + 1;
+  const auto* const kind = consensus::protocol_named(replica_->protocol().name());
+  const bool byzantine = kind != nullptr && kind->byzantine;
+  return alive >= (byzantine ? consensus::byzantine_quorum(voters) : voters / 2 + 1);
 }
 
 void MembershipDesk::remove(NodeId id, Done<Position> done) {
@@ -236,7 +240,13 @@ void MembershipDesk::tick() {
   if (busy_ || clearing_ || membership().joint()) return;
   for (const NodeId id : system_.now().promotions) {
     const Member* member = membership().find(id);
-    if (member == nullptr || member->role != Role::kLearner) return forget(id, false);
+    if (member == nullptr) {
+      // Its member may be on the way: who was asked to add it leads no more, and was heard all the same. Ids rise, and
+      // members come one after the other.
+      if (membership().members().empty() || id > membership().members().back().id) continue;
+      return forget(id, false);
+    }
+    if (member->role != Role::kLearner) return forget(id, false);
     if (caught_up(id)) return promote(id, [](const std::variant<Position, CallError>&) {});
   }
 }

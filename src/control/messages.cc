@@ -216,7 +216,7 @@ void fields(Archive& a, T& v) {
     a(v.cluster), a(v.founding), a.number(v.self), a(v.protocol), a.sized(v.consensus, kFields), a(v.applied),
         a(v.state_bytes);
     a(v.quota_bytes), a.list(v.members, [](auto& archive, auto& member) { archive.sized(member, kFields); });
-    a(v.leader_view), a.list(v.alarms, kFields), a.list(v.problems, kEach);
+    a(v.changing), a(v.leader_view), a.list(v.alarms, kFields), a.list(v.problems, kEach);
   }
 }
 

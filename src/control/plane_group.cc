@@ -170,6 +170,7 @@ void Plane::ask_status(CallOptions options, Done<GroupStatus> done) {
     if (theirs == nullptr || !theirs->leader_view) return done(std::move(own));
     // Of the members and what is wrong the leader knows more; of this node, this node.
     own.members = std::move(theirs->members);
+    own.changing = theirs->changing;
     own.alarms = std::move(theirs->alarms);
     own.problems = std::move(theirs->problems);
     own.leader_view = true;

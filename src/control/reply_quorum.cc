@@ -189,14 +189,16 @@ class ReplyQuorum::Look final : public Question {
   }
 
   void judge() override {
+    const bool own_pin = pinned_ != asked_for_;
     if (const Word* const truth = proved()) {
       CallReply reply = *truth->reply;
       for (const Word& word : words_) {
         if (word.vote == truth->vote) reply.position = std::min(reply.position, word.reply->position);
       }
+      // Members were asked for what had been the present when somebody named it, and may be further by now.
+      if (own_pin) reply.position = std::min(reply.position, pinned_at_);
       return answer(std::move(reply), *truth);
     }
-    const bool own_pin = pinned_ != asked_for_;
     if (!own_pin) {  // else it is perhaps about a revision that a liar named
       if (const CallError* const error = refused()) return refuse(*error);
       if (pin()) return;
@@ -245,6 +247,10 @@ class ReplyQuorum::Look final : public Question {
     }
     if (members.count() < of_->quorum() || revisions.size() < 2 || *revisions.rbegin() <= 0) return false;
     claims_ = std::move(claims);
+    pinned_at_ = UINT64_MAX;
+    for (size_t i = 0; i < words_.size(); ++i) {
+      if (claims_[i] == *revisions.rbegin()) pinned_at_ = std::min(pinned_at_, words_[i].reply->position);
+    }
     new_round(*revisions.rbegin());
     return true;
   }
@@ -257,6 +263,7 @@ class ReplyQuorum::Look final : public Question {
 
   kv::Revision asked_for_ = 0;
   kv::Revision pinned_ = 0;           // at which all are asked; 0: the present
+  consensus::Position pinned_at_ = 0;  // where those stood who named it
   std::vector<kv::Revision> claims_;  // of the round before, by voter
   std::vector<bool> disbelieved_;     // named a revision that no f others know
 };
@@ -374,13 +381,31 @@ void ReplyQuorum::execute(kv::Space space, kv::Request request, CallOptions opti
     return;
   }
   if (options.session == consensus::kNoSession) {
-    return own_->execute(space, std::move(request), options, std::move(done));  // and comes back with a number
+    return execute_in_own(space, std::move(request), options, std::move(done));
   }
   if (const auto first = first_number_.find(options.session); first != first_number_.end()) {
     options.sequence += first->second;
     options.acknowledged_below += first->second;
   }
   std::make_shared<Change>(shared_from_this(), space, std::move(request), options, std::move(done))->start();
+}
+
+// It comes back with a number. The group may have forgotten the session, which the caller knows nothing of: what
+// certainly had no effect is asked again in the next one.
+void ReplyQuorum::execute_in_own(kv::Space space, kv::Request request, CallOptions options, Done<CallReply> done) {
+  const int64_t deadline_ns = now() + std::min<int64_t>(options.timeout_ns, INT64_MAX / 4);
+  kv::Request again = request;
+  own_->execute(space, std::move(request), options,
+                [self = shared_from_this(), space, again = std::move(again), options, deadline_ns,
+                 done = std::move(done)](std::variant<CallReply, CallError> answer) mutable {
+                  auto* const error = std::get_if<CallError>(&answer);
+                  if (error == nullptr || !error->session_ended || self->closed_) return done(std::move(answer));
+                  error->session_ended = false;
+                  error->code = Code::kUnavailable;
+                  options.timeout_ns = deadline_ns - self->now();
+                  if (error->uncertain || options.timeout_ns <= 0) return done(std::move(answer));
+                  self->execute_in_own(space, std::move(again), options, std::move(done));
+                });
 }
 
 void ReplyQuorum::keep_alive(kv::LeaseId lease, CallOptions options, Done<int64_t> done) {

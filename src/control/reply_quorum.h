@@ -114,6 +114,7 @@ class ReplyQuorum final : public Commands, public std::enable_shared_from_this<R
     size_t gateway;    // that is asked
     size_t asked = 0;  // in this round
   };
+  void execute_in_own(kv::Space space, kv::Request request, CallOptions options, Done<CallReply> done);
   void open_at_gateway(Opening opening);
   void not_opened(Opening opening, CallError error);
   static CallError closed_error();

@@ -188,6 +188,7 @@ void WatchQuorum::heard(Number number, size_t voter, uint64_t life,
 
 bool WatchQuorum::take(Feed& feed, kv::WatchResponse& response) {
   if (response.fragment) return false;  // nobody asked for pieces
+  if (feed.over) return true;           // a stream without a watch is as far as anybody, and says so
   if (response.cancelled) {
     feed.over = std::move(response);
     return true;

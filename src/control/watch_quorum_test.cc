@@ -229,6 +229,27 @@ TEST_P(OneLiesToWatchers, ofACompactedRevision_isCancelledWithTheRevisionThatThe
   EXPECT_EQ(last.compact_revision, 8);
 }
 
+// A member's stream has no watch after that, and says that it has given everything there is.
+TEST_P(OneLiesToWatchers, ofACompactedRevision_whoAsksHowFarItIs_isNotToldThatItWasGivenEverything) {
+  for (int i = 0; i < 10; ++i) write(put("k", std::to_string(i)));
+  write(kv::CompactRequest{8});
+  for (const uint32_t i : kMembers) {
+    world.nodes[i]->member.twist_watch = [](Responses& responses) {
+      if (!responses.back().cancelled) return;
+      kv::WatchResponse progress;
+      progress.id = kv::kNoWatch;
+      progress.revision = 11;
+      responses.push_back(progress);
+    };
+  }
+  Taker taker(client->watch(kv::Space::kUser));
+  taker.ask();
+  taker.stream->create(from_all(1, 3));
+  taker.stream->request_progress();
+  ASSERT_TRUE(world.until([&] { return taker.notes.size() >= 2; }));
+  EXPECT_THAT(taker.notes[1], HasSubstr("1 cancelled"));
+}
+
 TEST_P(OneLiesToWatchers, cancelledAndProgress_areAnsweredUnderTheUsersIds) {
   liar().twist_watch = promises_silence;
   Taker taker(client->watch(kv::Space::kUser));

@@ -71,6 +71,8 @@ std::unique_ptr<sim::Campaign> hunt_in(std::string_view family, std::string_view
     hunt = std::make_unique<sim::decrees::DecreeHunt>();
   } else if (const auto* of_nodes = sim::nodes::node_profile_named(profile)) {
     auto whole_nodes = std::make_unique<sim::nodes::NodeHunt>();
+    whole_nodes->family = groups::family_named(family);
+    CHECK(whole_nodes->family != nullptr);
     whole_nodes->profile = of_nodes;
     hunt = std::move(whole_nodes);
   } else {

@@ -100,6 +100,7 @@ class Pbft final : public Protocol {
   void collect(Time now, Effects& effects) override;
   Time deadline() const override;
   Report report() const override;
+  bool leads_time() const override { return is_primary(); }
   // The governing one; while a change is ordered and not in force, the members of both.
   const Membership& membership() const override { return view_members_; }
   Status accepts(const Membership& membership) const override { return pbft::Options::accepts(membership); }

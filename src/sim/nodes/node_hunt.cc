@@ -7,11 +7,13 @@ PlanOptions NodeHunt::options(uint64_t seed) const {
 }
 
 std::unique_ptr<Scenario> NodeHunt::scenario(uint64_t seed) const {
-  return std::make_unique<NodeScenario>(*profile, shape(seed), seed, deeds);
+  return std::make_unique<NodeScenario>(*family, *profile, shape(seed), seed, deeds);
 }
 
 std::string NodeHunt::command() const {
-  std::string text = program + " --profile " + std::string(profile->name);
+  std::string text = program;
+  if (family != &groups::families().front()) text += " --protocol " + std::string(family->name);
+  text += " --profile " + std::string(profile->name);
   if (founders) text += " --nodes " + std::to_string(*founders);
   return text;
 }

@@ -13,12 +13,13 @@
 namespace clew::sim::nodes {
 
 struct NodeHunt final : Campaign {
+  const groups::Family* family = &groups::families().front();
   const NodeProfile* profile = &node_profiles().front();
   std::optional<size_t> founders;  // default: the profile's, or by seed
   double operations_per_second = 50;
   groups::Deeds* deeds = nullptr;  // summed up over all runs, reruns and shrinking included
 
-  NodeShape shape(uint64_t seed) const { return draw_node_shape(seed, *profile, founders); }
+  NodeShape shape(uint64_t seed) const { return draw_node_shape(seed, *profile, *family, founders); }
   PlanOptions options(uint64_t seed) const override;
   std::unique_ptr<Scenario> scenario(uint64_t seed) const override;
   std::string command() const override;

@@ -60,7 +60,19 @@ const Member* NodeScenario::member_at(NodeIndex machine) const {
 void NodeScenario::update_tolerance() {
   const Membership& committed = truth_.canon().membership();
   if (unclear_ && world_->now_ns() > unclear_until_ns_) unclear_ = false;
-  world_->atlas().tolerate(groups::families().front().losses(committed, errand_ || unclear_ ? 1 : 0));
+  // Those that decide now, or may yet: old ones do until every member has the new one. Who is down comes back with what
+  // it knew.
+  std::vector<const Membership*> electorates = {&committed};
+  for (uint32_t i = 0; i < hosts_.size() && family_.governs_later; ++i) {
+    Host& host = hosts_[i];
+    if (const NodeProcess* const process = node(NodeIndex{i})) host.governs = process->replica().protocol().membership();
+    if (!host.governs.empty() && committed.contains(host.id)) electorates.push_back(&host.governs);
+  }
+  size_t least = SIZE_MAX;
+  for (const Membership* electorate : electorates) {
+    least = std::min(least, family_.losses(*electorate, errand_ || unclear_ ? 1 : 0));
+  }
+  world_->atlas().tolerate(least);
   // What has no data loses nothing.
   for (uint32_t i = 0; i < world_->nodes(); ++i) {
     const bool member = is_node(NodeIndex{i}) && hosts_[i].id != consensus::kNobody;
@@ -81,12 +93,17 @@ void NodeScenario::update_tolerance() {
       if (whole && host.starts > host.damaged_in) world_->atlas().repaired(machine, {1, UINT64_MAX});
       continue;
     }
-    const bool stale = member != nullptr && member->id != host.id;
+    const bool stale = std::any_of(electorates.begin(), electorates.end(), [&](const Membership* electorate) {
+      return std::any_of(electorate->members().begin(), electorate->members().end(), [&](const Member& one) {
+        return one.address == peer_address(machine) && one.id != host.id;
+      });
+    });
     if (stale || committed.joint() || host.replaced_in <= host.damaged_in) continue;
-    if (member == nullptr || member->role == consensus::Role::kWitness ||
-        process->replica().applied() >= truth_.canon().membership_at()) {
-      world_->atlas().restored(machine);
-    }
+    const bool caught_up = member == nullptr || member->role == consensus::Role::kWitness ||
+                           process->replica().applied() >= truth_.canon().membership_at();
+    const bool counts = !family_.governs_later || !committed.votes(host.id) ||
+                        report.standing != consensus::Standing::kLearner;
+    if (caught_up && counts) world_->atlas().restored(machine);
   }
 }
 
@@ -129,9 +146,9 @@ void NodeScenario::join(NodeIndex machine, NodeIndex door) {
   if (world_->journal().on()) world_->journal().say(machine, "asks to join");
   switchboard_->call<control::Belonging>(
       door, 2 * patience().timeout_ns,
-      [address = peer_address(machine), options = patience()](control::Service& service,
-                                                              control::Done<control::Belonging> done) {
-        control::join(service, address, consensus::Role::kVoter, "raft", options.timeout_ns, std::move(done));
+      [address = peer_address(machine), protocol = std::string(family_.name), options = patience()](
+          control::Service& service, control::Done<control::Belonging> done) {
+        control::join(service, address, consensus::Role::kVoter, protocol, options.timeout_ns, std::move(done));
       },
       [this, machine](const std::variant<control::Belonging, CallError>& answer) {
         errand_ = false;
@@ -193,7 +210,8 @@ bool NodeScenario::mend(NodeIndex door) {
     // Who was removed may not know it.
     const bool removed = host.counted && member == nullptr && !unclear_;
     if (removed) retire(machine);
-    all = all && (member == nullptr || (member->id == host.id && member->role != consensus::Role::kLearner));
+    if (member == nullptr || (member->id == host.id && member->role != consensus::Role::kLearner)) continue;
+    all = waits(machine, "to vote, in " + truth_.canon().membership().to_string());
   }
   return all;
 }
@@ -209,7 +227,7 @@ void NodeScenario::act(Generator random) {
   const Membership& now = truth_.canon().membership();
   if (now.joint() || world_->atlas().damaged_nodes() != 0 || world_->paused(some) || !world_->up(some)) return;
   if (hosts_[at(some)].id == consensus::kNobody) return join(some, door);
-  if (now.votes(hosts_[at(some)].id) && now.voters() > 3) remove(some, door);
+  if (now.votes(hosts_[at(some)].id) && now.voters() > std::max<size_t>(3, family_.least_voters)) remove(some, door);
 }
 
 }  // namespace clew::sim::nodes

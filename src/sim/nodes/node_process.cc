@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "consensus/raft/raft.h"
 #include "consensus/replica_records.h"
 #include "control/client.h"
 #include "kv/memory_engine.h"
@@ -43,7 +42,7 @@ NodeProcess::~NodeProcess() = default;
 
 Status NodeProcess::open(NodeOptions options) {
   Machine& on = machine();
-  self_ = options.raft.self;
+  self_ = options.self;
   consensus::PeerTransportOptions peers;
   peers.cluster = options.plane.replica.cluster;
   peers.self = self_;
@@ -55,7 +54,6 @@ Status NodeProcess::open(NodeOptions options) {
   control::PlaneOptions plane = std::move(options.plane);
   plane.replica.self = self_;
   plane.replica.directory = kDirectory;
-  plane.heard_within_ns = options.raft.election_max;
   plane.record.name = "node-" + std::to_string(number(self_));
   plane.record.version = "simulated";
   plane.record.client_address = client_address(on.node);
@@ -66,8 +64,7 @@ Status NodeProcess::open(NodeOptions options) {
   CLEW_ASSIGN(
       plane_,
       control::Plane::open(
-          {on.loop, on.disk, on.random, *tap_, std::move(engines),
-           [raft = options.raft](uint64_t seed) { return std::make_unique<consensus::Raft>(raft, seed); }, registry_,
+          {on.loop, on.disk, on.random, *tap_, std::move(engines), std::move(options.protocol), registry_,
            [&on, cluster](const std::string& address) {
              control::ClientOptions member;
              member.addresses = {address};
@@ -76,7 +73,7 @@ Status NodeProcess::open(NodeOptions options) {
              member.trust_gateway = true;
              return control::Client::open(on.loop, on.network, on.random, std::move(member));
            },
-           this},
+           this, options.verifier},
           std::move(plane), [&on](Status status) { on.halt(std::move(status)); }));
   seen_ = plane_->replica().applied();
 
@@ -84,6 +81,7 @@ Status NodeProcess::open(NodeOptions options) {
   server.listen = ":" + std::to_string(kClientPort);
   server.cluster = [cluster] { return cluster; };
   server.node = self_;
+  server.byzantine = options.verifier != nullptr;
   CLEW_ASSIGN(server_, control::Server::open(on.loop, on.network, *plane_, server));
   return {};
 }

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "consensus/peer_transport.h"
-#include "consensus/raft/options.h"
 #include "control/plane.h"
 #include "control/server.h"
 #include "kv/custom.h"
@@ -37,8 +36,10 @@ class NodeWatcher {
 };
 
 struct NodeOptions {
-  consensus::raft::Options raft;  // with self and, of a founder, the founding members
-  control::PlaneOptions plane;    // but for self, directory and record
+  consensus::NodeId self = consensus::kNobody;
+  consensus::ProtocolFactory protocol;
+  const consensus::Verifier* verifier = nullptr;  // of a protocol whose members sign; outlives the node
+  control::PlaneOptions plane;                    // but for self, directory and record
 };
 
 class NodeProcess final : public Serving, private consensus::Observer {

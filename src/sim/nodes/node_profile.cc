@@ -83,29 +83,32 @@ const NodeProfile* node_profile_named(std::string_view name) {
   return found == all.end() ? nullptr : &*found;
 }
 
-NodeShape draw_node_shape(uint64_t seed, const NodeProfile& profile, std::optional<size_t> founders) {
+NodeShape draw_node_shape(uint64_t seed, const NodeProfile& profile, const groups::Family& family,
+                          std::optional<size_t> founders) {
   Generator random(mix64(seed, 0x4e0de5));
   const auto one_of = [&](std::initializer_list<uint64_t> values) {
     return values.begin()[random.below(values.size())];
   };
   const groups::Profile& world = profile.world;
   NodeShape shape;
+  groups::Shape& group = shape.group;
   const uint64_t drawn = one_of({3, 3, 3, 5});
-  shape.founders = founders.value_or(world.voters.value_or(drawn));
-  shape.spares = one_of({0, 1, 2});
-  shape.witness = world.witness.value_or(random.one_in(6)) && shape.founders >= 3;
+  group.voters = founders.value_or(world.voters.value_or(drawn));
+  const uint64_t spares = one_of({0, 1, 2});
+  group.witness = world.witness.value_or(random.one_in(6)) && group.voters >= 3;
   shape.client_machines = one_of({1, 2});
-  shape.clients = one_of({6, 9, 18});
-  shape.keys = world.keys.value_or(one_of({1, 3, 6}));
-  shape.sessions = world.sessions.value_or(!random.one_in(4));
-  shape.drift_ppm = world.drift_ppm;
-  shape.ordered = random.one_in(2);
+  group.clients = one_of({6, 9, 18});
+  group.keys = world.keys.value_or(one_of({1, 3, 6}));
+  group.sessions = world.sessions.value_or(!random.one_in(4));
+  group.drift_ppm = world.drift_ppm;
+  group.ordered = random.one_in(2);
 
-  consensus::raft::Options& raft = shape.raft;
-  raft.leases = world.leases.value_or(random.one_in(2));
-  raft.max_message_bytes = one_of({512, 1 << 20});
-  raft.window = {.messages = one_of({1, 4, 256}), .bytes = one_of({512, 4ull << 20})};
-  raft.keep_tail_bytes = one_of({0, 1 << 10, 8 << 20});
+  groups::Limits& limits = group.limits;
+  limits.leases = world.leases.value_or(random.one_in(2));
+  limits.max_message_bytes = one_of({512, 1 << 20});
+  limits.window = {.messages = one_of({1, 4, 256}), .bytes = one_of({512, 4ull << 20})};
+  limits.keep_tail_bytes = one_of({0, 1 << 10, 8 << 20});
+  limits.witness_log_entries = 4'096;
 
   control::PlaneOptions& plane = shape.plane;
   consensus::ReplicaOptions& replica = plane.replica;
@@ -126,6 +129,18 @@ NodeShape draw_node_shape(uint64_t seed, const NodeProfile& profile, std::option
   plane.watches.pump_records = one_of({3, 1'000});
   plane.watches.pump_watchers = one_of({1, 512});
   plane.watch_progress_ns = static_cast<int64_t>(one_of({1, 600})) * 1'000'000'000;
+
+  // What only some protocols vary, from dice of its own: the worlds of the others stay what they are.
+  group.dice = mix64(seed, 0xd1ce);
+  group.replica = replica;
+  family.fit(group);
+  group.nodes = group.voters + spares;
+  replica.snapshot_every_bytes = group.replica.snapshot_every_bytes;
+  plane.attests = family.verifier != nullptr;
+  plane.heard_within_ns = limits.election_max;
+  shape.trust_gateways = !plane.attests || Generator(mix64(seed, 0x6a7e)).one_in(2);
+  // A client that asks for proofs numbers the commands of a session itself, so that none goes on with another's.
+  if (!shape.trust_gateways) group.sessions = false;
   return shape;
 }
 

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/status.h"
-#include "consensus/raft/options.h"
 #include "control/plane.h"
+#include "sim/groups/family.h"
 #include "sim/groups/profile.h"
 #include "sim/plan.h"
 
@@ -35,24 +35,17 @@ struct NodeProfile {
 std::span<const NodeProfile> node_profiles();  // the first is the default
 const NodeProfile* node_profile_named(std::string_view name);
 
-// What one seed makes of a profile.
+// What one seed makes of a profile, for groups of one protocol.
 struct NodeShape {
-  size_t founders = 3;
-  size_t spares = 0;
+  groups::Shape group;  // who there is, and what the protocol's cores are told; its replica's options are plane.replica
   size_t client_machines = 1;
-  bool witness = false;  // the last founder
-  size_t clients = 9;
-  size_t keys = 3;
-  bool sessions = true;
-  consensus::raft::Options raft;  // but for self and founding
-  control::PlaneOptions plane;    // but for who it is
-  int64_t drift_ppm = 0;
-  bool ordered = false;  // packets between two machines keep their order
+  bool trust_gateways = true;   // clients believe the member that they ask; else what f + 1 of them prove
+  control::PlaneOptions plane;  // but for who it is
 
-  size_t nodes() const { return founders + spares; }
-  size_t machines() const { return nodes() + client_machines; }
+  size_t machines() const { return group.nodes + client_machines; }
 };
-NodeShape draw_node_shape(uint64_t seed, const NodeProfile& profile, std::optional<size_t> founders);
+NodeShape draw_node_shape(uint64_t seed, const NodeProfile& profile, const groups::Family& family,
+                          std::optional<size_t> founders);
 PlanOptions node_plan_options(uint64_t seed, const NodeProfile& profile, size_t machines, double operations_per_second);
 
 }  // namespace clew::sim::nodes

@@ -19,42 +19,40 @@ using consensus::NodeId;
 using consensus::Position;
 using consensus::Standing;
 
-namespace {}  // namespace
-
-NodeScenario::NodeScenario(const NodeProfile& profile, NodeShape shape, uint64_t seed, groups::Deeds* deeds)
-    : profile_(profile),
+NodeScenario::NodeScenario(const groups::Family& family, const NodeProfile& profile, NodeShape shape, uint64_t seed,
+                           groups::Deeds* deeds)
+    : family_(family),
+      profile_(profile),
       shape_(std::move(shape)),
       seed_(seed),
       deeds_(deeds),
-      judge_(
-          groups::families().front().judge([this](NodeId id) { return world_->clock(machine_of_.at(id)).mono_ns(); })) {
-}
+      judge_(family.judge([this](NodeId id) { return world_->clock(machine_of_.at(id)).mono_ns(); })) {}
 
 NodeScenario::~NodeScenario() = default;
 
 void NodeScenario::begin(World& world) {
   world_ = &world;
   Generator random(mix64(seed_, 0xf0));
-  hosts_.resize(shape_.nodes());
+  hosts_.resize(shape_.group.nodes);
   std::vector<consensus::Member> members;
   for (uint32_t i = 0; i < hosts_.size(); ++i) {
     const NodeIndex machine{i};
-    if (shape_.drift_ppm != 0) {
-      const auto range = static_cast<uint64_t>(shape_.drift_ppm);
-      world.clock(machine).set_drift_ppm(static_cast<int64_t>(random.below(2 * range + 1)) - shape_.drift_ppm);
+    if (shape_.group.drift_ppm != 0) {
+      const auto range = static_cast<uint64_t>(shape_.group.drift_ppm);
+      world.clock(machine).set_drift_ppm(static_cast<int64_t>(random.below(2 * range + 1)) - shape_.group.drift_ppm);
     }
-    if (i >= shape_.founders) continue;
+    if (i >= shape_.group.voters) continue;
     hosts_[i].id = NodeId{i + 1};
     hosts_[i].founder = true;
     machine_of_[hosts_[i].id] = machine;
     consensus::Member member{.id = hosts_[i].id, .address = peer_address(machine)};
-    if (shape_.witness && i + 1 == shape_.founders) member.role = consensus::Role::kWitness;
+    if (shape_.group.witness && i + 1 == shape_.group.voters) member.role = consensus::Role::kWitness;
     members.push_back(std::move(member));
   }
   auto founding = consensus::Membership::make(std::move(members));
   CHECK(founding.ok());
   founding_ = std::move(founding).value();
-  world.links().weather().fifo = shape_.ordered;
+  world.links().weather().fifo = shape_.group.ordered;
   truth_.canon().found(founding_);
   world.atlas().bound_damaged_nodes();
   update_tolerance();
@@ -64,9 +62,9 @@ void NodeScenario::begin(World& world) {
                     .switchboard = *switchboard_,
                     .truth = truth_,
                     .seed = seed_,
-                    .keys = shape_.keys,
-                    .clients = shape_.clients,
-                    .sessions = shape_.sessions};
+                    .keys = shape_.group.keys,
+                    .clients = shape_.group.clients,
+                    .sessions = shape_.group.sessions};
   const auto add = [&](int share, auto make) {
     if (share == 0) return;
     workloads_.push_back(make());
@@ -84,9 +82,12 @@ NodeProcess* NodeScenario::node(NodeIndex machine) const {
 
 Status NodeScenario::open(NodeProcess& process, const Host& host) const {
   NodeOptions options;
-  options.raft = shape_.raft;
-  options.raft.self = host.id;
-  if (host.founder) options.raft.founding = founding_;
+  options.self = host.id;
+  const bool told = host.founder || family_.joiners_trust;
+  options.protocol = [this, id = host.id, told, &clock = process.machine().loop.clock()](uint64_t seed) {
+    return family_.make(shape_.group, id, told ? founding_ : consensus::Membership(), clock, seed);
+  };
+  options.verifier = family_.verifier.get();
   options.plane = shape_.plane;
   options.plane.replica.bootstrap = !host.initialised;
   for (uint32_t i = 0; i < hosts_.size(); ++i) {
@@ -99,7 +100,7 @@ Result<std::unique_ptr<Process>> NodeScenario::start(World& world, Machine& mach
   if (world_ == nullptr) begin(world);
   if (!is_node(machine.node)) {
     control::ClientOptions options;
-    options.trust_gateway = true;  // these groups run Raft, whose members are taken to be honest
+    options.trust_gateway = shape_.trust_gateways;
     for (uint32_t i = 0; i < hosts_.size(); ++i) options.addresses.push_back(client_address(NodeIndex{i}));
     options.cluster = shape_.plane.replica.cluster;
     return std::unique_ptr<Process>(std::make_unique<ClientProcess>(machine, std::move(options)));

@@ -29,7 +29,7 @@ namespace clew::sim::nodes {
 
 class NodeScenario final : public Scenario, private NodeWatcher {
  public:
-  NodeScenario(const NodeProfile& profile, NodeShape shape, uint64_t seed, groups::Deeds* deeds = nullptr);
+  NodeScenario(const groups::Family& family, const NodeProfile& profile, NodeShape shape, uint64_t seed, groups::Deeds* deeds = nullptr);
   ~NodeScenario() override;
 
   Result<std::unique_ptr<Process>> start(World& world, Machine& machine) override;
@@ -50,7 +50,8 @@ class NodeScenario final : public Scenario, private NodeWatcher {
     uint64_t starts = 0;
     uint64_t damaged_in = 0;       // the start in which its disk was damaged last
     uint64_t replaced_in = 0;      // the start in which it became another member last
-    consensus::Position held = 0;  // as the atlas knows
+    consensus::Position held = 0;   // as the atlas knows
+    consensus::Membership governs;  // as it knew when it was up last, where that is not what was delivered last
   };
 
   // --- NodeWatcher ---
@@ -87,6 +88,7 @@ class NodeScenario final : public Scenario, private NodeWatcher {
   void update_tolerance();
   control::CallOptions patience() const;
 
+  const groups::Family& family_;
   const NodeProfile& profile_;
   const NodeShape shape_;
   const uint64_t seed_;
