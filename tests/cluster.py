@@ -441,6 +441,23 @@ def on_another_protocol(protocol, founders=3, arguments=lambda number: [], joins
         if too_few:
             code, said = nodes[0].clew("member", "remove", str(founders), "--server", nodes[0].client)
             expect("a group that would be too small: " + said, (code != 0, too_few in said), (True, True))
+        # A machine's disk is gone: another member takes its place in one step, where it was.
+        leader = until(lambda: led(nodes))
+        gone = next(node for node in nodes if node.view()["self"] != leader)
+        others = [node for node in nodes if node is not gone]
+        gone.process.kill()
+        gone.process.wait()
+        gone.process = None
+        shutil.rmtree(os.path.join(gone.directory, "data"))
+        code, said = others[0].clew("member", "replace", str(gone.number), "--server", others[0].client)
+        taker = late.number + 1
+        expect("member replace: " + said, (code, "node %d takes the place of node %d" % (taker, gone.number) in said), (0, True))
+        gone.extra = ["--join", others[0].client] + joins_with(nodes) + arguments(taker) + ["--consensus", protocol]
+        gone.start()
+        until(lambda: healthy(nodes, founders))
+        expect("who took its place", (gone.view()["self"], member_of(others[0].view(), taker).get("role")), (str(taker), "secondary"))
+        expect("has everything", gone.kv("get", "greeting")[1], "again")
+
         leader = until(lambda: led(nodes))
         first = next(node for node in nodes if node.view()["self"] == leader)
         metrics = first.get("/metrics")[1].decode()

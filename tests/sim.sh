@@ -77,6 +77,12 @@ membership 3 what a gateway signed before it was removed took effect when it was
 holes 2005535 a primary that may not vote led a group in which nobody asked for anything; and damage without entries was not counted
 disks 2000718 the same, when the new membership was delivered, and the old one still decided
 disks 4 whoever was to be replaced was lost before the new members governed
+membership 2101307 a primary that gave up its view was waited for, where nobody asked for anything
+nodes 27 a dead one of four could not be replaced where it was: the group may not be smaller in between
+nodes-disks 35 a watch of a compacted revision was told that it had been given everything
+nodes-members 16 a machine joined under the id of the member that was leaving
+nodes-members 169 all whom a member knew had been replaced while it was away, and it heard no stranger
+nodes-clocks 311 a clock that stood ahead took replicated time along, and leases ended
 TEXT
 
 "$clew" sim --profile all --first 1 --seeds "$fixed" --jobs "$(nproc)"
@@ -95,6 +101,9 @@ done
 "$clew" sim --profile nodes-sessions --seed 1027
 "$clew" sim --profile nodes-all --first 1 --seeds "$fixed_of_nodes" --jobs "$(nproc)"
 "$clew" sim --profile nodes-all --first "$first" --seeds "$fresh_of_nodes" --jobs "$(nproc)" --keep-going
+for protocol in multipaxos zab pbft; do
+  "$clew" sim --protocol "$protocol" --profile nodes-all --first "$first" --seeds "$fresh_of_nodes" --jobs "$(nproc)" --keep-going
+done
 
 for profile in calm swarm; do
   code=0

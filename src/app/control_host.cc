@@ -262,6 +262,7 @@ Status ControlHost::open_plane() {
   // Members that sign what they save let the core choose when (Effects::snapshot_at).
   options.replica.snapshot_every_bytes = kind->byzantine ? kNoSnapshotBySize : config_.snapshot_every_bytes;
   options.replica.log_file_bytes = config_.log_file_bytes;
+  if (kind->byzantine) options.replica.most_ahead_ns = consensus::kMostAheadNs / 2;
   options.decrees = directory_ + "/decrees";
   options.restored = belonging_.restored != 0;
   options.cluster = belonging_.cluster;

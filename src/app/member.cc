@@ -68,7 +68,7 @@ int add(const Flags& flags) {
   member.role = flags.role == "witness"   ? consensus::Role::kWitness
                 : flags.role == "learner" ? consensus::Role::kLearner
                                           : consensus::Role::kVoter;
-  return ask<consensus::NodeId>(flags, "added as node %llu; start it with that id (docs/operations.md)\n", "id",
+  return ask<consensus::NodeId>(flags, "added as node %llu; start it there with --join, naming some of the others (docs/operations.md, Growing)\n", "id",
                                 [&](control::Client& client, const control::CallOptions& options, auto then) {
                                   client.add_member(member, options, std::move(then));
                                 });
@@ -94,6 +94,20 @@ int disarm(const Flags& flags) {
     std::printf("%s ended\n", counted(ended, "alarm").c_str());
   }
   return 0;
+}
+
+// One step, for groups that may not be smaller in between (four members under PBFT).
+int replace(const Flags& flags) {
+  const std::string done = "node %llu takes the place of node " + std::to_string(flags.id) +
+                           "; its key first, where members sign; then start it there with --join, its data directory "
+                           "empty\n";
+  return ask<consensus::NodeId>(
+      flags, done.c_str(), "id", [&](control::Client& client, const control::CallOptions& options, auto then) {
+        control::Service::NewMember member;
+        member.peer_address = flags.address;
+        member.replaces = consensus::NodeId{flags.id};
+        client.add_member(std::move(member), options, std::move(then));
+      });
 }
 
 }  // namespace
@@ -137,6 +151,11 @@ void add_member(CLI::App& program, int& exit_code) {
                                         });
       });
   removing->add_option("id", removed->id, "of the node")->required();
+
+  auto [replacing, replaced] = declare("replace", "a machine's disk is gone: another member takes its place", replace);
+  replacing->add_option("id", replaced->id, "of the node that is gone")->required();
+  replacing->add_option("--peer-address", replaced->address,
+                        "host:port where the others will reach the new one; default: where the old one was");
 
   auto [updating, updated] = declare("update", "a member has moved to another address", [](const Flags& flags) {
     return ask<consensus::Position>(

@@ -5,8 +5,8 @@
 // started takes replicated time along when it begins to lead, which is why each reign begins by extending leases
 // (control/lease_duty.h).
 //
-// Where members propose that do not lead (PBFT's gateways), only the leader's clock may take time along, as no reign
-// begins with the others: they propose followed_ns().
+// Where any member proposes (PBFT), a clock takes time along only by a command that says so, which is the one by which
+// a reign begins; all others carry followed_ns().
 //
 // On the replica's loop. O(1).
 #pragma once
@@ -29,8 +29,12 @@ class GroupTime {
     if (planted(Bug::kLeaseLeapsWithClock)) return std::max(clock_.wall_ns(), expected_ns());
     return std::max(clock_.mono_ns() + offset_ns_, expected_ns());
   }
-  // What was proposed or applied last, and what has passed since: whatever this member's wall clock shows.
-  int64_t followed_ns() const { return expected_ns(); }
+  // What was proposed or applied last, and what has passed since: whatever this member's wall clock shows. Further
+  // ahead of that than `most_ahead_ns` it stands still: where members bound each other's time, clocks that are a little
+  // fast add up.
+  int64_t followed_ns(int64_t most_ahead_ns) const {
+    return std::min(expected_ns(), clock_.mono_ns() + offset_ns_ + most_ahead_ns);
+  }
   // For a command that is proposed now.
   int64_t propose_ns() {
     const int64_t now = now_ns();

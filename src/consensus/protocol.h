@@ -113,8 +113,9 @@ class Protocol {
   // When tick() is due at the latest, if nothing happens before.
   virtual Time deadline() const = 0;
   virtual Report report() const = 0;
-  // Whether what is proposed here may take replicated time ahead to this member's clock (group_time.h).
-  virtual bool leads_time() const { return true; }
+  // Whether only the leader proposes, so that replicated time follows its clock with each command. Else it does with
+  // those that say so (Command::sets_time; group_time.h).
+  virtual bool leader_keeps_time() const { return true; }
   // The newest membership in the log, committed or not; and where it stands.
   virtual const Membership& membership() const = 0;
   // Entry at `position` as this node holds it; nothing when it is compacted, missing or beyond the end.

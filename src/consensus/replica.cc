@@ -199,7 +199,9 @@ void ReplicaImpl::propose(CommandHeader header, uint64_t id, std::string body) {
 void ReplicaImpl::feed(CommandHeader header, uint64_t id, std::string_view body) {
   header.run = run_;
   header.request = id;
-  header.proposed_ns = core_->leads_time() ? time_.propose_ns() : time_.followed_ns();
+  const Request* const request = requests_.find(id);
+  const bool by_own_clock = core_->leader_keeps_time() || (request != nullptr && request->sets_time);
+  header.proposed_ns = by_own_clock ? time_.propose_ns() : time_.followed_ns(options_.most_ahead_ns);
   Payload payload = encode_command(header, body);
   unflushed_bytes_ += payload.size() + kMaxCommandHeaderBytes;
   core_->propose(now(), ProposalId{id}, std::move(payload));
@@ -222,6 +224,7 @@ void ReplicaImpl::submit(Command command, Answer<Reply> done) {
   header.acknowledged_below = command.acknowledged_below;
   Request request;
   request.answer = std::move(done);
+  request.sets_time = command.sets_time;
   propose(header, remember(std::move(request)), std::move(command.body));
 }
 

@@ -57,6 +57,9 @@ struct ReplicaOptions {
   size_t max_pending = 65'536;  // requests of local clients without an answer; at most 2^24
   uint64_t max_command_bytes = 1ull << 20;
   int64_t request_timeout_ns = 10ll * 1'000'000'000;
+  // Where members bound how far ahead of their clocks a command's time may be (time_bound.h): how far a command that
+  // carries replicated time is proposed ahead of the own clock at most.
+  int64_t most_ahead_ns = INT64_MAX / 2;
   SessionLimits sessions;
 };
 
@@ -85,6 +88,7 @@ struct Command {
   uint64_t sequence = 0;            // within the session, from 1
   uint64_t acknowledged_below = 0;  // of the session
   std::string body;
+  bool sets_time = false;  // takes replicated time to the proposer's clock also where others lead as well
 };
 
 struct Reply {
@@ -174,7 +178,8 @@ class Replica {
   virtual Position applied() const = 0;
   // What a command that is proposed here and now would carry as its time (group_time.h): Unix time as the clock had
   // it when the replica was opened, steady from there however that clock is set, and never behind replicated time;
-  // where it does not lead and may propose all the same, replicated time and what has passed since. For the durations that a group measures: a step of a leader's clock must not end its clients' leases and sessions.
+  // where any member proposes, replicated time and what has passed since. For the durations that a group measures: a
+  // step of a leader's clock must not end its clients' leases and sessions.
   virtual int64_t time_ns() const = 0;
   virtual Hash128 digest() const = 0;  // of state and sessions at applied()
   virtual Instance instance() const = 0;

@@ -50,7 +50,9 @@ class ReplicaImpl final : public Replica {
   const Protocol& protocol() const override { return *core_; }
   Position applied() const override { return applier_.position(); }
   Hash128 digest() const override { return applier_.digest(); }
-  int64_t time_ns() const override { return core_->leads_time() ? time_.now_ns() : time_.followed_ns(); }
+  int64_t time_ns() const override {
+    return core_->leader_keeps_time() ? time_.now_ns() : time_.followed_ns(options_.most_ahead_ns);
+  }
   Instance instance() const override { return directory_.identity().instance; }
   bool halted() const override { return halted_; }
   ReplicaStats stats() const override;

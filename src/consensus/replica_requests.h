@@ -17,6 +17,7 @@ struct Request {
   // Whom it answers says what it is: a command or a read, a session to open, a membership to change.
   std::variant<Answer<Reply>, Answer<SessionId>, Answer<Position>> answer;
   bool read = false;
+  bool sets_time = false;
   std::string query;  // of a read
   Membership target;  // of a change of membership
   // Of a change of membership: where its entry stands. Of a read: the position that it waits for.

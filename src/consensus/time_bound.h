@@ -1,9 +1,11 @@
-// TimeBound: whether a member would let the time that a command carries be agreed on now. Replicated time is the
+// TimeBound: whether a member would let a command be agreed on now, by the time that it carries. Replicated time is the
 // highest that a command carried (group_time.h), so that one member that lies could push it ahead for good and end
 // every session and lease. A command may be ahead of this member's clock, as it stood at the start, by so much at most;
 // beyond that a clock which is wrong counts among the faults that a group tolerates.
 //
-// A time in the past is admissible, and always stays so: it moves nothing. What is no command carries none.
+// A time in the past is admissible, and always stays so: it moves nothing. What this version cannot read as a command
+// is not: of an honest gateway's it is a newer version's, which members that do not know it would have to stop at, and
+// one that lies could stop them all by it.
 //
 // What pbft::Options::admissible is made of. Keeps a reference to the clock; copies ask the same one. On its loop.
 // O(1).
@@ -27,7 +29,7 @@ class TimeBound {
 
   bool operator()(std::string_view command) const {
     const auto decoded = decode_command(command);
-    return !decoded.ok() || decoded->header.proposed_ns <= time_.now_ns() + most_ahead_ns_;
+    return decoded.ok() && decoded->header.proposed_ns <= time_.now_ns() + most_ahead_ns_;
   }
 
  private:

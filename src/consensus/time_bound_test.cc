@@ -52,10 +52,10 @@ TEST_F(TimeBounds, itMovesWithTheClockAndNotWithWhatThatIsSetTo) {
   EXPECT_TRUE(admits(kEpoch + 7 * kSecondNs));
 }
 
-// The same on every member, so that it need not be kept from being ordered.
-TEST_F(TimeBounds, whatIsNoCommandCarriesNoTime) {
-  EXPECT_TRUE(bound(""));
-  EXPECT_TRUE(bound(std::string_view("\xff\xff\xff", 3)));
+// The second one would stop every member that applies it.
+TEST_F(TimeBounds, whatIsNoCommandThatThisVersionKnowsIsNotAgreedOn) {
+  EXPECT_FALSE(bound(""));
+  EXPECT_FALSE(bound(std::string_view("\xff\xff\xff", 3)));
 }
 
 TEST_F(TimeBounds, copiesAskTheSameClock) {

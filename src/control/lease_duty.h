@@ -45,7 +45,7 @@ class LeaseDuty {
     const auto deadline = spaces_.machine(space).leases().next_deadline_ns();
     if (!deadline || *deadline > now_ns) return;
     state.busy = true;
-    propose_(space, kv::LeaseExpireRequest{epoch},
+    propose_(space, kv::LeaseExpireRequest{epoch, now_ns},
              [this, &state, space, epoch, now_ns](std::variant<CallReply, CallError> answer) {
                state.busy = false;
                const auto* reply = std::get_if<CallReply>(&answer);

@@ -61,15 +61,23 @@ Done<T> MembershipDesk::ending(Done<T> done) {
 
 void MembershipDesk::add(Service::NewMember member, Done<NodeId> done) {
   if (!begin(done)) return;
+  if (member.replaces != consensus::kNobody) {
+    const Member* const old = membership().find(member.replaces);
+    if (old == nullptr) return done(not_found());
+    if (member.peer_address.empty()) member.peer_address = old->address;
+    member.role = old->role;
+    member.catch_up_first = false;
+  }
   if (member.peer_address.empty() || member.peer_address.size() > consensus::kMaxAddressBytes) {
     return done(refusal(Code::kInvalidArgument, "a member needs the address of its peer port, as host:port"));
   }
   NodeId next{1};
   for (const Member& one : membership().members()) {
-    if (one.address == member.peer_address) return done(address_taken());
+    if (one.address == member.peer_address && one.id != member.replaces) return done(address_taken());
     next = std::max(next, NodeId{number(one.id) + 1});
   }
-  if (membership().members().size() >= consensus::kMaxMembers) {
+  if (membership().votes(member.replaces) && !decides(with(next, member))) return done(not_enough_started());
+  if (member.replaces == consensus::kNobody && membership().members().size() >= consensus::kMaxMembers) {
     return done(refusal(Code::kFailedPrecondition, "etcdserver: too many members in cluster"));
   }
   const std::string& counter = system_.now().next_member;
@@ -96,20 +104,27 @@ void MembershipDesk::add(Service::NewMember member, Done<NodeId> done) {
     if (!std::get<kv::TxnResponse>(std::get<CallReply>(answer).response).succeeded) {
       return done(not_now("another leader added a member meanwhile; ask again"));
     }
-    added(next, std::move(member), std::move(done));
+    added(next, member, std::move(done));
   });
 }
 
-void MembershipDesk::added(NodeId id, Service::NewMember member, Done<NodeId> done) {
+std::vector<Member> MembershipDesk::with(NodeId id, const Service::NewMember& member) const {
   std::vector<Member> members = membership().members();
+  std::erase_if(members, [&](const Member& one) { return one.id == member.replaces; });
   Member made;
   made.id = id;
   made.role = member.role == Role::kVoter && member.catch_up_first ? Role::kLearner : member.role;
   made.incoming = made.role != Role::kLearner;
-  made.address = std::move(member.peer_address);
+  made.address = member.peer_address;
   members.push_back(std::move(made));
-  reconfigure(std::move(members), [id, done = std::move(done)](std::variant<Position, CallError> answer) mutable {
+  return members;
+}
+
+void MembershipDesk::added(NodeId id, const Service::NewMember& member, Done<NodeId> done) {
+  reconfigure(with(id, member), [this, id, replaced = member.replaces,
+                                 done = std::move(done)](std::variant<Position, CallError> answer) mutable {
     if (auto* error = std::get_if<CallError>(&answer)) return done(std::move(*error));
+    if (replaced != consensus::kNobody) forget(replaced, true);
     done(id);
   });
 }
@@ -124,7 +139,7 @@ bool MembershipDesk::decides(const std::vector<Member>& rest) const {
     if (member.role == Role::kLearner) continue;
     ++voters;
     const bool recent = std::any_of(report.peers.begin(), report.peers.end(),
-                                    [&](const auto& peer) { return peer.id == member.id && peer.recent; });
+                                    [&](const auto& peer) { return peer.id == member.id && peer.recent && peer.acknowledged > 0; });
     if (recent || member.id == report.leader) ++alive;
   }
   const auto* const kind = consensus::protocol_named(replica_->protocol().name());

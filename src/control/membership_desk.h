@@ -39,7 +39,9 @@ class MembershipDesk {
   bool begin(Done<T>& done);
   template <typename T>
   Done<T> ending(Done<T> done);
-  void added(consensus::NodeId id, Service::NewMember member, Done<consensus::NodeId> done);
+  void added(consensus::NodeId id, const Service::NewMember& member, Done<consensus::NodeId> done);
+  // The members, with this one under that id.
+  std::vector<consensus::Member> with(consensus::NodeId id, const Service::NewMember& member) const;
   void reconfigure(std::vector<consensus::Member> members, Done<consensus::Position> done);
   void forget(consensus::NodeId id, bool record);
   bool decides(const std::vector<consensus::Member>& rest) const;

@@ -152,6 +152,7 @@ void fields(Archive& a, T& v) {
     a(v.on);
   } else if constexpr (kIs<T, Service::NewMember>) {
     a(v.peer_address), a.choice(v.role, static_cast<consensus::Role>(consensus::kMaxRole)), a(v.catch_up_first);
+    a.number(v.replaces);
   } else if constexpr (kIs<T, kv::WatchRequest>) {
     a(v.key), a(v.range_end), a(v.start_revision), a(v.id);
     a(v.no_put), a(v.no_delete), a(v.prev_kv), a(v.progress_notify), a(v.fragment), a(v.resumes);

@@ -169,6 +169,9 @@ void Plane::submit(uint64_t id, Call& call) {
   command.sequence = call.options.sequence;
   command.acknowledged_below = call.options.acknowledged_below;
   command.body = kv::Spaces::command(call.space, call.request);
+  // One command for both: time does not go ahead without the leases that are extended by it. Clients have them in the
+  // user space only.
+  command.sets_time = call.space == Space::kUser && std::holds_alternative<kv::LeaseExtendRequest>(call.request);
   call.under_way = true;
   replica_->submit(std::move(command), [this, id](std::variant<consensus::Reply, RequestError> answer) {
     submitted(id, std::move(answer));

@@ -273,6 +273,15 @@ TEST_F(FourMembers, whoseMachinesAllWentDown_oneAfterTheOther_proveTheNextChange
   expect_agreement(1);
 }
 
+// The client's own session is forgotten after an hour without a command, and its user has none.
+TEST_F(FourMembers, whoForgotASession_areAskedInTheNextOne) {
+  found(std::nullopt);
+  ASSERT_EQ(ask(append("x")), "done");
+  scheduler_.run_for(3'601 * consensus::kSecond);
+  EXPECT_EQ(ask(append("y")), "done");
+  EXPECT_EQ(ask(get("log")), "xy");
+}
+
 TEST_F(FourMembers, ofWhomThePrimaryEquivocates_leaveItsViewAndGoOn) {
   PbftHabits habits;
   habits.equivocates = habits.steadily = true;

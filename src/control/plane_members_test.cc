@@ -101,6 +101,32 @@ TEST_F(Members, theWishToPromoteOutlivesTheLeaderThatWasAsked) {
   EXPECT_TRUE(wait([&] { return plane(leader()).replica().protocol().membership().votes(NodeId{4}); }));
 }
 
+TEST_F(Members, oneIsReplacedInOneStep) {
+  found(3);
+  ASSERT_TRUE(call(1, put("key", "v"))->ok());
+  power_cut(3);
+  const uint64_t asked = leader() == 1 ? 2 : 1;
+  const auto replace = [&](uint64_t id) {
+    Service::NewMember member;
+    member.replaces = NodeId{id};
+    if (id == 3) member.peer_address = peer_address(4);  // where the rig starts it
+    return ask<NodeId>([&](auto done) { plane(asked).add_member(std::move(member), {}, std::move(done)); });
+  };
+  EXPECT_EQ(replace(9)->text(), "NOT_FOUND: etcdserver: member not found");
+  const auto replaced = replace(3);
+  ASSERT_TRUE(replaced->ok()) << replaced->text();
+  EXPECT_EQ(number(replaced->get()), 4u);
+  const auto& members = plane(leader()).replica().protocol().membership();
+  EXPECT_FALSE(members.contains(NodeId{3}));
+  EXPECT_TRUE(members.votes(NodeId{4}));
+  // Of three voters two are there: another one may not go.
+  EXPECT_THAT(replace(leader() == 1 ? 2 : 1)->text(), HasSubstr("not enough started members"));
+  ASSERT_TRUE(start(4, true, Membership()).open_status.ok());
+  ASSERT_TRUE(wait([&] { return member(leader(), 4).state == MemberState::kOnline; }));
+  expect_agreement();
+  EXPECT_EQ(get(4, "key"), "v");
+}
+
 TEST_F(Members, aLearnerIsPromotedOnRequestOnlyWhenItHasCaughtUp) {
   found(3);
   ASSERT_TRUE(add(leader(), 4, Role::kLearner)->ok());

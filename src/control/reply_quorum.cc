@@ -390,9 +390,10 @@ void ReplyQuorum::execute(kv::Space space, kv::Request request, CallOptions opti
   std::make_shared<Change>(shared_from_this(), space, std::move(request), options, std::move(done))->start();
 }
 
-// It comes back with a number. The group may have forgotten the session, which the caller knows nothing of: what
-// certainly had no effect is asked again in the next one.
+// It comes back with a number. The group forgets sessions that are idle for an hour; of a command whose session it
+// forgot one liar is enough that nobody can say whether it took effect. Where that is certain it is asked again.
 void ReplyQuorum::execute_in_own(kv::Space space, kv::Request request, CallOptions options, Done<CallReply> done) {
+  if (now() - std::exchange(own_used_at_ns_, now()) > kOwnSessionIdle) own_.emplace(*this);
   const int64_t deadline_ns = now() + std::min<int64_t>(options.timeout_ns, INT64_MAX / 4);
   kv::Request again = request;
   own_->execute(space, std::move(request), options,

@@ -60,6 +60,8 @@ class ReplyQuorum final : public Commands, public std::enable_shared_from_this<R
     uint64_t unproven = 0;      // questions of which no f + 1 members said the same in time
   };
   static constexpr size_t kLeastVoters = 4;
+  // The own session is left for a new one after so long without a command; groups keep it for an hour.
+  static constexpr int64_t kOwnSessionIdle = 600'000'000'000;
 
   ReplyQuorum(env::Loop& loop, uint64_t seed, std::vector<Voter> voters, Options options);
 
@@ -133,6 +135,7 @@ class ReplyQuorum final : public Commands, public std::enable_shared_from_this<R
   std::map<consensus::SessionId, uint64_t> first_number_;  // of the sessions that were opened through here
   std::vector<std::weak_ptr<WatchQuorum>> watches_;
   std::optional<Session> own_;  // until close()
+  int64_t own_used_at_ns_ = INT64_MAX / 2;
 };
 
 }  // namespace clew::control

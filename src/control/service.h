@@ -197,6 +197,10 @@ class Service : public Commands {
     // A voter is first a learner and is promoted by the leader when it has caught up, so that adding one never costs
     // availability. False: it counts from the start, as etcd's MemberAdd has it.
     bool catch_up_first = true;
+    // Takes this member's place in one step, with its role, and its address where none is given: for a machine whose
+    // disk is gone in a group that may not be smaller in between. A voter counts at once, and is away until it is
+    // started; its predecessor is no member any more.
+    consensus::NodeId replaces = consensus::kNobody;
   };
   // The new member's id: never used before in this cluster.
   virtual void add_member(NewMember member, CallOptions options, Done<consensus::NodeId> done) = 0;

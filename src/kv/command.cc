@@ -73,8 +73,10 @@ void fields(Archive& a, T& v) {
     a(v.id);
   } else if constexpr (kIs<T, LeaseKeepAliveRequest>) {
     a.list(v.ids);
-  } else if constexpr (kIs<T, LeaseExtendRequest> || kIs<T, LeaseExpireRequest>) {
+  } else if constexpr (kIs<T, LeaseExtendRequest>) {
     a(v.reign);
+  } else if constexpr (kIs<T, LeaseExpireRequest>) {
+    a(v.reign), a(v.as_of_ns);
   } else if constexpr (kIs<T, LeaseTimeToLiveRequest>) {
     a(v.id), a.flags(v.keys), a(v.now_ns);
   } else if constexpr (kIs<T, HashRequest> || kIs<T, CompactResponse> || kIs<T, LeaseRevokeResponse> ||

@@ -139,6 +139,8 @@ struct LeaseExtendRequest {
 };
 struct LeaseExpireRequest {
   uint64_t reign = 0;
+  // Replicated time as the leader had it: what another member's clock took it ahead by since ends nothing.
+  int64_t as_of_ns = INT64_MAX;
   friend bool operator==(const LeaseExpireRequest&, const LeaseExpireRequest&) = default;
 };
 

@@ -27,7 +27,7 @@ std::vector<Request> all_requests() {
           LeaseRevokeRequest{LeaseId{1}},
           LeaseKeepAliveRequest{{LeaseId{1}, LeaseId{2}}},
           LeaseExtendRequest{UINT64_MAX},
-          LeaseExpireRequest{3},
+          LeaseExpireRequest{3, 5'000'000'000},
           range,
           LeaseTimeToLiveRequest{LeaseId{1}, true, 9},
           LeasesRequest{},

@@ -193,13 +193,12 @@ Result<Response> KvStateMachine::change(const consensus::Applied& at, const Requ
     return Response(std::move(response));
   }
   if (const auto* extend = std::get_if<LeaseExtendRequest>(&request)) {
-    if (extend->reign >= reign_) {
-      reign_ = extend->reign;
-      leases_.extend_all(time_ns_);
-    }
+    // An older reign's, too: where that is still agreed on (PBFT), it may have taken replicated time along.
+    reign_ = std::max(reign_, extend->reign);
+    leases_.extend_all(time_ns_);
     return Response(LeaseExtendResponse{store_.revision()});
   }
-  if (const auto* due = std::get_if<LeaseExpireRequest>(&request)) return Response(expire(due->reign));
+  if (const auto* due = std::get_if<LeaseExpireRequest>(&request)) return Response(expire(*due));
   // What only reads may come as a command, when it must not be a query: a transaction of ranges did so above.
   if (const auto* range = std::get_if<RangeRequest>(&request)) return lifted(kv::execute(store_, *range));
   return not_a_command();
@@ -214,13 +213,14 @@ void KvStateMachine::revoke(LeaseId id) {
   leases_.remove(id);
 }
 
-LeaseExpireResponse KvStateMachine::expire(uint64_t reign) {
+LeaseExpireResponse KvStateMachine::expire(const LeaseExpireRequest& request) {
   LeaseExpireResponse response;
-  if (reign == reign_) {
+  if (request.reign == reign_) {
+    const int64_t now_ns = std::min(time_ns_, request.as_of_ns);
     const int64_t early_ns = consensus::planted(consensus::Bug::kLeaseEndsEarly) ? 1'000'000'000 : 0;
-    response.revoked = leases_.due(time_ns_ + early_ns, kMaxExpiredPerCommand);
+    response.revoked = leases_.due(now_ns + early_ns, kMaxExpiredPerCommand);
     for (LeaseId id : response.revoked) revoke(id);
-    response.more = leases_.next_deadline_ns().value_or(INT64_MAX) <= time_ns_;
+    response.more = leases_.next_deadline_ns().value_or(INT64_MAX) <= now_ns;
   }
   response.revision = store_.revision();
   return response;

@@ -63,7 +63,7 @@ class KvStateMachine final : public consensus::StateMachine {
   KvStateMachine(Engine& engine, const CustomRegistry& registry);
   Result<Response> execute(const consensus::Applied& at, std::string_view command);
   Result<Response> change(const consensus::Applied& at, const Request& request);
-  LeaseExpireResponse expire(uint64_t reign);
+  LeaseExpireResponse expire(const LeaseExpireRequest& request);
   void revoke(LeaseId id);
   void append_mark_state(std::string& out) const;
   void keep_result(consensus::Position position, const std::string& result);

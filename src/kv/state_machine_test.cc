@@ -355,18 +355,22 @@ TEST_F(Rules, leasesEndByTheCommandOfTheReigningLeaderOnly) {
   machine.put("b", "", LeaseId{1});
   EXPECT_EQ(machine.state->leases().next_deadline_ns(), 10 * kSecond);
   EXPECT_THAT(machine.must<LeaseExpireResponse>(LeaseExpireRequest{4}, 9 * kSecond).revoked, IsEmpty());
+  // Another member's clock took replicated time ahead after the leader had asked.
+  EXPECT_THAT(machine.must<LeaseExpireResponse>(LeaseExpireRequest{4, 9 * kSecond}, 11 * kSecond).revoked, IsEmpty());
   // Time alone ends nothing, nor does somebody who does not reign, whether before or after.
   machine.must<LeaseExpireResponse>(LeaseExpireRequest{3}, 11 * kSecond);
   machine.must<LeaseExpireResponse>(LeaseExpireRequest{5}, 11 * kSecond);
   EXPECT_EQ(machine.range({.key = "a"}).count, 1);
-  // A new leader gives every lease its whole time again; what its predecessor still proposes is void.
+  // A new leader gives every lease its whole time again; that its predecessor still ends some is void, and that it
+  // extends them is not, as its clock may have taken replicated time along with it.
   machine.must<LeaseExtendResponse>(LeaseExtendRequest{.reign = 5}, 12 * kSecond);
   machine.must<LeaseExtendResponse>(LeaseExtendRequest{.reign = 4}, 19 * kSecond);
   EXPECT_EQ(machine.state->reign(), 5u);
   machine.must<LeaseExpireResponse>(LeaseExpireRequest{4}, 23 * kSecond);
   EXPECT_EQ(machine.state->leases().size(), 2u);
   machine.must<LeaseKeepAliveResponse>(LeaseKeepAliveRequest{{LeaseId{2}}}, 23 * kSecond);
-  EXPECT_THAT(machine.must<LeaseExpireResponse>(LeaseExpireRequest{5}, 23 * kSecond).revoked, ElementsAre(LeaseId{1}));
+  EXPECT_THAT(machine.must<LeaseExpireResponse>(LeaseExpireRequest{5}, 28 * kSecond).revoked, IsEmpty());
+  EXPECT_THAT(machine.must<LeaseExpireResponse>(LeaseExpireRequest{5}, 29 * kSecond).revoked, ElementsAre(LeaseId{1}));
   EXPECT_EQ(machine.range({.key = "a", .range_end = "c"}).count, 0);
   EXPECT_THAT(machine.must<LeaseExpireResponse>(LeaseExpireRequest{5}, 42 * kSecond).revoked, IsEmpty());
   EXPECT_THAT(machine.must<LeaseExpireResponse>(LeaseExpireRequest{5}, 43 * kSecond).revoked, ElementsAre(LeaseId{2}));

@@ -62,9 +62,17 @@ bool Pbft::misses_primary() const {
   return heard != peers_.end() && now_ - heard->second.heard > options_.request_timeout;
 }
 
+bool Pbft::is_alone() const {
+  return std::none_of(peers_.begin(), peers_.end(), [this](const auto& peer) {
+    return view_members_.contains(peer.first) && peer.second.heard > 0 &&
+           now_ - peer.second.heard <= 2 * options_.request_timeout;
+  });
+}
+
 void Pbft::handle(NodeId from, StatusReport& status) {
   if (!view_members_.contains(from)) {
-    // An outsider learns from whoever speaks to it; what is signed protects it.
+    // An outsider learns from whoever speaks to it, and so does a voter whose fellows have all been replaced while it was
+    // away; what is signed protects it.
     if (status.asks) return;
     StatusReport mine = own_status();
     mine.asks = true;

@@ -423,6 +423,27 @@ TEST(PbftCore, joinsALaterViewForTwoAndNotForOne) {
   EXPECT_EQ(group.cores.core(NodeId{2}).state().view, 3u);  // the latest that one honest member asks for at least
 }
 
+// Nobody asks for anything, so that nobody else would notice; one that is no primary is not heard alone.
+TEST(PbftCore, goesWithAPrimaryThatGivesUpItsView) {
+  Four<PbftPlay> group;
+  const auto change = [&](uint64_t by, Epoch view) {
+    ViewChange message;
+    message.view = view;
+    message.sender = NodeId{by};
+    message.signature =
+        test_signature(message.sender, statement(0, Claim::kViewChange, view, 0, message.digest(), message.sender));
+    return message;
+  };
+  group.inject(1, 2, change(1, 5));
+  EXPECT_EQ(group.cores.core(NodeId{2}).state().view, 1u) << "that would be its own again";
+  for (uint64_t at = 2; at <= 4; ++at) group.inject(1, at, change(1, 2));
+  group.cores.settle();
+  for (uint64_t at = 2; at <= 4; ++at) {
+    EXPECT_EQ(group.cores.core(NodeId{at}).state().view, 2u) << at;
+    EXPECT_EQ(group.cores.core(NodeId{at}).report().leader, NodeId{2}) << at;
+  }
+}
+
 TEST(PbftCore, anInvalidViewChangeDoesNotTakeThePlaceOfAValidOne) {
   Four<PbftPlay> group;
   ViewChange message;

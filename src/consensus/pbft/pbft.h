@@ -100,7 +100,7 @@ class Pbft final : public Protocol {
   void collect(Time now, Effects& effects) override;
   Time deadline() const override;
   Report report() const override;
-  bool leads_time() const override { return is_primary(); }
+  bool leader_keeps_time() const override { return false; }
   // The governing one; while a change is ordered and not in force, the members of both.
   const Membership& membership() const override { return view_members_; }
   Status accepts(const Membership& membership) const override { return pbft::Options::accepts(membership); }
@@ -264,6 +264,7 @@ class Pbft final : public Protocol {
   };
   void beat();
   bool misses_primary() const;
+  bool is_alone() const;  // nobody of those whom it knows is heard
   pbft::StatusReport own_status() const;
   void help(NodeId to, const pbft::StatusReport& status, bool stands_still);
   bool may_want(Peer& peer, Sequence checkpoint);  // and notes that it did

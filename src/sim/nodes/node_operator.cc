@@ -140,6 +140,31 @@ void NodeScenario::remove(NodeIndex machine, NodeIndex door) {
       });
 }
 
+// In one step, where the group may not be smaller in between; the machine joins as whoever that is.
+void NodeScenario::replace(NodeIndex machine, NodeIndex door) {
+  const NodeId id = hosts_[at(machine)].id;
+  errand_ = true;
+  update_tolerance();
+  if (world_->journal().on()) {
+    world_->journal().say(machine, "is to be replaced as member " + std::to_string(number(id)));
+  }
+  switchboard_->call<NodeId>(
+      door, patience().timeout_ns,
+      [id, options = patience()](control::Service& service, control::Done<NodeId> done) {
+        control::Service::NewMember member;
+        member.replaces = id;
+        service.add_member(std::move(member), options, std::move(done));
+      },
+      [this](const std::variant<NodeId, CallError>& answer) {
+        errand_ = false;
+        const auto* const error = std::get_if<CallError>(&answer);
+        if (error == nullptr) return;
+        if (world_->journal().on()) world_->journal().say(kNoNode, "replacing: " + error->message);
+        unclear_ = unclear_ || error->uncertain;
+        unclear_until_ns_ = world_->now_ns() + kUnclearNs;
+      });
+}
+
 void NodeScenario::join(NodeIndex machine, NodeIndex door) {
   errand_ = true;
   update_tolerance();
@@ -200,7 +225,8 @@ bool NodeScenario::mend(NodeIndex door) {
     Host& host = hosts_[i];
     const Member* const member = member_at(machine);
     if (host.lost && member != nullptr && member->id == host.id) {
-      remove(machine, door);
+      const bool smallest = member->incoming && truth_.canon().membership().voters() <= family_.least_voters;
+      smallest ? replace(machine, door) : remove(machine, door);
       return false;
     }
     if (host.lost || (host.id == consensus::kNobody && member != nullptr)) {

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "sim/check/check.h"
+#include "sim/groups/log_damage.h"
 #include "sim/halts.h"
 #include "sim/nodes/client_process.h"
 #include "sim/nodes/leases.h"
@@ -130,8 +131,10 @@ Result<std::unique_ptr<Process>> NodeScenario::start(World& world, Machine& mach
   const Status opened = open(*process, host);
   if (machine.power->crashed()) return opened.ok() ? Error{Code::kUnavailable, "the power went"} : opened.error();
   if (!opened.ok()) {
-    // An error of the disk while it is read is no loss: the next start may succeed.
-    const bool disk_failed = opened.message().find("simulated I/O error") != std::string_view::npos;
+    // An error of the disk while it is read is no loss: the next start may succeed, or the one after the disk was seen
+    // to. (Bad sectors of a log file go with it when it is recycled, and may then lie where the log ends.)
+    const bool disk_failed = opened.message().find("I/O error") != std::string_view::npos;
+    if (disk_failed && world.healing()) groups::see_to(world.disk(machine.node));
     if ((opened.code() == Code::kDataLoss && !disk_failed) || opened.code() == Code::kInternal) {
       world.fail(sim::name(machine.node) +
                  " refuses to start, and nothing was done to it that it must not survive: " + opened.to_string());

@@ -81,6 +81,7 @@ class NodeScenario final : public Scenario, private NodeWatcher {
   const consensus::Member* member_at(NodeIndex machine) const;  // of the newest committed membership
   void transfer(NodeIndex to, NodeIndex door);
   void remove(NodeIndex machine, NodeIndex door);
+  void replace(NodeIndex machine, NodeIndex door);
   void join(NodeIndex machine, NodeIndex door);
   void joined(NodeIndex machine, consensus::NodeId id);
   void retire(NodeIndex machine);  // it was removed: its disk is emptied, and it is a spare

@@ -149,11 +149,8 @@ Status Truth::note_lease(const Delivery& delivery, const kv::Request& request, c
       }
       if (known != leases_.end()) known->second.renewed_ns = agreed_ns_;
     }
-  } else if (const auto* extend = std::get_if<kv::LeaseExtendRequest>(&request)) {
-    if (extend->reign >= reign_) {
-      reign_ = extend->reign;
-      for (auto& [id, lease] : leases_) lease.renewed_ns = agreed_ns_;
-    }
+  } else if (std::holds_alternative<kv::LeaseExtendRequest>(request)) {
+    for (auto& [id, lease] : leases_) lease.renewed_ns = agreed_ns_;
   } else if (const auto* revoked = std::get_if<kv::LeaseRevokeRequest>(&request)) {
     leases_.erase(revoked->id);
   } else if (const auto* ended = std::get_if<kv::LeaseExpireResponse>(&response)) {

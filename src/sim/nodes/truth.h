@@ -83,7 +83,6 @@ class Truth {
   std::map<kv::LeaseId, KnownLease> leases_;
   std::map<kv::LeaseId, consensus::Position> expired_;
   int64_t agreed_ns_ = 0;
-  uint64_t reign_ = 0;
 };
 
 // Whether the answer of a command says that the store is another one than before.
