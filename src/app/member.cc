@@ -68,10 +68,12 @@ int add(const Flags& flags) {
   member.role = flags.role == "witness"   ? consensus::Role::kWitness
                 : flags.role == "learner" ? consensus::Role::kLearner
                                           : consensus::Role::kVoter;
-  return ask<consensus::NodeId>(flags, "added as node %llu; start it there with --join, naming some of the others (docs/operations.md, Growing)\n", "id",
-                                [&](control::Client& client, const control::CallOptions& options, auto then) {
-                                  client.add_member(member, options, std::move(then));
-                                });
+  return ask<consensus::NodeId>(
+      flags,
+      "added as node %llu; start it there with --join, naming some of the others (docs/operations.md, Growing)\n", "id",
+      [&](control::Client& client, const control::CallOptions& options, auto then) {
+        client.add_member(member, options, std::move(then));
+      });
 }
 
 int disarm(const Flags& flags) {
@@ -101,13 +103,13 @@ int replace(const Flags& flags) {
   const std::string done = "node %llu takes the place of node " + std::to_string(flags.id) +
                            "; its key first, where members sign; then start it there with --join, its data directory "
                            "empty\n";
-  return ask<consensus::NodeId>(
-      flags, done.c_str(), "id", [&](control::Client& client, const control::CallOptions& options, auto then) {
-        control::Service::NewMember member;
-        member.peer_address = flags.address;
-        member.replaces = consensus::NodeId{flags.id};
-        client.add_member(std::move(member), options, std::move(then));
-      });
+  return ask<consensus::NodeId>(flags, done.c_str(), "id",
+                                [&](control::Client& client, const control::CallOptions& options, auto then) {
+                                  control::Service::NewMember member;
+                                  member.peer_address = flags.address;
+                                  member.replaces = consensus::NodeId{flags.id};
+                                  client.add_member(std::move(member), options, std::move(then));
+                                });
 }
 
 }  // namespace

@@ -311,7 +311,8 @@ Result<Hunts> groups_of(const Flags& flags, groups::Deeds& deeds) {
 
 Result<Hunts> nodes_of(const Flags& flags, groups::Deeds& deeds) {
   if (flags.canary) {
-    return Error{Code::kInvalidArgument, "--canary is for groups, and " + flags.profile + " is a profile of whole nodes"};
+    return Error{Code::kInvalidArgument,
+                 "--canary is for groups, and " + flags.profile + " is a profile of whole nodes"};
   }
   CLEW_ASSIGN(const groups::Family* const family, family_of(flags));
   Hunts hunts;

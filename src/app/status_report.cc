@@ -181,7 +181,12 @@ std::string status_json(const GroupStatus& status) {
       .key("answered_by")
       .quoted_unsigned(consensus::number(status.self));
   json.key("leader").quoted_unsigned(consensus::number(status.consensus.leader)).key("protocol").text(status.protocol);
-  json.key("changing").boolean(status.changing).key("leader_view").boolean(status.leader_view).key("epoch").unsigned_number(status.consensus.epoch);
+  json.key("changing")
+      .boolean(status.changing)
+      .key("leader_view")
+      .boolean(status.leader_view)
+      .key("epoch")
+      .unsigned_number(status.consensus.epoch);
   json.key("committed").unsigned_number(status.consensus.committed).key("applied").unsigned_number(status.applied);
   json.key("state_bytes").unsigned_number(status.state_bytes).key("quota_bytes").unsigned_number(status.quota_bytes);
   json.key("log_bytes").unsigned_number(status.consensus.log_bytes).key("members").open_array();

@@ -138,8 +138,9 @@ bool MembershipDesk::decides(const std::vector<Member>& rest) const {
   for (const Member& member : rest) {
     if (member.role == Role::kLearner) continue;
     ++voters;
-    const bool recent = std::any_of(report.peers.begin(), report.peers.end(),
-                                    [&](const auto& peer) { return peer.id == member.id && peer.recent && peer.acknowledged > 0; });
+    const bool recent = std::any_of(report.peers.begin(), report.peers.end(), [&](const auto& peer) {
+      return peer.id == member.id && peer.recent && peer.acknowledged > 0;
+    });
     if (recent || member.id == report.leader) ++alive;
   }
   const auto* const kind = consensus::protocol_named(replica_->protocol().name());

@@ -262,10 +262,10 @@ class ReplyQuorum::Look final : public Question {
   }
 
   kv::Revision asked_for_ = 0;
-  kv::Revision pinned_ = 0;           // at which all are asked; 0: the present
+  kv::Revision pinned_ = 0;            // at which all are asked; 0: the present
   consensus::Position pinned_at_ = 0;  // where those stood who named it
-  std::vector<kv::Revision> claims_;  // of the round before, by voter
-  std::vector<bool> disbelieved_;     // named a revision that no f others know
+  std::vector<kv::Revision> claims_;   // of the round before, by voter
+  std::vector<bool> disbelieved_;      // named a revision that no f others know
 };
 
 // --- The quorum ---

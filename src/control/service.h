@@ -142,7 +142,7 @@ struct GroupStatus {
   uint64_t state_bytes = 0;  // of keys and values with their versions, of all spaces
   uint64_t quota_bytes = 0;
   std::vector<MemberStatus> members;  // by id. The leader's view; without a leader what this node sees by itself
-  bool changing = false;  // a change of the members is agreed on or under way, and does not govern yet
+  bool changing = false;              // a change of the members is agreed on or under way, and does not govern yet
   bool leader_view = false;
   std::vector<Alarm> alarms;
   std::vector<std::string> problems;  // of the group, worst first: "no leader: 1 of 3 voters is reachable, 2 needed"

@@ -8,9 +8,9 @@
 // After a leader change the new leader, whose clock may be ahead and who knows nothing of keep-alives that its
 // predecessor had not yet got through, first proposes LeaseExtend with its own reign: every lease gets its whole time
 // again. An expiry of another reign than the newest extension's is void: one that the predecessor proposed late, or
-// the leader itself too early, revokes nothing. Nor does one revoke what ran out after the time that it was proposed at:
-// where members propose that lead no more (PBFT), replicated time may have been taken ahead since, by a late LeaseExtend
-// of an older reign even, which therefore extends as any other.
+// the leader itself too early, revokes nothing. Nor does one revoke what ran out after the time that it was proposed
+// at: where members propose that lead no more (PBFT), replicated time may have been taken ahead since, by a late
+// LeaseExtend of an older reign even, which therefore extends as any other.
 //
 // Here is the bookkeeping; state_machine.h deletes the keys of what is revoked. One thread. O(log leases + log keys).
 #pragma once

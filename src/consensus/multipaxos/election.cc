@@ -58,8 +58,8 @@ bool MultiPaxos::may_campaign() const {
   if (planted(Bug::kWitnessLeads)) return governing().votes(options_.self);
   if (is_witness() || recovering()) return false;
   if (governing().may_lead(options_.self)) return true;
-  // Who is to decide from a stop-sign on, and was not told whether it was chosen, asks those who decided before: they may
-  // be out of the group by it, all of them, so that nobody else would: membership_change.cc.
+  // Who is to decide from a stop-sign on, and was not told whether it was chosen, asks those who decided before: they
+  // may be out of the group by it, all of them, so that nobody else would: membership_change.cc.
   return pending_ && !governing().empty() && pending_->target.may_lead(options_.self);
 }
 

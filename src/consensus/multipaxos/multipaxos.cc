@@ -177,8 +177,8 @@ void MultiPaxos::halt(std::string why) {
 }
 
 // The leader delivers a stop-sign only once a majority of the members behind it knows that it was chosen: then whoever
-// was removed may be switched off. Who lost the leadership before that waits for another leader's word, as it may be the
-// one who answers the operator.
+// was removed may be switched off. Who lost the leadership before that waits for another leader's word, as it may be
+// the one who answers the operator.
 Position MultiPaxos::deliverable() const {
   if (leading() && !settled_) return std::min(commit_, configs_.newest().position - 1);
   return untold_ > 0 && commit_ == untold_ ? untold_ - 1 : commit_;

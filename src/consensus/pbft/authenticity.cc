@@ -244,7 +244,8 @@ const char* Pbft::objection(NodeId from, const Message& message) const {
           if (distrusted != distrusted_.end() && now_ < distrusted->second.until) return kLate;
           return objection(m, from);
         } else if constexpr (std::is_same_v<T, StatusReport>) {
-          return view_members_.contains(from) || !governing_.votes(options_.self) || is_alone() ? nullptr : "a stranger";
+          return view_members_.contains(from) || !governing_.votes(options_.self) || is_alone() ? nullptr
+                                                                                                : "a stranger";
         } else {
           return view_members_.contains(from) ? nullptr : "a stranger";
         }

@@ -71,8 +71,8 @@ bool Pbft::is_alone() const {
 
 void Pbft::handle(NodeId from, StatusReport& status) {
   if (!view_members_.contains(from)) {
-    // An outsider learns from whoever speaks to it, and so does a voter whose fellows have all been replaced while it was
-    // away; what is signed protects it.
+    // An outsider learns from whoever speaks to it, and so does a voter whose fellows have all been replaced while it
+    // was away; what is signed protects it.
     if (status.asks) return;
     StatusReport mine = own_status();
     mine.asks = true;

@@ -189,7 +189,8 @@ Status MultiPaxosJudge::started(NodeId id, const Protocol& protocol, Position re
   node.spans = std::move(spans);
   node.cast = std::move(cast);
   node.image.promise = state.promise;
-  // Without its snapshot it starts from nothing, and writes so in a record that may be on the disk before anybody knows.
+  // Without its snapshot it starts from nothing, and writes so in a record that may be on the disk before anybody
+  // knows.
   if (!lost_snapshot) {
     node.image.base = state.snapshot;
     for (Position p = state.snapshot + 1; p <= core.slots().high(); ++p) {

@@ -24,7 +24,9 @@ constexpr ProtocolFacts kFacts[] = {
      "leaves that to an oracle. ZooKeeper, and we, notify from all to all, O(n²)"},
     {"pbft", true, [](double n) { return 2 * n * (n - 1); }, "2n(n-1)", 3,
      "Castro & Liskov, OSDI 1999, §4.2: PRE-PREPARE from the primary, PREPARE and COMMIT from all to all",
-     "a timeout that doubles, 2f+1 view changes with their certificates, a new view, and everything since the stable checkpoint agreed on again", "O(n²)", "O(n³)",
+     "a timeout that doubles, 2f+1 view changes with their certificates, a new view, and everything since the stable "
+     "checkpoint agreed on again",
+     "O(n²)", "O(n³)",
      "§4.4: VIEW-CHANGE from all to all, each with 2f+1 signatures for every number that was prepared, and NEW-VIEW "
      "with 2f+1 of them to all. Yin et al., PODC 2019, table 1: O(n³) signatures, and as many again for each "
      "primary that fails in turn"},

@@ -65,7 +65,8 @@ void NodeScenario::update_tolerance() {
   std::vector<const Membership*> electorates = {&committed};
   for (uint32_t i = 0; i < hosts_.size() && family_.governs_later; ++i) {
     Host& host = hosts_[i];
-    if (const NodeProcess* const process = node(NodeIndex{i})) host.governs = process->replica().protocol().membership();
+    if (const NodeProcess* const process = node(NodeIndex{i}))
+      host.governs = process->replica().protocol().membership();
     if (!host.governs.empty() && committed.contains(host.id)) electorates.push_back(&host.governs);
   }
   size_t least = SIZE_MAX;
@@ -94,15 +95,14 @@ void NodeScenario::update_tolerance() {
       continue;
     }
     const bool stale = std::any_of(electorates.begin(), electorates.end(), [&](const Membership* electorate) {
-      return std::any_of(electorate->members().begin(), electorate->members().end(), [&](const Member& one) {
-        return one.address == peer_address(machine) && one.id != host.id;
-      });
+      return std::any_of(electorate->members().begin(), electorate->members().end(),
+                         [&](const Member& one) { return one.address == peer_address(machine) && one.id != host.id; });
     });
     if (stale || committed.joint() || host.replaced_in <= host.damaged_in) continue;
     const bool caught_up = member == nullptr || member->role == consensus::Role::kWitness ||
                            process->replica().applied() >= truth_.canon().membership_at();
-    const bool counts = !family_.governs_later || !committed.votes(host.id) ||
-                        report.standing != consensus::Standing::kLearner;
+    const bool counts =
+        !family_.governs_later || !committed.votes(host.id) || report.standing != consensus::Standing::kLearner;
     if (caught_up && counts) world_->atlas().restored(machine);
   }
 }

@@ -61,20 +61,19 @@ Status NodeProcess::open(NodeOptions options) {
   const uint64_t cluster = plane.replica.cluster;
   kv::Spaces::Engines engines;
   for (auto& engine : engines) engine = std::make_unique<kv::MemoryEngine>();
-  CLEW_ASSIGN(
-      plane_,
-      control::Plane::open(
-          {on.loop, on.disk, on.random, *tap_, std::move(engines), std::move(options.protocol), registry_,
-           [&on, cluster](const std::string& address) {
-             control::ClientOptions member;
-             member.addresses = {address};
-             member.cluster = cluster;
-             member.fail_fast = true;
-             member.trust_gateway = true;
-             return control::Client::open(on.loop, on.network, on.random, std::move(member));
-           },
-           this, options.verifier},
-          std::move(plane), [&on](Status status) { on.halt(std::move(status)); }));
+  CLEW_ASSIGN(plane_,
+              control::Plane::open(
+                  {on.loop, on.disk, on.random, *tap_, std::move(engines), std::move(options.protocol), registry_,
+                   [&on, cluster](const std::string& address) {
+                     control::ClientOptions member;
+                     member.addresses = {address};
+                     member.cluster = cluster;
+                     member.fail_fast = true;
+                     member.trust_gateway = true;
+                     return control::Client::open(on.loop, on.network, on.random, std::move(member));
+                   },
+                   this, options.verifier},
+                  std::move(plane), [&on](Status status) { on.halt(std::move(status)); }));
   seen_ = plane_->replica().applied();
 
   control::ServerOptions server;

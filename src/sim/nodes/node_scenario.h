@@ -29,7 +29,8 @@ namespace clew::sim::nodes {
 
 class NodeScenario final : public Scenario, private NodeWatcher {
  public:
-  NodeScenario(const groups::Family& family, const NodeProfile& profile, NodeShape shape, uint64_t seed, groups::Deeds* deeds = nullptr);
+  NodeScenario(const groups::Family& family, const NodeProfile& profile, NodeShape shape, uint64_t seed,
+               groups::Deeds* deeds = nullptr);
   ~NodeScenario() override;
 
   Result<std::unique_ptr<Process>> start(World& world, Machine& machine) override;
@@ -48,8 +49,8 @@ class NodeScenario final : public Scenario, private NodeWatcher {
     bool lost = false;         // its disk is gone: it waits to be replaced
     bool counted = false;      // the membership has named it
     uint64_t starts = 0;
-    uint64_t damaged_in = 0;       // the start in which its disk was damaged last
-    uint64_t replaced_in = 0;      // the start in which it became another member last
+    uint64_t damaged_in = 0;        // the start in which its disk was damaged last
+    uint64_t replaced_in = 0;       // the start in which it became another member last
     consensus::Position held = 0;   // as the atlas knows
     consensus::Membership governs;  // as it knew when it was up last, where that is not what was delivered last
   };
