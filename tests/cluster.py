@@ -279,6 +279,32 @@ def restored_from_a_snapshot():
         restored[3].start()
         until(lambda: healthy(restored, 4))
         expect("one that joins has it, too", restored[3].kv("get", "before7", "--consistency", "sequential")[1], "v7")
+
+        # A group that is made of it may run another protocol; members that believe only what was signed cannot begin with it.
+        code, out = nodes[0].clew("snapshot", "restore", path, "--data-dir", path + ".data", "--node-id", "1", "--initial-cluster", founders, "--consensus", "pbft")
+        expect("not on pbft: " + out, (code, "cannot begin with a state" in out, os.path.exists(path + ".data/control")), (2, True, False))
+        for protocol in ("multipaxos", "zab"):
+            others = [Member(number + 1) for number in range(3)]
+            restored += others
+            founders = ",".join("%d=%s" % (one.number, one.peer) for one in others)
+            for node in others:
+                data = os.path.join(node.directory, "data")
+                code, out = node.clew("snapshot", "restore", path, "--data-dir", data, "--node-id", str(node.number), "--initial-cluster", founders, "--consensus", protocol)
+                expect("restored for %s: %s" % (protocol, out), code, 0)
+                node.extra = ["--node-id", str(node.number), "--initial-cluster", founders, "--consensus", protocol]
+                node.start()
+            until(lambda: healthy(others, 3))
+            expect("restored key", others[1].kv("get", "before7")[1], "v7")
+            leader = until(lambda: led(others))
+            first = next(node for node in others if node.view()["self"] == leader)
+            rest = [node for node in others if node is not first]
+            first.process.kill()
+            first.process.wait()
+            first.process = None
+            expect("it goes on without its first leader", rest[0].kv("put", "after", "1")[0], 0)
+            first.start()
+            until(lambda: healthy(others, 3))
+            expect("who comes back has all of it", (first.kv("get", "after")[1], first.kv("get", "before0")[1]), ("1", "newer"))
     finally:
         close(nodes + restored)
 

@@ -33,6 +33,7 @@ struct Flags {
   uint64_t node = 0;
   std::string founders;
   std::string token = "clew";
+  std::string consensus = "raft";
 };
 
 // What stands in a sound file.
@@ -171,6 +172,7 @@ Status restore_into(const Flags& flags, control::Belonging& belonging) {
   options.directory = making.string();
   options.token = flags.token;
   options.node = consensus::NodeId{flags.node};
+  options.protocol = flags.consensus;
   if (fs::exists(place)) {
     return {Code::kAlreadyExists, place.string() +
                                       " is there already: this data directory belongs to a member; restore into an "
@@ -245,6 +247,8 @@ void add_snapshot(CLI::App& program, int& exit_code) {
       ->add_option("--initial-cluster", restored->founders,
                    "the founders of the new cluster, ID=HOST:PORT,... of their peer ports: the same for each")
       ->required();
+  restoring->add_option("--consensus", restored->consensus, "what the new cluster runs on: raft, multipaxos or zab")
+      ->capture_default_str();
   restoring
       ->add_option("--initial-cluster-token", restored->token,
                    "makes another cluster of the same founders and the same file")

@@ -3,8 +3,11 @@
 #include <array>
 
 #include "consensus/multipaxos/multipaxos.h"
+#include "consensus/multipaxos/records.h"
 #include "consensus/pbft/pbft.h"
 #include "consensus/raft/raft.h"
+#include "consensus/raft/records.h"
+#include "consensus/zab/records.h"
 #include "consensus/zab/zab.h"
 
 namespace clew::consensus {
@@ -25,7 +28,7 @@ Options common(const ProtocolOptions& options) {
 }
 
 template <typename Core, typename Options>
-constexpr ProtocolKind kind(std::string_view name) {
+constexpr ProtocolKind kind(std::string_view name, std::string (*first_record)(const SnapshotMeta&)) {
   return {name,
           [](const Membership& members) {
             Options own;
@@ -36,7 +39,8 @@ constexpr ProtocolKind kind(std::string_view name) {
           [](const ProtocolOptions& options) { return common<Options>(options).check(); },
           [](const ProtocolOptions& options, uint64_t seed) -> std::unique_ptr<Protocol> {
             return std::make_unique<Core>(common<Options>(options), seed);
-          }};
+          },
+          first_record};
 }
 
 // Nobody leads without being checked, so there are no leases; who waits for the primary is as patient as elsewhere.
@@ -60,12 +64,13 @@ constexpr ProtocolKind kPbft = {"pbft", pbft::Options::accepts,
                                 [](const ProtocolOptions& options, uint64_t seed) -> std::unique_ptr<Protocol> {
                                   return std::make_unique<Pbft>(pbft_options(options), seed);
                                 },
+                                nullptr,  // a state is what f + 1 members signed
                                 true};
 
 constexpr std::array kProtocols = {
-    kind<Raft, raft::Options>("raft"),
-    kind<MultiPaxos, multipaxos::Options>("multipaxos"),
-    kind<Zab, zab::Options>("zab"),
+    kind<Raft, raft::Options>("raft", raft::first_record),
+    kind<MultiPaxos, multipaxos::Options>("multipaxos", multipaxos::first_record),
+    kind<Zab, zab::Options>("zab", zab::first_record),
     kPbft,
 };
 

@@ -17,6 +17,7 @@
 #include "consensus/membership.h"
 #include "consensus/protocol.h"
 #include "consensus/signer.h"
+#include "consensus/snapshot.h"
 #include "consensus/types.h"
 
 namespace clew::consensus {
@@ -48,6 +49,8 @@ struct ProtocolKind {
   Status (*check)(const ProtocolOptions& options);
   // `options` have passed check(). `seed`: of everything that the core draws.
   std::unique_ptr<Protocol> (*make)(const ProtocolOptions& options, uint64_t seed);
+  // What the log of each founder begins with when a group is founded with a state (replica_seed.h). Null: it cannot be.
+  std::string (*first_record)(const SnapshotMeta& meta);
   // Members do not trust each other: they sign what they say, so that the host needs keys and a Verifier (replica.h);
   // no witness may found, and who joins is told the founding members, from whose signatures those of today follow.
   bool byzantine = false;

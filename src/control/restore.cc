@@ -6,7 +6,7 @@
 
 #include "base/hash.h"
 #include "base/varint.h"
-#include "consensus/raft/records.h"
+#include "consensus/protocols.h"
 #include "consensus/replica_seed.h"
 #include "control/system_space.h"
 #include "kv/memory_engine.h"
@@ -114,6 +114,17 @@ void restore_member(env::Loop& loop, env::Disk& disk, env::Random& random, const
                                                  "without it and let it join afterwards"};
       }
     }
+    const consensus::ProtocolKind* const kind = consensus::protocol_named(options.protocol);
+    if (kind == nullptr) {
+      return Error{Code::kInvalidArgument,
+                   "no protocol is called " + options.protocol + "; there are " + consensus::protocol_names()};
+    }
+    if (kind->first_record == nullptr) {
+      return Error{Code::kUnimplemented, "a group on " + options.protocol +
+                                             " cannot begin with a state: its members believe what enough of them "
+                                             "have signed; found it empty, and write the keys into it"};
+    }
+    if (const Status founds = kind->founds(belonging.founders); !founds.ok()) return founds.error();
     belonging.founding = founding_of(options.token, belonging.founders, belonging.restored);
     return belonging;
   }();
@@ -123,13 +134,13 @@ void restore_member(env::Loop& loop, env::Disk& disk, env::Random& random, const
   seed.cluster = made->founding;
   seed.self = made->node;
   seed.directory = options.directory + "/replica";
-  seed.protocol = "raft";
+  seed.protocol = options.protocol;
   seed.founders = made->founders;
   seed.position = state.position();
   seed.epoch = state.reign() + 1;  // a reign that leases know as the newest
   seed.time_ns = state.time_ns();
   consensus::seed_replica(
-      loop, disk, random, std::move(seed), state.machine(), &consensus::raft::first_record,
+      loop, disk, random, std::move(seed), state.machine(), consensus::protocol_named(options.protocol)->first_record,
       [&disk, directory = options.directory, belonging = *made, done = std::move(done)](Status status) mutable {
         if (status.ok()) status = remember(disk, directory, belonging);
         if (!status.ok()) return done(status.error());

@@ -53,6 +53,7 @@ struct RestoreOptions {
   std::string token;
   std::vector<consensus::Member> founders;  // with data: a witness joins later
   consensus::NodeId node = consensus::kNobody;
+  std::string protocol = "raft";  // that the new group runs on, whatever the old one did
 };
 
 // Makes one founder's directory. Interrupted, it leaves one that must be thrown away.

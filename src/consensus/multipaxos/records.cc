@@ -74,6 +74,18 @@ bool parse_entries(ByteReader& in, const std::shared_ptr<const std::string>& buf
   return true;
 }
 
+// All of them have promised one ballot, under which nobody proposes: whoever leads draws a higher round.
+std::string first_record(const SnapshotMeta& meta) {
+  RecordHeader header;
+  header.kind = RecordKind::kBase;
+  header.promise = {meta.epoch, meta.membership.members().front().id, 0};
+  header.commit = header.high = meta.position;
+  std::string record;
+  append_header(record, header);
+  append_base(record, meta, false, {});
+  return record;
+}
+
 Result<Record> parse_record(std::string_view bytes) {
   ByteReader in(bytes);
   if (in.fixed<uint8_t>() != kRecordVersion) return damaged("has an unknown version");

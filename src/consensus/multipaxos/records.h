@@ -61,6 +61,8 @@ struct Record {
 
 void append_header(std::string& out, const RecordHeader& header);
 void append_base(std::string& out, const SnapshotMeta& meta, bool metadata_only, const Ballot& floor_ballot);
+// What a member's log begins with when its group begins with this state (replica_seed.h): the same on every founder.
+std::string first_record(const SnapshotMeta& meta);
 // kDataLoss: not a record of this version, or cut short.
 Result<Record> parse_record(std::string_view bytes);
 

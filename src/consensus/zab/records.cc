@@ -47,6 +47,19 @@ void append_base(std::string& out, uint64_t counter, const SnapshotMeta& meta) {
   meta.append_to(out);
 }
 
+// As the first transaction of its epoch.
+std::string first_record(const SnapshotMeta& meta) {
+  RecordHeader header;
+  header.kind = RecordKind::kBase;
+  header.accepted = header.current = meta.epoch;
+  header.commit = meta.position;
+  header.last = {meta.position, {meta.epoch, 1}};
+  std::string record;
+  append_header(record, header);
+  append_base(record, 1, meta);
+  return record;
+}
+
 Result<Record> parse_record(std::string_view bytes) {
   ByteReader in(bytes);
   if (in.fixed<uint8_t>() != kRecordVersion) return damaged("has an unknown version");

@@ -57,6 +57,8 @@ void append_header(std::string& out, const RecordHeader& header);
 // What follows the header of an append, up to the entries.
 void append_entries_head(std::string& out, bool truncates, Position first, Epoch prev_epoch, size_t count);
 void append_base(std::string& out, uint64_t counter, const SnapshotMeta& meta);
+// What a member's log begins with when its group begins with this state (replica_seed.h): the same on every founder.
+std::string first_record(const SnapshotMeta& meta);
 // kDataLoss: not a record of this version, or cut short.
 Result<Record> parse_record(std::string_view bytes);
 
