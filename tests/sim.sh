@@ -77,6 +77,7 @@ membership 3 what a gateway signed before it was removed took effect when it was
 holes 2005535 a primary that may not vote led a group in which nobody asked for anything; and damage without entries was not counted
 disks 2000718 the same, when the new membership was delivered, and the old one still decided
 disks 4 whoever was to be replaced was lost before the new members governed
+rot 2201367 a checkpoint became stable before the one where members changed, which was damaged
 membership 2101307 a primary that gave up its view was waited for, where nobody asked for anything
 nodes 27 a dead one of four could not be replaced where it was: the group may not be smaller in between
 nodes-disks 35 a watch of a compacted revision was told that it had been given everything

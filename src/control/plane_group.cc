@@ -77,15 +77,16 @@ template void Plane::run<consensus::Position>(CallOptions, UniqueFunction<void(D
 
 void Plane::open_session_here(CallOptions options, Done<consensus::SessionId> done) {
   using consensus::SessionId;
+  auto here = [this](Done<SessionId> then) {
+    replica_->open_session([then = std::move(then)](std::variant<SessionId, consensus::RequestError> answer) mutable {
+      if (const auto* error = std::get_if<consensus::RequestError>(&answer)) return then(from(*error));
+      then(std::get<SessionId>(answer));
+    });
+  };
+  // A gateway needs no leader for it: where that is down, what waits here is what deposes it.
+  if (proposes_ && !leading_ && halted_.empty() && !closing_) return here(std::move(done));
   run<SessionId>(
-      options,
-      [this](Done<SessionId> then) {
-        replica_->open_session(
-            [then = std::move(then)](std::variant<SessionId, consensus::RequestError> answer) mutable {
-              if (const auto* error = std::get_if<consensus::RequestError>(&answer)) return then(from(*error));
-              then(std::get<SessionId>(answer));
-            });
-      },
+      options, std::move(here),
       [](Service& leader, CallOptions once, Done<SessionId> then) { leader.open_session(once, std::move(then)); },
       std::move(done));
 }

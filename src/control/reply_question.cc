@@ -109,7 +109,9 @@ void ReplyQuorum::Question::arm_hedge() {
 }
 
 bool ReplyQuorum::Question::again() {
-  if ((of_->options_.fail_fast && !replied()) || left() <= kAgain) return false;
+  // Who waits for nobody waits for those all the same who are there, and have no leader yet.
+  const size_t there = voices(words_, [](const Word& word) { return word.member != consensus::kNobody; });
+  if ((of_->options_.fail_fast && !replied() && there < of_->quorum()) || left() <= kAgain) return false;
   of_->loop_.after(kAgain, [self = shared_from_this()] {
     if (self->over()) return;
     if (self->of_->closed_) return self->refuse(closed_error());

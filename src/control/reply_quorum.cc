@@ -338,7 +338,10 @@ void ReplyQuorum::probe() {
             probe->error = std::move(*error);
           } else {
             const auto* const kind = consensus::protocol_named(std::get<GroupStatus>(said).protocol);
-            if (kind != nullptr && kind->byzantine) return self->decided(true);
+            if (kind != nullptr && kind->byzantine) {
+              self->preferred_ = i;  // it is there, which nobody knows of the others
+              return self->decided(true);
+            }
             probe->trusting.add(self->voters_[i].member());
             if (probe->trusting.count() >= self->quorum_) return self->decided(false);
           }
@@ -455,7 +458,10 @@ void ReplyQuorum::not_opened(Opening opening, CallError error) {
   const bool all = opening.asked == voters_.size();
   const size_t next = (opening.gateway + 1) % voters_.size();
   if (preferred_ == opening.gateway) preferred_ = next;
-  if (now() >= opening.deadline_ns || (all && options_.fail_fast)) return opening.done(std::move(error));
+  Voices there;
+  for (const Voter& voter : voters_) there.add(voter.member());
+  const bool fails = all && options_.fail_fast && there.count() < quorum_;
+  if (now() >= opening.deadline_ns || fails) return opening.done(std::move(error));
   opening.gateway = next;
   if (!all) return open_at_gateway(std::move(opening));
   opening.asked = 0;

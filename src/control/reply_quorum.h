@@ -81,7 +81,7 @@ class ReplyQuorum final : public Commands, public std::enable_shared_from_this<R
   void keep_alive(kv::LeaseId lease, CallOptions options, Done<int64_t> done);
   // Of the first gateway that gives one; what it says is not proved before the session's first command. One that is
   // silent, refuses, or gives a session that is open here already is left for the next one, until the timeout; then the
-  // error is the last one's. With fail_fast each is asked once.
+  // error is the last one's. With fail_fast each is asked once, when fewer than f + 1 can be reached.
   void open_session(CallOptions options, Done<consensus::SessionId> done) override;
   void close_session(consensus::SessionId session, CallOptions options) override;
   // Hands out what f + 1 members gave; a window and one response of each wait at most. Once it is decided that members

@@ -236,7 +236,7 @@ const char* Pbft::objection(NodeId from, const Message& message) const {
           return whole ? nullptr : "a batch with an unsound proof";
         } else if constexpr (std::is_same_v<T, Stable>) {
           const auto own = checkpoints_.find(m.proof.seq);
-          if (m.proof.seq <= stable_.seq || own == checkpoints_.end()) return kLate;
+          if (m.proof.seq <= stable_.seq || own == checkpoints_.end() || !knows_signers(m.proof.seq)) return kLate;
           const bool whole = sound(m.proof, governing_, quorum());
           return whole ? nullptr : "a checkpoint with an unsound proof";
         } else if constexpr (std::is_same_v<T, Offer>) {

@@ -49,7 +49,7 @@ void Pbft::handle_checkpoint(NodeId from, VoteMessage& message) {
 
 void Pbft::count_checkpoint(Sequence seq) {
   const auto own = checkpoints_.find(seq);
-  if (seq <= stable_.seq || own == checkpoints_.end()) return;
+  if (seq <= stable_.seq || own == checkpoints_.end() || !knows_signers(seq)) return;
   const auto& votes = checkpoint_votes_[seq];
   Certificate proof = gather(votes, 0, seq, own->second.digest, kNobody, quorum());
   if (proof.signatures.size() >= quorum()) return make_stable(std::move(proof));
@@ -72,7 +72,11 @@ void Pbft::handle(NodeId, Stable& message) {
   make_stable(std::move(message.proof));
 }
 
-// `proof` is of a checkpoint of this member's own, above the stable one.
+// Where members change is stable before anything above, by the word of those before: a member that recovers may have
+// executed further.
+bool Pbft::knows_signers(Sequence seq) const { return switching_at_ == 0 || seq <= switching_at_; }
+
+// `proof` is of a checkpoint of this member's own, above the stable one, and in turn.
 void Pbft::make_stable(Certificate proof) {
   const Sequence seq = proof.seq;
   const CheckpointHeader& header = checkpoints_.at(seq).state.header;

@@ -231,6 +231,7 @@ class Pbft final : public Protocol {
   };
   void take_checkpoint(Sequence seq);
   void count_checkpoint(Sequence seq);
+  bool knows_signers(Sequence seq) const;
   void make_stable(pbft::Certificate proof);
   void count_snapshot(Sequence seq);
   void compact_to(pbft::Offer base);

@@ -151,7 +151,7 @@ bool Pbft::adopt_stable(const std::vector<ViewChange>& changes) {
   }
   if (highest == nullptr || highest->seq <= stable_.seq) return true;
   const auto own = checkpoints_.find(highest->seq);
-  if (own == checkpoints_.end() || lacks_state_) return false;
+  if (own == checkpoints_.end() || lacks_state_ || !knows_signers(highest->seq)) return false;
   if (own->second.digest != highest->digest) {
     halt("pbft: what this member executed up to " + std::to_string(highest->seq) +
          " differs from the stable checkpoint of a new view; replace it");
