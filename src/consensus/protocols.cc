@@ -59,7 +59,8 @@ pbft::Options pbft_options(const ProtocolOptions& options) {
   return own;
 }
 
-constexpr ProtocolKind kPbft = {"pbft", pbft::Options::accepts,
+constexpr ProtocolKind kPbft = {"pbft",
+                                pbft::Options::accepts,
                                 [](const ProtocolOptions& options) { return pbft_options(options).check(); },
                                 [](const ProtocolOptions& options, uint64_t seed) -> std::unique_ptr<Protocol> {
                                   return std::make_unique<Pbft>(pbft_options(options), seed);

@@ -181,6 +181,9 @@ class Replica {
   // where any member proposes, replicated time and what has passed since. For the durations that a group measures: a
   // step of a leader's clock must not end its clients' leases and sessions.
   virtual int64_t time_ns() const = 0;
+  // Since when the disk has had no room for something that was to be written; 0: it has. What is small may still fit,
+  // so that a leader can go on leading, and refuse what its clients want.
+  virtual Time full_since() const = 0;
   virtual Hash128 digest() const = 0;  // of state and sessions at applied()
   virtual Instance instance() const = 0;
   virtual bool halted() const = 0;

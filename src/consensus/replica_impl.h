@@ -50,6 +50,7 @@ class ReplicaImpl final : public Replica {
   const Protocol& protocol() const override { return *core_; }
   Position applied() const override { return applier_.position(); }
   Hash128 digest() const override { return applier_.digest(); }
+  Time full_since() const override { return full_since_; }
   int64_t time_ns() const override {
     return core_->leader_keeps_time() ? time_.now_ns() : time_.followed_ns(options_.most_ahead_ns);
   }
@@ -165,7 +166,10 @@ class ReplicaImpl final : public Replica {
   bool turn_posted_ = false;
   uint64_t unflushed_bytes_ = 0;  // fed to the core since the last collect(), as far as it can become records
   LogSeq durable_ = 0;
-  Position snapshot_at_ = 0;          // Effects::snapshot_at, not reached yet; 0: none
+  Position snapshot_at_ = 0;  // Effects::snapshot_at, not reached yet; 0: none
+  Time full_since_ = 0;
+  uint64_t lacks_room_for_ = 0;  // the largest that was refused since
+  Time look_for_room_at_ = 0;
   std::deque<Waiting> small_frames_;  // that wait for room; the rest, commands included, in backlog_
   std::deque<Waiting> backlog_;
   uint64_t backlog_bytes_ = 0;  // of both, with what a place in them costs

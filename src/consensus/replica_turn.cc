@@ -152,7 +152,16 @@ void ReplicaImpl::send_aside(NodeId to, std::string frame) {
 
 // --- Room ---
 
-Status ReplicaImpl::room_for(uint64_t bytes) { return wal_->reserve(unflushed_bytes_ + bytes); }
+Status ReplicaImpl::room_for(uint64_t bytes) {
+  Status room = wal_->reserve(unflushed_bytes_ + bytes);
+  if (room.ok()) {
+    if (bytes >= lacks_room_for_) full_since_ = lacks_room_for_ = 0;
+  } else if (room.code() == Code::kResourceExhausted) {
+    if (full_since_ == 0) full_since_ = now();
+    lacks_room_for_ = std::max(lacks_room_for_, bytes);
+  }
+  return room;
+}
 
 void ReplicaImpl::wait_for_room(Waiting waiting) {
   backlog_bytes_ += waiting.bytes.size() + sizeof waiting;
@@ -442,6 +451,10 @@ void ReplicaImpl::arm_tick() {
     tick_at_ = kNever;
     if (!running()) return;
     const Time at = now();
+    if (full_since_ != 0 && at >= look_for_room_at_) {
+      look_for_room_at_ = at + kRetryTick;
+      (void)room_for(lacks_room_for_);
+    }
     if (core_->deadline() > at) return arm_tick();
     const Status room = room_for(kTickBytes);
     if (room.ok()) {

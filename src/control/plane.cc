@@ -200,6 +200,7 @@ void Plane::tick() {
   if (!halted_.empty()) return;
   wake();
   retry_transfer();
+  give_way_when_full();
   if (decrees_ != nullptr) decrees_->tick(leading_);
   const consensus::Time at = now();
   for (const uint64_t id : calls_.expired(at)) {

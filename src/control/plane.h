@@ -186,6 +186,8 @@ class Plane final : public Service, private consensus::Observer {
            UniqueFunction<void(Service&, CallOptions, Done<T>)> there, Done<T> done);
   template <typename T>
   void attempt(std::shared_ptr<Errand<T>> errand);
+  void give_way_when_full();
+  std::string disk_problem() const;
   GroupStatus own_status();
   void ask_status(CallOptions options, Done<GroupStatus> done);
   void open_session_here(CallOptions options, Done<consensus::SessionId> done);
@@ -221,6 +223,7 @@ class Plane final : public Service, private consensus::Observer {
   std::atomic<uint64_t> next_stream_{1};
 
   // As of the last refresh().
+  consensus::Time give_way_after_ = 0;
   bool leading_ = false;
   bool proposes_ = false;  // leads, or is a gateway of its protocol: changes need not be passed on
   bool witness_ = false;

@@ -12,6 +12,8 @@ using consensus::NodeId;
 
 constexpr int64_t kStatusTimeout = 1'000'000'000;  // of the leader's view; then a member says what it sees by itself
 constexpr consensus::Time kStaleDiskSeen = 60 * consensus::kSecond;
+constexpr consensus::Time kFullPatience = consensus::kSecond;  // room may be made soon
+constexpr consensus::Time kGiveWayAgain = 10 * consensus::kSecond;
 
 CallError from(const consensus::RequestError& error) {
   return {error.code, error.message, error.code == Code::kDeadlineExceeded, error.leader, {}};
@@ -129,6 +131,24 @@ void Plane::retry_transfer() {
   replica_->transfer(transfers_.front().to);
 }
 
+// A leader that has no room for what clients want to write still has room to go on leading: somebody else may have it.
+void Plane::give_way_when_full() {
+  const consensus::Time since = replica_->full_since();
+  if (!leading_ || since == 0 || now() - since < kFullPatience || now() < give_way_after_) return;
+  give_way_after_ = now() + kGiveWayAgain;
+  const consensus::Membership& members = replica_->protocol().membership();
+  const bool alone = std::none_of(members.members().begin(), members.members().end(), [&](const auto& member) {
+    return member.id != record_.id && members.may_lead(member.id);
+  });
+  if (!alone) replica_->transfer(kNobody);
+}
+
+std::string Plane::disk_problem() const {
+  if (replica_->full_since() == 0) return {};
+  return "its disk has no room for the control group's log: make room below " + options_.replica.directory +
+         ", and it goes on by itself";
+}
+
 // --- Status ---
 
 GroupStatus Plane::own_status() {
@@ -153,6 +173,7 @@ GroupStatus Plane::own_status() {
   view.halted = halted_;
   GroupStatus status = group_status(view);
   note_own_problem(status, decrees_problem());
+  note_own_problem(status, disk_problem());
   return status;
 }
 
@@ -176,6 +197,7 @@ void Plane::ask_status(CallOptions options, Done<GroupStatus> done) {
     own.problems = std::move(theirs->problems);
     own.leader_view = true;
     note_own_problem(own, decrees_problem());
+    note_own_problem(own, disk_problem());
     done(std::move(own));
   });
 }

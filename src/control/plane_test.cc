@@ -327,6 +327,19 @@ TEST_F(Planes, requestsOfAPlaneThatIsDestroyedAreAnswered) {
   processes_[leads - 1].reset();
 }
 
+TEST_F(Planes, aLeaderWithoutRoomOnItsDiskGivesWayAndSaysWhy) {
+  found(3);
+  const uint64_t leads = leader();
+  disks_[leads - 1]->set_capacity(0);
+  const std::string much(500'000, 'v');  // more than its log has reserved, sooner or later
+  ASSERT_TRUE(wait([&] { return call(leads, put("k", much))->text().find("RESOURCE_EXHAUSTED") == 0; }));
+  ASSERT_TRUE(wait([&] { return leader() != leads; }));
+  EXPECT_TRUE(call(leads, put("k", much))->ok()) << "passed on to whoever leads now";
+  EXPECT_THAT(status(leads).problems, Contains(HasSubstr("its disk has no room")));
+  disks_[leads - 1]->set_capacity(UINT64_MAX);
+  EXPECT_TRUE(wait([&] { return status(leads).problems.empty(); }));
+}
+
 TEST_F(Planes, aFailedDiskHaltsItsMemberAndTheOthersGoOn) {
   found(3);
   const uint64_t leads = leader();
