@@ -190,7 +190,8 @@ std::optional<Fault> fault_named(std::string_view name) {
 }
 
 double Measured::throughput() const {
-  if (last_ns > first_ns) {
+  // One burst with silence around it says nothing of the rate at which they come.
+  if (last_ns - first_ns > window_ns / 2) {
     return static_cast<double>(commands - answered_first) * 1e9 / static_cast<double>(last_ns - first_ns);
   }
   return window_ns == 0 ? 0 : static_cast<double>(commands) * 1e9 / static_cast<double>(window_ns);
