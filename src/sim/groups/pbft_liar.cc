@@ -155,7 +155,7 @@ class PbftLiar final : public Liar {
     if (forges_ && random_.one_in(2)) {
       pbft::Request invented{any_voter(), 1'000'000'000 + random_.below(1'000), {}, {}, {}};
       invented.kind = consensus::EntryKind::kCommand;
-      invented.commands.emplace_back(std::string("invented"));
+      invented.commands.push_back(consensus::encode_command(consensus::CommandHeader{}, "invented"));
       invented.signature = signer_("invented");
       requests.push_back(std::move(invented));
     } else if (forges_ && !requests.empty() && requests.front().commands.size() > 1 && random_.one_in(2)) {
