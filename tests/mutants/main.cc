@@ -307,8 +307,7 @@ int run(const Flags& flags) {
 }  // namespace clew::mutants
 
 int main(int argc, char** argv) {
-  using namespace clew::mutants;
-  Flags flags;
+  clew::mutants::Flags flags;
   CLI::App program("Planted bugs against the simulator: each has to die, and the clean build has to live");
   program.add_option("--mutant", flags.mutants, "only this one, may be given several times; with --seed also 'none'");
   program.add_option("--seeds", flags.seeds, "tried for each at most, instead of its own bound");
@@ -334,5 +333,5 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "clew_mutants: --seed needs one --mutant\n");
     return 2;
   }
-  return run(flags);
+  return clew::mutants::run(flags);
 }
