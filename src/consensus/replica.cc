@@ -200,8 +200,13 @@ void ReplicaImpl::feed(CommandHeader header, uint64_t id, std::string_view body)
   header.run = run_;
   header.request = id;
   const Request* const request = requests_.find(id);
-  const bool by_own_clock = core_->leader_keeps_time() || (request != nullptr && request->sets_time);
-  header.proposed_ns = by_own_clock ? time_.propose_ns() : time_.followed_ns(options_.most_ahead_ns);
+  if (core_->leader_keeps_time()) {
+    header.proposed_ns = time_.propose_ns();
+  } else if (request != nullptr && request->sets_time) {
+    header.proposed_ns = time_.now_ns();  // no other command follows it before it is agreed on
+  } else {
+    header.proposed_ns = time_.followed_ns(options_.most_ahead_ns);
+  }
   Payload payload = encode_command(header, body);
   unflushed_bytes_ += payload.size() + kMaxCommandHeaderBytes;
   core_->propose(now(), ProposalId{id}, std::move(payload));

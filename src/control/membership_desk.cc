@@ -65,8 +65,9 @@ void MembershipDesk::add(Service::NewMember member, Done<NodeId> done) {
     const Member* const old = membership().find(member.replaces);
     if (old == nullptr) return done(not_found());
     if (member.peer_address.empty()) member.peer_address = old->address;
-    member.role = old->role;
-    member.catch_up_first = false;
+    // One that was to be promoted is followed by another one that is.
+    member.catch_up_first = old->role == Role::kLearner && system_.now().promotions.contains(old->id);
+    member.role = member.catch_up_first ? Role::kVoter : old->role;
   }
   if (member.peer_address.empty() || member.peer_address.size() > consensus::kMaxAddressBytes) {
     return done(refusal(Code::kInvalidArgument, "a member needs the address of its peer port, as host:port"));

@@ -63,15 +63,16 @@ bool Pbft::misses_primary() const {
 }
 
 bool Pbft::is_alone() const {
-  return std::none_of(peers_.begin(), peers_.end(), [this](const auto& peer) {
-    return view_members_.contains(peer.first) && peer.second.heard > 0 &&
+  const auto heard = std::count_if(peers_.begin(), peers_.end(), [this](const auto& peer) {
+    return governing_.votes(peer.first) && peer.second.heard > 0 &&
            now_ - peer.second.heard <= 2 * options_.request_timeout;
   });
+  return static_cast<size_t>(heard) + 1 < quorum();
 }
 
 void Pbft::handle(NodeId from, StatusReport& status) {
   if (!view_members_.contains(from)) {
-    // An outsider learns from whoever speaks to it, and so does a voter whose fellows have all been replaced while it
+    // An outsider learns from whoever speaks to it, and so does a voter whose fellows have been replaced while it
     // was away; what is signed protects it.
     if (status.asks) return;
     StatusReport mine = own_status();

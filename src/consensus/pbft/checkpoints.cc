@@ -74,7 +74,13 @@ void Pbft::handle(NodeId, Stable& message) {
 
 // Where members change is stable before anything above, by the word of those before: a member that recovers may have
 // executed further.
-bool Pbft::knows_signers(Sequence seq) const { return switching_at_ == 0 || seq <= switching_at_; }
+bool Pbft::knows_signers(Sequence seq) const {
+  for (auto at = checkpoints_.upper_bound(std::max(stable_.seq, governs_from_));
+       at != checkpoints_.end() && at->first < seq; ++at) {
+    if (at->second.state.header.changed) return false;
+  }
+  return true;
+}
 
 // `proof` is of a checkpoint of this member's own, above the stable one, and in turn.
 void Pbft::make_stable(Certificate proof) {
@@ -103,7 +109,9 @@ void Pbft::make_stable(Certificate proof) {
   if (changed) {
     governing_ = checkpoints_.at(seq).state.header.membership;
     governs_from_ = seq;
-    switching_at_ = 0;
+    const auto next = std::find_if(checkpoints_.upper_bound(seq), checkpoints_.end(),
+                                   [](const auto& own) { return own.second.state.header.changed; });
+    switching_at_ = next == checkpoints_.end() ? 0 : next->first;
     update_members();
     std::erase_if(changes_, [&](const auto& change) { return !governing_.votes(change.first); });
     // Who comes back as a member may say something else.

@@ -265,7 +265,7 @@ class Pbft final : public Protocol {
   };
   void beat();
   bool misses_primary() const;
-  bool is_alone() const;  // nobody of those whom it knows is heard
+  bool is_alone() const;  // too few of those whom it knows are heard to decide anything
   pbft::StatusReport own_status() const;
   void help(NodeId to, const pbft::StatusReport& status, bool stands_still);
   bool may_want(Peer& peer, Sequence checkpoint);  // and notes that it did

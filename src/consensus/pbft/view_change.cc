@@ -79,9 +79,8 @@ void Pbft::change_view(Epoch view, std::string_view reason) {
 void Pbft::handle(NodeId, ViewChange& message) {
   const NodeId sender = message.sender;
   // The primary itself is done with its view: nothing will be ordered in it, and who has nothing to ask for would not
-  // notice. It may lie, as it may be silent; once, as then it is primary no more.
-  const bool gives_up = active_ && may_vote() && sender == primary_of(view_) && message.view > view_ &&
-                        message.view - view_ < governing_.voters();
+  // notice. It may lie, as it may be silent; the next view is the next member's, whoever that is.
+  const bool gives_up = active_ && may_vote() && sender == primary_of(view_) && message.view == view_ + 1;
   const Epoch next = message.view;
   changes_[sender] = std::move(message);
   if (gives_up) change_view(next, "the primary gives way");
