@@ -34,6 +34,11 @@ class Member(Node):
         self.control_arguments = ["--peer", self.peer, "--client", self.client] + self.extra + list(more)
         return super().start()
 
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
     def view(self):
         return self.get_json("/api/clew/cluster")
 
@@ -129,9 +134,7 @@ def life_of_a_group():
         others = nodes[1:] + [fourth]
         until(lambda: member_of(others[0].view(), 1).get("state") == "error")
         expect("the view says what to do", "remove this member" in member_of(others[0].view(), 1)["problem"], True)
-        victim.process.kill()
-        victim.process.wait()
-        victim.process = None
+        victim.kill()
         shutil.rmtree(os.path.join(victim.directory, "data"))
         victim.extra = ["--join", others[0].client]
         expect("joining under the old address is refused", "remove it first" in victim.refused(), True)
@@ -167,9 +170,7 @@ def no_quorum():
         until(lambda: healthy(nodes, 3))
         expect("put", nodes[0].kv("put", "k", "v")[0], 0)
         for node in nodes[1:]:
-            node.process.kill()
-            node.process.wait()
-            node.process = None
+            node.kill()
         until(lambda: any(text.startswith("no leader: 1 of 3 voters is reachable from here, 2 needed") for text in nodes[0].view()["problems"]))
         expect("a sequential read", nodes[0].kv("get", "k", "--consistency", "sequential")[1], "v")
         expect("a write is refused", nodes[0].kv("put", "k", "w", "--timeout", "1s")[0], 2)
@@ -190,8 +191,7 @@ def rocksdb_and_traces():
         for number in range(50):
             expect("put", node.kv("put", "key%d" % number, "v%d" % number)[0], 0)
         until(lambda: "become_leader" in str(node.search()))
-        node.process.kill()
-        node.process.wait()
+        node.kill()
         node.start()
         until(lambda: led([node]))
         expect("the first key", node.kv("get", "key0")[1], "v0")
@@ -298,9 +298,7 @@ def restored_from_a_snapshot():
             leader = until(lambda: led(others))
             first = next(node for node in others if node.view()["self"] == leader)
             rest = [node for node in others if node is not first]
-            first.process.kill()
-            first.process.wait()
-            first.process = None
+            first.kill()
             expect("it goes on without its first leader", rest[0].kv("put", "after", "1")[0], 0)
             first.start()
             until(lambda: healthy(others, 3))
@@ -339,8 +337,7 @@ def certificates_between_members():
         return member_of(nodes[0].view(), number).get("problem", "")
 
     def start_again(node, files):
-        node.process.kill()
-        node.process.wait()
+        node.kill()
         configure(node, files)
         node.start()
 
@@ -389,8 +386,7 @@ def certificates_between_members():
         until(lambda: any("TLS refused" in node.output() and "port=peer" in node.output() for node in nodes[:2]), 30, "the log says who was refused")
         expect("it is counted", any('clew_tls_refused_total{port="peer",reason="expired_certificate"} 0' not in node.get("/metrics")[1].decode() for node in nodes[:2]), True)
         # No TLS at all.
-        nodes[2].process.kill()
-        nodes[2].process.wait()
+        nodes[2].kill()
         with open(nodes[2].config, "w") as file:
             file.write(FAST)
         nodes[2].start()
@@ -438,9 +434,7 @@ def on_another_protocol(protocol, founders=3, arguments=lambda number: [], joins
         leader = until(lambda: led(nodes))
         first = next(node for node in nodes if node.view()["self"] == leader)
         rest = [node for node in nodes if node is not first]
-        first.process.kill()
-        first.process.wait()
-        first.process = None
+        first.kill()
         expect("nothing is lost with the leader", rest[0].kv("get", "greeting")[1], "hello")
         expect("writes go on", rest[1].kv("put", "greeting", "again")[0], 0)  # and depose a primary of PBFT's
         until(lambda: led(rest) not in (False, leader))
@@ -471,9 +465,7 @@ def on_another_protocol(protocol, founders=3, arguments=lambda number: [], joins
         leader = until(lambda: led(nodes))
         gone = next(node for node in nodes if node.view()["self"] != leader)
         others = [node for node in nodes if node is not gone]
-        gone.process.kill()
-        gone.process.wait()
-        gone.process = None
+        gone.kill()
         shutil.rmtree(os.path.join(gone.directory, "data"))
         code, said = others[0].clew("member", "replace", str(gone.number), "--server", others[0].client)
         taker = late.number + 1
@@ -635,11 +627,6 @@ def one_shot_agreements():
         code, output = node.clew("paxos", "propose", name, value, "--json", "--server", node.client, "--timeout", "20s")
         return code, json.loads(output) if code in (0, 1) else output
 
-    def kill(node):
-        node.process.kill()
-        node.process.wait()
-        node.process = None
-
     try:
         for node in nodes:
             node.start()
@@ -657,7 +644,7 @@ def one_shot_agreements():
         expect("whoever is late is told", (code, '"late" came too late' in text), (1, True))
 
         for node in nodes:
-            kill(node)
+            node.kill()
         for node in nodes:
             node.start()
         until(lambda: led(nodes))
@@ -665,11 +652,11 @@ def one_shot_agreements():
             code, answer = propose(node, "colour", "again")
             expect("node %d knows it after kill -9 of all" % node.number, (code, {answer["chosen"]}), (1, chosen))
 
-        kill(nodes[2])
+        nodes[2].kill()
         until(lambda: led(nodes[:2]))
         code, answer = propose(nodes[0], "shape", "round")
         expect("two of three are enough", (code, answer["chosen"] if code == 0 else answer), (0, "round"))
-        kill(nodes[1])
+        nodes[1].kill()
         code, answer = nodes[0].clew("paxos", "propose", "size", "big", "--server", nodes[0].client, "--timeout", "2s")
         expect("one of three is not: " + answer, code, 2)
         nodes[1].start()

@@ -5,6 +5,7 @@
 #include "consensus/multipaxos/multipaxos.h"
 #include "consensus/multipaxos/records.h"
 #include "consensus/pbft/pbft.h"
+#include "consensus/quorum.h"
 #include "consensus/raft/raft.h"
 #include "consensus/raft/records.h"
 #include "consensus/zab/records.h"
@@ -84,6 +85,11 @@ const ProtocolKind* protocol_named(std::string_view name) {
     if (one.name == name) return &one;
   }
   return nullptr;
+}
+
+size_t quorum_of(std::string_view protocol, size_t voters) {
+  const ProtocolKind* const kind = protocol_named(protocol);
+  return kind != nullptr && kind->byzantine ? byzantine_quorum(voters) : voters / 2 + 1;
 }
 
 std::string protocol_names() {

@@ -58,6 +58,8 @@ struct ProtocolKind {
 
 std::span<const ProtocolKind> protocols();  // the first is the default
 const ProtocolKind* protocol_named(std::string_view name);
+// How many of so many voters decide; of a protocol that is not known here, a majority.
+size_t quorum_of(std::string_view protocol, size_t voters);
 std::string protocol_names();  // "raft, multipaxos, ...": for messages
 
 }  // namespace clew::consensus

@@ -199,10 +199,9 @@ void ReplicaImpl::propose(CommandHeader header, uint64_t id, std::string body) {
 void ReplicaImpl::feed(CommandHeader header, uint64_t id, std::string_view body) {
   header.run = run_;
   header.request = id;
-  const Request* const request = requests_.find(id);
   if (core_->leader_keeps_time()) {
     header.proposed_ns = time_.propose_ns();
-  } else if (request != nullptr && request->sets_time) {
+  } else if (const Request* const request = requests_.find(id); request != nullptr && request->sets_time) {
     header.proposed_ns = time_.now_ns();  // no other command follows it before it is agreed on
   } else {
     header.proposed_ns = time_.followed_ns(options_.most_ahead_ns);

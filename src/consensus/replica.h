@@ -88,7 +88,7 @@ struct Command {
   uint64_t sequence = 0;            // within the session, from 1
   uint64_t acknowledged_below = 0;  // of the session
   std::string body;
-  bool sets_time = false;  // takes replicated time to the proposer's clock also where others lead as well
+  bool sets_time = false;  // carries the proposer's clock also where any member proposes (Protocol::leader_keeps_time)
 };
 
 struct Reply {

@@ -166,8 +166,8 @@ class ReplicaImpl final : public Replica {
   bool turn_posted_ = false;
   uint64_t unflushed_bytes_ = 0;  // fed to the core since the last collect(), as far as it can become records
   LogSeq durable_ = 0;
-  Position snapshot_at_ = 0;  // Effects::snapshot_at, not reached yet; 0: none
-  Time full_since_ = 0;
+  Position snapshot_at_ = 0;     // Effects::snapshot_at, not reached yet; 0: none
+  Time full_since_ = 0;          // 0: there is room
   uint64_t lacks_room_for_ = 0;  // the largest that was refused since
   Time look_for_room_at_ = 0;
   std::deque<Waiting> small_frames_;  // that wait for room; the rest, commands included, in backlog_

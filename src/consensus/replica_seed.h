@@ -38,7 +38,7 @@ struct ReplicaSeed {
   uint64_t log_file_bytes = 64ull << 20;
 };
 
-// `first_record`: what the protocol's log begins with after that snapshot (raft::first_record).
+// `first_record`: what the protocol's log begins with after that snapshot (ProtocolKind::first_record).
 void seed_replica(env::Loop& loop, env::Disk& disk, env::Random& random, ReplicaSeed seed, StateMachine& machine,
                   UniqueFunction<std::string(const SnapshotMeta&)> first_record, UniqueFunction<void(Status)> done);
 

@@ -116,13 +116,10 @@ class Description {
   struct Votes {
     size_t all = 0;
     size_t reachable = 0;
-    bool byzantine = false;
-    size_t needed() const { return byzantine ? consensus::byzantine_quorum(all) : all / 2 + 1; }
+    size_t needed = 0;
   };
   Votes count(bool outgoing) const {
     Votes votes;
-    const consensus::ProtocolKind* const protocol = consensus::protocol_named(view_.protocol);
-    votes.byzantine = protocol != nullptr && protocol->byzantine;
     for (const Member& member : view_.membership.members()) {
       if (!(outgoing ? member.outgoing : member.incoming && member.role != consensus::Role::kLearner)) continue;
       ++votes.all;
@@ -130,6 +127,7 @@ class Description {
                                    [&](const MemberStatus& one) { return one.record.id == member.id; });
       if (at->state == MemberState::kOnline || at->state == MemberState::kSyncing) ++votes.reachable;
     }
+    votes.needed = consensus::quorum_of(view_.protocol, votes.all);
     return votes;
   }
 
@@ -140,22 +138,22 @@ class Description {
     const Votes incoming = count(false);
     const Votes outgoing = view_.membership.joint() ? count(true) : incoming;
     const Votes& votes =
-        outgoing.reachable + incoming.needed() < incoming.reachable + outgoing.needed() ? outgoing : incoming;
+        outgoing.reachable + incoming.needed < incoming.reachable + outgoing.needed ? outgoing : incoming;
     const std::string reach = std::to_string(votes.reachable) + " of " + std::to_string(votes.all) +
                               (votes.all == 1 ? " voter" : " voters") + (votes.reachable == 1 ? " is " : " are ") +
-                              "reachable from here, " + std::to_string(votes.needed()) + " needed";
+                              "reachable from here, " + std::to_string(votes.needed) + " needed";
     if (view_.membership.empty()) {
       problem("this member has not heard of its group yet; is its peer port reachable, and was it added?");
     } else if (!view_.membership.contains(view_.self)) {
       problem("this member was removed from the group; stop it");
     } else if (view_.report.leader == kNobody) {
-      problem("no leader: " + reach +
-              (votes.reachable >= votes.needed() ? "; an election is under way"
-                                                 : "; start the others, or mend the network"));
-    } else if (votes.reachable < votes.needed()) {
+      problem(
+          "no leader: " + reach +
+          (votes.reachable >= votes.needed ? "; an election is under way" : "; start the others, or mend the network"));
+    } else if (votes.reachable < votes.needed) {
       problem("no quorum: " + reach + "; start the others, or mend the network");
     } else if (votes.reachable < votes.all) {
-      const size_t spare = votes.reachable - votes.needed();
+      const size_t spare = votes.reachable - votes.needed;
       problem(std::to_string(votes.all - votes.reachable) + " of " + std::to_string(votes.all) +
               " voters cannot be reached; " +
               (spare == 0

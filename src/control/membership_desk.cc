@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "consensus/protocols.h"
-#include "consensus/quorum.h"
 #include "control/group_view.h"
 
 namespace clew::control {
@@ -144,9 +143,7 @@ bool MembershipDesk::decides(const std::vector<Member>& rest) const {
     });
     if (recent || member.id == report.leader) ++alive;
   }
-  const auto* const kind = consensus::protocol_named(replica_->protocol().name());
-  const bool byzantine = kind != nullptr && kind->byzantine;
-  return alive >= (byzantine ? consensus::byzantine_quorum(voters) : voters / 2 + 1);
+  return alive >= consensus::quorum_of(replica_->protocol().name(), voters);
 }
 
 void MembershipDesk::remove(NodeId id, Done<Position> done) {

@@ -186,6 +186,7 @@ class Plane final : public Service, private consensus::Observer {
            UniqueFunction<void(Service&, CallOptions, Done<T>)> there, Done<T> done);
   template <typename T>
   void attempt(std::shared_ptr<Errand<T>> errand);
+  bool another_may_lead() const;
   void give_way_when_full();
   std::string disk_problem() const;
   GroupStatus own_status();
@@ -223,7 +224,6 @@ class Plane final : public Service, private consensus::Observer {
   std::atomic<uint64_t> next_stream_{1};
 
   // As of the last refresh().
-  consensus::Time give_way_after_ = 0;
   bool leading_ = false;
   bool proposes_ = false;  // leads, or is a gateway of its protocol: changes need not be passed on
   bool witness_ = false;
@@ -242,7 +242,8 @@ class Plane final : public Service, private consensus::Observer {
     Done<consensus::NodeId> done;
   };
   std::vector<Transfer> transfers_;
-  bool transfer_failed_ = false;  // the last attempt; the next tick makes another
+  consensus::Time give_way_after_ = 0;  // a full disk's leader, again
+  bool transfer_failed_ = false;        // the last attempt; the next tick makes another
 
   std::string halted_;
   bool closing_ = false;

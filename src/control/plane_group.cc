@@ -95,6 +95,12 @@ void Plane::open_session_here(CallOptions options, Done<consensus::SessionId> do
 
 // --- Leadership ---
 
+bool Plane::another_may_lead() const {
+  const consensus::Membership& members = replica_->protocol().membership();
+  return std::any_of(members.members().begin(), members.members().end(),
+                     [&](const auto& member) { return member.id != record_.id && members.may_lead(member.id); });
+}
+
 void Plane::transfer(NodeId to, consensus::Time deadline, Done<NodeId> done) {
   const consensus::Membership& members = replica_->protocol().membership();
   if (to == record_.id) return done(to);
@@ -102,10 +108,8 @@ void Plane::transfer(NodeId to, consensus::Time deadline, Done<NodeId> done) {
     return done(error(Code::kFailedPrecondition,
                       "member " + std::to_string(number(to)) + " cannot lead: it is no voter with data", false));
   }
-  const bool somebody = std::any_of(members.members().begin(), members.members().end(), [&](const auto& member) {
-    return member.id != record_.id && members.may_lead(member.id);
-  });
-  if (!somebody) return done(error(Code::kFailedPrecondition, "there is no other member that could lead", false));
+  if (!another_may_lead())
+    return done(error(Code::kFailedPrecondition, "there is no other member that could lead", false));
   replica_->transfer(to);
   transfers_.push_back({to, deadline, std::move(done)});
 }
@@ -136,11 +140,7 @@ void Plane::give_way_when_full() {
   const consensus::Time since = replica_->full_since();
   if (!leading_ || since == 0 || now() - since < kFullPatience || now() < give_way_after_) return;
   give_way_after_ = now() + kGiveWayAgain;
-  const consensus::Membership& members = replica_->protocol().membership();
-  const bool alone = std::none_of(members.members().begin(), members.members().end(), [&](const auto& member) {
-    return member.id != record_.id && members.may_lead(member.id);
-  });
-  if (!alone) replica_->transfer(kNobody);
+  if (another_may_lead()) replica_->transfer(kNobody);
 }
 
 std::string Plane::disk_problem() const {

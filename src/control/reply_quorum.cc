@@ -393,22 +393,15 @@ void ReplyQuorum::execute(kv::Space space, kv::Request request, CallOptions opti
   std::make_shared<Change>(shared_from_this(), space, std::move(request), options, std::move(done))->start();
 }
 
-// It comes back with a number. The group forgets sessions that are idle for an hour; of a command whose session it
-// forgot one liar is enough that nobody can say whether it took effect. Where that is certain it is asked again.
+// It comes back with a number. Of a command whose session the group forgot nobody can say whether it took effect, so
+// the session is left before that; and the caller has none that could have ended.
 void ReplyQuorum::execute_in_own(kv::Space space, kv::Request request, CallOptions options, Done<CallReply> done) {
   if (now() - std::exchange(own_used_at_ns_, now()) > kOwnSessionIdle) own_.emplace(*this);
-  const int64_t deadline_ns = now() + std::min<int64_t>(options.timeout_ns, INT64_MAX / 4);
-  kv::Request again = request;
   own_->execute(space, std::move(request), options,
-                [self = shared_from_this(), space, again = std::move(again), options, deadline_ns,
-                 done = std::move(done)](std::variant<CallReply, CallError> answer) mutable {
+                [done = std::move(done)](std::variant<CallReply, CallError> answer) mutable {
                   auto* const error = std::get_if<CallError>(&answer);
-                  if (error == nullptr || !error->session_ended || self->closed_) return done(std::move(answer));
-                  error->session_ended = false;
-                  error->code = Code::kUnavailable;
-                  options.timeout_ns = deadline_ns - self->now();
-                  if (error->uncertain || options.timeout_ns <= 0) return done(std::move(answer));
-                  self->execute_in_own(space, std::move(again), options, std::move(done));
+                  if (error != nullptr && std::exchange(error->session_ended, false)) error->code = Code::kUnavailable;
+                  done(std::move(answer));
                 });
 }
 

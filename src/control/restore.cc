@@ -97,6 +97,7 @@ void RestoredState::become_new() {
 
 void restore_member(env::Loop& loop, env::Disk& disk, env::Random& random, const RestoreOptions& options,
                     RestoredState& state, UniqueFunction<void(Result<Belonging>)> done) {
+  const consensus::ProtocolKind* const kind = consensus::protocol_named(options.protocol);
   const auto made = [&]() -> Result<Belonging> {
     Belonging belonging;
     CLEW_ASSIGN(belonging.founders, consensus::Membership::make(options.founders));
@@ -114,7 +115,6 @@ void restore_member(env::Loop& loop, env::Disk& disk, env::Random& random, const
                                                  "without it and let it join afterwards"};
       }
     }
-    const consensus::ProtocolKind* const kind = consensus::protocol_named(options.protocol);
     if (kind == nullptr) {
       return Error{Code::kInvalidArgument,
                    "no protocol is called " + options.protocol + "; there are " + consensus::protocol_names()};
@@ -140,7 +140,7 @@ void restore_member(env::Loop& loop, env::Disk& disk, env::Random& random, const
   seed.epoch = state.reign() + 1;  // a reign that leases know as the newest
   seed.time_ns = state.time_ns();
   consensus::seed_replica(
-      loop, disk, random, std::move(seed), state.machine(), consensus::protocol_named(options.protocol)->first_record,
+      loop, disk, random, std::move(seed), state.machine(), kind->first_record,
       [&disk, directory = options.directory, belonging = *made, done = std::move(done)](Status status) mutable {
         if (status.ok()) status = remember(disk, directory, belonging);
         if (!status.ok()) return done(status.error());

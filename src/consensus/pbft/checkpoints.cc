@@ -72,8 +72,8 @@ void Pbft::handle(NodeId, Stable& message) {
   make_stable(std::move(message.proof));
 }
 
-// Where members change is stable before anything above, by the word of those before: a member that recovers may have
-// executed further.
+// A member that recovers may have executed beyond a checkpoint where members change: what stands above is signed by
+// those after, whom it knows once that one is stable.
 bool Pbft::knows_signers(Sequence seq) const {
   for (auto at = checkpoints_.upper_bound(std::max(stable_.seq, governs_from_));
        at != checkpoints_.end() && at->first < seq; ++at) {
@@ -82,7 +82,7 @@ bool Pbft::knows_signers(Sequence seq) const {
   return true;
 }
 
-// `proof` is of a checkpoint of this member's own, above the stable one, and in turn.
+// `proof` is of a checkpoint of this member's own, above the stable one, and its signers are known.
 void Pbft::make_stable(Certificate proof) {
   const Sequence seq = proof.seq;
   const CheckpointHeader& header = checkpoints_.at(seq).state.header;

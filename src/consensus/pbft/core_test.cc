@@ -75,6 +75,15 @@ VoteMessage vote(Claim claim, uint64_t by, Epoch view, Sequence seq, const Diges
   return {claim, view, seq, digest, test_signature(NodeId{by}, statement(0, claim, view, seq, digest, NodeId{by}))};
 }
 
+ViewChange signed_change(uint64_t by, Epoch view) {
+  ViewChange message;
+  message.view = view;
+  message.sender = NodeId{by};
+  message.signature =
+      test_signature(message.sender, statement(0, Claim::kViewChange, view, 0, message.digest(), message.sender));
+  return message;
+}
+
 TEST(PbftCore, agreesWithRealKeys) {
   Four<RealKeysPlay> group;
   group.cores.propose(NodeId{3}, "x");
@@ -409,34 +418,18 @@ TEST(PbftCore, refusesANewViewWithoutTheChangesThatLeadToIt) {
 
 TEST(PbftCore, joinsALaterViewForTwoAndNotForOne) {
   Four<PbftPlay> group;
-  const auto change = [&](uint64_t by, Epoch view) {
-    ViewChange message;
-    message.view = view;
-    message.sender = NodeId{by};
-    message.signature =
-        test_signature(message.sender, statement(0, Claim::kViewChange, view, 0, message.digest(), message.sender));
-    return message;
-  };
-  group.inject(3, 2, change(3, 1'000'000));
+  group.inject(3, 2, signed_change(3, 1'000'000));
   EXPECT_EQ(group.cores.core(NodeId{2}).state().view, 1u);
-  group.inject(4, 2, change(4, 3));
+  group.inject(4, 2, signed_change(4, 3));
   EXPECT_EQ(group.cores.core(NodeId{2}).state().view, 3u);  // the latest that one honest member asks for at least
 }
 
 // Nobody asks for anything, so that nobody else would notice; one that is no primary is not heard alone.
 TEST(PbftCore, goesWithAPrimaryThatGivesUpItsView) {
   Four<PbftPlay> group;
-  const auto change = [&](uint64_t by, Epoch view) {
-    ViewChange message;
-    message.view = view;
-    message.sender = NodeId{by};
-    message.signature =
-        test_signature(message.sender, statement(0, Claim::kViewChange, view, 0, message.digest(), message.sender));
-    return message;
-  };
-  group.inject(1, 2, change(1, 3));
+  group.inject(1, 2, signed_change(1, 3));
   EXPECT_EQ(group.cores.core(NodeId{2}).state().view, 1u) << "it does not say who is next";
-  for (uint64_t at = 2; at <= 4; ++at) group.inject(1, at, change(1, 2));
+  for (uint64_t at = 2; at <= 4; ++at) group.inject(1, at, signed_change(1, 2));
   group.cores.settle();
   for (uint64_t at = 2; at <= 4; ++at) {
     EXPECT_EQ(group.cores.core(NodeId{at}).state().view, 2u) << at;

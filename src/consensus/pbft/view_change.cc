@@ -81,9 +81,8 @@ void Pbft::handle(NodeId, ViewChange& message) {
   // The primary itself is done with its view: nothing will be ordered in it, and who has nothing to ask for would not
   // notice. It may lie, as it may be silent; the next view is the next member's, whoever that is.
   const bool gives_up = active_ && may_vote() && sender == primary_of(view_) && message.view == view_ + 1;
-  const Epoch next = message.view;
   changes_[sender] = std::move(message);
-  if (gives_up) change_view(next, "the primary gives way");
+  if (gives_up) change_view(view_ + 1, "the primary gives way");
   join_later_views();
   count_changes();
 }

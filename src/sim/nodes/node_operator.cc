@@ -65,8 +65,8 @@ void NodeScenario::update_tolerance() {
   std::vector<const Membership*> electorates = {&committed};
   for (uint32_t i = 0; i < hosts_.size() && family_.governs_later; ++i) {
     Host& host = hosts_[i];
-    if (const NodeProcess* const process = node(NodeIndex{i}))
-      host.governs = process->replica().protocol().membership();
+    const NodeProcess* const process = node(NodeIndex{i});
+    if (process != nullptr) host.governs = process->replica().protocol().membership();
     if (!host.governs.empty() && committed.contains(host.id)) electorates.push_back(&host.governs);
   }
   size_t least = SIZE_MAX;
@@ -119,6 +119,14 @@ void NodeScenario::transfer(NodeIndex to, NodeIndex door) {
       [](const std::variant<NodeId, CallError>&) {});
 }
 
+void NodeScenario::end_errand(const char* what, const CallError* error) {
+  errand_ = false;
+  if (error == nullptr) return;
+  if (world_->journal().on()) world_->journal().say(kNoNode, std::string(what) + ": " + error->message);
+  unclear_ = unclear_ || error->uncertain;
+  unclear_until_ns_ = world_->now_ns() + kUnclearNs;
+}
+
 void NodeScenario::remove(NodeIndex machine, NodeIndex door) {
   const NodeId id = hosts_[at(machine)].id;
   errand_ = true;
@@ -131,12 +139,7 @@ void NodeScenario::remove(NodeIndex machine, NodeIndex door) {
         service.remove_member(id, options, std::move(done));
       },
       [this](const std::variant<consensus::Position, CallError>& answer) {
-        errand_ = false;
-        const auto* const error = std::get_if<CallError>(&answer);
-        if (error == nullptr) return;
-        if (world_->journal().on()) world_->journal().say(kNoNode, "removing: " + error->message);
-        unclear_ = unclear_ || error->uncertain;
-        unclear_until_ns_ = world_->now_ns() + kUnclearNs;
+        end_errand("removing", std::get_if<CallError>(&answer));
       });
 }
 
@@ -156,12 +159,7 @@ void NodeScenario::replace(NodeIndex machine, NodeIndex door) {
         service.add_member(std::move(member), options, std::move(done));
       },
       [this](const std::variant<NodeId, CallError>& answer) {
-        errand_ = false;
-        const auto* const error = std::get_if<CallError>(&answer);
-        if (error == nullptr) return;
-        if (world_->journal().on()) world_->journal().say(kNoNode, "replacing: " + error->message);
-        unclear_ = unclear_ || error->uncertain;
-        unclear_until_ns_ = world_->now_ns() + kUnclearNs;
+        end_errand("replacing", std::get_if<CallError>(&answer));
       });
 }
 
@@ -176,14 +174,8 @@ void NodeScenario::join(NodeIndex machine, NodeIndex door) {
         control::join(service, address, consensus::Role::kVoter, protocol, options.timeout_ns, std::move(done));
       },
       [this, machine](const std::variant<control::Belonging, CallError>& answer) {
-        errand_ = false;
-        if (const auto* const error = std::get_if<CallError>(&answer)) {
-          if (world_->journal().on()) world_->journal().say(machine, "does not join: " + error->message);
-          unclear_ = unclear_ || error->uncertain;
-          unclear_until_ns_ = world_->now_ns() + kUnclearNs;
-          return;
-        }
-        joined(machine, std::get<control::Belonging>(answer).node);
+        end_errand("joining", std::get_if<CallError>(&answer));
+        if (const auto* const found = std::get_if<control::Belonging>(&answer)) joined(machine, found->node);
       });
 }
 

@@ -81,6 +81,7 @@ class NodeScenario final : public Scenario, private NodeWatcher {
   NodeIndex machine_at(const std::string& peer_address) const;
   const consensus::Member* member_at(NodeIndex machine) const;  // of the newest committed membership
   void transfer(NodeIndex to, NodeIndex door);
+  void end_errand(const char* what, const control::CallError* error);  // null: it was done
   void remove(NodeIndex machine, NodeIndex door);
   void replace(NodeIndex machine, NodeIndex door);
   void join(NodeIndex machine, NodeIndex door);

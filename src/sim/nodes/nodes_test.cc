@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
-#include <cstdlib>
+#include <string>
+#include <string_view>
 
 #include "sim/nodes/node_hunt.h"
 
@@ -8,12 +9,12 @@ namespace clew::sim::nodes {
 namespace {
 
 // A world of each profile, each with a rerun; tests/sim.sh runs many more.
-class Nodes : public testing::TestWithParam<groups::Family> {};
+class Nodes : public testing::TestWithParam<std::string_view> {};
 
 TEST_P(Nodes, aWorldOfEachProfile) {
   for (const NodeProfile& profile : node_profiles()) {
     NodeHunt hunt;
-    hunt.family = groups::family_named(GetParam().name);
+    hunt.family = groups::family_named(GetParam());
     hunt.profile = &profile;
     hunt.rerun_one_in = 1;
     const auto finding = hunt.hunt(1);
@@ -21,8 +22,8 @@ TEST_P(Nodes, aWorldOfEachProfile) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Nodes, Nodes, testing::ValuesIn(groups::families()),
-                         [](const auto& test) { return std::string(test.param.name); });
+INSTANTIATE_TEST_SUITE_P(Nodes, Nodes, testing::Values("raft", "multipaxos", "zab", "pbft"),
+                         [](const auto& test) { return std::string(test.param); });
 
 }  // namespace
 }  // namespace clew::sim::nodes
