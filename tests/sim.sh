@@ -53,6 +53,7 @@ rot 1104215 a log whose base goes back was taken for compacted
 overtaken 1109590 a gap was filled by one message a heartbeat
 handovers 5205296 who knew that a membership was chosen was out of it, and those that it named did not know
 disks 5208541 the judge took what a start without its snapshot wrote, and did not know to be durable, for a loss
+swarm 5404434 a member that missed its removal led those who had followed it there
 TEXT
 
 while read -r profile seed _; do

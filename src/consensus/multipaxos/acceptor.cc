@@ -191,7 +191,7 @@ void MultiPaxos::handle(NodeId from, const Heartbeat& beat) {
   const Position commit = std::min(beat.commit, planted(Bug::kPaxosCommitByOlderVote) ? slots_.high() : upto());
   if (commit > commit_) commit_to(commit);
   safe_ = std::min(beat.safe, commit_);
-  if (beat.commit >= untold_) untold_ = 0;
+  if (beat.settled && beat.commit >= untold_) untold_ = 0;
   if (!beat.wants_reply) return;
   send(from, HeartbeatReply{promise_, beat.round, beat.stamp});
   if (beat.known != upto()) {

@@ -18,7 +18,10 @@
 
 namespace clew::consensus {
 
+using multipaxos::Accept;
 using multipaxos::Acceptance;
+using multipaxos::Heartbeat;
+using multipaxos::kMaxNumber;
 using multipaxos::TimeoutNow;
 
 void MultiPaxos::reconfigure(Time now, ProposalId id, const Membership& target) {
@@ -96,6 +99,26 @@ void MultiPaxos::after_commit() {
   drop_leader_reads();    // confirmed by the old members they would prove nothing about the new ones
   broadcast_heartbeat();  // that the stop-sign was chosen goes ahead
   start_phase_one();
+}
+
+// Whom the last change took out of the group hears so once, of everybody who begins to lead without him, or he would
+// ask those who were removed with him to elect him; and a leader that was deposed meanwhile holds the change back until
+// then (deliverable()).
+void MultiPaxos::tell_removed() {
+  const ConfigTimeline::Item& newest = configs_.newest();
+  if (newest.position == 0) return;
+  Heartbeat beat;
+  beat.ballot = promise_;
+  beat.commit = commit_;
+  beat.known = kMaxNumber;
+  beat.wants_reply = false;
+  beat.settled = true;
+  const Acceptance* const vote = slots_.find(newest.position);
+  for (const Member& member : configs_.at(newest.position - 1).membership.members()) {
+    if (member.id == options_.self || view_.contains(member.id)) continue;
+    if (vote != nullptr) send(member.id, Accept{promise_, false, newest.position, commit_, {*vote}});
+    send(member.id, beat);
+  }
 }
 
 void MultiPaxos::leave_if_removed() {

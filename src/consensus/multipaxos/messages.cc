@@ -12,6 +12,10 @@ constexpr uint8_t type_of() {
   return message_type<T, Message>();
 }
 
+// Flags of a heartbeat.
+constexpr uint8_t kWantsReply = 1;
+constexpr uint8_t kSettled = 2;
+
 void head(std::string& out, uint8_t type, const Ballot& ballot) {
   out.push_back(static_cast<char>(kMessageVersion));
   out.push_back(static_cast<char>(type));
@@ -61,7 +65,7 @@ struct Encoder {
     append_varint(out, m.round);
     append_varint(out, m.stamp);
     append_varint(out, m.lease_ns);
-    out.push_back(m.wants_reply ? 1 : 0);
+    out.push_back(static_cast<char>((m.wants_reply ? kWantsReply : 0) | (m.settled ? kSettled : 0)));
   }
   void operator()(const HeartbeatReply& m) {
     append_varint(out, m.round);
@@ -200,8 +204,10 @@ Result<Message> decode_fields(ByteReader& in, uint8_t type, const Ballot& ballot
       return Message(m);
     }
     case type_of<Heartbeat>(): {
-      Heartbeat m{ballot,      in.varint(), in.varint(), in.varint(),
-                  in.varint(), in.varint(), in.varint(), in.fixed<uint8_t>() != 0};
+      Heartbeat m{ballot, in.varint(), in.varint(), in.varint(), in.varint(), in.varint(), in.varint()};
+      const auto flags = in.fixed<uint8_t>();
+      m.wants_reply = (flags & kWantsReply) != 0;
+      m.settled = (flags & kSettled) != 0;
       if (m.commit > kMaxNumber || m.known > kMaxNumber) return malformed("malformed: heartbeat");
       return Message(m);
     }
@@ -257,7 +263,7 @@ struct Printer {
   }
   std::string operator()(const Heartbeat& m) const {
     return "heartbeat commit=" + std::to_string(m.commit) + (m.round == 0 ? "" : " round=" + std::to_string(m.round)) +
-           (m.lease_ns == 0 ? "" : " lease") + (m.wants_reply ? "" : " notice");
+           (m.lease_ns == 0 ? "" : " lease") + (m.settled ? "" : " unsettled") + (m.wants_reply ? "" : " notice");
   }
   std::string operator()(const HeartbeatReply& m) const {
     return std::string("heartbeat_reply") + (m.round == 0 ? "" : " round=" + std::to_string(m.round));

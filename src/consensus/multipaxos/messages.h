@@ -89,6 +89,7 @@ struct Heartbeat {
   uint64_t stamp = 0;     // when it was sent, on the leader's clock; comes back as it is
   uint64_t lease_ns = 0;  // the receiver promises nothing to others for so long; 0: the leader relies on no lease
   bool wants_reply = true;
+  bool settled = false;  // a majority of those who govern above `commit` has promised
 };
 struct HeartbeatReply {
   Ballot ballot;

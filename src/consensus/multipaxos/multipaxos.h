@@ -168,6 +168,7 @@ class MultiPaxos final : public Protocol {
   bool lacks_value(Position position, const Found& found) const;
   bool values_known() const;
   bool knows_chosen(Position floor, const multipaxos::Ballot& ballot) const;
+  bool others_govern();
   void finish_phase_one();
   void handle(NodeId from, const multipaxos::Promise& message);
 
@@ -220,6 +221,7 @@ class MultiPaxos final : public Protocol {
   void send_heartbeat(Peer& peer, bool wants_reply);
   Position held_by_the_living() const;
   void broadcast_heartbeat();
+  void tell_removed();
   void beat();
   void go_back(Peer& peer, Position to);
   void advance_commit();

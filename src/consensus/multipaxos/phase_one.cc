@@ -1,6 +1,8 @@
 // The proposer's phase 1, for all slots that it does not know as chosen at once (PMS §2.2 and §3; a scout of PMMC
 // §2.3). The same code asks beforehand, prepares, and prepares the members of a new configuration within a reign.
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "consensus/multipaxos/multipaxos.h"
 #include "consensus/planted.h"
@@ -199,9 +201,45 @@ void MultiPaxos::count_answers() {
   }
 }
 
+// Whether somebody who answered knows others as chosen to govern than those who were asked. Their promises allow
+// nothing then, and a member that was removed and missed it may have got them: it would propose a stop-sign whose next
+// members cannot decide any more, for ever. What is known as chosen is so, whoever governs there: it is learned
+// instead.
+bool MultiPaxos::others_govern() {
+  Position told = 0;
+  for (const Answer& answer : answers_) {
+    if (answer.complete) told = std::max(told, answer.commit);
+  }
+  std::vector<Acceptance> chosen;
+  Membership governs = governing();
+  bool others = false;
+  for (Position p = commit_ + 1; p <= told; ++p) {
+    const Acceptance* vote = slots_.find(p);  // as new as that of who knows, where it was not told again
+    if (const auto found = found_.find(p); found != found_.end()) {
+      vote = found->second.chosen ? &*found->second.vote : nullptr;
+    }
+    if (vote == nullptr || vote->bare) break;
+    chosen.push_back({promise_, vote->entry, false});
+    if (vote->entry.kind != EntryKind::kMembership) continue;
+    Result<Membership> next = Membership::parse(vote->entry.payload.view());
+    if (!next.ok() || !governs.can_become(*next).ok()) break;
+    others = others || governs.enter_joint(*next).joint();
+    governs = std::move(next).value();
+  }
+  if (!others) return false;
+  appended_now_ += chosen.size();
+  Position upto = commit_;
+  for (Acceptance& vote : chosen) accept_here(++upto, std::move(vote));
+  commit_to(upto);
+  return true;
+}
+
 // Phase 2 begins: every slot that may have been chosen is proposed again under the own ballot, gaps are filled by
 // no-ops (PMS §3), and new values come only above.
 void MultiPaxos::finish_phase_one() {
+  if (others_govern()) {
+    return leading() || !may_campaign() ? resign("others govern by now") : campaign(false, wished_by_);
+  }
   const bool first_time = !leading();
   const std::vector<Answer> answers = answers_;
   std::map<Position, Found> found;
@@ -257,6 +295,7 @@ void MultiPaxos::finish_phase_one() {
     reign_start_ = last_;
   }
   beat();
+  tell_removed();
   release_deferred_reads();
   if (commit_ < last_) advance_commit();  // a group of one
   if (!first_time) leave_if_removed();

@@ -141,6 +141,7 @@ void MultiPaxos::send_heartbeat(Peer& other, bool wants_reply) {
   beat.round = gate_.newest_round();
   beat.stamp = static_cast<uint64_t>(now_);
   beat.wants_reply = wants_reply;
+  beat.settled = settled_;
   if (options_.leases && !lease_forfeited_) beat.lease_ns = static_cast<uint64_t>(options_.election_min);
   other.commit_sent = std::max(other.commit_sent, std::min(commit_, other.match));
   send(other.id, beat);
