@@ -6,7 +6,7 @@
 // (control/lease_duty.h).
 //
 // Where any member proposes (PBFT), a clock takes time along only by a command that says so, which is the one by which
-// a reign begins; all others carry followed_ns().
+// a reign begins; all others carry followed_ns(). In a group that has no time yet, that is the clock as well.
 //
 // On the replica's loop. O(1).
 #pragma once
@@ -33,7 +33,8 @@ class GroupTime {
   // ahead of that than `most_ahead_ns` it stands still: where members bound each other's time, clocks that are a little
   // fast add up.
   int64_t followed_ns(int64_t most_ahead_ns) const {
-    return std::min(expected_ns(), clock_.mono_ns() + offset_ns_ + most_ahead_ns);
+    const int64_t own_ns = clock_.mono_ns() + offset_ns_;
+    return seen_ns_ == 0 ? own_ns : std::min(expected_ns(), own_ns + most_ahead_ns);
   }
   // For a command that is proposed now.
   int64_t propose_ns() {

@@ -60,7 +60,7 @@ Result<Applier::Outcome> Applier::apply(const Delivery& delivery) {
     case EntryKind::kCommand: {
       auto command = decode_command(payload);
       if (command.ok()) {
-        outcome = apply_command(delivery.position, *command);
+        outcome = apply_command(delivery.position, delivery.entry.epoch, *command);
       } else if (command.status().code() == Code::kUnimplemented) {
         return Error{Code::kUnimplemented, "at position " + std::to_string(delivery.position) +
                                                " of the log: " + std::string(command.status().message())};
@@ -73,10 +73,13 @@ Result<Applier::Outcome> Applier::apply(const Delivery& delivery) {
   return outcome;
 }
 
-Applier::Outcome Applier::apply_command(Position position, const DecodedCommand& command) {
+Applier::Outcome Applier::apply_command(Position position, Epoch epoch, const DecodedCommand& command) {
   const CommandHeader& header = command.header;
-  time_ns_ = std::max(time_ns_, header.proposed_ns);
-  const Applied at{position, planted(Bug::kSessionByLocalClock) ? clock_.wall_ns() : time_ns_};
+  if (header.proposed_ns > time_ns_) {
+    sessions_.pass(header.proposed_ns - time_ns_);
+    time_ns_ = header.proposed_ns;
+  }
+  const Applied at{position, planted(Bug::kSessionByLocalClock) ? clock_.wall_ns() : time_ns_, epoch};
   Outcome outcome;
   outcome.kind = EntryKind::kCommand;
   outcome.command = header.kind;

@@ -61,7 +61,7 @@ class Applier {
   Status restore(const SnapshotMeta& meta, SnapshotSource& source);
 
  private:
-  Outcome apply_command(Position position, const DecodedCommand& command);
+  Outcome apply_command(Position position, Epoch epoch, const DecodedCommand& command);
 
   StateMachine& machine_;
   SessionTable sessions_;

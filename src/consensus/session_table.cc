@@ -38,6 +38,16 @@ void SessionTable::discount(Hash128 part) {
   sum_hi_ -= part.hi;
 }
 
+void SessionTable::pass(int64_t step_ns) {
+  const int64_t most_ns = limits_.idle_ns / 2;
+  if (step_ns <= most_ns) return;
+  for (auto& [id, session] : sessions_) {
+    discount(part_of_session(id, session.acknowledged_below, session.used_at, session.used_ns));
+    session.used_ns += step_ns - most_ns;
+    count(part_of_session(id, session.acknowledged_below, session.used_at, session.used_ns));
+  }
+}
+
 SessionId SessionTable::open(const Applied& at) {
   expire(at);
   const SessionId id{at.position};

@@ -91,6 +91,20 @@ TEST(SessionTable, aSessionEndsByReplicatedTimeSinceItsLastCommand) {
   EXPECT_EQ(table.size(), 1u);
 }
 
+TEST(SessionTable, aGroupThatWasDownEndsNobodysSession) {
+  SessionTable table({.idle_ns = kHourNs});
+  const SessionId id = table.open({1, 0});
+  int applied = 0;
+  table.pass(24 * kHourNs);
+  EXPECT_EQ(run(table, {2, 24 * kHourNs}, id, 1, 1, applied), "result 1");
+  const SessionId other = table.open({3, 24 * kHourNs});
+  for (int quarter = 1; quarter <= 5; ++quarter) {  // and one that is at work does
+    table.pass(kHourNs / 4);
+    run(table, {Position(3 + quarter), 24 * kHourNs + quarter * kHourNs / 4}, id, 1 + quarter, 1, applied);
+  }
+  EXPECT_EQ(run(table, {9, 25 * kHourNs + kHourNs / 4}, other, 1, 1, applied), std::nullopt);
+}
+
 TEST(SessionTable, openingOneTooManyEndsTheOneLongestUnused) {
   SessionTable table({.max_sessions = 2});
   const SessionId first = table.open({1, 0});
@@ -163,9 +177,11 @@ struct Model {
   };
   SessionLimits limits;
   std::map<uint64_t, Session> sessions;
+  int64_t at_work_ns = 0;
 
-  void expire(int64_t now) {
-    std::erase_if(sessions, [&](const auto& item) { return now - item.second.used_ns > limits.idle_ns; });
+  void pass(int64_t step_ns) { at_work_ns += std::min(step_ns, limits.idle_ns / 2); }
+  void expire() {
+    std::erase_if(sessions, [&](const auto& item) { return at_work_ns - item.second.used_ns > limits.idle_ns; });
   }
   void drop_oldest() {
     auto oldest = sessions.begin();
@@ -175,18 +191,18 @@ struct Model {
     sessions.erase(oldest);
   }
   uint64_t open(const Applied& at) {
-    expire(at.time_ns);
-    sessions[at.position] = {1, at.position, at.time_ns, {}};
+    expire();
+    sessions[at.position] = {1, at.position, at_work_ns, {}};
     while (sessions.size() > limits.max_sessions) drop_oldest();
     return at.position;
   }
   std::optional<std::string> run(const Applied& at, uint64_t id, uint64_t sequence, uint64_t acknowledged,
                                  const std::string& result) {
-    expire(at.time_ns);
+    expire();
     if (!sessions.contains(id)) return {};
     Session& session = sessions[id];
     session.used_at = at.position;
-    session.used_ns = at.time_ns;
+    session.used_ns = at_work_ns;
     session.acknowledged = std::max(session.acknowledged, acknowledged);
     std::erase_if(session.results, [&](const auto& item) { return item.first < session.acknowledged; });
     if (sequence < session.acknowledged || sequence - session.acknowledged >= limits.max_kept_results) return {};
@@ -200,13 +216,17 @@ RC_GTEST_PROP(SessionTableProperty, behavesAsTheContractSaysAndSurvivesSavingAtA
   limits.max_kept_results = *rc::gen::inRange<uint64_t>(1, 6);
   limits.idle_ns = *rc::gen::inRange<int64_t>(1, 40);
   SessionTable table(limits);
-  Model model{limits, {}};
+  Model model{.limits = limits};
   Applied at;
   std::vector<uint64_t> ids{0, 999'999};
   const int steps = *rc::gen::inRange(0, 80);
   for (int step = 0; step < steps; ++step) {
     at.position += *rc::gen::inRange<uint64_t>(1, 4);
-    at.time_ns += *rc::gen::inRange<int64_t>(0, 6);
+    const auto passed = *rc::gen::weightedOneOf<int64_t>(
+        {{9, rc::gen::inRange<int64_t>(0, 6)}, {1, rc::gen::inRange<int64_t>(0, 100)}});
+    at.time_ns += passed;
+    table.pass(passed);
+    model.pass(passed);
     switch (*rc::gen::inRange(0, 10)) {
       case 0:
       case 1:

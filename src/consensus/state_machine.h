@@ -23,6 +23,7 @@ struct Applied {
   // every node. Not a clock: it stands still while nothing is proposed, and leaps when a leader's clock is set forward
   // (consensus/group_time.h).
   int64_t time_ns = 0;
+  Epoch epoch = 0;  // in which it was proposed
 };
 
 // Receives the bytes of a snapshot in order. kResourceExhausted and the like stop the writing.

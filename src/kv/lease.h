@@ -10,7 +10,8 @@
 // again. An expiry of another reign than the newest extension's is void: one that the predecessor proposed late, or
 // the leader itself too early, revokes nothing. Nor does one revoke what ran out after the time that it was proposed
 // at: where members propose that lead no more (PBFT), replicated time may have been taken ahead since, by a late
-// LeaseExtend of an older reign even, which therefore extends as any other.
+// LeaseExtend of an older reign even, which therefore extends as any other. One of a reign that has not begun when it
+// is agreed on (Applied::epoch) is refused.
 //
 // Here is the bookkeeping; state_machine.h deletes the keys of what is revoked. One thread. O(log leases + log keys).
 #pragma once

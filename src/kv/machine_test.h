@@ -57,7 +57,7 @@ struct Machine {
   Result<Response> call(const Request& request, int64_t time_ns = 0) {
     const std::string bytes = encode(request);
     EXPECT_EQ(decode_request(bytes).value(), request);
-    const std::string result = state->apply({++position, time_ns}, bytes);
+    const std::string result = state->apply({++position, time_ns, epoch}, bytes);
     auto response = decode_response(result);
     EXPECT_EQ(encode(response), result);
     return response;
@@ -96,6 +96,7 @@ struct Machine {
   Engine& engine;
   std::unique_ptr<KvStateMachine> state;
   consensus::Position position = 0;
+  consensus::Epoch epoch = 5;
 };
 
 inline std::string error_of(const Result<Response>& response) {

@@ -40,6 +40,9 @@ Error not_a_command() {
 Error not_a_query() {
   return {Code::kInvalidArgument, "key-value query: this request changes something; send it as a command"};
 }
+Error not_reigning() {
+  return {Code::kFailedPrecondition, "key-value command: leases are extended by a reign that has not begun"};
+}
 
 }  // namespace
 
@@ -193,6 +196,8 @@ Result<Response> KvStateMachine::change(const consensus::Applied& at, const Requ
     return Response(std::move(response));
   }
   if (const auto* extend = std::get_if<LeaseExtendRequest>(&request)) {
+    // One that has not begun is a liar's: were it believed, no leader's expiries would count any more.
+    if (extend->reign > at.epoch) return not_reigning();
     // An older reign's, too: where that is still agreed on (PBFT), it may have taken replicated time along.
     reign_ = std::max(reign_, extend->reign);
     leases_.extend_all(time_ns_);

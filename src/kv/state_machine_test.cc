@@ -366,6 +366,9 @@ TEST_F(Rules, leasesEndByTheCommandOfTheReigningLeaderOnly) {
   machine.must<LeaseExtendResponse>(LeaseExtendRequest{.reign = 5}, 12 * kSecond);
   machine.must<LeaseExtendResponse>(LeaseExtendRequest{.reign = 4}, 19 * kSecond);
   EXPECT_EQ(machine.state->reign(), 5u);
+  // One that has not begun is nobody's: believed, it would keep all that follow from ending anything.
+  EXPECT_EQ(machine.call(LeaseExtendRequest{.reign = 6}, 19 * kSecond).error().code, Code::kFailedPrecondition);
+  EXPECT_EQ(machine.state->reign(), 5u);
   machine.must<LeaseExpireResponse>(LeaseExpireRequest{4}, 23 * kSecond);
   EXPECT_EQ(machine.state->leases().size(), 2u);
   machine.must<LeaseKeepAliveResponse>(LeaseKeepAliveRequest{{LeaseId{2}}}, 23 * kSecond);

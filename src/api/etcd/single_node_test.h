@@ -339,7 +339,7 @@ class SingleNode final : public control::Service {
     done.get_future().wait();
   }
   Result<kv::Response> apply(const kv::Request& request) {
-    return kv::decode_response(machine_->apply({++position_, now()}, kv::encode(request)));
+    return kv::decode_response(machine_->apply({++position_, now(), 1}, kv::encode(request)));
   }
   void pump() {
     if (pumping_ || hub_->behind() == 0) return;

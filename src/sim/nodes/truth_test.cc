@@ -27,7 +27,7 @@ struct Judged : testing::Test {
     header.proposed_ns = now_ns;
     const consensus::Entry entry{1, consensus::EntryKind::kCommand, consensus::encode_command(header, body)};
     ++position;
-    const std::string result = spaces->apply({position, now_ns}, body);
+    const std::string result = spaces->apply({position, now_ns, 1}, body);
     return truth.deliver({consensus::NodeId{1}, position, position - 1, entry, result, *spaces, spaces->digest()});
   }
   void put(const std::string& key, const std::string& value) {
