@@ -119,6 +119,19 @@ TEST(PbftCore, dropsARequestThatItsGatewayDidNotSign) {
   EXPECT_EQ(group.cores.core(NodeId{2}).slot(1), nullptr);
 }
 
+TEST(PbftCore, aPrimaryPassesNobodyOverWhileRequestsWaitForLong) {
+  for (const bool waits : {false, true}) {
+    Four<PbftPlay> group;
+    for (uint64_t to = 1; to <= 3; ++to) group.cores.cut(NodeId{4}, NodeId{to});
+    if (waits) group.inject(3, 4, RequestMessage{signed_request(3, 1, {"x"})});
+    for (uint64_t to = 2; to <= 4; ++to) group.inject(1, to, Abdicate{1, 2});
+    group.cores.settle();
+    ASSERT_EQ(group.cores.core(NodeId{4}).report().epoch, 2u);
+    group.inject(2, 4, Abdicate{2, 4});
+    EXPECT_EQ(group.cores.core(NodeId{4}).report().epoch, waits ? 3u : 4u);
+  }
+}
+
 TEST(PbftCore, theCommandsOfATurnShareASignature) {
   Four<PbftPlay> group;
   const auto ids = group.cores.propose(NodeId{3}, std::vector<std::string>{"x", "y", "z"});

@@ -175,6 +175,7 @@ class Pbft final : public Protocol {
     pbft::Request request;
     Time since = 0;
     Time sent = 0;
+    Epoch view = 0;        // in which it came
     bool ordered = false;  // in a batch of this primary's
   };
   using RequestKey = std::pair<NodeId, uint64_t>;
@@ -243,6 +244,7 @@ class Pbft final : public Protocol {
   Time request_deadline() const;  // of the view that it is in
   Time change_deadline() const;   // of the one that it asks for
   bool has_work() const;
+  bool owes() const;
   void change_view(Epoch view, std::string_view reason);
   void end_reign(std::string_view reason);
   void count_changes();

@@ -236,6 +236,12 @@ void Pbft::enter_view(const NewView& message) {
 
 // --- Handing over ---
 
+// Whether this view has not done yet what was asked for before it. Then nobody is passed over: of seven members two that
+// lie could hand views to each other for ever, and leave out whom they like.
+bool Pbft::owes() const {
+  return std::any_of(waiting_.begin(), waiting_.end(), [&](const auto& one) { return one.second.view < view_; });
+}
+
 void Pbft::transfer(Time now, NodeId to) {
   advance_clock(now);
   const auto refuse = [&](std::string_view reason) { fact(FactKind::kLeadershipMoved, 0, to, 0, reason); };
@@ -243,13 +249,14 @@ void Pbft::transfer(Time now, NodeId to) {
   Epoch next = view_ + 1;
   while (to != kNobody && next <= view_ + governing_.voters() && primary_of(next) != to) ++next;
   if (next > view_ + governing_.voters() || primary_of(next) == options_.self) return refuse("not a voter");
+  if (next > view_ + 1 && owes()) return refuse("requests of the view before wait");
   fact(FactKind::kLeadershipMoved, 0, primary_of(next));
   broadcast(Abdicate{view_, next});
   change_view(next, "handed over");
 }
 
 void Pbft::handle(NodeId, Abdicate& message) {
-  if (may_vote()) change_view(message.next, "the primary gives way");
+  if (may_vote()) change_view(owes() ? view_ + 1 : message.next, "the primary gives way");
 }
 
 }  // namespace clew::consensus
