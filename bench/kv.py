@@ -122,7 +122,7 @@ def run(command, timeout=10):
 
 
 class Clew(Group):
-    name, engine, consensus = "clew", None, "raft"
+    name, engine, consensus, proved = "clew", None, "raft", False
 
     def start(self, index):
         founders = ",".join("%d=127.0.0.1:%d" % (i + 1, ports[0]) for i, ports in enumerate(self.ports))
@@ -171,8 +171,8 @@ class Clew(Group):
         return status is not None and sum(member["state"] == "online" for member in status["members"]) == self.count
 
     def load_command(self):
-        # PBFT is measured by a client that trusts its gateway, as it does the others' members; what proofs cost is docs/decisions/0016.
-        trusts = ["--trust-gateway"] if self.consensus == "pbft" else []
+        # PBFT is measured by a client that trusts its gateway, as it does the others' members, unless proofs are asked for.
+        trusts = ["--trust-gateway"] if self.consensus == "pbft" and not self.proved else []
         return [self.options.clew, "bench", "kv", "--json", "--server", self.leader_first(1), *trusts]
 
 
@@ -270,6 +270,7 @@ class ZooKeeper(Group):
 
 
 SYSTEMS = {system.name: system for system in (Clew, ClewRocksDb, ClewEtcd, Etcd, ZooKeeper)}
+PROVED = "-proved"  # the client believes f + 1 members instead of its gateway
 RUNS = ("table", "keys", "values", "nodes", "failover")
 
 
@@ -278,7 +279,8 @@ def clew_on(protocol):
     if protocol == Clew.consensus:
         return Clew.name
     name = "clew-" + protocol
-    SYSTEMS[name] = type(name, (Clew,), {"name": name, "consensus": protocol, "least": 4 if protocol == "pbft" else 1})
+    base, proved = protocol.removesuffix(PROVED), protocol.endswith(PROVED)
+    SYSTEMS[name] = type(name, (Clew,), {"name": name, "consensus": base, "proved": proved, "least": 4 if base == "pbft" else 1})
     return name
 
 
@@ -339,14 +341,14 @@ class Bench:
                     return row[field]
             return None
 
-        self.say("\n  %-42s" % "" + "".join("%16s" % name for name in self.options.systems))
+        self.say("\n  %-42s" % "" + "".join("%18s" % name for name in self.options.systems))
         for label, what, field in (("writes/s at 1,000 outstanding", "writes, 1000 outstanding", "per_second"),
                                    ("CPU s per 100k writes, all servers", "writes, 1000 outstanding", "cpu_s_per_100k"),
                                    ("p50 ms of a write at 1 outstanding", "writes, 1 outstanding", "p50_ms"),
                                    ("reads/s at 1,000 outstanding", "reads, 1000 outstanding", "per_second"),
                                    ("CPU s per 100k reads, all servers", "reads, 1000 outstanding", "cpu_s_per_100k")):
             values = [of(name, what, field) for name in self.options.systems]
-            self.say("  %-42s" % label + "".join("%16s" % ("-" if value is None else "%.0f" % value if field == "per_second" else "%.3f" % value)
+            self.say("  %-42s" % label + "".join("%18s" % ("-" if value is None else "%.0f" % value if field == "per_second" else "%.3f" % value)
                                                  for value in values))
 
     def keys(self):
@@ -420,7 +422,7 @@ def main():
     parser.add_argument("--keys", type=int, default=10_000, help="different ones, where that is not what varies")
     parser.add_argument("--rounds", type=int, default=20, help="of failover")
     parser.add_argument("--failover-seconds", type=float, default=2.5, help="of load in a round of failover: five times the election timeout")
-    parser.add_argument("--consensus", help="Clew by our own client on each of these protocols beside each other, e.g. raft,multipaxos,zab,pbft (with four members); without others but --peers")
+    parser.add_argument("--consensus", help="Clew by our own client on each of these protocols beside each other, e.g. raft,multipaxos,zab,pbft (with four members; pbft-proved: by a client that believes f + 1 of them and no gateway); without others but --peers")
     parser.add_argument("--engine", default="memory", choices=["memory", "rocksdb"], help="of Clew's state")
     parser.add_argument("--heartbeat-ms", type=int, help="100; of failover 50")
     parser.add_argument("--election-ms", type=int, help="ten heartbeats")
