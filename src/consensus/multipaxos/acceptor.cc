@@ -69,7 +69,7 @@ bool MultiPaxos::withholds(const Prepare& request) const {
 }
 
 void MultiPaxos::refuse(NodeId from, const Ballot& asked, bool pre) {
-  send(from, Refused{promise_, asked, pre}, pre ? After::kNothing : After::kPromise);
+  send(from, Refused{promise_, asked, pre}, pre ? After::kNothing : After::kState);
 }
 
 void MultiPaxos::handle(NodeId from, const Prepare& request) {
@@ -214,7 +214,7 @@ void MultiPaxos::send_acknowledgement() {
       break;
     }
   }
-  send_after(leader_, encode(message), planted(Bug::kAckBeforeDurable) ? 0 : needed_for(message.upto));
+  out_.send(leader_, encode(message), After::kState, planted(Bug::kAckBeforeDurable) ? 0 : needed_for(message.upto));
 }
 
 }  // namespace clew::consensus

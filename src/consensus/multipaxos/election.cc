@@ -74,7 +74,7 @@ void MultiPaxos::campaign(bool pre, const Ballot& wish) {
     return;
   }
   const Ballot ballot{round, options_.self, planted(Bug::kPaxosBallotReused) ? 0 : incarnation_};
-  facts_.push_back({FactKind::kElectionStarted, now_, round, 0, kNobody, pre ? 1u : 0u, {}});
+  out_.fact({FactKind::kElectionStarted, now_, round, 0, kNobody, pre ? 1u : 0u, {}});
   wished_by_ = reign;
   asked_ = ballot;
   if (pre) {
@@ -140,7 +140,7 @@ void MultiPaxos::handle(NodeId from, const Refused& message) {
 
 void MultiPaxos::transfer(Time now, NodeId to) {
   advance_clock(now);
-  if (!started_ || halt_ || !leading()) {
+  if (!started_ || out_.halted() || !leading()) {
     fact(FactKind::kLeadershipMoved, 0, to, 0, "asked of a node that does not lead");
     return;
   }

@@ -26,8 +26,8 @@ using multipaxos::TimeoutNow;
 
 void MultiPaxos::reconfigure(Time now, ProposalId id, const Membership& target) {
   advance_clock(now);
-  const auto refuse = [&](Refusal why) { refused_.push_back({id, why, leader_}); };
-  if (!started_ || halt_ || !leading()) return refuse(Refusal::kNotLeader);
+  const auto refuse = [&](Refusal why) { out_.refused(id, why, leader_); };
+  if (!started_ || out_.halted() || !leading()) return refuse(Refusal::kNotLeader);
   if (transfer_ || !settled_ || change_pending() || !sure_of_reign()) return refuse(Refusal::kNotReady);
   if (target.empty() || !governing().can_become(target).ok()) return refuse(Refusal::kInvalid);
   std::string bytes;

@@ -39,7 +39,7 @@ void MultiPaxos::advance_clock(Time now) { now_ = std::max(now_, now); }
 
 void MultiPaxos::tick(Time now) {
   advance_clock(now);
-  if (!started_ || halt_) return;
+  if (!started_ || out_.halted()) return;
   if (leading()) {
     if (now_ >= quorum_check_due_) check_quorum();
     if (leading() && now_ >= heartbeat_due_) beat();
@@ -52,7 +52,7 @@ void MultiPaxos::tick(Time now) {
 
 void MultiPaxos::receive(Time now, NodeId from, std::string_view frame) {
   advance_clock(now);
-  if (!started_ || halt_) return;
+  if (!started_ || out_.halted()) return;
   if (from == kNobody || from == options_.self) {
     fact(FactKind::kMessageRefused, 0, from, 0, "from nobody or myself");
     return;
@@ -104,8 +104,8 @@ void MultiPaxos::dispatch(NodeId from, Message& message) {
 
 void MultiPaxos::propose(Time now, ProposalId id, Payload command) {
   advance_clock(now);
-  const auto refuse = [&](Refusal why) { refused_.push_back({id, why, leader_}); };
-  if (!started_ || halt_ || !leading()) return refuse(Refusal::kNotLeader);
+  const auto refuse = [&](Refusal why) { out_.refused(id, why, leader_); };
+  if (!started_ || out_.halted() || !leading()) return refuse(Refusal::kNotLeader);
   // Nothing stands above a stop-sign before it is chosen and the members behind it have promised.
   if (transfer_ || ((!settled_ || change_pending()) && !planted(Bug::kPaxosBeyondStopSign))) {
     return refuse(Refusal::kNotReady);
@@ -120,9 +120,7 @@ void MultiPaxos::propose(Time now, ProposalId id, Payload command) {
 
 void MultiPaxos::durable(Time now, LogSeq seq) {
   advance_clock(now);
-  CHECK(seq < next_seq_);
-  if (seq <= durable_seq_) return;
-  durable_seq_ = seq;
+  if (!out_.durable(seq)) return;
   while (!writes_.empty() && writes_.front().seq <= seq) {
     durable_position_ = std::max(durable_position_, writes_.front().upto);
     writes_.pop_front();
@@ -134,7 +132,7 @@ void MultiPaxos::durable(Time now, LogSeq seq) {
 
 void MultiPaxos::connection(Time now, NodeId id, bool up) {
   advance_clock(now);
-  if (!started_ || halt_) return;
+  if (!started_ || out_.halted()) return;
   if (leading()) {
     Peer* const other = peer(id);
     if (other == nullptr) return;
@@ -158,22 +156,16 @@ void MultiPaxos::verified(Time, VerifyId, bool) {}  // Paxos asks for no verific
 
 // --- Outputs ---
 
-void MultiPaxos::send(NodeId to, const Message& message, After after) {
-  outgoing_.push_back({to, after, 0, encode(message)});
-}
-
-void MultiPaxos::send_after(NodeId to, std::string frame, LogSeq after) {
-  outgoing_.push_back({to, After::kPromise, after, std::move(frame)});
-}
+void MultiPaxos::send(NodeId to, const Message& message, After after) { out_.send(to, encode(message), after); }
 
 void MultiPaxos::fact(FactKind kind, Position position, NodeId peer, uint64_t value, std::string_view reason) {
-  facts_.push_back({kind, now_, promise_.round, position, peer, value, reason});
+  out_.fact({kind, now_, promise_.round, position, peer, value, reason});
 }
 
 void MultiPaxos::halt(std::string why) {
-  if (halt_) return;
+  if (out_.halted()) return;
   fact(FactKind::kHalted, 0, kNobody, 0, "a broken invariant");
-  halt_ = std::move(why);
+  out_.halt(std::move(why));
 }
 
 // The leader delivers a stop-sign only once a majority of the members behind it knows that it was chosen: then whoever
@@ -203,7 +195,7 @@ void MultiPaxos::deliver(Effects& effects) {
 
 void MultiPaxos::collect(Time now, Effects& effects) {
   advance_clock(now);
-  if (started_ && !halt_) {
+  if (started_ && !out_.halted()) {
     if (leading()) {
       advance_transfer();
       start_read_round();
@@ -219,34 +211,12 @@ void MultiPaxos::collect(Time now, Effects& effects) {
     fact(FactKind::kCommitted, commit_, kNobody, commit_ - commit_told_);
     commit_told_ = commit_;
   }
-  if (halt_) {
-    effects.facts.insert(effects.facts.end(), facts_.begin(), facts_.end());
-    facts_.clear();
-    effects.halt = halt_;
-    return;
-  }
-  effects.install = std::exchange(install_, std::nullopt);
-  if (started_) deliver(effects);
-  drain_into(records_, effects.records);
-  for (Outgoing& out : outgoing_) {
-    LogSeq after = out.seq;
-    if (out.after == After::kPromise) after = std::max(after, state_seq_);
-    if (out.after == After::kEverything) after = next_seq_ - 1;
-    effects.sends.push_back({out.to, after > durable_seq_ ? after : 0, std::move(out.frame)});
-  }
-  outgoing_.clear();
-  drain_into(placed_now_, effects.placed);
-  drain_into(refused_, effects.refused);
-  drain_into(reads_, effects.reads);
-  drain_into(reads_refused_, effects.reads_refused);
-  drain_into(facts_, effects.facts);
-  effects.fetch = std::exchange(fetch_, std::nullopt);
-  effects.cancel_fetch = std::exchange(cancel_fetch_, false);
-  effects.release_below = std::exchange(release_below_, 0);
+  if (started_ && !out_.halted()) deliver(effects);
+  out_.collect(effects);
 }
 
 Time MultiPaxos::deadline() const {
-  if (!started_ || halt_) return kNever;
+  if (!started_ || out_.halted()) return kNever;
   if (delivered_ < deliverable() && !is_witness()) return now_;
   if (!leading()) return std::min(election_deadline_, forwarded_.deadline());
   const Time due = std::min(heartbeat_due_, quorum_check_due_);
@@ -322,14 +292,14 @@ State MultiPaxos::state() const {
   state.lost_to = lost_to_;
   state.lease_until = leading() ? lease_until() : 0;
   state.membership_position = configs_.newest().position;
-  state.next_seq = next_seq_;
-  state.durable_seq = durable_seq_;
+  state.next_seq = out_.last_record() + 1;
+  state.durable_seq = out_.durable_seq();
   for (const Peer& peer : peers_) state.peers.push_back({peer.id, peer.match, peer.next});
   return state;
 }
 
 Status MultiPaxos::check_invariants() const {
-  if (!started_ || halt_) return {};
+  if (!started_ || out_.halted()) return {};
   return transitions_.check(state(), slots_);
 }
 

@@ -59,6 +59,7 @@
 #include "consensus/multipaxos/options.h"
 #include "consensus/multipaxos/records.h"
 #include "consensus/multipaxos/slots.h"
+#include "consensus/outbox.h"
 #include "consensus/protocol.h"
 #include "consensus/quorum.h"
 #include "consensus/read_gate.h"
@@ -104,15 +105,12 @@ class MultiPaxos final : public Protocol {
 
  private:
   enum class Phase : uint8_t { kFollower, kAsking, kPreparing, kLeader };
-  // What has to be durable before a frame goes.
-  enum class After : uint8_t { kNothing, kPromise, kEverything };
 
   // --- multipaxos.cc ---
   const Membership& electorate() const;  // whose votes count: governing()
   void advance_clock(Time now);
   void dispatch(NodeId from, multipaxos::Message& message);
-  void send(NodeId to, const multipaxos::Message& message, After after = After::kPromise);
-  void send_after(NodeId to, std::string frame, LogSeq after);
+  void send(NodeId to, const multipaxos::Message& message, After after = After::kState);
   void fact(FactKind kind, Position position = 0, NodeId peer = kNobody, uint64_t value = 0,
             std::string_view reason = {});
   void halt(std::string why);
@@ -262,8 +260,8 @@ class MultiPaxos final : public Protocol {
   void stop_fetching();
 
   // --- recovery.cc ---
-  multipaxos::RecordHeader header(multipaxos::RecordKind kind) const;
   LogSeq push_record(std::string record);
+  multipaxos::RecordHeader header(multipaxos::RecordKind kind) const;
   void flush();
   LogSeq record_base(const SnapshotMeta& meta);
   void update_release();
@@ -348,9 +346,7 @@ class MultiPaxos final : public Protocol {
   std::optional<FetchSnapshot> fetching_;
 
   // Disk.
-  LogSeq next_seq_ = 1;
-  LogSeq durable_seq_ = 0;
-  LogSeq state_seq_ = 0;  // the record that made the present promise known
+  Outbox out_;
   LogSeq votes_seq_ = 0;  // the newest record that holds votes or a base
   struct Write {
     LogSeq seq;
@@ -360,7 +356,6 @@ class MultiPaxos final : public Protocol {
   Position durable_position_ = 0;
   bool state_dirty_ = false;
   LogSeq base_seq_ = 0;  // 0: nothing to release yet
-  LogSeq released_below_ = 0;
   bool started_ = false;
 
   // Recovery.
@@ -369,27 +364,9 @@ class MultiPaxos final : public Protocol {
   LogSeq gap_first_ = 0;
   uint64_t records_recovered_ = 0;
 
-  // Outputs of this turn.
-  struct Outgoing {
-    NodeId to;
-    After after;
-    LogSeq seq;  // known already when not 0
-    std::string frame;
-  };
-  std::vector<Outgoing> outgoing_;
-  std::vector<std::string> records_;
-  std::optional<InstallSnapshot> install_;
-  std::optional<FetchSnapshot> fetch_;
-  bool cancel_fetch_ = false;
-  LogSeq release_below_ = 0;
-  std::vector<ProposalPlaced> placed_now_;
-  std::vector<ProposalRefused> refused_;
-  std::vector<ReadReady> reads_;
-  std::vector<ReadRefused> reads_refused_;
-  std::vector<Fact> facts_;
-  std::optional<std::string> halt_;  // stays
+  // Told by facts.
   uint64_t appended_now_ = 0;
-  Position commit_told_ = 0;  // by a fact
+  Position commit_told_ = 0;
 
   mutable multipaxos::TransitionCheck transitions_;
 };

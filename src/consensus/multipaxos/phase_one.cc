@@ -60,7 +60,7 @@ void MultiPaxos::ask(const Answer& answer) {
   }
   // The own promise first: a ballot that others heard of is never drawn again.
   const bool free = request.pre || planted(Bug::kPaxosBallotReused);
-  send(answer.from, request, free ? After::kNothing : After::kPromise);
+  send(answer.from, request, free ? After::kNothing : After::kState);
 }
 
 MultiPaxos::Answer* MultiPaxos::answer_of(NodeId from) {
@@ -95,7 +95,7 @@ void MultiPaxos::handle(NodeId from, const Promise& promise) {
   }
   if (!promise.pre) {
     merge(*answer, promise);
-    if (halt_ || phase_ == Phase::kFollower) return;
+    if (out_.halted() || phase_ == Phase::kFollower) return;
     if (promise.upto < kMaxNumber) {
       answer->next = promise.upto + 1;
       if (!leading()) reset_election_timer();  // a long answer is no silence
@@ -197,7 +197,7 @@ void MultiPaxos::count_answers() {
     case Tally::kWon:
       if (phase_ == Phase::kAsking) return campaign(false, wished_by_);
       // The own promise counts like any other, once its record is durable: durable() asks again.
-      if (!state_dirty_ && state_seq_ <= durable_seq_ && values_known()) finish_phase_one();
+      if (!state_dirty_ && out_.state_durable() && values_known()) finish_phase_one();
   }
 }
 

@@ -80,7 +80,7 @@ void MultiPaxos::append_own(EntryKind kind, Payload payload) {
 void MultiPaxos::place(ProposalId id, EntryKind kind, Payload payload) {
   append_own(kind, payload);
   placed_.push_back({last_, id, promise_, std::move(payload)});
-  placed_now_.push_back({id, last_});
+  out_.placed(id, last_);
 }
 
 // --- Sending ---
@@ -128,7 +128,7 @@ Position MultiPaxos::send_values(Peer& other, Position first, Position limit) {
   for (Position p = first; p <= last; ++p) append_entry(frame, slots_.find(p)->entry, head.without_commands);
   other.commit_sent = std::max(other.commit_sent, std::min(commit_, last));
   if (!other.window.full()) other.window.sent(last, bytes);
-  send_after(other.id, std::move(frame), 0);
+  out_.send(other.id, std::move(frame), After::kState);
   return last;
 }
 
@@ -227,7 +227,7 @@ void MultiPaxos::commit_to(Position position) {
       const Acceptance* const vote = slots_.find(placed.position);
       const bool ours =
           vote != nullptr && vote->entry.epoch == placed.ballot.round && vote->entry.payload == placed.value;
-      if (!ours) refused_.push_back({placed.id, Refusal::kLost, leader_});
+      if (!ours) out_.refused(placed.id, Refusal::kLost, leader_);
     }
     placed_.pop_front();
   }

@@ -17,13 +17,13 @@ bool MultiPaxos::sure_of_reign() const { return leading() && settled_ && commit_
 
 void MultiPaxos::read(Time now, ReadId id, ReadBarrier barrier) {
   advance_clock(now);
-  if (!started_ || halt_) return refuse_read(id, Refusal::kNotLeader);
+  if (!started_ || out_.halted()) return refuse_read(id, Refusal::kNotLeader);
   if (leading()) {
     const bool sure = (barrier == ReadBarrier::kLease &&
                        (planted(Bug::kLeaseAcrossPause) ? heartbeat_due_ - options_.heartbeat : now) < lease_until()) ||
                       planted(Bug::kReadWithoutQuorum);
     if (sure) {
-      reads_.push_back({id, commit_});
+      out_.read(id, commit_);
     } else {
       admit_read({id, kNobody, 0});
     }
@@ -96,14 +96,14 @@ void MultiPaxos::confirm_reads() {
 
 void MultiPaxos::answer_read(const ReadGate::Waiting& read) {
   if (read.from == kNobody) {
-    reads_.push_back({read.id, read.position});
+    out_.read(read.id, read.position);
   } else {
     send(read.from, ReadReply{promise_, static_cast<uint64_t>(read.id), true, read.position});
   }
 }
 
 void MultiPaxos::refuse_read(ReadId id, Refusal why) {
-  reads_refused_.push_back({id, why, leader_});
+  out_.read_refused(id, why, leader_);
   fact(FactKind::kReadRefused, 0, leader_, 0, refusal_name(why));
 }
 
@@ -136,7 +136,7 @@ void MultiPaxos::handle(NodeId from, const ReadRequest& request) {
 void MultiPaxos::handle(NodeId, const ReadReply& reply) {
   forwarded_.answered(reply.context, [&](ReadId id) {
     if (reply.ok) {
-      reads_.push_back({id, reply.position});
+      out_.read(id, reply.position);
     } else {
       refuse_read(id, Refusal::kOverloaded);
     }

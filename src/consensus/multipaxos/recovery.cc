@@ -29,9 +29,9 @@ RecordHeader MultiPaxos::header(RecordKind kind) const {
 }
 
 LogSeq MultiPaxos::push_record(std::string record) {
-  records_.push_back(std::move(record));
-  if (std::exchange(state_dirty_, false)) state_seq_ = next_seq_;
-  return next_seq_++;
+  const LogSeq seq = out_.record(std::move(record));
+  if (std::exchange(state_dirty_, false)) out_.state_in(seq);
+  return seq;
 }
 
 // The turn's votes, or the promise alone when it was raised, become a record: a vote never without the promise that it
@@ -84,14 +84,12 @@ LogSeq MultiPaxos::record_base(const SnapshotMeta& meta) {
 
 void MultiPaxos::update_release() {
   // Only once the record of the snapshot is durable; and never records of votes above it, wherever they stand.
-  if (base_seq_ == 0 || (base_seq_ > durable_seq_ && !planted(Bug::kReleaseBeforeBase))) return;
+  if (base_seq_ == 0 || (base_seq_ > out_.durable_seq() && !planted(Bug::kReleaseBeforeBase))) return;
   const LogSeq needed = slots_.lowest_record_above(snapshot_.position);
   LogSeq below = needed == 0 ? base_seq_ : std::min(needed, base_seq_);
   if (planted(Bug::kReleaseNeededRecords)) below = base_seq_;
   base_seq_ = 0;
-  if (below <= released_below_) return;
-  released_below_ = below;
-  release_below_ = below;
+  out_.release_below(below);
 }
 
 // --- In ---
@@ -183,8 +181,7 @@ void MultiPaxos::start(Time now, LogSeq next, bool have_snapshot) {
   CHECK(!started_);
   advance_clock(now);
   started_ = true;
-  next_seq_ = next;
-  durable_seq_ = next - 1;
+  out_.start(next);
   ++incarnation_;
   if (gap_open_) {
     halt("multipaxos: the records from " + std::to_string(gap_first_) +
@@ -204,9 +201,9 @@ void MultiPaxos::start(Time now, LogSeq next, bool have_snapshot) {
   if (!any_record_ && !options_.founding.empty()) {
     snapshot_.membership = options_.founding;
     configs_.reset(0, options_.founding);
-    state_seq_ = record_base(snapshot_);
+    out_.state_in(record_base(snapshot_));
   }
-  if (lost_base || lost_record) state_seq_ = record_base(snapshot_);
+  if (lost_base || lost_record) out_.state_in(record_base(snapshot_));
   for (Position p = snapshot_.position + 1; p <= slots_.high(); ++p) {
     const Acceptance* const vote = slots_.find(p);
     if (vote == nullptr || vote->entry.kind != EntryKind::kMembership) continue;

@@ -15,7 +15,7 @@ using multipaxos::SnapshotOffer;
 
 void MultiPaxos::snapshot_saved(Time now, const SnapshotMeta& meta) {
   advance_clock(now);
-  if (!started_ || halt_ || meta.position <= snapshot_.position) return;
+  if (!started_ || out_.halted() || meta.position <= snapshot_.position) return;
   const Acceptance* const vote = slots_.find(meta.position);
   if (meta.position > delivered_ || vote == nullptr || vote->entry.epoch != meta.epoch) {
     halt("a snapshot was saved at " + std::to_string(meta.position) + " in epoch " + std::to_string(meta.epoch) +
@@ -91,18 +91,17 @@ void MultiPaxos::handle(NodeId from, const SnapshotOffer& offer) {
   const bool joins = planted(Bug::kSnapshotsMixedUp) && fetching_;
   fetching_ = FetchSnapshot{from, meta};
   if (joins) return;
-  fetch_ = fetching_;
-  cancel_fetch_ = false;
+  out_.fetch(*fetching_);
 }
 
 void MultiPaxos::snapshot_fetched(Time now, const SnapshotMeta& meta, bool ok) {
   advance_clock(now);
-  if (!started_ || halt_ || !fetching_) return;
+  if (!started_ || out_.halted() || !fetching_) return;
   // Of two fetches in quick succession the first may end late: only the bytes that are waited for count (scenario 15).
   if (fetching_->meta != meta && !planted(Bug::kSnapshotsMixedUp)) return;
   const FetchSnapshot done = *fetching_;
   fetching_.reset();
-  fetch_.reset();
+  out_.fetched();
   if (!ok) return;  // the offer comes again
   // Chosen slots may have overtaken it (scenario 11).
   if (done.meta.position <= commit_ && !planted(Bug::kSnapshotOverCommitted)) return;
@@ -127,8 +126,8 @@ void MultiPaxos::install(const SnapshotMeta& meta, NodeId from) {
   delivered_ = meta.position;
   extend_verified();
   if (!planted(Bug::kSnapshotWithoutBase)) base_seq_ = record_base(snapshot_);
-  writes_.push_back({next_seq_ - 1, upto()});
-  if (!witness) install_ = InstallSnapshot{meta, next_seq_ - 1};
+  writes_.push_back({out_.last_record(), upto()});
+  if (!witness) out_.install(meta);
   fact(FactKind::kSnapshotInstalled, meta.position, from);
   if (lost_to_ > 0 && before < lost_to_ && commit_ >= lost_to_) fact(FactKind::kHoleFilled, lost_to_);
   acknowledge();
@@ -137,8 +136,7 @@ void MultiPaxos::install(const SnapshotMeta& meta, NodeId from) {
 void MultiPaxos::stop_fetching() {
   if (!fetching_) return;
   fetching_.reset();
-  fetch_.reset();
-  cancel_fetch_ = true;
+  out_.cancel_fetch();
 }
 
 }  // namespace clew::consensus

@@ -391,7 +391,7 @@ void Pbft::receive(Time now, NodeId from, std::string_view frame) {
     const auto [asking, is_new] = asking_.try_emplace(key, VerifyId{next_verify_});
     if (is_new) {
       ++next_verify_;
-      verifications_.push_back({asking->second, one.signer, std::move(one.statement), std::move(one.signature)});
+      out_.verify({asking->second, one.signer, std::move(one.statement), std::move(one.signature)});
     }
     Question& question = asked_[asking->second];
     question.key = key;

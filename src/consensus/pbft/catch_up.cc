@@ -156,7 +156,7 @@ void Pbft::answer(NodeId to, const Message& message, After after) {
   if (!may_answer(to)) return;
   std::string frame = pbft::encode(message);
   answered_[to] += kFrameCharge + frame.size();
-  outgoing_.push_back({to, after, std::move(frame)});
+  out_.send(to, std::move(frame), after);
 }
 
 void Pbft::send_committed(NodeId to, Sequence from) {
@@ -242,8 +242,7 @@ void Pbft::replace_known_changes(Offer& offer) const {
 
 void Pbft::handle(NodeId from, Offer& message) {
   replace_known_changes(message);
-  fetch_ = FetchSnapshot{from, message.meta};
-  cancel_fetch_ = false;
+  out_.fetch({from, message.meta});
   fetching_from_ = from;
   fetching_since_ = now_;
   fetching_ = std::move(message);
@@ -254,7 +253,7 @@ void Pbft::snapshot_fetched(Time now, const SnapshotMeta& meta, bool ok) {
   if (!running() || !fetching_ || !(fetching_->meta == meta)) return;
   Offer offer = std::move(*fetching_);
   fetching_.reset();
-  fetch_.reset();
+  out_.fetched();
   if (!ok) {
     // It is offered again. A liar may be the first to do so each time, so others come first for a while, and longer the
     // more often it went wrong; an honest one whose file was gone has its turn again.
@@ -302,7 +301,7 @@ void Pbft::install(Offer offer, NodeId from) {
   durable_executed_ = seq;
   next_sequence_ = std::max(next_sequence_, seq + 1);
   record_base();
-  install_ = InstallSnapshot{base_.meta, next_seq_ - 1};
+  out_.install(base_.meta);
   fact(FactKind::kSnapshotInstalled, base_.meta.position, from);
   if (others) fact(FactKind::kMembershipTaken, base_.meta.position);
   if (others && !is_primary()) end_reign("other members");
@@ -314,7 +313,7 @@ void Pbft::install(Offer offer, NodeId from) {
       ++at;
       continue;
     }
-    for (const ReadGate::Waiting& read : gate_.confirmed(at->second)) reads_.push_back({read.id, base_.meta.position});
+    for (const ReadGate::Waiting& read : gate_.confirmed(at->second)) out_.read(read.id, base_.meta.position);
     at = ordered_reads_.erase(at);
   }
   execute_ready();
@@ -323,8 +322,7 @@ void Pbft::install(Offer offer, NodeId from) {
 void Pbft::stop_fetching() {
   if (!fetching_) return;
   fetching_.reset();
-  fetch_.reset();
-  cancel_fetch_ = true;
+  out_.cancel_fetch();
 }
 
 }  // namespace clew::consensus

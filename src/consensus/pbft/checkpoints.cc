@@ -121,7 +121,7 @@ void Pbft::make_stable(Certificate proof) {
     fact(FactKind::kMembershipTaken, ledger_.position);
     if (!is_primary()) end_reign("other members");
   }
-  stable_seq_ = push_record(record_of(this->header(pbft::RecordKind::kStable), stable_));
+  stable_seq_ = out_.record(record_of(this->header(pbft::RecordKind::kStable), stable_));
   if (changed) change_records_[seq] = stable_seq_;
   next_sequence_ = std::max(next_sequence_, seq + 1);
   forget_hopeless();

@@ -12,7 +12,7 @@ using pbft::Request;
 
 void Pbft::execute_ready() {
   if (lacks_state_) return;
-  while (!halt_) {
+  while (!out_.halted()) {
     auto next = slots_.find(executed_ + 1);
     if (planted(Bug::kPbftExecutesOutOfOrder)) {
       next = std::find_if(slots_.upper_bound(executed_), slots_.end(),
@@ -95,7 +95,7 @@ void Pbft::answer_own(const Request& request, Position first) {
     proposed_.erase(own);
   }
   if (const auto reads = ordered_reads_.find(request.timestamp); reads != ordered_reads_.end()) {
-    for (const ReadGate::Waiting& read : gate_.confirmed(reads->second)) reads_.push_back({read.id, first});
+    for (const ReadGate::Waiting& read : gate_.confirmed(reads->second)) out_.read(read.id, first);
     ordered_reads_.erase(reads);
   }
 }

@@ -144,7 +144,7 @@ void Pbft::batch_here(Sequence seq, Slot& here) {
   if (!here.committed) fact(FactKind::kPrePrepared, seq, here.pre_prepare.by, here.batch->commands());
   const PrePrepare accepted{here.view, seq, here.batch, here.pre_prepare.signature};
   if (!planted(Bug::kPbftForgetsPrepare) || primary) {
-    here.accepted_seq = push_record(record_of(header(pbft::RecordKind::kAccepted), accepted, here.pre_prepare.by));
+    here.accepted_seq = out_.record(record_of(header(pbft::RecordKind::kAccepted), accepted, here.pre_prepare.by));
   }
   if (!primary && may_vote()) cast(Claim::kPrepare, seq, here.digest);
   check_prepared(seq, here);
@@ -213,7 +213,7 @@ void Pbft::check_prepared(Sequence seq, Slot& here) {
   here.prepared = Prepared{here.pre_prepare, std::move(prepares)};
   here.prepared_batch = here.batch;
   here.prepared_batch_seq = here.accepted_seq;
-  here.prepared_seq = push_record(record_of(header(pbft::RecordKind::kPrepared), here.prepared->prepares));
+  here.prepared_seq = out_.record(record_of(header(pbft::RecordKind::kPrepared), here.prepared->prepares));
   if (!here.committed) fact(FactKind::kPrepared, seq);
   if (may_vote()) cast(Claim::kCommit, seq, here.digest);
   check_committed(seq, here);
@@ -233,7 +233,7 @@ void Pbft::commit(Slot& here, Certificate proof, BatchPtr batch) {
   const bool recorded = here.accepted_seq != 0 && here.batch != nullptr && here.digest == proof.digest;
   here.committed_batch_seq = recorded ? here.accepted_seq : 0;
   here.committed_seq =
-      push_record(record_of(header(pbft::RecordKind::kCommitted), proof, recorded ? nullptr : batch.get()));
+      out_.record(record_of(header(pbft::RecordKind::kCommitted), proof, recorded ? nullptr : batch.get()));
   here.committed = std::move(proof);
   here.committed_batch = std::move(batch);
   fact(FactKind::kCommittedLocal, here.committed->seq, kNobody, here.committed_batch->commands());

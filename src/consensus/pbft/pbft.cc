@@ -43,27 +43,25 @@ void Pbft::connection(Time now, NodeId peer, bool up) {
 
 // --- Outputs ---
 
-void Pbft::send(NodeId to, const Message& message, After after) {
-  outgoing_.push_back({to, after, pbft::encode(message)});
-}
+void Pbft::send(NodeId to, const Message& message, After after) { out_.send(to, pbft::encode(message), after); }
 
 void Pbft::broadcast(const Message& message, After after) {
   const std::string frame = pbft::encode(message);
   for (const Member& member : view_members_.members()) {
-    if (member.id != options_.self) outgoing_.push_back({member.id, after, frame});
+    if (member.id != options_.self) out_.send(member.id, frame, after);
   }
 }
 
 void Pbft::refuse_message(NodeId from, std::string_view reason) { fact(FactKind::kMessageRefused, 0, from, 0, reason); }
 
 void Pbft::fact(FactKind kind, Position position, NodeId peer, uint64_t value, std::string_view reason) {
-  facts_.push_back({kind, now_, view_, position, peer, value, reason});
+  out_.fact({kind, now_, view_, position, peer, value, reason});
 }
 
 void Pbft::halt(std::string why) {
-  if (halt_) return;
+  if (out_.halted()) return;
   fact(FactKind::kHalted, 0, kNobody, 0, "a broken invariant");
-  halt_ = std::move(why);
+  out_.halt(std::move(why));
 }
 
 void Pbft::deliver(Effects& effects) {
@@ -104,26 +102,8 @@ void Pbft::collect(Time now, Effects& effects) {
     fact(FactKind::kHoleFilled, ledger_.position);
     told_hole_ = false;
   }
-  drain_into(facts_, effects.facts);
-  if (halt_) {
-    effects.halt = halt_;
-    return;
-  }
-  effects.install = std::exchange(install_, std::nullopt);
-  if (started_) deliver(effects);
-  drain_into(records_, effects.records);
-  for (Outgoing& out : outgoing_) {
-    const LogSeq after = out.after == After::kEverything ? next_seq_ - 1 : 0;
-    effects.sends.push_back({out.to, after > durable_seq_ ? after : 0, std::move(out.frame)});
-  }
-  outgoing_.clear();
-  drain_into(refused_, effects.refused);
-  drain_into(reads_, effects.reads);
-  drain_into(reads_refused_, effects.reads_refused);
-  drain_into(verifications_, effects.verifications);
-  effects.fetch = std::exchange(fetch_, std::nullopt);
-  effects.cancel_fetch = std::exchange(cancel_fetch_, false);
-  effects.release_below = std::exchange(release_below_, 0);
+  if (started_ && !out_.halted()) deliver(effects);
+  out_.collect(effects);
 }
 
 Time Pbft::deadline() const {
@@ -191,8 +171,8 @@ State Pbft::state() const {
   state.history = ledger_.history;
   state.reserved = reserved_;
   state.next_timestamp = next_timestamp_;
-  state.next_seq = next_seq_;
-  state.durable_seq = durable_seq_;
+  state.next_seq = out_.last_record() + 1;
+  state.durable_seq = out_.durable_seq();
   return state;
 }
 

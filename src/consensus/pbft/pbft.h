@@ -61,6 +61,7 @@
 
 #include "base/hash.h"
 #include "base/random.h"
+#include "consensus/outbox.h"
 #include "consensus/pbft/invariants.h"
 #include "consensus/pbft/messages.h"
 #include "consensus/pbft/options.h"
@@ -118,7 +119,6 @@ class Pbft final : public Protocol {
   using Sequence = pbft::Sequence;
   using Digest = pbft::Digest;
   using Slot = pbft::Slot;
-  enum class After : uint8_t { kNothing, kEverything };  // records of the turn that have to be durable first
 
   // --- pbft.cc ---
   void advance_clock(Time now) { now_ = std::max(now_, now); }
@@ -130,7 +130,7 @@ class Pbft final : public Protocol {
             std::string_view reason = {});
   void halt(std::string why);
   void deliver(Effects& effects);
-  bool running() const { return started_ && !halt_; }
+  bool running() const { return started_ && !out_.halted(); }
   bool is_primary() const { return active_ && may_vote() && primary_of(view_) == options_.self; }
   bool may_vote() const { return governing_.votes(options_.self) && !abstains(); }
   // It may have forgotten what it said up to abstain_until_.
@@ -303,7 +303,6 @@ class Pbft final : public Protocol {
 
   // --- recovery.cc ---
   pbft::RecordHeader header(pbft::RecordKind kind) const;
-  LogSeq push_record(std::string record);
   void record_base();
   void update_release();
   LogSeq lowest_needed() const;
@@ -415,12 +414,10 @@ class Pbft final : public Protocol {
   std::map<NodeId, Distrust> distrusted_;
 
   // Disk.
-  LogSeq next_seq_ = 1;
-  LogSeq durable_seq_ = 0;
+  Outbox out_;
   LogSeq base_seq_ = 0;
   LogSeq change_seq_ = 0;  // of the record of own_change_ or new_view_
   LogSeq stable_seq_ = 0;
-  LogSeq released_below_ = 1;
   Sequence durable_executed_ = 0;
   bool started_ = false;
   bool any_record_ = false;
@@ -429,26 +426,9 @@ class Pbft final : public Protocol {
   LogSeq gap_first_ = 0;
   uint64_t records_recovered_ = 0;
 
-  // Outputs of this turn.
-  struct Outgoing {
-    NodeId to;
-    After after;
-    std::string frame;
-  };
-  std::vector<Outgoing> outgoing_;
-  std::vector<std::string> records_;
-  std::vector<VerifyRequest> verifications_;
-  std::optional<InstallSnapshot> install_;
-  std::optional<FetchSnapshot> fetch_;
-  bool cancel_fetch_ = false;
-  LogSeq release_below_ = 0;
-  std::map<Position, ProposalId> placed_now_;
-  std::vector<ProposalRefused> refused_;
-  std::vector<ReadReady> reads_;
-  std::vector<ReadRefused> reads_refused_;
-  std::vector<Fact> facts_;
-  std::optional<std::string> halt_;  // stays
-  Position told_ = 0;                // committed, by a fact
+  std::map<Position, ProposalId> placed_now_;  // told when they are delivered
+  // Told by facts.
+  Position told_ = 0;  // committed
   bool told_leader_ = false;
   bool told_hole_ = false;
 

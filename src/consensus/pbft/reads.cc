@@ -21,7 +21,7 @@ void Pbft::read(Time now, ReadId id, ReadBarrier) {
   advance_clock(now);
   if (!running() || !view_members_.contains(options_.self) || lacks_state_) return refuse_read(id, Refusal::kNotLeader);
   if (planted(Bug::kPbftReadAlone)) {
-    reads_.push_back({id, ledger_.position});
+    out_.read(id, ledger_.position);
     return;
   }
   if (!gate_.add({id, kNobody, 0})) refuse_read(id, Refusal::kOverloaded);
@@ -29,7 +29,7 @@ void Pbft::read(Time now, ReadId id, ReadBarrier) {
 
 void Pbft::refuse_read(ReadId id, Refusal why) {
   const NodeId primary = active_ ? primary_of(view_) : kNobody;
-  reads_refused_.push_back({id, why, primary});
+  out_.read_refused(id, why, primary);
   fact(FactKind::kReadRefused, 0, primary, 0, refusal_name(why));
 }
 
@@ -96,7 +96,7 @@ void Pbft::check_reads() {
   if (all[quorum() - 1] > executed_ || switching_at_ != 0) return;
   if (round_members_ != governs_from_) return ask_round();
   for (const ReadGate::Waiting& waiting : gate_.confirmed(open_round_)) {
-    reads_.push_back({waiting.id, ledger_.position});
+    out_.read(waiting.id, ledger_.position);
   }
   open_round_ = 0;
   round_due_ = kNever;

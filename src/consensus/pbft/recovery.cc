@@ -19,21 +19,16 @@ RecordHeader Pbft::header(RecordKind kind) const {
   return {kind, view_, active_, reserved_, stable_.seq, top_, base_.state.header.seq};
 }
 
-LogSeq Pbft::push_record(std::string record) {
-  records_.push_back(std::move(record));
-  return next_seq_++;
-}
-
 // The base, and behind it anew what stands in no batch's records: everything before can go once this is durable.
 void Pbft::record_base() {
-  base_seq_ = push_record(record_of(header(RecordKind::kBase), base_));
+  base_seq_ = out_.record(record_of(header(RecordKind::kBase), base_));
   if (!stable_.signatures.empty()) {
-    stable_seq_ = push_record(record_of(header(RecordKind::kStable), stable_));
+    stable_seq_ = out_.record(record_of(header(RecordKind::kStable), stable_));
     // Of a checkpoint where members change the first record serves as well.
     if (change_records_.contains(stable_.seq)) change_records_[stable_.seq] = stable_seq_;
   }
-  if (own_change_) change_seq_ = push_record(record_of(header(RecordKind::kViewChange), *own_change_));
-  if (new_view_) change_seq_ = push_record(record_of(header(RecordKind::kNewView), *new_view_));
+  if (own_change_) change_seq_ = out_.record(record_of(header(RecordKind::kViewChange), *own_change_));
+  if (new_view_) change_seq_ = out_.record(record_of(header(RecordKind::kNewView), *new_view_));
 }
 
 LogSeq Pbft::lowest_needed() const {
@@ -55,26 +50,23 @@ LogSeq Pbft::lowest_needed() const {
 }
 
 void Pbft::update_release() {
-  if (base_seq_ == 0 || base_seq_ > durable_seq_) return;
+  if (base_seq_ == 0 || base_seq_ > out_.durable_seq()) return;
   // What is damaged stays as long as it costs this member its votes: the next start has to find it, too.
   if (abstains()) return;
   const LogSeq below = lowest_needed();
-  if (below <= released_below_) return;
-  released_below_ = below;
-  release_below_ = below;
+  out_.release_below(below);
 }
 
 void Pbft::durable(Time now, LogSeq seq) {
   advance_clock(now);
-  CHECK(seq < next_seq_);
-  if (seq <= durable_seq_) return;
-  const LogSeq before = std::exchange(durable_seq_, seq);
-  while (durable_executed_ < executed_ && slot(durable_executed_ + 1)->committed_seq <= durable_seq_) {
+  const LogSeq before = out_.durable_seq();
+  if (!out_.durable(seq)) return;
+  while (durable_executed_ < executed_ && slot(durable_executed_ + 1)->committed_seq <= seq) {
     ++durable_executed_;
   }
   // Less is needed than before once a base or the proof of a stable checkpoint is durable. To look costs O(slots).
-  const auto became_durable = [&](LogSeq record) { return before < record && record <= durable_seq_; };
-  if (base_seq_ > released_below_ && (became_durable(base_seq_) || became_durable(stable_seq_))) update_release();
+  const auto became_durable = [&](LogSeq record) { return before < record && record <= seq; };
+  if (base_seq_ > out_.released_below() && (became_durable(base_seq_) || became_durable(stable_seq_))) update_release();
 }
 
 // --- In ---
@@ -171,8 +163,7 @@ Status Pbft::recover_gap(LogSeq first, LogSeq last) {
 void Pbft::start(Time now, LogSeq next, bool have_snapshot) {
   CHECK(!started_);
   advance_clock(now);
-  next_seq_ = next;
-  durable_seq_ = next - 1;
+  out_.start(next);
   if (gap_open_) {
     started_ = true;
     halt("pbft: the records from " + std::to_string(gap_first_) +

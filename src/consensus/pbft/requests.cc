@@ -27,7 +27,7 @@ constexpr uint64_t kMostRepeatedBytes = 4 << 20;
 void Pbft::reserve_timestamps() {
   if (next_timestamp_ < reserved_) return;
   reserved_ = next_timestamp_ + kLot;
-  push_record(record_of(header(pbft::RecordKind::kState)));
+  out_.record(record_of(header(pbft::RecordKind::kState)));
 }
 
 bool Pbft::has_room(uint64_t bytes) const {
@@ -68,15 +68,15 @@ void Pbft::propose(Time now, ProposalId id, Payload command) {
   advance_clock(now);
   const NodeId primary = active_ ? primary_of(view_) : kNobody;
   if (!running() || !view_members_.contains(options_.self)) {
-    refused_.push_back({id, Refusal::kNotLeader, primary});
+    out_.refused(id, Refusal::kNotLeader, primary);
     return;
   }
   if (command.size() + kCommandCharge > pbft::kMaxBatchBytes) {
-    refused_.push_back({id, Refusal::kInvalid, primary});
+    out_.refused(id, Refusal::kInvalid, primary);
     return;
   }
   if (!has_room(command.size())) {
-    refused_.push_back({id, Refusal::kOverloaded, primary});
+    out_.refused(id, Refusal::kOverloaded, primary);
     return;
   }
   if (gathered_.bytes + command.size() + kCommandCharge > options_.max_message_bytes) send_gathered();
@@ -88,7 +88,7 @@ void Pbft::propose(Time now, ProposalId id, Payload command) {
 
 void Pbft::reconfigure(Time now, ProposalId id, const Membership& target) {
   advance_clock(now);
-  const auto refuse = [&](Refusal why) { refused_.push_back({id, why, active_ ? primary_of(view_) : kNobody}); };
+  const auto refuse = [&](Refusal why) { out_.refused(id, why, active_ ? primary_of(view_) : kNobody); };
   if (!running() || !governing_.votes(options_.self)) return refuse(Refusal::kNotLeader);
   if (ledger_.next_at != 0) return refuse(Refusal::kNotReady);
   if (!accepts(target).ok() || !governing_.can_become(target).ok()) return refuse(Refusal::kInvalid);
@@ -144,7 +144,7 @@ void Pbft::forget_hopeless() {
     if (key.first != options_.self || !overtaken) return true;
     if (const auto own = proposed_.find(key.second); own != proposed_.end()) {
       for (const ProposalId id : own->second) {
-        refused_.push_back({id, Refusal::kLost, active_ ? primary_of(view_) : kNobody});
+        out_.refused(id, Refusal::kLost, active_ ? primary_of(view_) : kNobody);
       }
       proposed_.erase(own);
     }

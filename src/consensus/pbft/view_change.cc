@@ -66,7 +66,7 @@ void Pbft::change_view(Epoch view, std::string_view reason) {
     if (here.prepared && !planted(Bug::kPbftPreparedDropped)) change.prepared.push_back(*here.prepared);
   }
   change.signature = sign(Claim::kViewChange, view, 0, change.digest());
-  change_seq_ = push_record(record_of(header(pbft::RecordKind::kViewChange), change));
+  change_seq_ = out_.record(record_of(header(pbft::RecordKind::kViewChange), change));
   broadcast(change);
   changes_[options_.self] = change;
   own_change_ = std::move(change);
@@ -179,7 +179,7 @@ void Pbft::make_new_view() {
 }
 
 void Pbft::handle(NodeId, NewView& message) {
-  if (!adopt_stable(message.changes) || halt_) return;
+  if (!adopt_stable(message.changes) || out_.halted()) return;
   if (message.view < view_ || (message.view == view_ && active_)) return;
   enter_view(message);
 }
@@ -199,7 +199,7 @@ void Pbft::enter_view(const NewView& message) {
   std::erase_if(changes_, [&](const auto& change) { return change.second.view <= view_; });
   forget_votes(slots_, stable_.seq);
   if (may_vote()) top_ = std::max(top_, message.first + message.order.size() - 1);  // it will speak of all of them
-  change_seq_ = push_record(record_of(header(pbft::RecordKind::kNewView), message));
+  change_seq_ = out_.record(record_of(header(pbft::RecordKind::kNewView), message));
   const NodeId primary = primary_of(view_);
   told_leader_ = primary == options_.self;
   Sequence to_commit = message.first + message.order.size() - 1;
@@ -210,7 +210,7 @@ void Pbft::enter_view(const NewView& message) {
   fact(told_leader_ ? FactKind::kBecameLeader : FactKind::kBecameFollower, ledger_.position, primary,
        to_commit >= message.first ? to_commit : 0);
   next_sequence_ = std::max(stable_.seq + 1, message.first + message.order.size());
-  for (size_t i = 0; i < message.order.size() && !halt_ && active_ && view_ == message.view; ++i) {
+  for (size_t i = 0; i < message.order.size() && !out_.halted() && active_ && view_ == message.view; ++i) {
     const Sequence seq = message.first + i;
     const auto& [digest, signature] = message.order[i];
     if (seq <= stable_.seq) continue;
@@ -221,7 +221,7 @@ void Pbft::enter_view(const NewView& message) {
     }
     accept_pre_prepare(seq, digest, find_batch(seq, digest), {primary, signature});
   }
-  if (halt_ || !active_ || view_ != message.view) return;
+  if (out_.halted() || !active_ || view_ != message.view) return;
   fetch_missing();
   oldest_waiting_.reset();
   for (auto& [key, waiting] : waiting_) waiting.since = now_;  // the new primary has its own chance
@@ -236,8 +236,8 @@ void Pbft::enter_view(const NewView& message) {
 
 // --- Handing over ---
 
-// Whether this view has not done yet what was asked for before it. Then nobody is passed over: of seven members two that
-// lie could hand views to each other for ever, and leave out whom they like.
+// Whether this view has not done yet what was asked for before it. Then nobody is passed over: of seven members two
+// that lie could hand views to each other for ever, and leave out whom they like.
 bool Pbft::owes() const {
   return std::any_of(waiting_.begin(), waiting_.end(), [&](const auto& one) { return one.second.view < view_; });
 }

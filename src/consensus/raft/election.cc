@@ -90,7 +90,7 @@ void Raft::campaign(bool pre, bool transfer) {
     state_dirty_ = true;
     ack_.reset();
   }
-  facts_.push_back({FactKind::kElectionStarted, now_, pre ? term_ + 1 : term_, 0, kNobody, pre ? 1u : 0u, {}});
+  out_.fact({FactKind::kElectionStarted, now_, pre ? term_ + 1 : term_, 0, kNobody, pre ? 1u : 0u, {}});
   const VoteRequest request{pre ? term_ + 1 : term_, pre, transfer, log_.last(), log_.last_epoch()};
   for (const Member& member : electorate().members()) {
     // The request names the own log: it waits until that is durable, or a candidate that crashes could count votes for
@@ -167,7 +167,7 @@ void Raft::handle(NodeId from, const VoteRequest& request) {
          : leased    ? "a lease may rest on this node"
                      : "another one has it");
   }
-  send(from, VoteReply{term_, false, granted}, planted(Bug::kVoteBeforeDurable) ? After::kNothing : After::kTerm);
+  send(from, VoteReply{term_, false, granted}, planted(Bug::kVoteBeforeDurable) ? After::kNothing : After::kState);
 }
 
 void Raft::handle(NodeId from, const VoteReply& reply) {

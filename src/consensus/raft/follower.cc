@@ -65,7 +65,7 @@ void Raft::handle(NodeId from, AppendRequest& request) {
 void Raft::note_cut(Position from) {
   if (!planted(Bug::kMembershipNotUndone) && configs_.truncate(from)) fact(FactKind::kMembershipUndone, from);
   while (!placed_.empty() && placed_.back().position >= from) {
-    refused_.push_back({placed_.back().id, Refusal::kLost, leader_});
+    out_.refused(placed_.back().id, Refusal::kLost, leader_);
     placed_.pop_back();
   }
   fact(FactKind::kTruncated, from);

@@ -19,8 +19,8 @@ bool Raft::change_pending() const {
 
 void Raft::reconfigure(Time now, ProposalId id, const Membership& target) {
   advance_clock(now);
-  const auto refuse = [&](Refusal why) { refused_.push_back({id, why, leader_}); };
-  if (!started_ || halt_ || !leading()) return refuse(Refusal::kNotLeader);
+  const auto refuse = [&](Refusal why) { out_.refused(id, why, leader_); };
+  if (!started_ || out_.halted() || !leading()) return refuse(Refusal::kNotLeader);
   const bool pending = change_pending() && !planted(Bug::kChangeDuringChange);
   if (transfer_ || pending || (!own_term_committed() && !planted(Bug::kSingleServerChange))) {
     return refuse(Refusal::kNotReady);
@@ -33,7 +33,7 @@ void Raft::reconfigure(Time now, ProposalId id, const Membership& target) {
   next.append_to(bytes);
   append_own(EntryKind::kMembership, Payload(std::move(bytes)));
   placed_.push_back({log_.last(), id});
-  placed_now_.push_back({id, log_.last()});
+  out_.placed(id, log_.last());
   fact(FactKind::kMembershipProposed, log_.last());
 }
 

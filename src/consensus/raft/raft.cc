@@ -40,7 +40,7 @@ void Raft::advance_clock(Time now) { now_ = std::max(now_, now); }
 
 void Raft::tick(Time now) {
   advance_clock(now);
-  if (!started_ || halt_) return;
+  if (!started_ || out_.halted()) return;
   if (leading()) {
     if (now_ >= quorum_check_due_) check_quorum();
     if (leading() && now_ >= heartbeat_due_) beat();
@@ -53,7 +53,7 @@ void Raft::tick(Time now) {
 
 void Raft::receive(Time now, NodeId from, std::string_view frame) {
   advance_clock(now);
-  if (!started_ || halt_) return;
+  if (!started_ || out_.halted()) return;
   if (from == kNobody || from == options_.self) {
     fact(FactKind::kMessageRefused, 0, from, 0, "from nobody or myself");
     return;
@@ -132,8 +132,8 @@ void Raft::handle_stale(NodeId from, const Message& message) {
 
 void Raft::propose(Time now, ProposalId id, Payload command) {
   advance_clock(now);
-  const auto refuse = [&](Refusal why) { refused_.push_back({id, why, leader_}); };
-  if (!started_ || halt_ || !leading()) return refuse(Refusal::kNotLeader);
+  const auto refuse = [&](Refusal why) { out_.refused(id, why, leader_); };
+  if (!started_ || out_.halted() || !leading()) return refuse(Refusal::kNotLeader);
   if (transfer_) return refuse(Refusal::kNotReady);
   const uint64_t bytes = cost(Entry{term_, EntryKind::kCommand, command});
   if (uncommitted_bytes_ + bytes > options_.max_uncommitted_bytes || log_.bytes() + bytes > options_.max_log_bytes) {
@@ -141,14 +141,12 @@ void Raft::propose(Time now, ProposalId id, Payload command) {
   }
   append_own(EntryKind::kCommand, std::move(command));
   placed_.push_back({log_.last(), id});
-  placed_now_.push_back({id, log_.last()});
+  out_.placed(id, log_.last());
 }
 
 void Raft::durable(Time now, LogSeq seq) {
   advance_clock(now);
-  CHECK(seq < next_seq_);
-  if (seq <= durable_seq_) return;
-  durable_seq_ = seq;
+  if (!out_.durable(seq)) return;
   log_.durable(seq);
   update_release();
   if (leading()) advance_commit();  // the own disk counts like a peer (thesis §10.2.1)
@@ -156,7 +154,7 @@ void Raft::durable(Time now, LogSeq seq) {
 
 void Raft::connection(Time now, NodeId peer, bool up) {
   advance_clock(now);
-  if (!started_ || halt_) return;
+  if (!started_ || out_.halted()) return;
   if (leading()) {
     Progress* const other = progress(peer);
     if (other == nullptr) return;
@@ -181,22 +179,16 @@ void Raft::verified(Time, VerifyId, bool) {}  // Raft asks for no verification
 
 // --- Outputs ---
 
-void Raft::send(NodeId to, const Message& message, After after) {
-  outgoing_.push_back({to, after, 0, encode(message)});
-}
-
-void Raft::send_after(NodeId to, std::string frame, LogSeq after) {
-  outgoing_.push_back({to, After::kTerm, after, std::move(frame)});
-}
+void Raft::send(NodeId to, const Message& message, After after) { out_.send(to, encode(message), after); }
 
 void Raft::fact(FactKind kind, Position position, NodeId peer, uint64_t value, std::string_view reason) {
-  facts_.push_back({kind, now_, term_, position, peer, value, reason});
+  out_.fact({kind, now_, term_, position, peer, value, reason});
 }
 
 void Raft::halt(std::string why) {
-  if (halt_) return;
+  if (out_.halted()) return;
   fact(FactKind::kHalted, 0, kNobody, 0, "a broken invariant");
-  halt_ = std::move(why);
+  out_.halt(std::move(why));
 }
 
 void Raft::deliver(Effects& effects) {
@@ -221,7 +213,7 @@ void Raft::deliver(Effects& effects) {
 
 void Raft::collect(Time now, Effects& effects) {
   advance_clock(now);
-  if (started_ && !halt_) {
+  if (started_ && !out_.halted()) {
     if (leading()) {
       advance_transfer();
       start_read_round();
@@ -232,7 +224,7 @@ void Raft::collect(Time now, Effects& effects) {
     if (leading()) replicate();
     if (ack_ && leader_ != kNobody) {
       const AppendReply reply{term_, AppendReply::Outcome::kAccepted, *ack_, 0, 0};
-      send_after(leader_, encode(reply), planted(Bug::kAckBeforeDurable) ? 0 : log_.needed_for(*ack_));
+      out_.send(leader_, encode(reply), After::kState, planted(Bug::kAckBeforeDurable) ? 0 : log_.needed_for(*ack_));
     }
     ack_.reset();
   }
@@ -241,34 +233,12 @@ void Raft::collect(Time now, Effects& effects) {
     fact(FactKind::kCommitted, commit_, kNobody, commit_ - commit_told_);
     commit_told_ = commit_;
   }
-  if (halt_) {
-    effects.facts.insert(effects.facts.end(), facts_.begin(), facts_.end());
-    facts_.clear();
-    effects.halt = halt_;
-    return;
-  }
-  effects.install = std::exchange(install_, std::nullopt);
-  if (started_) deliver(effects);
-  drain_into(records_, effects.records);
-  for (Outgoing& out : outgoing_) {
-    LogSeq after = out.seq;
-    if (out.after == After::kTerm) after = std::max(after, state_seq_);
-    if (out.after == After::kEverything) after = next_seq_ - 1;
-    effects.sends.push_back({out.to, after > durable_seq_ ? after : 0, std::move(out.frame)});
-  }
-  outgoing_.clear();
-  drain_into(placed_now_, effects.placed);
-  drain_into(refused_, effects.refused);
-  drain_into(reads_, effects.reads);
-  drain_into(reads_refused_, effects.reads_refused);
-  drain_into(facts_, effects.facts);
-  effects.fetch = std::exchange(fetch_, std::nullopt);
-  effects.cancel_fetch = std::exchange(cancel_fetch_, false);
-  effects.release_below = std::exchange(release_below_, 0);
+  if (started_ && !out_.halted()) deliver(effects);
+  out_.collect(effects);
 }
 
 Time Raft::deadline() const {
-  if (!started_ || halt_) return kNever;
+  if (!started_ || out_.halted()) return kNever;
   if (delivered_ < commit_ && !is_witness()) return now_;
   if (!leading()) return std::min(election_deadline_, forwarded_.deadline());
   const Time due = std::min(heartbeat_due_, quorum_check_due_);
@@ -342,14 +312,14 @@ State Raft::state() const {
   state.reign_start = reign_start_;
   state.lease_until = leading() ? lease_until() : 0;
   state.membership_position = configs_.newest().position;
-  state.next_seq = next_seq_;
-  state.durable_seq = durable_seq_;
+  state.next_seq = out_.last_record() + 1;
+  state.durable_seq = out_.durable_seq();
   for (const Progress& peer : peers_) state.peers.push_back({peer.id, peer.match, peer.next});
   return state;
 }
 
 Status Raft::check_invariants() const {
-  if (!started_ || halt_) return {};
+  if (!started_ || out_.halted()) return {};
   return transitions_.check(state(), log_);
 }
 

@@ -52,6 +52,7 @@
 #include "base/random.h"
 #include "consensus/config_timeline.h"
 #include "consensus/forwarded_reads.h"
+#include "consensus/outbox.h"
 #include "consensus/protocol.h"
 #include "consensus/quorum.h"
 #include "consensus/raft/invariants.h"
@@ -101,16 +102,13 @@ class Raft final : public Protocol {
 
  private:
   enum class Phase : uint8_t { kFollower, kPreCandidate, kCandidate, kLeader };
-  // What has to be durable before a frame goes.
-  enum class After : uint8_t { kNothing, kTerm, kEverything };
 
   // --- raft.cc ---
   const Membership& electorate() const;  // who counts: the newest membership in the log
   void advance_clock(Time now);
   void dispatch(NodeId from, raft::Message& message);
   void handle_stale(NodeId from, const raft::Message& message);
-  void send(NodeId to, const raft::Message& message, After after = After::kTerm);
-  void send_after(NodeId to, std::string frame, LogSeq after);
+  void send(NodeId to, const raft::Message& message, After after = After::kState);
   void fact(FactKind kind, Position position = 0, NodeId peer = kNobody, uint64_t value = 0,
             std::string_view reason = {});
   void halt(std::string why);
@@ -198,7 +196,6 @@ class Raft final : public Protocol {
 
   // --- recovery.cc ---
   raft::RecordHeader header(raft::RecordKind kind) const;
-  LogSeq push_record(std::string record);
   void flush();  // the turn's entries, or term and vote when they changed, become a record
   LogSeq record_base(const SnapshotMeta& meta);
   void update_release();
@@ -260,12 +257,9 @@ class Raft final : public Protocol {
   std::optional<FetchSnapshot> fetching_;
 
   // Disk.
-  LogSeq next_seq_ = 1;
-  LogSeq durable_seq_ = 0;
-  LogSeq state_seq_ = 0;  // the record that made the present term and vote known
+  Outbox out_;
   bool state_dirty_ = false;
   LogSeq base_seq_ = 0;  // 0: nothing to release yet
-  LogSeq released_below_ = 0;
   bool started_ = false;
 
   // Recovery.
@@ -275,27 +269,9 @@ class Raft final : public Protocol {
   uint64_t lost_records_ = 0;
   uint64_t records_recovered_ = 0;
 
-  // Outputs of this turn.
-  struct Outgoing {
-    NodeId to;
-    After after;
-    LogSeq seq;  // known already when not 0
-    std::string frame;
-  };
-  std::vector<Outgoing> outgoing_;
-  std::vector<std::string> records_;
-  std::optional<InstallSnapshot> install_;
-  std::optional<FetchSnapshot> fetch_;
-  bool cancel_fetch_ = false;
-  LogSeq release_below_ = 0;
-  std::vector<ProposalPlaced> placed_now_;
-  std::vector<ProposalRefused> refused_;
-  std::vector<ReadReady> reads_;
-  std::vector<ReadRefused> reads_refused_;
-  std::vector<Fact> facts_;
-  std::optional<std::string> halt_;  // stays
+  // Told by facts.
   uint64_t appended_now_ = 0;
-  Position commit_told_ = 0;  // by a fact
+  Position commit_told_ = 0;
 
   mutable raft::TransitionCheck transitions_;
 };

@@ -16,13 +16,13 @@ bool Raft::own_term_committed() const { return leading() && commit_ >= reign_sta
 
 void Raft::read(Time now, ReadId id, ReadBarrier barrier) {
   advance_clock(now);
-  if (!started_ || halt_) return refuse_read(id, Refusal::kNotLeader);
+  if (!started_ || out_.halted()) return refuse_read(id, Refusal::kNotLeader);
   if (leading()) {
     const bool sure = (barrier == ReadBarrier::kLease &&
                        (planted(Bug::kLeaseAcrossPause) ? heartbeat_due_ - options_.heartbeat : now) < lease_until()) ||
                       planted(Bug::kReadWithoutQuorum);
     if (sure) {
-      reads_.push_back({id, commit_});
+      out_.read(id, commit_);
     } else {
       admit_read({id, kNobody, 0});
     }
@@ -95,14 +95,14 @@ void Raft::confirm_reads() {
 
 void Raft::answer_read(const ReadGate::Waiting& read) {
   if (read.from == kNobody) {
-    reads_.push_back({read.id, read.position});
+    out_.read(read.id, read.position);
   } else {
     send(read.from, ReadReply{term_, static_cast<uint64_t>(read.id), true, read.position});
   }
 }
 
 void Raft::refuse_read(ReadId id, Refusal why) {
-  reads_refused_.push_back({id, why, leader_});
+  out_.read_refused(id, why, leader_);
   fact(FactKind::kReadRefused, 0, leader_, 0, refusal_name(why));
 }
 
@@ -138,7 +138,7 @@ void Raft::handle(NodeId from, const ReadReply& reply) {
   if (from != leader_ && !planted(Bug::kReadContextReused)) return;
   forwarded_.answered(reply.context, [&](ReadId id) {
     if (reply.ok) {
-      reads_.push_back({id, reply.position});
+      out_.read(id, reply.position);
     } else {
       refuse_read(id, Refusal::kOverloaded);
     }

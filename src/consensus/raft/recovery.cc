@@ -24,11 +24,6 @@ RecordHeader Raft::header(RecordKind kind) const {
   return {kind, term_, vote_, log_.generation(), commit_, log_.true_last(), log_.true_last_epoch()};
 }
 
-LogSeq Raft::push_record(std::string record) {
-  records_.push_back(std::move(record));
-  return next_seq_++;
-}
-
 void Raft::flush() {
   const auto unwritten = log_.unwritten();
   if (!unwritten && !state_dirty_) return;
@@ -50,9 +45,9 @@ void Raft::flush() {
                         log_.epoch_at(unwritten->first - 1).value_or(0), unwritten->last + 1 - unwritten->first);
     for (Position p = unwritten->first; p <= unwritten->last; ++p) append_entry(record, log_.at(p), false);
   }
-  const LogSeq seq = push_record(std::move(record));
+  const LogSeq seq = out_.record(std::move(record));
   if (unwritten) log_.wrote(seq);
-  if (state_dirty_) state_seq_ = seq;
+  if (state_dirty_) out_.state_in(seq);
   state_dirty_ = old_term;
 }
 
@@ -60,21 +55,19 @@ LogSeq Raft::record_base(const SnapshotMeta& meta) {
   std::string record;
   append_header(record, header(RecordKind::kBase));
   append_base(record, meta, snapshot_metadata_only_);
-  const LogSeq seq = push_record(std::move(record));
-  if (std::exchange(state_dirty_, false)) state_seq_ = seq;
+  const LogSeq seq = out_.record(std::move(record));
+  if (std::exchange(state_dirty_, false)) out_.state_in(seq);
   return seq;
 }
 
 void Raft::update_release() {
   // Only once the record of the snapshot is durable; and never records of entries above it, wherever they stand.
-  if (base_seq_ == 0 || (base_seq_ > durable_seq_ && !planted(Bug::kReleaseBeforeBase))) return;
+  if (base_seq_ == 0 || (base_seq_ > out_.durable_seq() && !planted(Bug::kReleaseBeforeBase))) return;
   const LogSeq needed = log_.lowest_record_above(snapshot_.position);
   LogSeq below = needed == 0 ? base_seq_ : std::min(needed, base_seq_);
   if (planted(Bug::kReleaseNeededRecords)) below = base_seq_;
   base_seq_ = 0;
-  if (below <= released_below_) return;
-  released_below_ = below;
-  release_below_ = below;
+  out_.release_below(below);
 }
 
 // --- In ---
@@ -144,8 +137,7 @@ void Raft::start(Time now, LogSeq next, bool have_snapshot) {
   CHECK(!started_);
   advance_clock(now);
   started_ = true;
-  next_seq_ = next;
-  durable_seq_ = next - 1;
+  out_.start(next);
   if (gap_open_) {
     halt("raft: the records from " + std::to_string(gap_first_) +
          " on are damaged, and none that is intact follows: a vote or an acknowledgement may be lost; replace this "
@@ -174,11 +166,11 @@ void Raft::start(Time now, LogSeq next, bool have_snapshot) {
   if (!any_record_ && !options_.founding.empty()) {
     snapshot_.membership = options_.founding;
     configs_.reset(0, options_.founding);
-    state_seq_ = record_base(snapshot_);
+    out_.state_in(record_base(snapshot_));
   }
   // What comes in its place, entries or an older snapshot, must not be taken for void by the next start because of the
   // record of a base that is not there.
-  if (lost_base) state_seq_ = record_base(snapshot_);
+  if (lost_base) out_.state_in(record_base(snapshot_));
   // A leader's lease may rest on what this node promised before it restarted (thesis §6.4.1).
   if (any_record_ && !planted(Bug::kVoteRightAfterStart)) leased_until_ = now_ + options_.election_min;
   reset_election_timer();

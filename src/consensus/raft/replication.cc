@@ -111,7 +111,7 @@ void Raft::send_entries(Progress& peer, Position limit) {
   for (Position p = peer.next; p <= last; ++p) append_entry(frame, log_.at(p), head.without_commands);
   peer.commit_sent = std::max(peer.commit_sent, std::min(commit_, last));
   peer.sent(last, bytes);
-  send_after(peer.id, std::move(frame), 0);
+  out_.send(peer.id, std::move(frame), After::kState);
 }
 
 void Raft::send_heartbeat(Progress& peer, bool wants_reply) {

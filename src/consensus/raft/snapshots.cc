@@ -15,7 +15,7 @@ using raft::SnapshotOffer;
 
 void Raft::snapshot_saved(Time now, const SnapshotMeta& meta) {
   advance_clock(now);
-  if (!started_ || halt_ || meta.position <= snapshot_.position) return;
+  if (!started_ || out_.halted() || meta.position <= snapshot_.position) return;
   if (meta.position > delivered_ || !log_.contains(meta.position, meta.epoch)) {
     halt("a snapshot was saved at " + std::to_string(meta.position) + " in epoch " + std::to_string(meta.epoch) +
          ", which this log does not hold as delivered (delivered: " + std::to_string(delivered_) + ")");
@@ -92,18 +92,17 @@ void Raft::handle(NodeId from, const SnapshotOffer& offer) {
   const bool joins = planted(Bug::kSnapshotsMixedUp) && fetching_;
   fetching_ = FetchSnapshot{from, meta};
   if (joins) return;
-  fetch_ = fetching_;
-  cancel_fetch_ = false;
+  out_.fetch(*fetching_);
 }
 
 void Raft::snapshot_fetched(Time now, const SnapshotMeta& meta, bool ok) {
   advance_clock(now);
-  if (!started_ || halt_ || !fetching_) return;
+  if (!started_ || out_.halted() || !fetching_) return;
   // Of two fetches in quick succession the first may end late: only the bytes that are waited for count (scenario 15).
   if (fetching_->meta != meta && !planted(Bug::kSnapshotsMixedUp)) return;
   const FetchSnapshot done = *fetching_;
   fetching_.reset();
-  fetch_.reset();
+  out_.fetched();
   if (!ok) return;  // the offer comes again
   // Entries may have overtaken it (scenario 11).
   if (done.meta.position <= commit_ && !planted(Bug::kSnapshotOverCommitted)) return;
@@ -120,7 +119,7 @@ void Raft::install(const SnapshotMeta& meta, NodeId from) {
   log_.install(meta.position, meta.epoch);
   while (!placed_.empty() && placed_.front().position <= meta.position) placed_.pop_front();
   while (!placed_.empty() && placed_.back().position > log_.last()) {
-    refused_.push_back({placed_.back().id, Refusal::kLost, leader_});
+    out_.refused(placed_.back().id, Refusal::kLost, leader_);
     placed_.pop_back();
   }
   snapshot_ = meta;
@@ -130,8 +129,8 @@ void Raft::install(const SnapshotMeta& meta, NodeId from) {
   commit_ = meta.position;
   delivered_ = meta.position;
   if (!planted(Bug::kSnapshotWithoutBase)) base_seq_ = record_base(snapshot_);
-  log_.installed(next_seq_ - 1);
-  if (!metadata_only_) install_ = InstallSnapshot{meta, next_seq_ - 1};
+  log_.installed(out_.last_record());
+  if (!metadata_only_) out_.install(meta);
   fact(FactKind::kSnapshotInstalled, meta.position, from);
   acknowledge(meta.position);
 }
@@ -139,8 +138,7 @@ void Raft::install(const SnapshotMeta& meta, NodeId from) {
 void Raft::stop_fetching() {
   if (!fetching_) return;
   fetching_.reset();
-  fetch_.reset();
-  cancel_fetch_ = true;
+  out_.cancel_fetch();
 }
 
 }  // namespace clew::consensus

@@ -12,7 +12,7 @@ using raft::TimeoutNow;
 
 void Raft::transfer(Time now, NodeId to) {
   advance_clock(now);
-  if (!started_ || halt_ || !leading()) {
+  if (!started_ || out_.halted() || !leading()) {
     fact(FactKind::kLeadershipMoved, 0, to, 0, "asked of a node that does not lead");
     return;
   }

@@ -90,7 +90,7 @@ void Zab::send_entries(FollowerProgress& other, Position limit) {
   for (Position p = progress.next; p <= last; ++p) append_entry(frame, log_.at(p), false);
   progress.commit_sent = std::max(progress.commit_sent, std::min(commit_, last));
   progress.sent(last, bytes);
-  send_after(other.id(), std::move(frame), 0);
+  out_.send(other.id(), std::move(frame), After::kState);
 }
 
 void Zab::ping(FollowerProgress& other, bool wants_reply) {

@@ -98,7 +98,7 @@ void Zab::choose_epoch(std::string_view reason) {
 }
 
 void Zab::advance_reign() {
-  if (!leading() || halt_) return;
+  if (!leading() || out_.halted()) return;
   if (reign_ == 0) choose_epoch({});
   if (reign_ == 0 || !epochs_durable()) return;
   if (stage_ == Stage::kDiscovery && (has_reached(Step::kPromised) || planted(Bug::kZabDiscoveryAlone))) {

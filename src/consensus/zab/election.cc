@@ -112,7 +112,7 @@ void Zab::begin_round(uint64_t round) {
   notify_due_ = look_deadline_ = kNever;
   if (!active_voter()) return;  // waits to be invited
   look_deadline_ = now_ + patience();
-  facts_.push_back({FactKind::kElectionStarted, now_, accepted_ + 1, 0, kNobody, 0, {}});
+  out_.fact({FactKind::kElectionStarted, now_, accepted_ + 1, 0, kNobody, 0, {}});
 }
 
 void Zab::look(std::string_view reason, NodeId avoid) {

@@ -17,8 +17,8 @@ namespace clew::consensus {
 
 void Zab::reconfigure(Time now, ProposalId id, const Membership& target) {
   advance_clock(now);
-  const auto refuse = [&](Refusal why) { refused_.push_back({id, why, known_leader()}); };
-  if (!started_ || halt_ || !leading()) return refuse(Refusal::kNotLeader);
+  const auto refuse = [&](Refusal why) { out_.refused(id, why, known_leader()); };
+  if (!started_ || out_.halted() || !leading()) return refuse(Refusal::kNotLeader);
   if (!reigns() || transfer_ || used_up() || (change_pending() && !planted(Bug::kZabChangeDuringChange))) {
     return refuse(Refusal::kNotReady);
   }
@@ -29,7 +29,7 @@ void Zab::reconfigure(Time now, ProposalId id, const Membership& target) {
   target.append_to(bytes);
   append_own(EntryKind::kMembership, Payload(std::move(bytes)));
   placed_.push_back({log_.last(), id});
-  placed_now_.push_back({id, log_.last()});
+  out_.placed(id, log_.last());
   fact(FactKind::kMembershipProposed, log_.last());
 }
 

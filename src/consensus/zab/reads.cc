@@ -16,11 +16,11 @@ using zab::SyncRequest;
 
 void Zab::read(Time now, ReadId id, ReadBarrier barrier) {
   advance_clock(now);
-  if (!started_ || halt_) return refuse_read(id, Refusal::kNotLeader);
+  if (!started_ || out_.halted()) return refuse_read(id, Refusal::kNotLeader);
   if (leading()) {
     if (!reigns()) return refuse_read(id, Refusal::kNotReady);
     if ((barrier == ReadBarrier::kLease && now < lease_until()) || planted(Bug::kZabSyncUnconfirmed)) {
-      reads_.push_back({id, commit_});
+      out_.read(id, commit_);
     } else {
       admit_read({id, kNobody, 0});
     }
@@ -81,14 +81,14 @@ void Zab::confirm_reads() {
 
 void Zab::answer_read(const ReadGate::Waiting& read) {
   if (read.from == kNobody) {
-    reads_.push_back({read.id, read.position});
+    out_.read(read.id, read.position);
   } else {
     send(read.from, SyncReply{reign_, static_cast<uint64_t>(read.id), true, read.position});
   }
 }
 
 void Zab::refuse_read(ReadId id, Refusal why) {
-  reads_refused_.push_back({id, why, known_leader()});
+  out_.read_refused(id, why, known_leader());
   fact(FactKind::kReadRefused, 0, known_leader(), 0, refusal_name(why));
 }
 
@@ -117,7 +117,7 @@ void Zab::handle(NodeId from, const SyncRequest& m) {
 void Zab::handle(NodeId, const SyncReply& m) {
   forwarded_.answered(m.context, [&](ReadId id) {
     if (m.ok) {
-      reads_.push_back({id, m.position});
+      out_.read(id, m.position);
     } else {
       refuse_read(id, Refusal::kOverloaded);
     }

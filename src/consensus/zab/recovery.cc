@@ -24,11 +24,6 @@ RecordHeader Zab::header(RecordKind kind) const {
   return {kind, accepted_, promised_to_, current_, log_.generation(), commit_, true_last()};
 }
 
-LogSeq Zab::push_record(std::string record) {
-  records_.push_back(std::move(record));
-  return next_seq_++;
-}
-
 void Zab::flush() {
   const auto unwritten = log_.unwritten();
   if (!unwritten && !state_dirty_) return;
@@ -44,30 +39,28 @@ void Zab::flush() {
                         unwritten->last + 1 - unwritten->first);
     for (Position p = unwritten->first; p <= unwritten->last; ++p) append_entry(record, log_.at(p), false);
   }
-  const LogSeq seq = push_record(std::move(record));
+  const LogSeq seq = out_.record(std::move(record));
   if (unwritten) log_.wrote(seq);
-  if (std::exchange(state_dirty_, false)) state_seq_ = seq;
+  if (std::exchange(state_dirty_, false)) out_.state_in(seq);
 }
 
 LogSeq Zab::record_base() {
   std::string record;
   append_header(record, header(RecordKind::kBase));
   append_base(record, snapshot_counter_, snapshot_);
-  const LogSeq seq = push_record(std::move(record));
+  const LogSeq seq = out_.record(std::move(record));
   state_dirty_ = false;
-  state_seq_ = seq;
+  out_.state_in(seq);
   return seq;
 }
 
 void Zab::update_release() {
   // Only once the record of the snapshot is durable; and never records of entries above it, wherever they stand.
-  if (base_seq_ == 0 || base_seq_ > durable_seq_) return;
+  if (base_seq_ == 0 || base_seq_ > out_.durable_seq()) return;
   const LogSeq needed = log_.lowest_record_above(snapshot_.position);
   const LogSeq below = needed == 0 ? base_seq_ : std::min(needed, base_seq_);
   base_seq_ = 0;
-  if (below <= released_below_) return;
-  released_below_ = below;
-  release_below_ = below;
+  out_.release_below(below);
 }
 
 // --- In ---
@@ -134,8 +127,7 @@ void Zab::start(Time now, LogSeq next, bool have_snapshot) {
   CHECK(!started_);
   advance_clock(now);
   started_ = true;
-  next_seq_ = next;
-  durable_seq_ = next - 1;
+  out_.start(next);
   if (gap_open_) {
     halt("zab: the records from " + std::to_string(gap_first_) +
          " on are damaged, and none that is intact follows: a promise or an acknowledgement may be lost; replace this "
@@ -158,11 +150,11 @@ void Zab::start(Time now, LogSeq next, bool have_snapshot) {
   commit_ = std::clamp(commit_, log_.base(), log_.last());
   delivered_ = log_.base();
   commit_told_ = commit_;
-  for (Position p = std::max(configs_from, log_.base()) + 1; p <= log_.last() && !halt_; ++p) {
+  for (Position p = std::max(configs_from, log_.base()) + 1; p <= log_.last() && !out_.halted(); ++p) {
     const Entry& entry = log_.at(p);
     if (entry.kind == EntryKind::kMembership) membership_appended(p, entry.payload);
   }
-  if (halt_) return;
+  if (out_.halted()) return;
   forwarded_.start(random_.next() >> 2);
   if (!any_record_ && !options_.founding.empty()) {
     snapshot_.membership = options_.founding;

@@ -14,7 +14,7 @@ using zab::Snap;
 
 void Zab::snapshot_saved(Time now, const SnapshotMeta& meta) {
   advance_clock(now);
-  if (!started_ || halt_ || meta.position <= snapshot_.position) return;
+  if (!started_ || out_.halted() || meta.position <= snapshot_.position) return;
   if (meta.position > delivered_ || !log_.contains(meta.position, meta.epoch)) {
     halt("a snapshot was saved at " + std::to_string(meta.position) + " in epoch " + std::to_string(meta.epoch) +
          ", which this log does not hold as delivered (delivered: " + std::to_string(delivered_) + ")");
@@ -71,17 +71,16 @@ void Zab::handle(NodeId from, const Snap& m) {
   }
   if (fetching_ && !replaces(fetching_->fetch, from, meta)) return;  // under way; offers are repeated
   fetching_ = Fetching{{from, meta}, m.counter};
-  fetch_ = fetching_->fetch;
-  cancel_fetch_ = false;
+  out_.fetch(fetching_->fetch);
 }
 
 void Zab::snapshot_fetched(Time now, const SnapshotMeta& meta, bool ok) {
   advance_clock(now);
   // Of two fetches in quick succession the first may end late: only the bytes that are waited for count.
-  if (!started_ || halt_ || !fetching_ || fetching_->fetch.meta != meta) return;
+  if (!started_ || out_.halted() || !fetching_ || fetching_->fetch.meta != meta) return;
   const Fetching done = *fetching_;
   fetching_.reset();
-  fetch_.reset();
+  out_.fetched();
   // The offer comes again; or transactions have overtaken it.
   if (!ok || meta.position <= commit_) return;
   if (log_.contains(meta.position, meta.epoch)) {
@@ -98,7 +97,7 @@ void Zab::install(const SnapshotMeta& meta, uint64_t counter, NodeId from) {
   base_counter_ = counter;
   while (!placed_.empty() && placed_.front().position <= meta.position) placed_.pop_front();
   while (!placed_.empty() && placed_.back().position > log_.last()) {
-    refused_.push_back({placed_.back().id, Refusal::kLost, known_leader()});
+    out_.refused(placed_.back().id, Refusal::kLost, known_leader());
     placed_.pop_back();
   }
   snapshot_ = meta;
@@ -111,8 +110,8 @@ void Zab::install(const SnapshotMeta& meta, uint64_t counter, NodeId from) {
   // It holds the initial history of its epoch, and so makes that epoch current, in the record that makes it known.
   current_ = std::max(current_, meta.epoch);
   base_seq_ = record_base();
-  log_.installed(next_seq_ - 1);
-  install_ = InstallSnapshot{meta, next_seq_ - 1};
+  log_.installed(out_.last_record());
+  out_.install(meta);
   fact(FactKind::kSnapshotInstalled, meta.position, from);
   ack_ = std::clamp(ack_.value_or(0), meta.position, log_.last());
 }
@@ -120,8 +119,7 @@ void Zab::install(const SnapshotMeta& meta, uint64_t counter, NodeId from) {
 void Zab::stop_fetching() {
   if (!fetching_) return;
   fetching_.reset();
-  fetch_.reset();
-  cancel_fetch_ = true;
+  out_.cancel_fetch();
 }
 
 }  // namespace clew::consensus

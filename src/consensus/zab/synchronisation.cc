@@ -115,7 +115,7 @@ void Zab::note_cut(Position from) {
     update_electorate();
   }
   while (!placed_.empty() && placed_.back().position >= from) {
-    refused_.push_back({placed_.back().id, Refusal::kLost, known_leader()});
+    out_.refused(placed_.back().id, Refusal::kLost, known_leader());
     placed_.pop_back();
   }
   fact(FactKind::kTruncated, from);

@@ -12,7 +12,7 @@ using zab::Step;
 void Zab::transfer(Time now, NodeId to) {
   advance_clock(now);
   const auto refuse = [&](std::string_view why) { fact(FactKind::kLeadershipMoved, 0, to, 0, why); };
-  if (!started_ || halt_ || !reigns()) return refuse("asked of a node that does not lead");
+  if (!started_ || out_.halted() || !reigns()) return refuse("asked of a node that does not lead");
   if (transfer_) return refuse("another transfer is under way");
   if (to == kNobody) to = fittest();
   if (to == options_.self || !electorate_.may_lead(to) || peer(to) == nullptr) {

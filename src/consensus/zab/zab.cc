@@ -46,7 +46,7 @@ void Zab::advance_clock(Time now) { now_ = std::max(now_, now); }
 
 void Zab::tick(Time now) {
   advance_clock(now);
-  if (!started_ || halt_) return;
+  if (!started_ || out_.halted()) return;
   switch (phase_) {
     case Phase::kLeading:
       if (now_ >= quorum_check_due_) check_quorum();
@@ -82,7 +82,7 @@ void Zab::tick(Time now) {
 
 void Zab::receive(Time now, NodeId from, std::string_view frame) {
   advance_clock(now);
-  if (!started_ || halt_) return;
+  if (!started_ || out_.halted()) return;
   if (from == kNobody || from == options_.self) {
     fact(FactKind::kMessageRefused, 0, from, 0, "from nobody or myself");
     return;
@@ -140,8 +140,8 @@ void Zab::dispatch(NodeId from, Message& message) {
 
 void Zab::propose(Time now, ProposalId id, Payload command) {
   advance_clock(now);
-  const auto refuse = [&](Refusal why) { refused_.push_back({id, why, known_leader()}); };
-  if (!started_ || halt_ || !leading()) return refuse(Refusal::kNotLeader);
+  const auto refuse = [&](Refusal why) { out_.refused(id, why, known_leader()); };
+  if (!started_ || out_.halted() || !leading()) return refuse(Refusal::kNotLeader);
   if (!reigns() || transfer_ || used_up()) return refuse(Refusal::kNotReady);
   const uint64_t bytes = cost(Entry{reign_, EntryKind::kCommand, command});
   if (uncommitted_bytes_ + bytes > options_.max_uncommitted_bytes || log_.bytes() + bytes > options_.max_log_bytes) {
@@ -149,24 +149,22 @@ void Zab::propose(Time now, ProposalId id, Payload command) {
   }
   append_own(EntryKind::kCommand, std::move(command));
   placed_.push_back({log_.last(), id});
-  placed_now_.push_back({id, log_.last()});
+  out_.placed(id, log_.last());
 }
 
 void Zab::durable(Time now, LogSeq seq) {
   advance_clock(now);
-  CHECK(seq < next_seq_);
-  if (seq <= durable_seq_) return;
-  durable_seq_ = seq;
+  if (!out_.durable(seq)) return;
   log_.durable(seq);
   update_release();
-  if (!started_ || halt_ || !leading()) return;
+  if (!started_ || out_.halted() || !leading()) return;
   advance_reign();
   advance_commit();  // the own disk counts like a follower
 }
 
 void Zab::connection(Time now, NodeId id, bool up) {
   advance_clock(now);
-  if (!started_ || halt_) return;
+  if (!started_ || out_.halted()) return;
   if (leading()) {
     FollowerProgress* const other = peer(id);
     if (other == nullptr) return;
@@ -194,22 +192,16 @@ void Zab::verified(Time, VerifyId, bool) {}  // ZAB asks for no verification
 
 // --- Outputs ---
 
-void Zab::send(NodeId to, const Message& message, After after) {
-  outgoing_.push_back({to, after, 0, zab::encode(message)});
-}
-
-void Zab::send_after(NodeId to, std::string frame, LogSeq after) {
-  outgoing_.push_back({to, After::kEpochs, after, std::move(frame)});
-}
+void Zab::send(NodeId to, const Message& message, After after) { out_.send(to, zab::encode(message), after); }
 
 void Zab::fact(FactKind kind, Position position, NodeId peer, uint64_t value, std::string_view reason) {
-  facts_.push_back({kind, now_, leading() && reign_ != 0 ? reign_ : accepted_, position, peer, value, reason});
+  out_.fact({kind, now_, leading() && reign_ != 0 ? reign_ : accepted_, position, peer, value, reason});
 }
 
 void Zab::halt(std::string why) {
-  if (halt_) return;
+  if (out_.halted()) return;
   fact(FactKind::kHalted, 0, kNobody, 0, "a broken invariant");
-  halt_ = std::move(why);
+  out_.halt(std::move(why));
 }
 
 void Zab::deliver(Effects& effects) {
@@ -225,7 +217,7 @@ void Zab::deliver(Effects& effects) {
 
 void Zab::collect(Time now, Effects& effects) {
   advance_clock(now);
-  if (started_ && !halt_) {
+  if (started_ && !out_.halted()) {
     if (leading()) {
       advance_reign();
       advance_transfer();
@@ -239,7 +231,8 @@ void Zab::collect(Time now, Effects& effects) {
     if (leading()) replicate();
     if (ack_ && phase_ == Phase::kFollowing && follows(leader_, accepted_)) {
       const Ack reply{accepted_, Ack::Kind::kHeld, *ack_, log_.last()};
-      send_after(leader_, zab::encode(reply), planted(Bug::kZabAckBeforeDurable) ? 0 : log_.needed_for(*ack_));
+      out_.send(leader_, zab::encode(reply), After::kState,
+                planted(Bug::kZabAckBeforeDurable) ? 0 : log_.needed_for(*ack_));
     }
     ack_.reset();
   }
@@ -248,34 +241,12 @@ void Zab::collect(Time now, Effects& effects) {
     fact(FactKind::kCommitted, commit_, kNobody, commit_ - commit_told_);
     commit_told_ = commit_;
   }
-  if (halt_) {
-    effects.facts.insert(effects.facts.end(), facts_.begin(), facts_.end());
-    facts_.clear();
-    effects.halt = halt_;
-    return;
-  }
-  effects.install = std::exchange(install_, std::nullopt);
-  if (started_) deliver(effects);
-  drain_into(records_, effects.records);
-  for (Outgoing& out : outgoing_) {
-    LogSeq after = out.seq;
-    if (out.after == After::kEpochs) after = std::max(after, state_seq_);
-    if (out.after == After::kEverything) after = next_seq_ - 1;
-    effects.sends.push_back({out.to, after > durable_seq_ ? after : 0, std::move(out.frame)});
-  }
-  outgoing_.clear();
-  drain_into(placed_now_, effects.placed);
-  drain_into(refused_, effects.refused);
-  drain_into(reads_, effects.reads);
-  drain_into(reads_refused_, effects.reads_refused);
-  drain_into(facts_, effects.facts);
-  effects.fetch = std::exchange(fetch_, std::nullopt);
-  effects.cancel_fetch = std::exchange(cancel_fetch_, false);
-  effects.release_below = std::exchange(release_below_, 0);
+  if (started_ && !out_.halted()) deliver(effects);
+  out_.collect(effects);
 }
 
 Time Zab::deadline() const {
-  if (!started_ || halt_) return kNever;
+  if (!started_ || out_.halted()) return kNever;
   if (delivered_ < commit_) return now_;
   switch (phase_) {
     case Phase::kLooking:
@@ -351,8 +322,8 @@ State Zab::state() const {
   state.max_counter = options_.max_counter;
   state.lease_until = lease_until();
   state.membership_position = configs_.newest().position;
-  state.next_seq = next_seq_;
-  state.durable_seq = durable_seq_;
+  state.next_seq = out_.last_record() + 1;
+  state.durable_seq = out_.durable_seq();
   for (const FollowerProgress& peer : peers_) {
     state.peers.push_back({peer.id(), peer.step, peer.progress.match, peer.progress.next});
   }
@@ -360,7 +331,7 @@ State Zab::state() const {
 }
 
 Status Zab::check_invariants() const {
-  if (!started_ || halt_) return {};
+  if (!started_ || out_.halted()) return {};
   return transitions_.check(state(), log_);
 }
 

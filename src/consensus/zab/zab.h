@@ -41,6 +41,7 @@
 #include "base/random.h"
 #include "consensus/config_timeline.h"
 #include "consensus/forwarded_reads.h"
+#include "consensus/outbox.h"
 #include "consensus/protocol.h"
 #include "consensus/quorum.h"
 #include "consensus/raft/log.h"
@@ -95,8 +96,6 @@ class Zab final : public Protocol {
  private:
   enum class Phase : uint8_t { kLooking, kFollowing, kLeading };
   enum class Stage : uint8_t { kDiscovery, kSynchronisation, kBroadcast };
-  // What has to be durable before a frame goes.
-  enum class After : uint8_t { kNothing, kEpochs, kEverything };
   enum class Origin : uint8_t { kAnybody, kLeader, kFollower };
   template <typename T>
   static constexpr Origin origin();
@@ -104,8 +103,7 @@ class Zab final : public Protocol {
   // --- zab.cc ---
   void advance_clock(Time now);
   void dispatch(NodeId from, zab::Message& message);
-  void send(NodeId to, const zab::Message& message, After after = After::kEpochs);
-  void send_after(NodeId to, std::string frame, LogSeq after);
+  void send(NodeId to, const zab::Message& message, After after = After::kState);
   void fact(FactKind kind, Position position = 0, NodeId peer = kNobody, uint64_t value = 0,
             std::string_view reason = {});
   void halt(std::string why);
@@ -157,7 +155,7 @@ class Zab final : public Protocol {
   bool used_up() const;  // the counter of this reign
   void choose_epoch(std::string_view reason);
   void advance_reign();
-  bool epochs_durable() const { return !state_dirty_ && state_seq_ <= durable_seq_; }
+  bool epochs_durable() const { return !state_dirty_ && out_.state_durable(); }
   bool has_reached(zab::Step step) const;  // a quorum, this node with it
   void join();                             // FOLLOWERINFO to the leader
   void handle(NodeId from, const zab::FollowerInfo& message);
@@ -236,7 +234,6 @@ class Zab final : public Protocol {
 
   // --- recovery.cc ---
   zab::RecordHeader header(zab::RecordKind kind) const;
-  LogSeq push_record(std::string record);
   void flush();  // the turn's entries, or the epochs when they changed, become a record
   LogSeq record_base();
   void update_release();
@@ -316,12 +313,9 @@ class Zab final : public Protocol {
   std::optional<Fetching> fetching_;
 
   // Disk.
-  LogSeq next_seq_ = 1;
-  LogSeq durable_seq_ = 0;
-  LogSeq state_seq_ = 0;  // the record that made the present epochs known
+  Outbox out_;
   bool state_dirty_ = false;
   LogSeq base_seq_ = 0;  // 0: nothing to release yet
-  LogSeq released_below_ = 0;
   bool started_ = false;
 
   // Recovery.
@@ -330,27 +324,9 @@ class Zab final : public Protocol {
   LogSeq gap_first_ = 0;
   uint64_t records_recovered_ = 0;
 
-  // Outputs of this turn.
-  struct Outgoing {
-    NodeId to;
-    After after;
-    LogSeq seq;  // known already when not 0
-    std::string frame;
-  };
-  std::vector<Outgoing> outgoing_;
-  std::vector<std::string> records_;
-  std::optional<InstallSnapshot> install_;
-  std::optional<FetchSnapshot> fetch_;
-  bool cancel_fetch_ = false;
-  LogSeq release_below_ = 0;
-  std::vector<ProposalPlaced> placed_now_;
-  std::vector<ProposalRefused> refused_;
-  std::vector<ReadReady> reads_;
-  std::vector<ReadRefused> reads_refused_;
-  std::vector<Fact> facts_;
-  std::optional<std::string> halt_;  // stays
+  // Told by facts.
   uint64_t appended_now_ = 0;
-  Position commit_told_ = 0;  // by a fact
+  Position commit_told_ = 0;
 
   mutable zab::TransitionCheck transitions_;
 };
