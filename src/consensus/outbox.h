@@ -1,8 +1,8 @@
 // Outbox: what a protocol core has for its host at the end of a turn, and what of it has to wait for the disk ("persist
 // before you speak"). Every core has one, and hands it over in collect().
 //
-// It numbers the records as the host's log will, knows which of them are durable, and turns what a message rests on into
-// the number of a record: a core says After, not when. A core that halts hands over its facts and the reason, and
+// It numbers the records as the host's log will, knows which of them are durable, and turns what a message rests on
+// into the number of a record: a core says After, not when. A core that halts hands over its facts and the reason, and
 // nothing else, for good.
 //
 // Pure; one thread; room is kept between turns.

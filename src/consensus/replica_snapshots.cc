@@ -119,6 +119,7 @@ void ReplicaImpl::installed(const SnapshotMeta& meta, Fetched state) {
   }
   if (!status.ok()) return halt(std::move(status), "a snapshot that cannot be installed");
   ++stats_.snapshots_installed;
+  time_.applied(applier_.time_ns());
   install_.reset();
   bytes_since_snapshot_ = 0;
   deliver();

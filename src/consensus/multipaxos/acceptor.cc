@@ -191,9 +191,9 @@ void MultiPaxos::handle(NodeId from, const Heartbeat& beat) {
   const Position commit = std::min(beat.commit, planted(Bug::kPaxosCommitByOlderVote) ? slots_.high() : upto());
   if (commit > commit_) commit_to(commit);
   safe_ = std::min(beat.safe, commit_);
-  if (beat.settled && beat.commit >= untold_) untold_ = 0;
+  if (beat.told && beat.commit >= untold_) untold_ = 0;
   if (!beat.wants_reply) return;
-  send(from, HeartbeatReply{promise_, beat.round, beat.stamp});
+  send(from, HeartbeatReply{promise_, beat.round, beat.stamp, commit_});
   if (beat.known != upto()) {
     told_lost_ |= beat.known > upto() && beat.known < kMaxNumber;
     acknowledge();

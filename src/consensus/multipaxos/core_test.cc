@@ -405,7 +405,7 @@ TEST_F(MultiPaxosAlone, aDeposedLeaderHoldsAChangeBackUntilALeaderIsSure) {
   receive(kTwo, beat);
   EXPECT_EQ(core_->report().leader, kTwo);
   EXPECT_TRUE(effects_.deliveries.empty());
-  beat.settled = true;
+  beat.told = true;
   receive(kTwo, beat);
   ASSERT_EQ(effects_.deliveries.size(), 1u);
   EXPECT_EQ(effects_.deliveries[0].position, 2u);

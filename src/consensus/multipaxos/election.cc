@@ -24,16 +24,13 @@ void MultiPaxos::become_follower(NodeId leader, std::string_view reason) {
   phase_ = Phase::kFollower;
   leader_ = leader;
   wished_by_ = Ballot();
-  answers_.clear();
-  found_.clear();
-  found_bytes_ = 0;
+  forget_answers();
   if (before == Phase::kLeader) {
     if (transfer_ && !transfer_->sent) abort_transfer("the leader stepped down");
     transfer_.reset();
     drop_leader_reads();
     peers_.clear();
     uncommitted_bytes_ = 0;
-    if (!settled_) untold_ = configs_.newest().position;
     settled_ = false;
     heartbeat_due_ = kNever;
     quorum_check_due_ = kNever;
@@ -117,6 +114,7 @@ void MultiPaxos::check_quorum() {
 
 void MultiPaxos::handle(NodeId from, const Refused& message) {
   seen_round_ = std::max(seen_round_, message.ballot.round);
+  if (leading() && !view_.contains(from)) return;  // it was told that it was removed
   if (phase_ == Phase::kAsking) {
     if (!message.pre || message.asked != asked_) return;
     // Somebody promised more than was asked for. Asking again raises nothing, and the round grows each time.

@@ -10,7 +10,7 @@
 // When the leader is lost between the second step and the third, only the old members may know that s was chosen, and
 // none of them may be a voter any more; of the new ones a majority holds s without knowing. So whoever is a voter of a
 // membership that waits may ask the old members for their promises (may_campaign()), learns from them what was chosen,
-// and goes on, or gives way when it was something else. Whoever is removed stays until then: deliverable().
+// and goes on, or gives way when it was something else. Whoever is removed stays until enough know: deliverable().
 #include <utility>
 
 #include "consensus/multipaxos/multipaxos.h"
@@ -78,6 +78,7 @@ void MultiPaxos::membership_chosen(Position position, const Payload& payload) {
     return;
   }
   const bool other_voters = !governing().empty() && governing().enter_joint(*parsed).joint();
+  if (other_voters) untold_ = position;
   configs_.append(position, std::move(parsed).value());
   if (pending_ && pending_->position <= position) pending_.reset();
   update_view();
@@ -101,18 +102,37 @@ void MultiPaxos::after_commit() {
   start_phase_one();
 }
 
-// Whom the last change took out of the group hears so once, of everybody who begins to lead without him, or he would
-// ask those who were removed with him to elect him; and a leader that was deposed meanwhile holds the change back until
-// then (deliverable()).
+// A majority of those who govern knows who governs: they go on without whoever was removed.
+void MultiPaxos::count_told() {
+  if (!leading() || untold_ == 0) return;
+  const bool known = has_quorum(electorate(), [&](NodeId id) {
+    if (id == options_.self) return !state_dirty_ && out_.state_durable();
+    const Peer* const other = peer(id);
+    return other != nullptr && other->commit >= untold_;
+  });
+  if (known) told();
+}
+
+void MultiPaxos::told() {
+  untold_ = 0;
+  if (!leading() || !settled_) return;
+  broadcast_heartbeat();
+  tell_removed();
+  leave_if_removed();
+}
+
+// Whom the last change took out of the group hears so from everybody who begins to lead without him, and knows who
+// governed before. Once: who misses it learns it when he asks those whom he takes for the members (others_govern()), or
+// from what those answer who follow him (learn_of()).
 void MultiPaxos::tell_removed() {
   const ConfigTimeline::Item& newest = configs_.newest();
-  if (newest.position == 0) return;
+  if (newest.position == 0 || untold_ != 0) return;
   Heartbeat beat;
   beat.ballot = promise_;
   beat.commit = commit_;
   beat.known = kMaxNumber;
   beat.wants_reply = false;
-  beat.settled = true;
+  beat.told = true;
   const Acceptance* const vote = slots_.find(newest.position);
   for (const Member& member : configs_.at(newest.position - 1).membership.members()) {
     if (member.id == options_.self || view_.contains(member.id)) continue;
@@ -122,7 +142,7 @@ void MultiPaxos::tell_removed() {
 }
 
 void MultiPaxos::leave_if_removed() {
-  if (!leading() || change_pending() || governing().may_lead(options_.self)) return;
+  if (!leading() || change_pending() || untold_ != 0 || governing().may_lead(options_.self)) return;
   // The members that go on learn what is chosen first, and the fittest of them takes over.
   broadcast_heartbeat();
   if (const NodeId successor = fittest(); successor != kNobody) {

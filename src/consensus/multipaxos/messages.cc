@@ -14,7 +14,7 @@ constexpr uint8_t type_of() {
 
 // Flags of a heartbeat.
 constexpr uint8_t kWantsReply = 1;
-constexpr uint8_t kSettled = 2;
+constexpr uint8_t kTold = 2;
 
 void head(std::string& out, uint8_t type, const Ballot& ballot) {
   out.push_back(static_cast<char>(kMessageVersion));
@@ -65,11 +65,12 @@ struct Encoder {
     append_varint(out, m.round);
     append_varint(out, m.stamp);
     append_varint(out, m.lease_ns);
-    out.push_back(static_cast<char>((m.wants_reply ? kWantsReply : 0) | (m.settled ? kSettled : 0)));
+    out.push_back(static_cast<char>((m.wants_reply ? kWantsReply : 0) | (m.told ? kTold : 0)));
   }
   void operator()(const HeartbeatReply& m) {
     append_varint(out, m.round);
     append_varint(out, m.stamp);
+    append_varint(out, m.commit);
   }
   void operator()(const ReadRequest& m) { append_varint(out, m.context); }
   void operator()(const ReadReply& m) {
@@ -207,12 +208,15 @@ Result<Message> decode_fields(ByteReader& in, uint8_t type, const Ballot& ballot
       Heartbeat m{ballot, in.varint(), in.varint(), in.varint(), in.varint(), in.varint(), in.varint()};
       const auto flags = in.fixed<uint8_t>();
       m.wants_reply = (flags & kWantsReply) != 0;
-      m.settled = (flags & kSettled) != 0;
+      m.told = (flags & kTold) != 0;
       if (m.commit > kMaxNumber || m.known > kMaxNumber) return malformed("malformed: heartbeat");
       return Message(m);
     }
-    case type_of<HeartbeatReply>():
-      return Message(HeartbeatReply{ballot, in.varint(), in.varint()});
+    case type_of<HeartbeatReply>(): {
+      const HeartbeatReply m{ballot, in.varint(), in.varint(), in.varint()};
+      if (m.commit > kMaxNumber) return malformed("malformed: heartbeat reply");
+      return Message(m);
+    }
     case type_of<ReadRequest>():
       return Message(ReadRequest{ballot, in.varint()});
     case type_of<ReadReply>():
@@ -263,7 +267,7 @@ struct Printer {
   }
   std::string operator()(const Heartbeat& m) const {
     return "heartbeat commit=" + std::to_string(m.commit) + (m.round == 0 ? "" : " round=" + std::to_string(m.round)) +
-           (m.lease_ns == 0 ? "" : " lease") + (m.settled ? "" : " unsettled") + (m.wants_reply ? "" : " notice");
+           (m.lease_ns == 0 ? "" : " lease") + (m.told ? "" : " untold") + (m.wants_reply ? "" : " notice");
   }
   std::string operator()(const HeartbeatReply& m) const {
     return std::string("heartbeat_reply") + (m.round == 0 ? "" : " round=" + std::to_string(m.round));

@@ -89,12 +89,13 @@ struct Heartbeat {
   uint64_t stamp = 0;     // when it was sent, on the leader's clock; comes back as it is
   uint64_t lease_ns = 0;  // the receiver promises nothing to others for so long; 0: the leader relies on no lease
   bool wants_reply = true;
-  bool settled = false;  // a majority of those who govern above `commit` has promised
+  bool told = false;  // a majority of those who govern is known to know that
 };
 struct HeartbeatReply {
   Ballot ballot;
   uint64_t round = 0;
   uint64_t stamp = 0;
+  Position commit = 0;  // chosen, as far as the sender knows
 };
 // A follower's reads, up to number `context` of its own counting.
 struct ReadRequest {

@@ -29,7 +29,7 @@ std::vector<Message> one_of_each() {
           accept,
           Accepted{kBallot, 9, 12, true},
           Heartbeat{kBallot, 4, 3, 2, 300, uint64_t{1} << 40, 150'000'000, true, true},
-          HeartbeatReply{kBallot, 300, 12},
+          HeartbeatReply{kBallot, 300, 12, 7},
           ReadRequest{kBallot, 99},
           ReadReply{kBallot, 99, true, 5},
           TimeoutNow{kBallot},

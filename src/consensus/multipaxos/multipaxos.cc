@@ -128,6 +128,7 @@ void MultiPaxos::durable(Time now, LogSeq seq) {
   update_release();
   if (phase_ == Phase::kPreparing || (leading() && !settled_)) count_answers();
   if (leading()) advance_commit();  // the own disk counts like a peer
+  count_told();
 }
 
 void MultiPaxos::connection(Time now, NodeId id, bool up) {
@@ -168,13 +169,9 @@ void MultiPaxos::halt(std::string why) {
   out_.halt(std::move(why));
 }
 
-// The leader delivers a stop-sign only once a majority of the members behind it knows that it was chosen: then whoever
-// was removed may be switched off. Who lost the leadership before that waits for another leader's word, as it may be
-// the one who answers the operator.
-Position MultiPaxos::deliverable() const {
-  if (leading() && !settled_) return std::min(commit_, configs_.newest().position - 1);
-  return untold_ > 0 && commit_ == untold_ ? untold_ - 1 : commit_;
-}
+// Whoever proposed a change of the voters and delivers it answers the operator, who may switch off then whom it
+// removed: so a stop-sign waits until a majority of the members behind it is known to know that it was chosen.
+Position MultiPaxos::deliverable() const { return untold_ > 0 ? std::min(commit_, untold_ - 1) : commit_; }
 
 void MultiPaxos::deliver(Effects& effects) {
   if (is_witness()) {

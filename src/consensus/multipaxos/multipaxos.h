@@ -158,6 +158,7 @@ class MultiPaxos final : public Protocol {
     // Of witnesses, which know no commands: place in answers_, and ballot.
     std::vector<std::pair<size_t, multipaxos::Ballot>> bare;
   };
+  void forget_answers();
   void start_phase_one();
   void ask(const Answer& answer);
   void count_answers();
@@ -167,6 +168,7 @@ class MultiPaxos final : public Protocol {
   bool values_known() const;
   bool knows_chosen(Position floor, const multipaxos::Ballot& ballot) const;
   bool others_govern();
+  void learn_of(NodeId other);
   void finish_phase_one();
   void handle(NodeId from, const multipaxos::Promise& message);
 
@@ -193,6 +195,7 @@ class MultiPaxos final : public Protocol {
     NodeId id = kNobody;
     bool known = false;      // `match` was told by it; nothing is sent before
     Position match = 0;      // accepted durably, without a gap
+    Position commit = 0;     // known by it as chosen, durably when it says who governs
     Position next = 1;       // first slot to send
     Position beyond = 0;     // the first that it has behind a gap; 0: none
     Position refill_to = 0;  // a gap that is being filled goes up to here
@@ -219,7 +222,6 @@ class MultiPaxos final : public Protocol {
   void send_heartbeat(Peer& peer, bool wants_reply);
   Position held_by_the_living() const;
   void broadcast_heartbeat();
-  void tell_removed();
   void beat();
   void go_back(Peer& peer, Position to);
   void advance_commit();
@@ -233,6 +235,9 @@ class MultiPaxos final : public Protocol {
   void note_pending(Position position, const multipaxos::Acceptance& vote);
   void membership_chosen(Position position, const Payload& payload);
   void update_view();
+  void count_told();
+  void told();
+  void tell_removed();
   void leave_if_removed();
 
   // --- reads.cc ---
@@ -340,7 +345,7 @@ class MultiPaxos final : public Protocol {
 
   // Follower.
   bool ack_ = false;
-  Position untold_ = 0;     // a stop-sign of the own reign, of which no majority behind it is known to know; 0: none
+  Position untold_ = 0;     // newest stop-sign of which no majority behind it is known to know as chosen; 0: none
   bool told_lost_ = false;  // the leader thinks that this node has more than it does
   ForwardedReads forwarded_;
   std::optional<FetchSnapshot> fetching_;

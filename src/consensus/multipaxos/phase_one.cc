@@ -22,11 +22,15 @@ using multipaxos::kMaxNumber;
 using multipaxos::Prepare;
 using multipaxos::Promise;
 
-void MultiPaxos::start_phase_one() {
-  prepare_from_ = commit_ + 1;
+void MultiPaxos::forget_answers() {
   answers_.clear();
   found_.clear();
   found_bytes_ = 0;
+}
+
+void MultiPaxos::start_phase_one() {
+  prepare_from_ = commit_ + 1;
+  forget_answers();
   const Membership& voters = electorate();
   for (const Member& member : voters.members()) {
     if (!voters.votes(member.id)) continue;
@@ -81,9 +85,8 @@ bool MultiPaxos::knows_chosen(Position floor, const Ballot& ballot) const {
 }
 
 void MultiPaxos::handle(NodeId from, const Promise& promise) {
-  const bool awaited = promise.pre
-                           ? phase_ == Phase::kAsking && promise.ballot == asked_
-                           : (phase_ == Phase::kPreparing || (leading() && !settled_)) && promise.ballot == promise_;
+  const bool awaited = promise.pre ? phase_ == Phase::kAsking && promise.ballot == asked_
+                                   : (phase_ == Phase::kPreparing || leading()) && promise.ballot == promise_;
   Answer* const answer = awaited ? answer_of(from) : nullptr;  // voters only: bounds the answers, too
   if (answer == nullptr || answer->complete || promise.from != answer->next) return;
   if (promise.floor >= prepare_from_ && !knows_chosen(promise.floor, promise.floor_ballot)) {
@@ -104,7 +107,23 @@ void MultiPaxos::handle(NodeId from, const Promise& promise) {
   }
   answer->complete = true;
   answer->commit = promise.commit;
-  count_answers();
+  if (!leading() || !settled_) return count_answers();
+  if (others_govern()) return resign("others govern by now");
+  forget_answers();
+}
+
+// Somebody knows more as chosen than this leader has proposed: there was another reign, behind a stop-sign that this
+// one does not know as chosen and may never get chosen again.
+void MultiPaxos::learn_of(NodeId other) {
+  if (const Peer* const asked = answers_.empty() ? nullptr : peer(answers_.front().from)) {
+    if (now_ - asked->heard <= options_.election_max) return;
+  }
+  prepare_from_ = commit_ + 1;
+  forget_answers();
+  Answer& answer = answers_.emplace_back();
+  answer.from = other;
+  answer.next = prepare_from_;
+  ask(answer);
 }
 
 // In each slot the value of the highest ballot that anybody accepted (PMS §2.2, P2c); not the last that was heard of,
@@ -253,7 +272,6 @@ void MultiPaxos::finish_phase_one() {
   }
   if (first_time) become_leader();
   settled_ = true;
-  untold_ = 0;
   for (const Answer& answer : answers) {
     Peer* const other = answer.complete ? peer(answer.from) : nullptr;
     if (other == nullptr) continue;
@@ -299,6 +317,7 @@ void MultiPaxos::finish_phase_one() {
   release_deferred_reads();
   if (commit_ < last_) advance_commit();  // a group of one
   if (!first_time) leave_if_removed();
+  count_told();
 }
 
 }  // namespace clew::consensus

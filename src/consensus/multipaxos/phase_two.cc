@@ -141,7 +141,7 @@ void MultiPaxos::send_heartbeat(Peer& other, bool wants_reply) {
   beat.round = gate_.newest_round();
   beat.stamp = static_cast<uint64_t>(now_);
   beat.wants_reply = wants_reply;
-  beat.settled = settled_;
+  beat.told = settled_ && untold_ == 0;
   if (options_.leases && !lease_forfeited_) beat.lease_ns = static_cast<uint64_t>(options_.election_min);
   other.commit_sent = std::max(other.commit_sent, std::min(commit_, other.match));
   send(other.id, beat);
@@ -167,7 +167,6 @@ void MultiPaxos::beat() {
   for (Peer& other : peers_) {
     if (other.snapshot) offer_snapshot(other);
   }
-  if (settled_) return;
   // The page that is awaited goes again, or the last one for news of what is chosen; never all of them from the first
   // on, or an answer of more pages than fit between two heartbeats would have no end.
   for (Answer& answer : answers_) {
@@ -219,6 +218,7 @@ void MultiPaxos::commit_to(Position position) {
     if (leading()) uncommitted_bytes_ -= std::min(uncommitted_bytes_, cost(vote->entry));
     if (vote->entry.kind == EntryKind::kMembership) membership_chosen(p, vote->entry.payload);
   }
+  if (!leading() && commit_ > untold_) untold_ = 0;  // those who chose what is above knew it
   extend_verified();
   while (!placed_.empty() && placed_.front().position <= commit_) {
     // In another reign the slot may have gone to another value.
@@ -279,6 +279,7 @@ void MultiPaxos::handle(NodeId from, const HeartbeatReply& reply) {
   }
   other->heard = now_;
   other->round = std::max(other->round, reply.round);
+  other->commit = std::max(other->commit, reply.commit);
   if (reply.stamp <= static_cast<uint64_t>(now_)) {
     other->stamp = std::max(other->stamp, planted(Bug::kLeaseFromReceipt) ? static_cast<uint64_t>(now_) : reply.stamp);
   }
@@ -298,6 +299,8 @@ void MultiPaxos::handle(NodeId from, const HeartbeatReply& reply) {
     other->checked = now_;
   }
   confirm_reads();
+  if (reply.commit > last_ && settled_) learn_of(from);
+  count_told();
 }
 
 }  // namespace clew::consensus

@@ -120,6 +120,7 @@ void MultiPaxos::install(const SnapshotMeta& meta, NodeId from) {
   if (witness) floor_ballot_ = promise_;
   configs_.reset(meta.position, meta.membership);
   if (pending_ && pending_->position <= meta.position) pending_.reset();
+  if (untold_ <= meta.position) untold_ = 0;
   update_view();
   const Position before = commit_;
   commit_ = meta.position;

@@ -175,7 +175,7 @@ class Pbft final : public Protocol {
     pbft::Request request;
     Time since = 0;
     Time sent = 0;
-    Epoch view = 0;        // in which it came
+    uint32_t views = 0;    // that began since it came
     bool ordered = false;  // in a batch of this primary's
   };
   using RequestKey = std::pair<NodeId, uint64_t>;

@@ -109,7 +109,6 @@ void Pbft::add_request(Request request) {
   Waiting& waiting = waiting_[key];
   waiting.request = std::move(request);
   waiting.since = waiting.sent = now_;
-  waiting.view = view_;
   if (is_primary()) unordered_.push_back(key);
 }
 

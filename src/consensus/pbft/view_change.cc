@@ -224,7 +224,10 @@ void Pbft::enter_view(const NewView& message) {
   if (out_.halted() || !active_ || view_ != message.view) return;
   fetch_missing();
   oldest_waiting_.reset();
-  for (auto& [key, waiting] : waiting_) waiting.since = now_;  // the new primary has its own chance
+  for (auto& [key, waiting] : waiting_) {
+    waiting.since = now_;  // the new primary has its own chance
+    ++waiting.views;
+  }
   if (is_primary()) collect_unordered();
   // What came too early may fit now.
   std::map<NodeId, std::deque<std::string>> early;
@@ -236,10 +239,11 @@ void Pbft::enter_view(const NewView& message) {
 
 // --- Handing over ---
 
-// Whether this view has not done yet what was asked for before it. Then nobody is passed over: of seven members two
-// that lie could hand views to each other for ever, and leave out whom they like.
+// Whether a request waits that a whole view did not order, and the next one neither. Then nobody is passed over: of
+// seven members two that lie could hand views to each other for ever, and leave out whom they like. (After one view
+// nobody is blamed: members may have heard of different requests, and would go to different views.)
 bool Pbft::owes() const {
-  return std::any_of(waiting_.begin(), waiting_.end(), [&](const auto& one) { return one.second.view < view_; });
+  return std::any_of(waiting_.begin(), waiting_.end(), [](const auto& one) { return one.second.views >= 2; });
 }
 
 void Pbft::transfer(Time now, NodeId to) {
@@ -249,7 +253,7 @@ void Pbft::transfer(Time now, NodeId to) {
   Epoch next = view_ + 1;
   while (to != kNobody && next <= view_ + governing_.voters() && primary_of(next) != to) ++next;
   if (next > view_ + governing_.voters() || primary_of(next) == options_.self) return refuse("not a voter");
-  if (next > view_ + 1 && owes()) return refuse("requests of the view before wait");
+  if (next > view_ + 1 && owes()) return refuse("requests of earlier views wait");
   fact(FactKind::kLeadershipMoved, 0, primary_of(next));
   broadcast(Abdicate{view_, next});
   change_view(next, "handed over");

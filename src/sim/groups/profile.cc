@@ -244,6 +244,8 @@ std::vector<Profile> make_profiles() {
                  .text = "the leader is heard and hears nobody, for good: the group must go on",
                  .intensity = 0,
                  .voters = 5,
+                 // What only the leader and a witness have keeps the others from being elected: none may be lost then.
+                 .witness = false,
                  .mix = {.reads = 40, .admin = 0},
                  .lasting = Lasting::kDeafLeader,
                  .longest_stall_ns = 3'000'000'000,

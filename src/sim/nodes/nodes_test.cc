@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "sim/nodes/node_hunt.h"
 
@@ -22,7 +23,12 @@ TEST_P(Nodes, aWorldOfEachProfile) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Nodes, Nodes, testing::Values("raft", "multipaxos", "zab", "pbft"),
+std::vector<std::string_view> family_names() {
+  std::vector<std::string_view> names;
+  for (const groups::Family& family : groups::families()) names.push_back(family.name);
+  return names;
+}
+INSTANTIATE_TEST_SUITE_P(Nodes, Nodes, testing::ValuesIn(family_names()),
                          [](const auto& test) { return std::string(test.param); });
 
 }  // namespace
