@@ -458,6 +458,9 @@ def on_another_protocol(protocol, founders=3, arguments=lambda number: [], joins
         expect("and a word in it", member_of(nodes[0].view(), late.number).get("role"), "secondary")
         expect("member remove", nodes[0].member("remove", str(late.number)), 0)
         until(lambda: healthy(nodes, founders))
+        if protocol != "pbft":  # whose members go on hearing a primary
+            until(lambda: late.clew("status", "--server", late.client)[0] != 0, what="the removed member is not well")
+        expect("who names it first is told by the others", late.clew("status", "--server", late.client + "," + nodes[0].client)[0], 0)
         if too_few:
             code, said = nodes[0].clew("member", "remove", str(founders), "--server", nodes[0].client)
             expect("a group that would be too small: " + said, (code != 0, too_few in said), (True, True))

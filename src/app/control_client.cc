@@ -1,5 +1,6 @@
 #include "app/control_client.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "app/commands.h"
@@ -61,18 +62,23 @@ Result<std::unique_ptr<ControlClient>> ControlClient::connect(const ControlFlags
     CLEW_ASSIGN(made->network_, os::TlsNetwork::make(tls));
   }
   made->loop_ = std::make_unique<os::OsLoop>("client", made->workers_);
+  made->client_options_ = client_options;
   made->client_ = control::Client::open(*made->loop_, *made->network_, made->random_, std::move(client_options));
   return made;
 }
 
 ControlClient::~ControlClient() {
   if (loop_ == nullptr) return;
-  // On its loop: streams and timers end there.
-  (void)wait<bool>([this](auto done) {
-    client_.reset();
+  close(client_);
+  loop_->stop();
+}
+
+// On its loop: streams and timers end there.
+void ControlClient::close(std::unique_ptr<control::Client>& client) {
+  (void)wait<bool>([&client](auto done) {
+    client.reset();
     done(true);
   });
-  loop_->stop();
 }
 
 std::variant<control::CallReply, control::CallError> ControlClient::execute(kv::Space space, kv::Request request,
@@ -83,7 +89,28 @@ std::variant<control::CallReply, control::CallError> ControlClient::execute(kv::
 }
 
 std::variant<control::GroupStatus, control::CallError> ControlClient::status() {
-  return wait<control::GroupStatus>([this](auto done) { client_->status(call_options_, std::move(done)); });
+  using Answer = std::variant<control::GroupStatus, control::CallError>;
+  const auto asked = [this](control::Client& client) {
+    return wait<control::GroupStatus>([&](auto done) { client.status(call_options_, std::move(done)); });
+  };
+  const auto is_informed = [](const Answer& answer) {
+    const auto* const status = std::get_if<control::GroupStatus>(&answer);
+    return status != nullptr && status->leader_view &&
+           std::any_of(status->members.begin(), status->members.end(),
+                       [&](const control::MemberStatus& member) { return member.record.id == status->self; });
+  };
+  Answer answer = asked(*client_);
+  if (is_informed(answer) || client_options_.addresses.size() < 2) return answer;
+  for (const std::string& address : client_options_.addresses) {
+    control::ClientOptions only = client_options_;
+    only.addresses = {address};
+    only.fail_fast = true;
+    auto client = control::Client::open(*loop_, *network_, random_, std::move(only));
+    Answer other = asked(*client);
+    close(client);
+    if (is_informed(other)) return other;
+  }
+  return answer;
 }
 
 uint64_t ControlClient::cluster() {

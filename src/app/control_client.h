@@ -67,11 +67,14 @@ class ControlClient {
   }
   std::variant<control::CallReply, control::CallError> execute(kv::Space space, kv::Request request,
                                                                control::CallOptions options);
+  // Of whoever answers first, when it is a member and hears a leader; else the others that are named are asked one by
+  // one: who was removed, or is cut off, knows no better.
   std::variant<control::GroupStatus, control::CallError> status();
   uint64_t cluster();  // of who answered; 0: nobody did
 
  private:
   ControlClient() = default;
+  void close(std::unique_ptr<control::Client>& client);
 
   os::Workers workers_;
   os::OsRandom random_;
@@ -79,6 +82,7 @@ class ControlClient {
   std::unique_ptr<os::OsLoop> loop_;
   std::unique_ptr<control::Client> client_;
   control::CallOptions call_options_;
+  control::ClientOptions client_options_;
 };
 
 // "clew: MESSAGE" with what is known about the effect; exit code 2.

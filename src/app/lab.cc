@@ -17,6 +17,7 @@
 #include "app/lab_charts.h"
 #include "app/lab_report.h"
 #include "app/progress.h"
+#include "app/whole_number.h"
 #include "os/clock.h"
 
 namespace clew::app {
@@ -176,7 +177,9 @@ void add_lab(CLI::App& program, int& exit_code) {
       "what consensus protocols cost, measured in the simulator, beside what is said of them (docs/lab.md). Exit code "
       "0: measured, 1: a measurement failed, 2: wrong use");
   const auto common = [&](CLI::App* to) {
-    to->add_option("--seed", flags->seed, "the same one gives the same output")->capture_default_str();
+    to->add_option("--seed", flags->seed, "the same one gives the same output")
+        ->capture_default_str()
+        ->check(whole_number());
     to->add_flag("--json", flags->json, "one JSON object");
   };
   common(command);
@@ -199,6 +202,7 @@ void add_lab(CLI::App& program, int& exit_code) {
       "flp", "the impossibility of Fischer, Lynch and Paterson: a schedule that repeats for ever without a decision");
   common(impossible);
   impossible->add_option("--seeds", flags->seeds, "runs with random pauses, beside")
+      ->check(whole_number())
       ->capture_default_str()
       ->check(CLI::Range(uint64_t{1}, kMaxLessons));
   auto* theorem = command->add_subcommand(

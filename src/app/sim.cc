@@ -20,6 +20,7 @@
 #include "app/process_stats.h"
 #include "app/progress.h"
 #include "app/sim_record.h"
+#include "app/whole_number.h"
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/marked_section.h"
@@ -281,9 +282,16 @@ Result<const groups::Family*> family_of(const Flags& flags) {
   return Error{Code::kInvalidArgument, "no protocol is called " + flags.protocol + "; there are:" + names};
 }
 
+Status enough_nodes(const Flags& flags, const groups::Family& family) {
+  if (flags.nodes == 0 || flags.nodes >= family.least_voters) return {};
+  return Error{Code::kInvalidArgument, "--nodes " + std::to_string(flags.nodes) + ": " + std::string(family.name) +
+                                           " takes at least " + std::to_string(family.least_voters) + " members"};
+}
+
 // One for each profile that is asked for.
 Result<Hunts> groups_of(const Flags& flags, groups::Deeds& deeds) {
   CLEW_ASSIGN(const groups::Family* const family, family_of(flags));
+  CLEW_TRY(enough_nodes(flags, *family));
   Hunts hunts;
   const auto add = [&](const groups::Profile& profile) {
     auto hunt = std::make_unique<groups::GroupHunt>();
@@ -300,12 +308,18 @@ Result<Hunts> groups_of(const Flags& flags, groups::Deeds& deeds) {
     }
     return hunts;
   }
-  CLEW_ASSIGN(const groups::Profile* const profile, groups::profile_named(flags.profile));
-  if (!family->suits(*profile)) {
+  const auto profile = groups::profile_named(flags.profile);
+  if (!profile.ok()) {
+    std::string others = " " + std::string(kAllProfiles) + "; of whole nodes: " + std::string(kAllOfNodes);
+    for (const auto& of_nodes : nodes::node_profiles()) others += " " + std::string(of_nodes.name);
+    return Error{profile.error().code,
+                 profile.error().message + others + "; of single-decree Paxos: " + std::string(sim::decrees::kProfile)};
+  }
+  if (!family->suits(**profile)) {
     return Error{Code::kInvalidArgument,
                  "the protocol " + flags.protocol + " does not promise what the profile " + flags.profile + " asks"};
   }
-  add(*profile);
+  add(**profile);
   return hunts;
 }
 
@@ -315,6 +329,7 @@ Result<Hunts> nodes_of(const Flags& flags, groups::Deeds& deeds) {
                  "--canary is for groups, and " + flags.profile + " is a profile of whole nodes"};
   }
   CLEW_ASSIGN(const groups::Family* const family, family_of(flags));
+  CLEW_TRY(enough_nodes(flags, *family));
   Hunts hunts;
   for (const nodes::NodeProfile& profile : nodes::node_profiles()) {
     if (flags.profile != kAllOfNodes && flags.profile != profile.name) continue;
@@ -369,12 +384,15 @@ void add_sim(CLI::App& program, int& exit_code) {
       "put consensus groups, or whole nodes with clients, through simulated worlds full of faults; exit code 0: "
       "nothing was found, 1: a seed "
       "failed, 2: wrong arguments, 3: nothing was found, but a checker's budget did not suffice for a seed");
-  auto* seed = command->add_option("--seed", flags->seed, "one world; a failing one is shrunk, and its replay printed");
+  auto* seed = command->add_option("--seed", flags->seed, "one world; a failing one is shrunk, and its replay printed")
+                   ->check(whole_number());
   command->add_option("--only", flags->only, "of that world's plan only these items, as a replay names them")
       ->needs(seed);
   command->add_flag("--play", flags->play, "tell what happens")->needs(seed);
-  command->add_option("--seeds", flags->seeds, "so many worlds, each of another seed")->excludes(seed);
-  command->add_option("--first", flags->first, "the first of --seeds")->capture_default_str();
+  command->add_option("--seeds", flags->seeds, "so many worlds, each of another seed")
+      ->excludes(seed)
+      ->check(whole_number());
+  command->add_option("--first", flags->first, "the first of --seeds")->capture_default_str()->check(whole_number());
   std::string names;
   for (const auto& family : groups::families()) names += " " + std::string(family.name);
   command->add_option("--protocol", flags->protocol, "one of:" + names)->capture_default_str();

@@ -212,8 +212,9 @@ int restore(const Flags& flags) {
   } else {
     std::printf(
         "%s is member %llu of the new cluster, of the founding %016llx; "
-        "when all its founders are made, start them: clew serve --data-dir %s …\n",
-        flags.directory.c_str(), static_cast<unsigned long long>(flags.node), founding, flags.directory.c_str());
+        "when all its founders are made, start them: clew serve --data-dir %s%s%s …\n",
+        flags.directory.c_str(), static_cast<unsigned long long>(flags.node), founding, flags.directory.c_str(),
+        flags.consensus == "raft" ? "" : " --consensus ", flags.consensus == "raft" ? "" : flags.consensus.c_str());
   }
   return 0;
 }

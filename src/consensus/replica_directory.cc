@@ -34,7 +34,11 @@ Status same(const std::string& path, const Identity& found, const Identity& want
   if (found.node != wanted.node) {
     return refuse("node", std::to_string(number(found.node)), std::to_string(number(wanted.node)));
   }
-  if (found.protocol != wanted.protocol) return refuse("a group that runs", found.protocol, wanted.protocol);
+  if (found.protocol != wanted.protocol) {
+    return Error{Code::kFailedPrecondition, path + " belongs to a group that runs " + found.protocol + ", not to " +
+                                                wanted.protocol + "; set control.consensus (--consensus) to " +
+                                                found.protocol + ", or check the path"};
+  }
   if (found.sessions != wanted.sessions) {
     return Error{
         Code::kFailedPrecondition,

@@ -454,7 +454,13 @@ void ReplyQuorum::not_opened(Opening opening, CallError error) {
   Voices there;
   for (const Voter& voter : voters_) there.add(voter.member());
   const bool fails = all && options_.fail_fast && there.count() < quorum_;
-  if (now() >= opening.deadline_ns || fails) return opening.done(std::move(error));
+  if (now() >= opening.deadline_ns || fails) {
+    const size_t needed = voters_.size() - quorum_ + 1;
+    error.message = "no session could be opened: " + error.message + "; " + std::to_string(there.count()) + " of " +
+                    std::to_string(voters_.size()) + " members are connected from here, a change takes " +
+                    std::to_string(needed);
+    return opening.done(std::move(error));
+  }
   opening.gateway = next;
   if (!all) return open_at_gateway(std::move(opening));
   opening.asked = 0;

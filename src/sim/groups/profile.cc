@@ -266,7 +266,8 @@ Result<const Profile*> profile_named(std::string_view name) {
     if (profile.name == name) return &profile;
     names += " " + std::string(profile.name);
   }
-  return Error{Code::kInvalidArgument, "no profile is called '" + std::string(name) + "'; there are:" + names};
+  return Error{Code::kInvalidArgument,
+               "no profile of groups is called '" + std::string(name) + "'; there are:" + names};
 }
 
 Shape draw_shape(uint64_t seed, const Profile& profile, std::optional<size_t> nodes) {

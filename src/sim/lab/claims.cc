@@ -14,7 +14,8 @@ std::string number(double value) {
   return text;
 }
 
-// Of one protocol in one network, without a fault: the smallest and the largest group that were measured.
+// Of one protocol in one network, without a fault: the smallest and the largest group that were measured, of those in
+// which somebody has to be asked.
 struct Ends {
   const Cell* small = nullptr;
   const Cell* large = nullptr;
@@ -23,7 +24,8 @@ struct Ends {
 Ends ends_of(const LabReport& report, std::string_view family, Latency latency) {
   Ends ends;
   for (const Cell& cell : report.cells) {
-    if (cell.protocol->name != family || cell.latency != latency || cell.fault != Fault::kNone || cell.points.empty()) {
+    if (cell.protocol->name != family || cell.latency != latency || cell.fault != Fault::kNone || cell.points.empty() ||
+        cell.nodes < 2) {
       continue;
     }
     if (ends.small == nullptr || cell.nodes < ends.small->nodes) ends.small = &cell;

@@ -279,6 +279,16 @@ TEST(LabClaims, roundsAreReadOffTheFiguresOfAWideNetwork) {
   EXPECT_EQ(verdict(made_up(Latency::kLan, 4, 8, 1, 1), "O(log n)"), std::nullopt) << "disks hide the delays there";
 }
 
+TEST(LabClaims, aGroupOfOneHasNobodyToAskAndDecidesNothing) {
+  for (const Latency latency : {Latency::kLan, Latency::kWan}) {
+    LabReport report = made_up(latency, 0, 8, 1, 2 * one_way_ns(latency));
+    report.cells.front().nodes = 1;
+    for (const char* const claim : {"O(n) messages", "O(n²)", "2 message delays", "O(log n)"}) {
+      EXPECT_EQ(verdict(report, claim), std::nullopt) << claim;
+    }
+  }
+}
+
 TEST(LabClaims, withoutFiguresNothingIsDecided) {
   LabReport nothing;
   nothing.options.protocols = {groups::family_named("raft")};
