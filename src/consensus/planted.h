@@ -102,6 +102,7 @@ std::optional<Bug> bug_named(std::string_view name);
   X(kPaxosAmnesiacPromises, "paxos-amnesiac-promises", 0, "an acceptor that lost votes goes on promising")                       \
   X(kPaxosBeyondStopSign, "paxos-beyond-stop-sign", 1, "values are proposed above a membership that is not chosen yet")          \
   X(kPaxosNewMembersUnprepared, "paxos-new-members-unprepared", 1, "a leader goes on under a new membership without its promises") \
+  X(kPaxosDeliveredUntold, "paxos-delivered-untold", 1, "a change of voters is delivered before those who come know of it") \
   /* --- single-decree Paxos --- */                                                                                   \
   X(kDecreeAcceptWithoutPromise, "decree-accept-without-promise", 27, "an acceptor accepts at n without raising its promise to n") \
   X(kDecreeHighestValue, "decree-highest-value", 28, "a proposer takes the highest value, not that of the highest ballot")     \

@@ -102,6 +102,7 @@ const std::vector<Row>& rows() {
       {kPaxosAmnesiacPromises, "holes", false, "multipaxos"},
       {kPaxosBeyondStopSign, "handovers", true, "multipaxos"},
       {kPaxosNewMembersUnprepared, "handovers", false, "multipaxos", 400},
+      {kPaxosDeliveredUntold, "handovers", true, "multipaxos"},
       {kPbftPreparedDropped, "elections", false, "pbft"},
       {kPbftOrderNotChecked, "liars", false, "pbft"},
       {kPbftChangeUnverified, "liars", false, "pbft"},

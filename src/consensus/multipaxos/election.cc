@@ -19,6 +19,7 @@ void MultiPaxos::reset_election_timer() {
 }
 
 void MultiPaxos::become_follower(NodeId leader, std::string_view reason) {
+  if (commit_ > untold_) untold_ = 0;
   const Phase before = phase_;
   const NodeId old_leader = leader_;
   phase_ = Phase::kFollower;
@@ -53,7 +54,7 @@ void MultiPaxos::follow(NodeId leader) {
 
 bool MultiPaxos::may_campaign() const {
   if (planted(Bug::kWitnessLeads)) return governing().votes(options_.self);
-  if (is_witness() || recovering()) return false;
+  if (is_witness() || recovering() || (fetching_ && now_ < fetch_first_until_)) return false;
   if (governing().may_lead(options_.self)) return true;
   // Who is to decide from a stop-sign on, and was not told whether it was chosen, asks those who decided before: they
   // may be out of the group by it, all of them, so that nobody else would: membership_change.cc.

@@ -11,6 +11,7 @@
 // none of them may be a voter any more; of the new ones a majority holds s without knowing. So whoever is a voter of a
 // membership that waits may ask the old members for their promises (may_campaign()), learns from them what was chosen,
 // and goes on, or gives way when it was something else. Whoever is removed stays until enough know: deliverable().
+#include <algorithm>
 #include <utility>
 
 #include "consensus/multipaxos/multipaxos.h"
@@ -77,15 +78,15 @@ void MultiPaxos::membership_chosen(Position position, const Payload& payload) {
          "that is given the same list as the others");
     return;
   }
-  const bool other_voters = !governing().empty() && governing().enter_joint(*parsed).joint();
-  if (other_voters) untold_ = position;
+  const bool others = !governing().empty() && other_voters(*parsed);
+  if (others) untold_ = position;
   configs_.append(position, std::move(parsed).value());
   if (pending_ && pending_->position <= position) pending_.reset();
   update_view();
   state_dirty_ = true;  // who governs is known from now on, also after a crash
   fact(FactKind::kMembershipTaken, position);
   if (!leading()) return;
-  const bool unprepared = other_voters && !planted(Bug::kPaxosNewMembersUnprepared);
+  const bool unprepared = others && !planted(Bug::kPaxosNewMembersUnprepared);
   if (unprepared || stopped_short_) settled_ = false;  // after_commit() goes on
   sync_peers();
 }
@@ -102,15 +103,25 @@ void MultiPaxos::after_commit() {
   start_phase_one();
 }
 
-// A majority of those who govern knows who governs: they go on without whoever was removed.
+// Than those who govern as far as this node knows.
+bool MultiPaxos::other_voters(const Membership& members) const {
+  return !governing().can_become(members).ok() || governing().enter_joint(members).joint();
+}
+
+// A majority of those who govern knows who governs, and one of them may lead the others by that: they go on without
+// whoever was removed.
 void MultiPaxos::count_told() {
   if (!leading() || untold_ == 0) return;
-  const bool known = has_quorum(electorate(), [&](NodeId id) {
+  const auto knows = [&](NodeId id) {
     if (id == options_.self) return !state_dirty_ && out_.state_durable();
     const Peer* const other = peer(id);
     return other != nullptr && other->commit >= untold_;
+  };
+  const Membership& voters = electorate();
+  const bool leadable = std::any_of(voters.members().begin(), voters.members().end(), [&](const Member& member) {
+    return voters.may_lead(member.id) && knows(member.id);
   });
-  if (known) told();
+  if (leadable && has_quorum(voters, knows)) told();
 }
 
 void MultiPaxos::told() {

@@ -171,7 +171,9 @@ void MultiPaxos::halt(std::string why) {
 
 // Whoever proposed a change of the voters and delivers it answers the operator, who may switch off then whom it
 // removed: so a stop-sign waits until a majority of the members behind it is known to know that it was chosen.
-Position MultiPaxos::deliverable() const { return untold_ > 0 ? std::min(commit_, untold_ - 1) : commit_; }
+Position MultiPaxos::deliverable() const {
+  return untold_ > 0 && !planted(Bug::kPaxosDeliveredUntold) ? std::min(commit_, untold_ - 1) : commit_;
+}
 
 void MultiPaxos::deliver(Effects& effects) {
   if (is_witness()) {

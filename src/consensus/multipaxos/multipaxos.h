@@ -212,7 +212,7 @@ class MultiPaxos final : public Protocol {
   Peer* peer(NodeId id);
   const Peer* peer(NodeId id) const;
   Position held_by(NodeId id) const;
-  Position data_safe() const;
+  Position data_safe(const Membership& among) const;
   void sync_peers();
   void append_own(EntryKind kind, Payload payload);
   void place(ProposalId id, EntryKind kind, Payload payload);
@@ -235,6 +235,7 @@ class MultiPaxos final : public Protocol {
   void note_pending(Position position, const multipaxos::Acceptance& vote);
   void membership_chosen(Position position, const Payload& payload);
   void update_view();
+  bool other_voters(const Membership& members) const;
   void count_told();
   void told();
   void tell_removed();
@@ -349,6 +350,7 @@ class MultiPaxos final : public Protocol {
   bool told_lost_ = false;  // the leader thinks that this node has more than it does
   ForwardedReads forwarded_;
   std::optional<FetchSnapshot> fetching_;
+  Time fetch_first_until_ = 0;  // of members that this node does not know: no campaign before
 
   // Disk.
   Outbox out_;

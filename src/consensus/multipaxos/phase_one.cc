@@ -92,6 +92,7 @@ void MultiPaxos::handle(NodeId from, const Promise& promise) {
   if (promise.floor >= prepare_from_ && !knows_chosen(promise.floor, promise.floor_ballot)) {
     // What it compacted it cannot tell; and it was chosen. A majority of others may do; else the snapshot that it
     // offers.
+    if (leading() && settled_) return forget_answers();                 // learn_of(): the snapshot says who governs
     if (leading()) return resign("behind what others have compacted");  // another reign went on from the stop-sign
     answer->refused = true;
     return count_answers();

@@ -37,11 +37,12 @@ Position MultiPaxos::held_by(NodeId id) const {
   return other == nullptr ? 0 : other->match;
 }
 
-Position MultiPaxos::data_safe() const {
+// What enough of these members have with its commands.
+Position MultiPaxos::data_safe(const Membership& among) const {
   std::array<Position, kMaxMembers> held;
   size_t with_data = 0;
   bool witness = false;
-  for (const Member& member : view_.members()) {
+  for (const Member& member : among.members()) {
     if (member.role == Role::kWitness) {
       witness = true;
     } else if (member.incoming || member.outgoing) {
@@ -92,7 +93,7 @@ void MultiPaxos::replicate() {
 void MultiPaxos::replicate_to(Peer& other) {
   if (!other.known || other.snapshot) return;
   // A witness is not given what no member with data holds: see the header.
-  const Position limit = is_witness(other.id) ? std::min(last_, data_safe()) : last_;
+  const Position limit = is_witness(other.id) ? std::min(last_, data_safe(view_)) : last_;
   while (!other.window.full() && other.next <= limit) {
     if (other.next <= slots_.base()) {
       offer_snapshot(other);
@@ -186,7 +187,7 @@ void MultiPaxos::go_back(Peer& other, Position to) {
 
 void MultiPaxos::advance_commit() {
   const auto held = [&](NodeId id) { return held_by(id); };
-  Position candidate = std::min({quorum_position(electorate(), held), data_safe(), last_});
+  Position candidate = std::min({quorum_position(electorate(), held), data_safe(view_), last_});
   if (planted(Bug::kCommitByOneLess)) {
     std::vector<Position> all;
     for (const Member& member : governing().members()) {
@@ -195,8 +196,10 @@ void MultiPaxos::advance_commit() {
     std::sort(all.begin(), all.end(), std::greater<>());
     candidate = std::min(all[std::max<size_t>(majority(all.size()), 2) - 2], last_);
   }
-  // A stop-sign: a majority of those who come hold everything, too, or a change could take the data away.
-  if (pending_ && candidate >= pending_->position && quorum_position(view_, held) < pending_->position) {
+  // A stop-sign: a majority of those who come hold everything, too, and enough of them with the commands, or a change
+  // could take the data away.
+  if (pending_ && candidate >= pending_->position &&
+      std::min(quorum_position(view_, held), data_safe(pending_->target)) < pending_->position) {
     candidate = pending_->position - 1;
   }
   if (candidate <= commit_) return;

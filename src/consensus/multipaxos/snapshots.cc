@@ -9,6 +9,12 @@
 #include "consensus/planted.h"
 
 namespace clew::consensus {
+namespace {
+
+// Who is told that others govern learns who before it asks to lead again: for so many election timeouts.
+constexpr int kFetchesFirst = 20;
+
+}  // namespace
 
 using multipaxos::Acceptance;
 using multipaxos::SnapshotOffer;
@@ -72,7 +78,9 @@ void MultiPaxos::offer_snapshot(Peer& other) {
 }
 
 void MultiPaxos::handle(NodeId from, const SnapshotOffer& offer) {
-  if (leading()) return;  // it has everything that it calls chosen
+  // A leader has everything that it calls chosen; unless others govern by now, and it missed that.
+  const bool others = offer.meta.position > (leading() ? last_ : commit_) && other_voters(offer.meta.membership);
+  if (leading() && !others) return;
   if (!takes(offer.without_commands)) {
     fact(FactKind::kMessageRefused, 0, from, 0, "a snapshot without commands for a member with data");
     return;
@@ -87,9 +95,11 @@ void MultiPaxos::handle(NodeId from, const SnapshotOffer& offer) {
     install(meta, from);
     return;
   }
+  if (others && phase_ != Phase::kFollower) resign("others govern by now");
   if (fetching_ && !replaces(*fetching_, from, meta)) return;  // under way; offers are repeated
   const bool joins = planted(Bug::kSnapshotsMixedUp) && fetching_;
   fetching_ = FetchSnapshot{from, meta};
+  fetch_first_until_ = others ? now_ + kFetchesFirst * options_.election_max : 0;
   if (joins) return;
   out_.fetch(*fetching_);
 }

@@ -40,6 +40,7 @@ struct Told {
 struct Written {
   LogSeq seq = 0;
   Ballot promise;
+  Position commit = 0;
   bool base = false;
   Position position = 0;  // of a base
   std::vector<std::pair<Position, Told>> votes;
@@ -88,6 +89,7 @@ struct Node {
   std::map<Position, Ballot> cast;  // every durable vote above the base; damage takes none of them back
   std::map<LogSeq, Span> spans;     // from where on a record's loss may cost votes
   Position noted = 0;               // watermark of the newest record
+  Position told = 0;                // chosen, as its disk knew it at any time
   std::deque<Written> written;      // not known to be durable
   std::vector<Claim> claims;        // of this event
   LogSeq durable = 0;
@@ -97,6 +99,10 @@ struct Node {
   consensus::Time lease_until = 0;
   Position commit = 0;
   Membership governing;
+  // Who governs as it knows, and the change of voters that it has not delivered: 0: none.
+  Position membership_at = 0;
+  Membership known;
+  Position undelivered = 0;
 
   // Whether it voted for that value under the ballot, or a later one, and its disk knew it. Damage may have taken the
   // vote: it was cast all the same, and whoever forgot it makes no promise before it knows what was chosen there.
@@ -131,6 +137,7 @@ class MultiPaxosJudge final : public Judge {
   Status check_chosen(NodeId id, const Node& node, Position first, const multipaxos::State& state,
                       const MultiPaxos& core) const;
   Status check_leases(NodeId id, const multipaxos::State& state) const;
+  Status check_delivered(NodeId id, Node& node, const multipaxos::State& state, const MultiPaxos& core) const;
 
   void check_promise(NodeId id, NodeId to, const multipaxos::Promise& promise);
 
@@ -146,6 +153,7 @@ void MultiPaxosJudge::become_durable(Node& node, LogSeq durable) {
   while (!node.written.empty() && node.written.front().seq <= durable) {
     const Written& written = node.written.front();
     node.image.take(written);
+    node.told = std::max({node.told, written.commit, node.image.base});
     for (const auto& [position, told] : written.votes) {
       Ballot& cast = node.cast[position];
       cast = std::max(cast, told.ballot);
@@ -184,8 +192,12 @@ Status MultiPaxosJudge::started(NodeId id, const Protocol& protocol, Position re
   std::map<LogSeq, Span> spans = std::move(node.spans);
   std::map<Position, Ballot> cast = std::move(node.cast);
   const Position noted = node.noted;
+  const Position told = node.told;
   node = Node();
   node.noted = noted;
+  node.told = told;
+  node.membership_at = state.membership_position;
+  node.known = core.governing();
   node.spans = std::move(spans);
   node.cast = std::move(cast);
   node.image.promise = state.promise;
@@ -208,6 +220,7 @@ void MultiPaxosJudge::on_record(NodeId id, LogSeq seq, std::string_view record) 
   Written written;
   written.seq = seq;
   written.promise = parsed->header.promise;
+  written.commit = parsed->header.commit;
   Position first = UINT64_MAX;
   if (parsed->header.kind == multipaxos::RecordKind::kBase) {
     written.base = true;
@@ -327,6 +340,33 @@ Status MultiPaxosJudge::check_leases(NodeId id, const multipaxos::State& state) 
   return {};
 }
 
+// Who delivers a change of the voters may answer the operator, who switches off then whom it removed: a majority of
+// those who come has to know that it was chosen, durably. (A witness answers nobody, nor does who installs a state.)
+Status MultiPaxosJudge::check_delivered(NodeId id, Node& node, const multipaxos::State& state,
+                                        const MultiPaxos& core) const {
+  while (node.membership_at < state.membership_position) {
+    const multipaxos::Acceptance* const vote = core.slots().find(++node.membership_at);
+    if (vote == nullptr || vote->entry.kind != consensus::EntryKind::kMembership) continue;
+    Membership next = Membership::parse(vote->entry.payload.view()).value();
+    if (!node.known.empty() && node.known.enter_joint(next).joint()) node.undelivered = node.membership_at;
+    node.known = std::move(next);
+  }
+  if (!(node.known == core.governing())) node.known = core.governing();  // with a snapshot
+  if (node.undelivered == 0) return {};
+  const consensus::Report report = core.report();
+  if (report.delivered < node.undelivered) return {};
+  const Position change = std::exchange(node.undelivered, 0);
+  if (state.snapshot >= change || report.standing == consensus::Standing::kWitness) return {};
+  const bool enough = has_quorum(node.known, [&](NodeId member) {
+    const auto found = nodes_.find(member);
+    return found != nodes_.end() && found->second.told >= change;
+  });
+  if (enough) return {};
+  return {Code::kInternal, "delivered a change too early: " + who(id) + " delivers the membership of slot " +
+                               std::to_string(change) + ", " + node.known.to_string() +
+                               ", of whom no majority knows that it was chosen"};
+}
+
 Status MultiPaxosJudge::after_event(NodeId id, const Protocol& protocol) {
   const MultiPaxos& core = paxos_of(protocol);
   Node& node = nodes_[id];
@@ -340,6 +380,7 @@ Status MultiPaxosJudge::after_event(NodeId id, const Protocol& protocol) {
   if (same_reign) CLEW_TRY(check_chosen(id, node, std::max(node.commit, chosen) + 1, state, core));
   const bool news = state.sure && !(same_reign && node.sure);
   if (state.leading && (news || group_.committed() > chosen)) CLEW_TRY(check_leases(id, state));
+  CLEW_TRY(check_delivered(id, node, state, core));
   node.leading = state.leading;
   node.sure = state.sure;
   node.ballot = state.promise;
