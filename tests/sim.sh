@@ -85,6 +85,7 @@ nodes-disks 35 a watch of a compacted revision was told that it had been given e
 nodes-members 16 a machine joined under the id of the member that was leaving
 nodes-members 169 all whom a member knew had been replaced while it was away, and it heard no stranger
 nodes-clocks 311 a clock that stood ahead took replicated time along, and leases ended
+nodes-clocks 35997998 a member that had seen no time yet proposed by its own clock, and leases ended
 TEXT
 
 "$clew" sim --profile all --first 1 --seeds "$fixed" --jobs "$(nproc)"

@@ -6,7 +6,8 @@
 // (control/lease_duty.h).
 //
 // Where any member proposes (PBFT), a clock takes time along only by a command that says so, which is the one by which
-// a reign begins; all others carry followed_ns(). In a group that has no time yet, that is the clock as well.
+// a reign begins; all others carry followed_ns(). Before a group's first reign that is next to nothing, and so it is at
+// a member that has seen nothing yet: it cannot know that the group has no time, and its clock would end leases.
 //
 // On the replica's loop. O(1).
 #pragma once
@@ -33,8 +34,7 @@ class GroupTime {
   // ahead of that than `most_ahead_ns` it stands still: where members bound each other's time, clocks that are a little
   // fast add up.
   int64_t followed_ns(int64_t most_ahead_ns) const {
-    const int64_t own_ns = clock_.mono_ns() + offset_ns_;
-    return seen_ns_ == 0 ? own_ns : std::min(expected_ns(), own_ns + most_ahead_ns);
+    return std::min(expected_ns(), clock_.mono_ns() + offset_ns_ + most_ahead_ns);
   }
   // For a command that is proposed now.
   int64_t propose_ns() {

@@ -33,18 +33,13 @@ TEST_F(GroupTimes, whatTheClockIsSetToMakesNoDifference) {
 }
 
 TEST_F(GroupTimes, whoOnlyFollowsTakesTimeAlongByNothingOfItsOwn) {
+  EXPECT_EQ(time.followed_ns(kSecondNs), 0);
   time.applied(50 * kSecondNs);  // the others' clocks are behind this one
   scheduler.run_for(2 * kSecondNs);
   EXPECT_EQ(time.followed_ns(kSecondNs), 52 * kSecondNs);
   EXPECT_EQ(time.now_ns(), kEpoch + 2 * kSecondNs);
   time.applied(kEpoch + 10 * kSecondNs);  // theirs are ahead now: it waits for its own, a second before
   EXPECT_EQ(time.followed_ns(kSecondNs), kEpoch + 3 * kSecondNs);
-}
-
-// The first command of a group may be anybody's; time that began at zero would end its session with the next reign.
-TEST_F(GroupTimes, whereThereIsNoTimeYetItBeginsByTheClock) {
-  scheduler.run_for(kSecondNs);
-  EXPECT_EQ(time.followed_ns(0), kEpoch + kSecondNs);
 }
 
 TEST_F(GroupTimes, whatOthersProposedCountsFromWhenItWasApplied) {
