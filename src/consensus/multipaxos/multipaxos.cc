@@ -170,9 +170,11 @@ void MultiPaxos::halt(std::string why) {
 }
 
 // Whoever proposed a change of the voters and delivers it answers the operator, who may switch off then whom it
-// removed: so a stop-sign waits until a majority of the members behind it is known to know that it was chosen.
+// removed: so a stop-sign waits until a majority of the members behind it is known to know that it was chosen. What was
+// known when this node was started nobody waits for any more.
 Position MultiPaxos::deliverable() const {
-  return untold_ > 0 && !planted(Bug::kPaxosDeliveredUntold) ? std::min(commit_, untold_ - 1) : commit_;
+  const bool held = untold_ > known_at_start_ && !planted(Bug::kPaxosDeliveredUntold);
+  return held ? std::min(commit_, untold_ - 1) : commit_;
 }
 
 void MultiPaxos::deliver(Effects& effects) {

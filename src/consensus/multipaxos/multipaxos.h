@@ -346,8 +346,9 @@ class MultiPaxos final : public Protocol {
 
   // Follower.
   bool ack_ = false;
-  Position untold_ = 0;     // newest stop-sign of which no majority behind it is known to know as chosen; 0: none
-  bool told_lost_ = false;  // the leader thinks that this node has more than it does
+  Position untold_ = 0;          // newest stop-sign of which no majority behind it is known to know as chosen; 0: none
+  Position known_at_start_ = 0;  // as chosen
+  bool told_lost_ = false;       // the leader thinks that this node has more than it does
   ForwardedReads forwarded_;
   std::optional<FetchSnapshot> fetching_;
   Time fetch_first_until_ = 0;  // of members that this node does not know: no campaign before

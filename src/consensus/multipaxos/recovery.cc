@@ -210,7 +210,8 @@ void MultiPaxos::start(Time now, LogSeq next, bool have_snapshot) {
     note_pending(p, *vote);
     if (p <= commit_) membership_chosen(p, vote->entry.payload);
   }
-  untold_ = 0;  // who asked for a change does not wait for it any more
+  if (commit_ > untold_) untold_ = 0;
+  known_at_start_ = commit_;
   update_view();
   state_dirty_ = false;
   delivered_ = slots_.base();

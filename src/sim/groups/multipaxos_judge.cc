@@ -89,7 +89,7 @@ struct Node {
   std::map<Position, Ballot> cast;  // every durable vote above the base; damage takes none of them back
   std::map<LogSeq, Span> spans;     // from where on a record's loss may cost votes
   Position noted = 0;               // watermark of the newest record
-  Position told = 0;                // chosen, as its disk knew it at any time
+  Position heard = 0;               // chosen, as its disk knew it at any time
   std::deque<Written> written;      // not known to be durable
   std::vector<Claim> claims;        // of this event
   LogSeq durable = 0;
@@ -99,7 +99,8 @@ struct Node {
   consensus::Time lease_until = 0;
   Position commit = 0;
   Membership governing;
-  // Who governs as it knows, and the change of voters that it has not delivered: 0: none.
+  // Who governs as it knows in this run, and the change of voters that it has not delivered: 0: none.
+  bool begun = false;
   Position membership_at = 0;
   Membership known;
   Position undelivered = 0;
@@ -153,7 +154,7 @@ void MultiPaxosJudge::become_durable(Node& node, LogSeq durable) {
   while (!node.written.empty() && node.written.front().seq <= durable) {
     const Written& written = node.written.front();
     node.image.take(written);
-    node.told = std::max({node.told, written.commit, node.image.base});
+    node.heard = std::max({node.heard, written.commit, node.image.base});
     for (const auto& [position, told] : written.votes) {
       Ballot& cast = node.cast[position];
       cast = std::max(cast, told.ballot);
@@ -192,12 +193,10 @@ Status MultiPaxosJudge::started(NodeId id, const Protocol& protocol, Position re
   std::map<LogSeq, Span> spans = std::move(node.spans);
   std::map<Position, Ballot> cast = std::move(node.cast);
   const Position noted = node.noted;
-  const Position told = node.told;
+  const Position heard = node.heard;
   node = Node();
   node.noted = noted;
-  node.told = told;
-  node.membership_at = state.membership_position;
-  node.known = core.governing();
+  node.heard = heard;
   node.spans = std::move(spans);
   node.cast = std::move(cast);
   node.image.promise = state.promise;
@@ -341,9 +340,14 @@ Status MultiPaxosJudge::check_leases(NodeId id, const multipaxos::State& state) 
 }
 
 // Who delivers a change of the voters may answer the operator, who switches off then whom it removed: a majority of
-// those who come has to know that it was chosen, durably. (A witness answers nobody, nor does who installs a state.)
+// those who come has to know that it was chosen, durably. (A witness answers nobody, nor does who installs a state, or
+// has started since.)
 Status MultiPaxosJudge::check_delivered(NodeId id, Node& node, const multipaxos::State& state,
                                         const MultiPaxos& core) const {
+  if (!std::exchange(node.begun, true)) {
+    node.membership_at = state.membership_position;
+    node.known = core.governing();
+  }
   while (node.membership_at < state.membership_position) {
     const multipaxos::Acceptance* const vote = core.slots().find(++node.membership_at);
     if (vote == nullptr || vote->entry.kind != consensus::EntryKind::kMembership) continue;
@@ -359,7 +363,7 @@ Status MultiPaxosJudge::check_delivered(NodeId id, Node& node, const multipaxos:
   if (state.snapshot >= change || report.standing == consensus::Standing::kWitness) return {};
   const bool enough = has_quorum(node.known, [&](NodeId member) {
     const auto found = nodes_.find(member);
-    return found != nodes_.end() && found->second.told >= change;
+    return found != nodes_.end() && found->second.heard >= change;
   });
   if (enough) return {};
   return {Code::kInternal, "delivered a change too early: " + who(id) + " delivers the membership of slot " +
