@@ -34,6 +34,7 @@ rot 29 the end of a log that could not be read for once was cut off
 rot 320 bad sectors of a log file that was recycled lay behind the end of the log: it is the operator who has to see to them
 overtaken 5 small appends were dropped whenever the log made room, and their receiver never caught up
 nodes 2300330 bytes of a connection that were under way when a clog ended came before those that it had held up
+disks 7100137 a byte of a fetched snapshot rotted before it was installed: the halt was taken for a broken promise
 nodes 2300013 the operator of whole nodes let the one copy beside a witness be lost
 TEXT
 
@@ -74,6 +75,7 @@ while read -r profile seed _; do
   "$clew" sim --protocol pbft --profile "$profile" --seed "$seed"
 done <<'TEXT'
 handovers 1 members that were replaced answered each other's reads with the past
+handovers 2950008 a new view that was older than what a member had caught up with was taken for a proof of too many liars
 membership 3 what a gateway signed before it was removed took effect when it was a member again
 holes 2005535 a primary that may not vote led a group in which nobody asked for anything; and damage without entries was not counted
 disks 2000718 the same, when the new membership was delivered, and the old one still decided
@@ -81,6 +83,7 @@ disks 4 whoever was to be replaced was lost before the new members governed
 rot 2201367 a checkpoint became stable before the one where members changed, which was damaged
 membership 2101307 a primary that gave up its view was waited for, where nobody asked for anything
 nodes 27 a dead one of four could not be replaced where it was: the group may not be smaller in between
+nodes-disks 40000247 a removed member was switched off while it still decided
 nodes-disks 35 a watch of a compacted revision was told that it had been given everything
 nodes-members 16 a machine joined under the id of the member that was leaving
 nodes-members 169 all whom a member knew had been replaced while it was away, and it heard no stranger

@@ -124,7 +124,8 @@ class ReplicaImpl final : public Replica {
   void save_wanted_state();
   bool apply(Delivery& delivery);
   void answer_command(Applier::Outcome& outcome, Position position);
-  void answer_membership(Position position);
+  void membership_delivered(Position position);
+  void answer_memberships();
   void verify();
   void update_peers();
   void arm_tick();
@@ -137,11 +138,7 @@ class ReplicaImpl final : public Replica {
   void start_install(const InstallSnapshot& install);
   void try_install();
   // What the file of a fetched snapshot holds when it is installed.
-  struct Fetched {
-    Result<std::string> bytes = Error{};
-    bool as_promised = false;  // of the size and digest that were to be fetched
-  };
-  void installed(const SnapshotMeta& meta, Fetched state);
+  void installed(const SnapshotMeta& meta, const Result<std::string>& state);
   void release_soon(LogSeq below);
   void release_durable();
 
@@ -192,7 +189,8 @@ class ReplicaImpl final : public Replica {
   Applier applier_;
   GroupTime time_;
   RequestTable requests_;
-  uint64_t unanswered_ = 0;  // numbers of proposals for whom nobody waits
+  std::vector<uint64_t> memberships_delivered_;  // requests for them that wait until their members decide
+  uint64_t unanswered_ = 0;                      // numbers of proposals for whom nobody waits
   std::multimap<Position, uint64_t> waiting_reads_;
   env::TimerId request_timer_ = 0;
 

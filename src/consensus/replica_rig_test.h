@@ -76,7 +76,8 @@ class SoloProtocol final : public Protocol {
  public:
   struct Script {
     std::vector<Membership> unused;
-    bool leads = true;  // else every request is refused with node 7 as the leader
+    bool in_force = true;  // what was delivered last
+    bool leads = true;     // else every request is refused with node 7 as the leader
     std::string frame_to_peer = "written";
   };
   explicit SoloProtocol(std::shared_ptr<Script> script) : script_(std::move(script)) {
@@ -207,6 +208,7 @@ class SoloProtocol final : public Protocol {
     return report;
   }
   const Membership& membership() const override { return membership_; }
+  bool in_force(const Membership& delivered) const override { return script_->in_force && delivered == membership_; }
   std::optional<EntryId> entry_at(Position) const override { return {}; }
   Status check_invariants() const override { return {}; }
 

@@ -86,37 +86,34 @@ void ReplicaImpl::start_install(const InstallSnapshot& install) {
 void ReplicaImpl::try_install() {
   if (installing_ || install_->after > durable_) return;
   installing_ = true;
-  auto state = std::make_shared<Fetched>();  // shared by the work and its completion
+  auto state = std::make_shared<Result<std::string>>(Error{});  // shared by the work and its completion
   ports_.loop.offload(
       env::Lane::kBackground,
       [&disk = ports_.disk, directory = directory_.snapshots(), meta = install_->meta, state] {
-        state->bytes = [&]() -> Result<std::string> {
+        *state = [&]() -> Result<std::string> {
           CLEW_ASSIGN(const auto reader, SnapshotReader::open(disk, directory, meta.position));
-          return reader->read_at(0, meta.bytes);
+          CLEW_ASSIGN(auto bytes, reader->read_at(0, meta.bytes));
+          const bool same = bytes.size() == meta.bytes && sha256(bytes) == meta.digest;
+          if (!same && !planted(Bug::kSnapshotChunkUnchecked)) {
+            return Error{Code::kDataLoss, "the snapshot of position " + std::to_string(meta.position) + " in " +
+                                              directory + " has changed since it was fetched; look at the disk"};
+          }
+          return bytes;
         }();
-        const bool same =
-            state->bytes.ok() && state->bytes->size() == meta.bytes && sha256(*state->bytes) == meta.digest;
-        state->as_promised = same || planted(Bug::kSnapshotChunkUnchecked);
       },
       [this, alive = Guard(alive_), meta = install_->meta, state] {
         if (alive.expired()) return;
         installing_ = false;
-        if (running()) installed(meta, std::move(*state));
+        if (running()) installed(meta, *state);
       });
 }
 
-void ReplicaImpl::installed(const SnapshotMeta& meta, Fetched state) {
+void ReplicaImpl::installed(const SnapshotMeta& meta, const Result<std::string>& state) {
   if (!install_ || install_->meta != meta) return install_ ? try_install() : void();  // a newer one came meanwhile
-  // It could be read when it had come: the next start sees what is wrong with the file, and fetches it again.
-  if (!state.bytes.ok()) return halt(state.bytes.status(), "a fetched snapshot that cannot be read");
-  Status status;
-  if (state.as_promised) {
-    StringSource source(*state.bytes);
-    status = applier_.restore(meta, source);
-  } else {
-    status = Error{Code::kDataLoss,
-                   "the snapshot of position " + std::to_string(meta.position) + " is not what was to be fetched"};
-  }
+  // It was whole when it had come: the next start sees what is wrong with the file, and fetches it again.
+  if (!state.ok()) return halt(state.status(), "a fetched snapshot that cannot be read");
+  StringSource source(*state);
+  Status status = applier_.restore(meta, source);
   if (!status.ok()) return halt(std::move(status), "a snapshot that cannot be installed");
   ++stats_.snapshots_installed;
   time_.applied(applier_.time_ns());

@@ -225,21 +225,25 @@ TEST(ReplicaExchange, aLostAndADamagedChunkAreAskedForAgain) {
   }
 }
 
-// A slow log keeps the install waiting, and meanwhile the file's sectors go bad: the member says what happened and
-// stops, and its next life fetches the snapshot again.
-TEST(ReplicaExchange, aFetchedSnapshotThatCannotBeReadWhenItIsInstalled_haltsAndSaysSo) {
-  Pair pair;
-  pair.right_disk.set_latency(400 * kMillisecond);
-  pair.want();
-  while (pair.right->protocol->fetched.empty()) pair.exchange(1);
-  ASSERT_FALSE(pair.arrived());
-  const auto files = pair.right_disk.list("/data/snapshots").value();
-  ASSERT_EQ(files.size(), 1u);
-  pair.right_disk.damage("/data/snapshots/" + files[0], 100, 1);
-  for (int i = 0; i < 20 && pair.right->halts.empty(); ++i) pair.exchange(1);
-  EXPECT_TRUE(pair.right->replica->halted());
-  ASSERT_EQ(pair.right->halts.size(), 1u);
-  EXPECT_THAT(std::string(pair.right->halts[0].message()), testing::HasSubstr("/data/snapshots"));
+// A slow log keeps the install waiting, and meanwhile the file goes bad: the member says what happened and stops, and
+// its next life fetches the snapshot again.
+TEST(ReplicaExchange, aFetchedSnapshotThatGoesBadBeforeItIsInstalled_haltsAndSaysSo) {
+  for (const bool unreadable : {true, false}) {
+    Pair pair;
+    pair.right_disk.set_latency(400 * kMillisecond);
+    pair.want();
+    while (pair.right->protocol->fetched.empty()) pair.exchange(1);
+    ASSERT_FALSE(pair.arrived());
+    const auto files = pair.right_disk.list("/data/snapshots").value();
+    ASSERT_EQ(files.size(), 1u);
+    const std::string path = "/data/snapshots/" + files[0];
+    unreadable ? pair.right_disk.damage(path, 100, 1) : pair.right_disk.flip(path, 100, 1);
+    for (int i = 0; i < 20 && pair.right->halts.empty(); ++i) pair.exchange(1);
+    EXPECT_TRUE(pair.right->replica->halted());
+    ASSERT_EQ(pair.right->halts.size(), 1u);
+    EXPECT_THAT(std::string(pair.right->halts[0].message()), testing::HasSubstr("/data/snapshots"));
+    EXPECT_EQ(pair.right->halts[0].message().find("has changed") != std::string_view::npos, !unreadable);
+  }
 }
 
 struct Chunk {

@@ -278,10 +278,16 @@ TEST(Replica, aMembershipIsAnsweredWhenItGovernsAndReachesTheTransport) {
   sim::SimDisk disk;
   Life life(disk, solo_options());
   EXPECT_TRUE(life.transport.peers.empty());
+  life.script->in_force = false;
   std::optional<Position> position;
   life.replica->reconfigure(Membership::of_voters({NodeId{1}, NodeId{2}}), [&](std::variant<Position, RequestError> a) {
     if (std::holds_alternative<Position>(a)) position = std::get<Position>(a);
   });
+  life.settle();
+  EXPECT_EQ(life.replica->applied(), 1u);
+  EXPECT_EQ(position, std::nullopt);
+  life.script->in_force = true;
+  life.submit("x");
   life.settle();
   EXPECT_EQ(position, 1u);
   ASSERT_EQ(life.transport.peers.size(), 1u);

@@ -250,6 +250,7 @@ void ReplicaImpl::turn() {
   for (Delivery& delivery : effects_.deliveries) deliveries_.push_back(std::move(delivery));
   deliver();
   if (halted_) return;
+  answer_memberships();
   for (const ProposalRefused& refused : effects_.refused) {
     fail_refused(static_cast<uint64_t>(refused.id), refused.why, refused.leader);
   }
@@ -371,7 +372,7 @@ bool ReplicaImpl::apply(Delivery& delivery) {
     ++stats_.commands;
     if (outcome->run == run_) answer_command(*outcome, delivery.position);
   } else if (outcome->kind == EntryKind::kMembership) {
-    answer_membership(delivery.position);
+    membership_delivered(delivery.position);
   }
   return true;
 }
@@ -389,16 +390,30 @@ void ReplicaImpl::answer_command(Applier::Outcome& outcome, Position position) {
   std::get<Answer<Reply>>(request->answer)(Reply{position, std::move(outcome.result)});
 }
 
-// A change of membership is done when the log holds what was asked for and no longer a joint one on the way there.
-void ReplicaImpl::answer_membership(Position position) {
-  const Membership& now_governing = applier_.membership();
-  if (now_governing.joint()) return;
+// A change of membership is done when the log holds what was asked for, no longer a joint one on the way there, and the
+// members that it names decide: only then may those go whom it removed.
+void ReplicaImpl::membership_delivered(Position position) {
+  const Membership& delivered = applier_.membership();
+  if (delivered.joint()) return;
   for (const uint64_t id : requests_.ids()) {
     Request* const request = requests_.find(id);
     if (!std::holds_alternative<Answer<Position>>(request->answer)) continue;
-    const bool there = request->placed != 0 && request->placed <= position && now_governing == request->target;
-    if (there) std::get<Answer<Position>>(requests_.take(id)->answer)(position);
+    const bool there = request->placed != 0 && request->placed <= position && delivered == request->target;
+    if (!there) continue;
+    request->placed = position;
+    memberships_delivered_.push_back(id);
   }
+}
+
+void ReplicaImpl::answer_memberships() {
+  std::erase_if(memberships_delivered_, [this](uint64_t id) {
+    Request* const request = requests_.find(id);
+    if (request == nullptr) return true;  // given up
+    if (!core_->in_force(request->target)) return false;
+    const Position position = request->placed;
+    std::get<Answer<Position>>(requests_.take(id)->answer)(position);
+    return true;
+  });
 }
 
 // Some together: a hand-over costs about as much as checking one signature, and other workers want something, too.

@@ -190,7 +190,7 @@ class Service : public Commands {
   // Never forwarded but for the leader's view of the members; answers without a quorum, too.
   virtual void status(CallOptions options, Done<GroupStatus> done) = 0;
 
-  // --- Membership. Answered when the new membership is committed. ---
+  // --- Membership. Answered when the new one is committed and decides: whom it removed may be switched off. ---
   struct NewMember {
     std::string peer_address;
     consensus::Role role = consensus::Role::kVoter;

@@ -126,8 +126,9 @@ void Pbft::make_stable(Certificate proof) {
   next_sequence_ = std::max(next_sequence_, seq + 1);
   forget_hopeless();
   count_snapshot(seq);
-  // The members after learn by a view change which view it is, and from whom.
-  if (changed && may_vote()) change_view(view_ + 1, "other members");
+  // The members after learn by a view change which view it is, and from whom. Whom the others called there before it
+  // knew why says so again, as one of the new members; in the view after it would be alone.
+  if (changed && may_vote()) change_view(active_ ? view_ + 1 : view_, "other members");
 }
 
 // --- The host's state ---

@@ -454,6 +454,47 @@ TEST(PbftCore, goesWithAPrimaryThatGivesUpItsView) {
   }
 }
 
+// A member that catches up is handed proofs of later views first, and by a liar whatever was signed once. Only a batch
+// that was committed before a view can not be missing in it.
+TEST(PbftCore, aNewViewOrdersAnotherBatchWhereOneIsCommitted) {
+  const BatchPtr batch = make_batch(3, {signed_request(1, 1, {"x"})});
+  const auto voted = [](Claim claim, Epoch view, const Digest& digest, std::initializer_list<uint64_t> by) {
+    Certificate proof{view, 1, digest, {}};
+    for (const uint64_t one : by) proof.signatures.push_back({NodeId{one}, vote(claim, one, view, 1, digest).signature});
+    return proof;
+  };
+  const auto ordered = [](uint64_t primary, Epoch view, const Digest& digest) {
+    return test_signature(NodeId{primary}, statement(0, Claim::kPrePrepare, view, 1, digest, NodeId{primary}));
+  };
+  const Digest other = null_batch()->digest;
+  NewView message;
+  message.view = 2;
+  message.first = 1;
+  for (uint64_t by = 1; by <= 3; ++by) {
+    ViewChange change = signed_change(by, 2);
+    if (by == 3) change.prepared.push_back({{NodeId{1}, ordered(1, 1, other)}, voted(Claim::kPrepare, 1, other, {2, 3})});
+    change.signature =
+        test_signature(change.sender, statement(0, Claim::kViewChange, 2, 0, change.digest(), change.sender));
+    message.changes.push_back(std::move(change));
+  }
+  message.order.emplace_back(other, ordered(2, 2, other));
+  message.signature = test_signature(NodeId{2}, statement(0, Claim::kNewView, 2, 0, message.digest(), NodeId{2}));
+
+  for (const Epoch committed_in : {1, 2, 3}) {
+    Four<PbftPlay> group;
+    for (uint64_t to = 1; to <= 3; ++to) group.cores.cut(NodeId{4}, NodeId{to});
+    group.inject(1, 4, Committed{voted(Claim::kCommit, committed_in, batch->digest, {1, 2, 3}), batch});
+    ASSERT_TRUE(group.cores.core(NodeId{4}).slot(1)->committed) << committed_in;
+    group.inject(2, 4, message);
+    const bool proves_too_many_liars = committed_in < message.view;
+    EXPECT_EQ(group.story.find("halted") != std::string::npos, proves_too_many_liars) << group.story;
+    if (proves_too_many_liars) continue;
+    EXPECT_EQ(group.cores.core(NodeId{4}).state().view, 2u);
+    EXPECT_EQ(group.cores.core(NodeId{4}).slot(1)->committed->digest, batch->digest);
+    EXPECT_TRUE(group.cores.core(NodeId{4}).slot(1)->prepares.empty()) << "a vote against what is committed";
+  }
+}
+
 TEST(PbftCore, anInvalidViewChangeDoesNotTakeThePlaceOfAValidOne) {
   Four<PbftPlay> group;
   ViewChange message;

@@ -64,6 +64,8 @@ bool Pbft::waits_for_company() const {
 void Pbft::order_waiting() {
   while (is_primary() && next_sequence_ <= limit() && next_sequence_ <= executed_ + options_.window.messages &&
          !waits_for_company()) {
+    const Slot* const next = slot(next_sequence_);
+    if (next != nullptr && next->committed && next->committed->view > view_) return;  // a later view has begun
     std::vector<Request> requests;
     size_t commands = 0;
     uint64_t bytes = 0;
@@ -128,6 +130,7 @@ void Pbft::handle(NodeId from, PrePrepare& message) {
 // `batch`: null when only its digest is known so far.
 void Pbft::accept_pre_prepare(Sequence seq, const Digest& digest, BatchPtr batch, Signed signature) {
   Slot& here = slots_[seq];
+  if (here.committed && here.committed->digest != digest) return;  // nothing to vote for any more
   if (here.batch != nullptr && !here.committed && here.digest != digest) fact(FactKind::kTruncated, seq);
   here.view = view_;
   here.digest = digest;

@@ -104,6 +104,7 @@ class Pbft final : public Protocol {
   bool leader_keeps_time() const override { return false; }
   // The governing one; while a change is ordered and not in force, the members of both.
   const Membership& membership() const override { return view_members_; }
+  bool in_force(const Membership& delivered) const override { return governing_ == delivered; }
   Status accepts(const Membership& membership) const override { return pbft::Options::accepts(membership); }
   std::optional<EntryId> entry_at(Position position) const override;
   Status check_invariants() const override;

@@ -171,6 +171,8 @@ void Pbft::make_new_view() {
   if (first <= governs_from_) return;
   message.first = first;
   for (size_t i = 0; i < order.size(); ++i) {
+    const Slot* const here = slot(first + i);
+    if (here != nullptr && here->committed && here->committed->view >= view_) return;  // it has begun, or a later one
     message.order.emplace_back(order[i], sign(Claim::kPrePrepare, view_, first + i, order[i]));
   }
   message.signature = sign(Claim::kNewView, view_, 0, message.digest());
@@ -215,7 +217,10 @@ void Pbft::enter_view(const NewView& message) {
     const auto& [digest, signature] = message.order[i];
     if (seq <= stable_.seq) continue;
     const Slot* const here = slot(seq);
-    if (here != nullptr && here->committed && here->committed->digest != digest) {
+    // One committed in a later view is no wonder: this one bound too few. Nor in this view: a primary that lies can
+    // make two new views of different changes.
+    if (here != nullptr && here->committed && here->committed->view < message.view &&
+        here->committed->digest != digest) {
       return halt("pbft: a new view orders another batch at " + std::to_string(seq) +
                   ", where one is committed: more members lie than this group tolerates");
     }

@@ -197,6 +197,13 @@ void NodeScenario::joined(NodeIndex machine, NodeId id) {
   world_->start(machine);
 }
 
+// Whether its vote counts still, as somebody knows who belongs to the group.
+bool NodeScenario::decides(NodeId id) const {
+  return std::any_of(hosts_.begin(), hosts_.end(), [&](const Host& host) {
+    return truth_.canon().membership().contains(host.id) && host.governs.votes(id);
+  });
+}
+
 void NodeScenario::retire(NodeIndex machine) {
   Host& host = hosts_[at(machine)];
   if (world_->journal().on()) world_->journal().say(machine, "is a member no more");
@@ -225,8 +232,8 @@ bool NodeScenario::mend(NodeIndex door) {
       join(machine, door);
       return false;
     }
-    // Who was removed may not know it.
-    const bool removed = host.counted && member == nullptr && !unclear_;
+    // Who was removed may not know it, and may still be needed.
+    const bool removed = host.counted && member == nullptr && !unclear_ && !decides(host.id);
     if (removed) retire(machine);
     if (member == nullptr || (member->id == host.id && member->role != consensus::Role::kLearner)) continue;
     all = waits(machine, "to vote, in " + truth_.canon().membership().to_string());

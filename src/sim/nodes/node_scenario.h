@@ -86,6 +86,7 @@ class NodeScenario final : public Scenario, private NodeWatcher {
   void replace(NodeIndex machine, NodeIndex door);
   void join(NodeIndex machine, NodeIndex door);
   void joined(NodeIndex machine, consensus::NodeId id);
+  bool decides(consensus::NodeId id) const;
   void retire(NodeIndex machine);  // it was removed: its disk is emptied, and it is a spare
   bool mend(NodeIndex door);       // one step towards all machines being what the membership says; true: they are
   void update_tolerance();
