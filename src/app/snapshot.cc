@@ -210,11 +210,12 @@ int restore(const Flags& flags) {
     std::printf("{\"founding\":\"%016llx\",\"node\":\"%llu\"}\n", founding,
                 static_cast<unsigned long long>(flags.node));
   } else {
+    const std::string protocol = flags.consensus == "raft" ? "" : " --consensus " + flags.consensus;
     std::printf(
         "%s is member %llu of the new cluster, of the founding %016llx; "
-        "when all its founders are made, start them: clew serve --data-dir %s%s%s …\n",
+        "when all its founders are made, start them: clew serve --data-dir %s%s …\n",
         flags.directory.c_str(), static_cast<unsigned long long>(flags.node), founding, flags.directory.c_str(),
-        flags.consensus == "raft" ? "" : " --consensus ", flags.consensus == "raft" ? "" : flags.consensus.c_str());
+        protocol.c_str());
   }
   return 0;
 }

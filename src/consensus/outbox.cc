@@ -45,11 +45,11 @@ void Outbox::halt(std::string why) {
   if (!halt_) halt_ = std::move(why);
 }
 
-bool Outbox::collect(Effects& to) {
+void Outbox::collect(Effects& to) {
   drain_into(ready_.facts, to.facts);
   if (halt_) {
     to.halt = halt_;
-    return false;
+    return;
   }
   drain_into(ready_.records, to.records);
   for (Message& message : messages_) {
@@ -68,7 +68,6 @@ bool Outbox::collect(Effects& to) {
   to.fetch = std::exchange(ready_.fetch, std::nullopt);
   to.cancel_fetch = std::exchange(ready_.cancel_fetch, false);
   to.release_below = std::exchange(ready_.release_below, 0);
-  return true;
 }
 
 }  // namespace clew::consensus

@@ -67,8 +67,8 @@ class Outbox {
   void halt(std::string why);  // only the first reason counts
   bool halted() const { return halt_.has_value(); }
 
-  // Adds it all to `to`; false when the core has halted.
-  bool collect(Effects& to);
+  // Adds it all to `to`.
+  void collect(Effects& to);
 
  private:
   struct Message {

@@ -133,8 +133,8 @@ void MultiPaxos::told() {
 }
 
 // Whom the last change took out of the group hears so from everybody who begins to lead without him, and knows who
-// governed before. Once: who misses it learns it when he asks those whom he takes for the members (others_govern()), or
-// from what those answer who follow him (learn_of()).
+// governed before. Once: who misses it learns it when he asks those whom he takes for the members
+// (learns_that_others_govern()), or from what those answer who follow him (learn_of()).
 void MultiPaxos::tell_removed() {
   const ConfigTimeline::Item& newest = configs_.newest();
   if (newest.position == 0 || untold_ != 0) return;

@@ -167,7 +167,7 @@ class MultiPaxos final : public Protocol {
   bool lacks_value(Position position, const Found& found) const;
   bool values_known() const;
   bool knows_chosen(Position floor, const multipaxos::Ballot& ballot) const;
-  bool others_govern();
+  bool learns_that_others_govern();
   void learn_of(NodeId other);
   void finish_phase_one();
   void handle(NodeId from, const multipaxos::Promise& message);

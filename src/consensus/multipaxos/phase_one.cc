@@ -109,7 +109,7 @@ void MultiPaxos::handle(NodeId from, const Promise& promise) {
   answer->complete = true;
   answer->commit = promise.commit;
   if (!leading() || !settled_) return count_answers();
-  if (others_govern()) return resign("others govern by now");
+  if (learns_that_others_govern()) return resign("others govern by now");
   forget_answers();
 }
 
@@ -225,7 +225,7 @@ void MultiPaxos::count_answers() {
 // nothing then, and a member that was removed and missed it may have got them: it would propose a stop-sign whose next
 // members cannot decide any more, for ever. What is known as chosen is so, whoever governs there: it is learned
 // instead.
-bool MultiPaxos::others_govern() {
+bool MultiPaxos::learns_that_others_govern() {
   Position told = 0;
   for (const Answer& answer : answers_) {
     if (answer.complete) told = std::max(told, answer.commit);
@@ -257,7 +257,7 @@ bool MultiPaxos::others_govern() {
 // Phase 2 begins: every slot that may have been chosen is proposed again under the own ballot, gaps are filled by
 // no-ops (PMS §3), and new values come only above.
 void MultiPaxos::finish_phase_one() {
-  if (others_govern()) {
+  if (learns_that_others_govern()) {
     return leading() || !may_campaign() ? resign("others govern by now") : campaign(false, wished_by_);
   }
   const bool first_time = !leading();

@@ -89,7 +89,7 @@ struct Node {
   std::map<Position, Ballot> cast;  // every durable vote above the base; damage takes none of them back
   std::map<LogSeq, Span> spans;     // from where on a record's loss may cost votes
   Position noted = 0;               // watermark of the newest record
-  Position heard = 0;               // chosen, as its disk knew it at any time
+  Position known_chosen = 0;        // chosen, as its disk knew it at any time
   std::deque<Written> written;      // not known to be durable
   std::vector<Claim> claims;        // of this event
   LogSeq durable = 0;
@@ -99,7 +99,7 @@ struct Node {
   consensus::Time lease_until = 0;
   Position commit = 0;
   Membership governing;
-  // Who governs as it knows in this run, and the change of voters that it has not delivered: 0: none.
+  // Who governs as it knows in this run, and the change of voters that it has not delivered; 0: none.
   bool begun = false;
   Position membership_at = 0;
   Membership known;
@@ -154,7 +154,7 @@ void MultiPaxosJudge::become_durable(Node& node, LogSeq durable) {
   while (!node.written.empty() && node.written.front().seq <= durable) {
     const Written& written = node.written.front();
     node.image.take(written);
-    node.heard = std::max({node.heard, written.commit, node.image.base});
+    node.known_chosen = std::max({node.known_chosen, written.commit, node.image.base});
     for (const auto& [position, told] : written.votes) {
       Ballot& cast = node.cast[position];
       cast = std::max(cast, told.ballot);
@@ -193,10 +193,10 @@ Status MultiPaxosJudge::started(NodeId id, const Protocol& protocol, Position re
   std::map<LogSeq, Span> spans = std::move(node.spans);
   std::map<Position, Ballot> cast = std::move(node.cast);
   const Position noted = node.noted;
-  const Position heard = node.heard;
+  const Position known_chosen = node.known_chosen;
   node = Node();
   node.noted = noted;
-  node.heard = heard;
+  node.known_chosen = known_chosen;
   node.spans = std::move(spans);
   node.cast = std::move(cast);
   node.image.promise = state.promise;
@@ -363,7 +363,7 @@ Status MultiPaxosJudge::check_delivered(NodeId id, Node& node, const multipaxos:
   if (state.snapshot >= change || report.standing == consensus::Standing::kWitness) return {};
   const bool enough = has_quorum(node.known, [&](NodeId member) {
     const auto found = nodes_.find(member);
-    return found != nodes_.end() && found->second.heard >= change;
+    return found != nodes_.end() && found->second.known_chosen >= change;
   });
   if (enough) return {};
   return {Code::kInternal, "delivered a change too early: " + who(id) + " delivers the membership of slot " +
