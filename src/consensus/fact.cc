@@ -10,6 +10,8 @@ std::string_view fact_name(FactKind kind) {
       return "election_started";
     case FactKind::kElectionLost:
       return "election_lost";
+    case FactKind::kLeaderSuspected:
+      return "leader_suspected";
     case FactKind::kVoteGranted:
       return "vote_granted";
     case FactKind::kVoteRefused:

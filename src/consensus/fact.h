@@ -17,6 +17,7 @@ enum class FactKind : uint8_t {
   kStarted,             // position: last in the log; value: records recovered
   kElectionStarted,     // epoch wanted; value 1: a pre-vote, which raises nothing. PBFT: position: h
   kElectionLost,        // by refusal or silence; epoch that was wanted
+  kLeaderSuspected,     // PBFT: by this member, which stays in its view until others agree; epoch: it; reason
   kVoteGranted,         // peer got it; epoch
   kVoteRefused,         // peer did not; reason
   kEpochRaised,         // epoch: the new one

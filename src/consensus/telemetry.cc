@@ -477,6 +477,9 @@ std::vector<MetricValue> Telemetry::metrics(const Replica* replica, const PeerTr
                 count(FactKind::kElectionStarted));
   lines.counter("clew_consensus_elections_lost_total", "Of them, lost by refusal or silence.",
                 count(FactKind::kElectionLost));
+  lines.counter("clew_consensus_suspicions_total",
+                "Times that this member asked the others for another primary (PBFT).",
+                count(FactKind::kLeaderSuspected));
   lines.counter("clew_consensus_reigns_total", "Times that this member became leader.", count(FactKind::kBecameLeader));
   lines.counter("clew_consensus_votes_total", "Votes that this member gave or refused.", count(FactKind::kVoteGranted),
                 label("answer", "granted"));

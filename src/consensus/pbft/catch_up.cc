@@ -34,6 +34,7 @@ StatusReport Pbft::own_status() const {
   StatusReport status;
   status.view = view_;
   status.active = active_;
+  status.suspects = suspects_;
   status.stable = stable_.seq;
   status.executed = lacks_state_ ? 0 : executed_;
   status.base = base_.state.header.seq;
@@ -44,9 +45,11 @@ StatusReport Pbft::own_status() const {
 void Pbft::beat() {
   beat_due_ = now_ + options_.heartbeat;
   answered_.clear();
+  suspects_ = suspects_ && now_ >= complaint_deadline();
   broadcast(own_status(), After::kNothing);
   if (own_change_) broadcast(*own_change_);
   join_later_views();
+  follow_who_is_ahead();
   if (!active_) count_changes();
   repeat_requests();
   fetch_missing();
@@ -97,6 +100,7 @@ void Pbft::handle(NodeId from, StatusReport& status) {
                             before.stable == status.stable && before.active == status.active;
   if (may_answer(from)) help(from, status, stands_still || status.asks);
   if (status.executed > executed_) behind_of_.insert(from);
+  if (status.suspects) join_later_views();
 }
 
 // Batches that nobody needs are ordered for it. An honest member wants one checkpoint, until it is there.

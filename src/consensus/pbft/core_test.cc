@@ -441,6 +441,53 @@ TEST(PbftCore, joinsALaterViewForTwoAndNotForOne) {
   EXPECT_EQ(group.cores.core(NodeId{2}).state().view, 3u);  // the latest that one honest member asks for at least
 }
 
+// Its requests reach nobody: the others have no cause, and it goes on taking part.
+TEST(PbftCore, aMemberThatIsAloneWithItsComplaintStaysInItsView) {
+  Four<PbftPlay> group;
+  group.cores.cut(NodeId{2}, NodeId{1});
+  group.cores.propose(NodeId{2}, "x");
+  for (uint64_t to = 3; to <= 4; ++to) group.cores.cut(NodeId{2}, NodeId{to});
+  group.story.clear();
+  group.inject(1, 2, RequestMessage{signed_request(1, 1, {"y"})});
+  group.cores.run(5 * kSecond);
+  EXPECT_NE(group.story.find("2: leader_suspected"), std::string::npos);
+  EXPECT_EQ(group.cores.core(NodeId{2}).state().view, 1u);
+  EXPECT_TRUE(group.cores.core(NodeId{2}).state().active);
+}
+
+TEST(PbftCore, leavesAViewThatTwoOthersSuspectAndNotForOne) {
+  const auto suspects = [](Epoch view) { return StatusReport{.view = view, .active = true, .suspects = true}; };
+  Four<PbftPlay> group;
+  for (int i = 0; i < 10; ++i) group.inject(3, 2, suspects(kMaxNumber));
+  EXPECT_EQ(group.cores.core(NodeId{2}).state().view, 1u);
+  group.inject(4, 2, suspects(1));
+  EXPECT_EQ(group.cores.core(NodeId{2}).state().view, 2u);
+  // What was said long ago is not held against a view.
+  Four<PbftPlay> later;
+  later.inject(3, 2, suspects(1));
+  later.cores.run(kSecond);
+  later.inject(4, 2, suspects(1));
+  EXPECT_EQ(later.cores.core(NodeId{2}).state().view, 1u);
+}
+
+// The hand-over of a primary that lies, or dies in the middle of it, reached one member only.
+TEST(PbftCore, oneThatLeftItsViewAloneIsFollowed) {
+  for (const Epoch next : {2, 3, 4}) {
+    Four<PbftPlay> group;
+    group.inject(1, 4, Abdicate{1, next});
+    ASSERT_FALSE(group.cores.core(NodeId{4}).state().active);
+    group.cores.run(kSecond);
+    EXPECT_EQ(group.cores.core(NodeId{1}).state().view, 1u) << "not at once";
+    group.cores.run(10 * kSecond);
+    const Epoch view = group.cores.core(NodeId{1}).state().view;
+    EXPECT_GE(view, next);
+    for (uint64_t i = 1; i <= 4; ++i) {
+      EXPECT_TRUE(group.cores.core(NodeId{i}).state().active) << i;
+      EXPECT_EQ(group.cores.core(NodeId{i}).state().view, view) << i;
+    }
+  }
+}
+
 // Nobody asks for anything, so that nobody else would notice; one that is no primary is not heard alone.
 TEST(PbftCore, goesWithAPrimaryThatGivesUpItsView) {
   Four<PbftPlay> group;
@@ -460,7 +507,8 @@ TEST(PbftCore, aNewViewOrdersAnotherBatchWhereOneIsCommitted) {
   const BatchPtr batch = make_batch(3, {signed_request(1, 1, {"x"})});
   const auto voted = [](Claim claim, Epoch view, const Digest& digest, std::initializer_list<uint64_t> by) {
     Certificate proof{view, 1, digest, {}};
-    for (const uint64_t one : by) proof.signatures.push_back({NodeId{one}, vote(claim, one, view, 1, digest).signature});
+    for (const uint64_t one : by)
+      proof.signatures.push_back({NodeId{one}, vote(claim, one, view, 1, digest).signature});
     return proof;
   };
   const auto ordered = [](uint64_t primary, Epoch view, const Digest& digest) {
@@ -472,7 +520,8 @@ TEST(PbftCore, aNewViewOrdersAnotherBatchWhereOneIsCommitted) {
   message.first = 1;
   for (uint64_t by = 1; by <= 3; ++by) {
     ViewChange change = signed_change(by, 2);
-    if (by == 3) change.prepared.push_back({{NodeId{1}, ordered(1, 1, other)}, voted(Claim::kPrepare, 1, other, {2, 3})});
+    if (by == 3)
+      change.prepared.push_back({{NodeId{1}, ordered(1, 1, other)}, voted(Claim::kPrepare, 1, other, {2, 3})});
     change.signature =
         test_signature(change.sender, statement(0, Claim::kViewChange, 2, 0, change.digest(), change.sender));
     message.changes.push_back(std::move(change));

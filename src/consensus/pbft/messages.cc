@@ -110,7 +110,7 @@ struct Encoder {
   void operator()(const NewView& m) { append_new_view(out, m); }
   void operator()(const StatusReport& m) {
     append_varint(out, m.view);
-    out.push_back(static_cast<char>((m.active ? 1 : 0) | (m.asks ? 2 : 0)));
+    out.push_back(static_cast<char>((m.active ? 1 : 0) | (m.asks ? 2 : 0) | (m.suspects ? 4 : 0)));
     append_varint(out, m.stable);
     append_varint(out, m.executed);
     append_varint(out, m.base);
@@ -468,6 +468,7 @@ Result<Message> decode(std::string_view frame) {
       const auto flags = in.fixed<uint8_t>();
       m.active = (flags & 1) != 0;
       m.asks = (flags & 2) != 0;
+      m.suspects = (flags & 4) != 0;
       m.stable = in.varint();
       m.executed = in.varint();
       m.base = in.varint();
@@ -570,9 +571,9 @@ struct Describer {
     return text + "]";
   }
   std::string operator()(const StatusReport& m) const {
-    return "STATUS v" + std::to_string(m.view) + (m.active ? "" : "?") + " h=" + std::to_string(m.stable) +
-           " executed=" + std::to_string(m.executed) + (m.wants == 0 ? "" : " wants=" + std::to_string(m.wants)) +
-           (m.asks ? " asks" : "");
+    return "STATUS v" + std::to_string(m.view) + (m.active ? "" : "?") + (m.suspects ? " suspects" : "") +
+           " h=" + std::to_string(m.stable) + " executed=" + std::to_string(m.executed) +
+           (m.wants == 0 ? "" : " wants=" + std::to_string(m.wants)) + (m.asks ? " asks" : "");
   }
   std::string operator()(const Abdicate& m) const {
     return "ABDICATE v" + std::to_string(m.view) + " for v" + std::to_string(m.next);

@@ -156,9 +156,10 @@ struct StatusReport {
   bool active = false;  // in that view; else asking for it
   Sequence stable = 0;  // h
   Sequence executed = 0;
-  Sequence base = 0;   // of its log
-  Sequence wants = 0;  // a checkpoint at or above it, to vote again; 0: none
-  bool asks = false;   // for what is behind `executed`, now
+  Sequence base = 0;      // of its log
+  Sequence wants = 0;     // a checkpoint at or above it, to vote again; 0: none
+  bool asks = false;      // for what is behind `executed`, now
+  bool suspects = false;  // it would leave this view, whose primary orders nothing, or which does not begin
 };
 // The current primary gives way, of its own accord.
 struct Abdicate {

@@ -45,7 +45,7 @@ std::vector<Message> one_of_each() {
   offer.changes.emplace_back(offer.state.header, proof);
   StatusReport status;
   status.view = 3;
-  status.active = status.asks = true;
+  status.active = status.asks = status.suspects = true;
   status.executed = status.stable = 8;
   return {RequestMessage{request},
           PrePrepare{2, 8, batch, "p"},

@@ -29,11 +29,7 @@ void Pbft::tick(Time now) {
   if (!running()) return;
   if (now_ >= beat_due_) beat();
   if (now_ >= round_due_) order_reads();
-  if (now_ >= change_deadline()) {
-    change_view(view_ + 1, "the new view did not come in time");
-  } else if (now_ >= request_deadline()) {
-    change_view(view_ + 1, "a request waits too long");
-  }
+  if (now_ >= complaint_deadline()) complain();
 }
 
 void Pbft::connection(Time now, NodeId peer, bool up) {
@@ -109,7 +105,7 @@ void Pbft::collect(Time now, Effects& effects) {
 Time Pbft::deadline() const {
   if (!running()) return kNever;
   if (delivered_ < ledger_.position && !lacks_state_) return now_;
-  return std::min({beat_due_, round_due_, request_deadline(), change_deadline()});
+  return std::min({beat_due_, round_due_, suspects_ ? kNever : complaint_deadline()});
 }
 
 Standing Pbft::standing() const {

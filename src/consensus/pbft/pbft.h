@@ -242,8 +242,12 @@ class Pbft final : public Protocol {
   void handle(NodeId from, pbft::Stable& message);
 
   // --- view_change.cc ---
-  Time request_deadline() const;  // of the view that it is in
-  Time change_deadline() const;   // of the one that it asks for
+  Time request_deadline() const;    // of the view that it is in
+  Time complaint_deadline() const;  // of that, or of the one that it asks for
+  std::string_view complaint() const;
+  void complain();
+  void hand_over(Epoch next, std::string_view reason);
+  void follow_who_is_ahead();
   bool has_work() const;
   bool owes() const;
   void change_view(Epoch view, std::string_view reason);
@@ -366,6 +370,8 @@ class Pbft final : public Protocol {
   Time change_due_ = kNever;                    // the new view should have come by then
   Time timeout_ = 0;
   Time progress_at_ = 0;
+  Time active_since_ = 0;  // in view_, by this run
+  bool suspects_ = false;  // its view, and tells the others
   std::map<NodeId, Peer> peers_;
   std::map<NodeId, std::deque<std::string>> early_;  // frames of a view that is yet to be entered
   Time beat_due_ = kNever;

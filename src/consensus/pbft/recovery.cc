@@ -246,7 +246,7 @@ void Pbft::start(Time now, LogSeq next, bool have_snapshot) {
   reserve_timestamps();
   if (own_change_) changes_[options_.self] = *own_change_;
   timeout_ = options_.request_timeout;
-  progress_at_ = now_;
+  progress_at_ = active_since_ = now_;
   context_base_ = random_.next() >> 2;
   next_sequence_ = stable_.seq + 1;
   for (const auto& [seq, here] : slots_) {

@@ -20,6 +20,8 @@ namespace {
 constexpr int kMostDoublings = 6;
 // A request that others overtake for so many timeouts is being held back.
 constexpr int kMostPatience = 8;
+// Timeouts that a view lasts before it is given up for one who left it alone.
+constexpr int kLeastReign = 16;
 
 // Of a view that is over. At and below the stable checkpoint there are none.
 void forget_votes(std::map<pbft::Sequence, Slot>& slots, pbft::Sequence stable) {
@@ -41,7 +43,25 @@ Time Pbft::request_deadline() const {
 }
 
 // Who lacks what it prepared must not say that it prepared nothing.
-Time Pbft::change_deadline() const { return active_ || !may_vote() ? kNever : change_due_; }
+Time Pbft::complaint_deadline() const {
+  if (active_) return request_deadline();
+  return may_vote() ? change_due_ : kNever;
+}
+
+std::string_view Pbft::complaint() const {
+  return active_ ? "a request waits too long" : "the new view did not come in time";
+}
+
+// The paper's replica leaves its view when its own timer ends. One that was alone with that (a new view or a request
+// that only it missed) took no part any more until all followed it, which was as good as crashed: so it asks first, and
+// leaves when f + 1 others ask, too (docs/decisions/0014-pbft.md). A primary's own word is enough.
+void Pbft::complain() {
+  if (is_primary()) return change_view(view_ + 1, complaint());
+  if (suspects_) return;
+  fact(FactKind::kLeaderSuspected, 0, primary_of(view_), 0, complaint());
+  suspects_ = true;
+  broadcast(own_status(), After::kNothing);
+}
 
 void Pbft::end_reign(std::string_view reason) {
   if (std::exchange(told_leader_, false)) fact(FactKind::kSteppedDown, 0, kNobody, 0, reason);
@@ -54,6 +74,7 @@ void Pbft::change_view(Epoch view, std::string_view reason) {
   active_ = false;
   new_view_.reset();
   change_due_ = kNever;
+  suspects_ = false;
   ordered_to_ = 0;
   unordered_.clear();
   forget_votes(slots_, stable_.seq);
@@ -87,17 +108,24 @@ void Pbft::handle(NodeId, ViewChange& message) {
   count_changes();
 }
 
-// f + 1 ask for later views: one of them is honest, and has a reason.
+// f + 1 others ask for later views: one of them is honest, and has a reason.
 void Pbft::join_later_views() {
   if (!may_vote()) return;
   std::vector<Epoch> later;
-  for (const auto& [sender, change] : changes_) {
-    if (sender != options_.self && change.view > view_ && governing_.votes(sender)) later.push_back(change.view);
+  for (const Member& member : governing_.members()) {
+    if (member.id == options_.self || !governing_.votes(member.id)) continue;
+    Epoch wanted = 0;
+    if (const auto change = changes_.find(member.id); change != changes_.end()) wanted = change->second.view;
+    const auto peer = peers_.find(member.id);
+    const bool suspects =
+        peer != peers_.end() && peer->second.status.suspects && now_ - peer->second.heard <= options_.request_timeout;
+    if (suspects) wanted = std::max(wanted, peer->second.status.view + 1);
+    if (wanted > view_) later.push_back(wanted);
   }
   const size_t enough = planted(Bug::kPbftJoinsOne) ? 1 : weak_quorum();
   if (later.size() < enough) return;
   std::sort(later.begin(), later.end(), std::greater<>());
-  change_view(later[enough - 1], "others do");
+  change_view(later[enough - 1], suspects_ ? complaint() : "others do");
 }
 
 void Pbft::count_changes() {
@@ -193,7 +221,9 @@ void Pbft::enter_view(const NewView& message) {
   }
   view_ = message.view;
   active_ = true;
+  active_since_ = now_;
   own_change_.reset();
+  suspects_ = false;
   new_view_ = message;
   change_due_ = kNever;
   progress_at_ = now_;
@@ -259,9 +289,30 @@ void Pbft::transfer(Time now, NodeId to) {
   while (to != kNobody && next <= view_ + governing_.voters() && primary_of(next) != to) ++next;
   if (next > view_ + governing_.voters() || primary_of(next) == options_.self) return refuse("not a voter");
   if (next > view_ + 1 && owes()) return refuse("requests of earlier views wait");
+  hand_over(next, "handed over");
+}
+
+void Pbft::hand_over(Epoch next, std::string_view reason) {
   fact(FactKind::kLeadershipMoved, 0, primary_of(next));
   broadcast(Abdicate{view_, next});
-  change_view(next, "handed over");
+  change_view(next, reason);
+}
+
+// A member may have left this view alone all the same: a hand-over that only it heard of, or one that the others were
+// too late for. It can not come back, as it gave its word, and takes no part: so the others come to it. Not too often,
+// as one that lies may ask for it again and again.
+void Pbft::follow_who_is_ahead() {
+  if (!is_primary() || now_ - active_since_ < kLeastReign * options_.request_timeout) return;
+  Epoch next = pbft::kMaxNumber;
+  for (const auto& [sender, change] : changes_) {
+    const auto peer = peers_.find(sender);
+    if (sender == options_.self || peer == peers_.end() || !governing_.votes(sender)) continue;
+    const pbft::StatusReport& status = peer->second.status;
+    const bool waits = !status.active && status.view == change.view && change.view > view_;
+    if (waits && now_ - peer->second.heard <= options_.request_timeout) next = std::min(next, change.view);
+  }
+  if (primary_of(next) == options_.self) ++next;  // which would be no hand-over: who waits goes there with all
+  if (next < view_ + governing_.voters() && !owes()) hand_over(next, "another member is ahead");
 }
 
 void Pbft::handle(NodeId, Abdicate& message) {

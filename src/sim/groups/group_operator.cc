@@ -243,8 +243,9 @@ bool GroupScenario::converged() const {
   for (const Member& member : canon_.membership().members()) {
     const NodeIndex node = groups::machine_of(member.id);
     if (!world_->up(node) || hosts_[at(node)].id != member.id) return waits(node, "to be a member");
-    if (member.role == Role::kWitness) continue;
     const consensus::Replica& replica = process(node)->replica();
+    if (replica.report().leader == consensus::kNobody) return waits(node, "to follow somebody");
+    if (member.role == Role::kWitness) continue;
     if (replica.applied() != canon_.last()) {
       return waits(node, "has applied " + std::to_string(replica.applied()) + " of " + std::to_string(canon_.last()));
     }

@@ -279,6 +279,7 @@ class PbftLiar final : public Liar {
     if (lies_ && random_.one_in(3)) {
       m.executed += random_.below(1'000);
       m.wants = m.stable + random_.below(50);
+      m.suspects = random_.one_in(2);
     }
   }
   void change(NodeId, pbft::ReadReply& m) {

@@ -241,6 +241,7 @@ bool NodeScenario::converged() const {
     const NodeIndex machine = machine_at(member.address);
     const NodeProcess* const process = node(machine);
     if (process == nullptr || hosts_[at(machine)].id != member.id) return waits(machine, "to be a member");
+    if (process->replica().report().leader == consensus::kNobody) return waits(machine, "to follow somebody");
     if (member.role == consensus::Role::kWitness) continue;
     if (process->replica().applied() != truth_.last()) {
       return waits(machine, "has applied " + std::to_string(process->replica().applied()) + " of " +
