@@ -83,7 +83,8 @@ disks 4 whoever was to be replaced was lost before the new members governed
 rot 2201367 a checkpoint became stable before the one where members changed, which was damaged
 membership 2101307 a primary that gave up its view was waited for, where nobody asked for anything
 returns 7000014 a member whose patience ended alone was outside of its group for good
-leases 7000126 a hand-over past several views left its old primary alone there
+reigns 7200618 a hand-over past several views left its old primary alone there
+snapshots 7200920 a voter that is one no more waited in a later view, and nobody heard it
 nodes 27 a dead one of four could not be replaced where it was: the group may not be smaller in between
 nodes-disks 40000247 a removed member was switched off while it still decided
 nodes-disks 35 a watch of a compacted revision was told that it had been given everything

@@ -48,6 +48,7 @@ void Pbft::beat() {
   suspects_ = suspects_ && now_ >= complaint_deadline();
   broadcast(own_status(), After::kNothing);
   if (own_change_) broadcast(*own_change_);
+  if (handing_over_ && is_primary()) broadcast(*handing_over_, After::kNothing);
   join_later_views();
   follow_who_is_ahead();
   if (!active_) count_changes();

@@ -246,7 +246,7 @@ class Pbft final : public Protocol {
   Time complaint_deadline() const;  // of that, or of the one that it asks for
   std::string_view complaint() const;
   void complain();
-  void hand_over(Epoch next, std::string_view reason);
+  void hand_over(Epoch next);
   void follow_who_is_ahead();
   bool has_work() const;
   bool owes() const;
@@ -372,6 +372,7 @@ class Pbft final : public Protocol {
   Time progress_at_ = 0;
   Time active_since_ = 0;  // in view_, by this run
   bool suspects_ = false;  // its view, and tells the others
+  std::optional<pbft::Abdicate> handing_over_;
   std::map<NodeId, Peer> peers_;
   std::map<NodeId, std::deque<std::string>> early_;  // frames of a view that is yet to be entered
   Time beat_due_ = kNever;

@@ -75,6 +75,7 @@ void Pbft::change_view(Epoch view, std::string_view reason) {
   new_view_.reset();
   change_due_ = kNever;
   suspects_ = false;
+  handing_over_.reset();
   ordered_to_ = 0;
   unordered_.clear();
   forget_votes(slots_, stable_.seq);
@@ -125,7 +126,7 @@ void Pbft::join_later_views() {
   const size_t enough = planted(Bug::kPbftJoinsOne) ? 1 : weak_quorum();
   if (later.size() < enough) return;
   std::sort(later.begin(), later.end(), std::greater<>());
-  change_view(later[enough - 1], suspects_ ? complaint() : "others do");
+  change_view(later[enough - 1], handing_over_ ? "handed over" : suspects_ ? complaint() : "others do");
 }
 
 void Pbft::count_changes() {
@@ -224,6 +225,7 @@ void Pbft::enter_view(const NewView& message) {
   active_since_ = now_;
   own_change_.reset();
   suspects_ = false;
+  handing_over_.reset();
   new_view_ = message;
   change_due_ = kNever;
   progress_at_ = now_;
@@ -289,30 +291,28 @@ void Pbft::transfer(Time now, NodeId to) {
   while (to != kNobody && next <= view_ + governing_.voters() && primary_of(next) != to) ++next;
   if (next > view_ + governing_.voters() || primary_of(next) == options_.self) return refuse("not a voter");
   if (next > view_ + 1 && owes()) return refuse("requests of earlier views wait");
-  hand_over(next, "handed over");
+  hand_over(next);
 }
 
-void Pbft::hand_over(Epoch next, std::string_view reason) {
+// It goes when others do: alone in a later view, because nobody heard of it, it would be nobody's primary.
+void Pbft::hand_over(Epoch next) {
   fact(FactKind::kLeadershipMoved, 0, primary_of(next));
-  broadcast(Abdicate{view_, next});
-  change_view(next, reason);
+  handing_over_ = Abdicate{view_, next};
+  broadcast(*handing_over_, After::kNothing);
 }
 
-// A member may have left this view alone all the same: a hand-over that only it heard of, or one that the others were
-// too late for. It can not come back, as it gave its word, and takes no part: so the others come to it. Not too often,
+// A member may have left this view alone all the same: by a hand-over that only it heard of, or as a voter that is one
+// no more. It can not come back, as it gave its word, and takes no part: so the others come to it. Not too often,
 // as one that lies may ask for it again and again.
 void Pbft::follow_who_is_ahead() {
-  if (!is_primary() || now_ - active_since_ < kLeastReign * options_.request_timeout) return;
+  if (!is_primary() || handing_over_ || now_ - active_since_ < kLeastReign * options_.request_timeout) return;
   Epoch next = pbft::kMaxNumber;
-  for (const auto& [sender, change] : changes_) {
-    const auto peer = peers_.find(sender);
-    if (sender == options_.self || peer == peers_.end() || !governing_.votes(sender)) continue;
-    const pbft::StatusReport& status = peer->second.status;
-    const bool waits = !status.active && status.view == change.view && change.view > view_;
-    if (waits && now_ - peer->second.heard <= options_.request_timeout) next = std::min(next, change.view);
+  for (const auto& [member, peer] : peers_) {
+    const bool heard = view_members_.contains(member) && now_ - peer.heard <= options_.request_timeout;
+    if (heard && !peer.status.active && peer.status.view > view_) next = std::min(next, peer.status.view);
   }
   if (primary_of(next) == options_.self) ++next;  // which would be no hand-over: who waits goes there with all
-  if (next < view_ + governing_.voters() && !owes()) hand_over(next, "another member is ahead");
+  if (next < view_ + governing_.voters() && !owes()) hand_over(next);
 }
 
 void Pbft::handle(NodeId, Abdicate& message) {
