@@ -49,6 +49,9 @@ void Pbft::beat() {
   broadcast(own_status(), After::kNothing);
   if (own_change_) broadcast(*own_change_);
   if (handing_over_ && is_primary()) broadcast(*handing_over_, After::kNothing);
+  // What it said was in a record that is damaged; what it may have forgotten is below the checkpoint that made it
+  // whole.
+  if (!active_ && !own_change_ && may_vote()) change_view(view_ + 1, "its view change was lost");
   join_later_views();
   follow_who_is_ahead();
   if (!active_) count_changes();
@@ -62,8 +65,12 @@ void Pbft::beat() {
 bool Pbft::misses_primary() const {
   const NodeId primary = primary_of(view_);
   if (!active_ || !may_vote() || has_work() || primary == options_.self) return false;
-  const auto heard = peers_.find(primary);
-  return heard != peers_.end() && now_ - heard->second.heard > options_.request_timeout;
+  // What the primary sees to by itself is not done.
+  const bool awaited = ledger_.next_at != 0 || fill_to_ > executed_;
+  if (awaited && now_ - progress_at_ > options_.request_timeout) return true;
+  const auto peer = peers_.find(primary);
+  const Time heard = peer == peers_.end() ? 0 : peer->second.heard;
+  return now_ - std::max(heard, active_since_) > options_.request_timeout;
 }
 
 bool Pbft::is_alone() const {
@@ -293,7 +300,10 @@ void Pbft::install(Offer offer, NodeId from) {
     here.last = 0;
     if (here.committed_batch != nullptr) log_bytes_ += charge_of(*here.committed_batch);
   }
-  if (others) changes_.clear();
+  if (others) {
+    changes_.clear();
+    if (own_change_) changes_[options_.self] = *own_change_;
+  }
   checkpoints_.clear();
   checkpoints_[seq] = {base_.state, ledger_.digest()};
   saved_.clear();

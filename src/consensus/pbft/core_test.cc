@@ -544,6 +544,77 @@ TEST(PbftCore, aNewViewOrdersAnotherBatchWhereOneIsCommitted) {
   }
 }
 
+// A liar sent it to a later view, and damage took the record of its VIEW-CHANGE: whole again, it waited there and told
+// nobody, and with another one dead nobody was left to change views with.
+TEST(PbftCore, aMemberWhoseViewChangeIsLostAsksAgain) {
+  Four<PbftPlay> group;
+  for (uint64_t to = 1; to <= 3; ++to) group.cores.cut(NodeId{4}, NodeId{to});
+  group.inject(1, 4, Abdicate{1, 3});
+  const LogSeq record = group.cores.core(NodeId{4}).state().next_seq - 1;
+  group.cores.settle();
+  for (int life = 0; life < 2; ++life) {  // in its second one a record of its own follows
+    group.cores.crash(NodeId{4});
+    if (life == 1) group.cores.node(NodeId{4}).damaged.insert(record);
+    group.cores.start(NodeId{4});
+    group.cores.settle();
+  }
+  group.cores.heal();
+  group.cores.run(3 * kSecond);
+  ASSERT_TRUE(group.cores.core(NodeId{4}).state().votes);
+  group.cores.crash(NodeId{1});
+  group.cores.propose(NodeId{2}, "x");
+  group.cores.run(60 * kSecond);
+  EXPECT_EQ(group.cores.node(NodeId{2}).state, "x,");
+  EXPECT_EQ(group.cores.failure(), std::nullopt);
+}
+
+// It is heard, and orders no null requests, which nobody asked for.
+TEST(PbftCore, aPrimaryThatStopsAChangeOfMembersIsDeposed) {
+  Four<PbftPlay> group;
+  Options options;
+  options.self = NodeId{5};
+  options.founding = Membership::of_voters({NodeId{1}, NodeId{2}, NodeId{3}, NodeId{4}});
+  options.checkpoint_every = 4;
+  options.snapshot_every_bytes = 2'000;
+  group.cores.add(options);
+  group.cores.settle();
+  const auto target = Membership::of_voters({NodeId{1}, NodeId{2}, NodeId{3}, NodeId{4}, NodeId{5}});
+  group.cores.reconfigure(NodeId{2}, target);
+  for (int i = 0; i < 4; ++i) {
+    for (uint64_t n = 1; n <= 4; ++n) group.cores.write(NodeId{n});
+    group.cores.deliver(kNobody, kNobody);
+  }
+  group.cores.crash(NodeId{1});  // and a liar in its place
+  group.cores.settle();
+  ASSERT_FALSE(group.cores.core(NodeId{2}).in_force(target));
+  for (int beat = 0; beat < 200; ++beat) {
+    for (uint64_t to = 2; to <= 4; ++to) group.inject(1, to, StatusReport{.view = 1, .active = true});
+    group.cores.run(50 * kMillisecond);
+  }
+  for (uint64_t n = 2; n <= 5; ++n) EXPECT_TRUE(group.cores.core(NodeId{n}).in_force(target)) << n;
+}
+
+// A gateway of a lower number floods one member with requests, to be handed on before all others.
+TEST(PbftCore, aFloodOfRequestsHoldsUpNobodyElses) {
+  Four<PbftPlay> group;
+  group.cores.crash(NodeId{1});
+  group.cores.propose(NodeId{2}, "first");
+  group.cores.run(2 * kSecond);
+  uint64_t timestamp = 1;
+  const auto beats = [&](int count) {
+    for (int beat = 0; beat < count; ++beat) {
+      for (int i = 0; i < 200; ++i) group.inject(1, 3, RequestMessage{signed_request(1, timestamp++, {"x"})});
+      group.cores.run(50 * kMillisecond);
+    }
+  };
+  beats(10);
+  group.cores.propose(NodeId{3}, "lost");
+  group.cores.write(NodeId{3});
+  ASSERT_GT(group.cores.drop(NodeId{3}, kNobody), 0u);
+  beats(20);
+  EXPECT_NE(group.cores.node(NodeId{2}).state.find("lost"), std::string::npos);
+}
+
 TEST(PbftCore, anInvalidViewChangeDoesNotTakeThePlaceOfAValidOne) {
   Four<PbftPlay> group;
   ViewChange message;

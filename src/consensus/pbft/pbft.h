@@ -104,7 +104,11 @@ class Pbft final : public Protocol {
   bool leader_keeps_time() const override { return false; }
   // The governing one; while a change is ordered and not in force, the members of both.
   const Membership& membership() const override { return view_members_; }
-  bool in_force(const Membership& delivered) const override { return governing_ == delivered; }
+  // Its members hold the state when a view of theirs has begun; who is none of them is not told of that.
+  bool in_force(const Membership& delivered) const override {
+    const bool begun = active_ && new_view_ && new_view_->first > governs_from_;
+    return governing_ == delivered && (begun || !governing_.votes(options_.self));
+  }
   Status accepts(const Membership& membership) const override { return pbft::Options::accepts(membership); }
   std::optional<EntryId> entry_at(Position position) const override;
   Status check_invariants() const override;
@@ -194,6 +198,7 @@ class Pbft final : public Protocol {
   Time oldest_waiting() const;  // kNever: nothing waits
   void forget_request(const RequestKey& key);
   void repeat_requests();
+  void repeat_requests_of(NodeId gateway);
   void reserve_timestamps();
   void handle(NodeId from, pbft::RequestMessage& message);
 

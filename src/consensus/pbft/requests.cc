@@ -162,17 +162,29 @@ void Pbft::handle(NodeId from, RequestMessage& message) {
 
 // Own ones go to all again; others' to the primary, which may not have heard of them.
 void Pbft::repeat_requests() {
+  for (auto at = waiting_.begin(); at != waiting_.end();) {
+    const NodeId gateway = at->first.first;
+    repeat_requests_of(gateway);
+    at = waiting_.lower_bound({NodeId{number(gateway) + 1}, 0});
+  }
+}
+
+// Each gateway has an allowance of its own: one that floods this member with requests holds up nobody else's.
+void Pbft::repeat_requests_of(NodeId gateway) {
+  const bool own = gateway == options_.self;
   const NodeId primary = active_ ? primary_of(view_) : kNobody;
+  if (!own && (primary == kNobody || primary == options_.self)) return;
   size_t repeated = 0;
   uint64_t bytes = 0;
-  for (auto& [key, waiting] : waiting_) {
+  for (auto at = waiting_.lower_bound({gateway, 0}); at != waiting_.end() && at->first.first == gateway; ++at) {
+    auto& [key, waiting] = *at;
     if (repeated >= kMostRepeated || bytes > kMostRepeatedBytes) return;
     if (now_ - waiting.sent < 2 * options_.heartbeat) continue;
     waiting.sent = now_;
     if (clients_.executed(key.first, key.second)) continue;
-    if (key.first == options_.self) {
+    if (own) {
       broadcast(RequestMessage{waiting.request});
-    } else if (primary != kNobody && primary != options_.self) {
+    } else {
       send(primary, RequestMessage{waiting.request});
     }
     ++repeated;
