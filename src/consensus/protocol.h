@@ -118,8 +118,9 @@ class Protocol {
   virtual bool leader_keeps_time() const { return true; }
   // The newest membership in the log, committed or not; and where it stands.
   virtual const Membership& membership() const = 0;
-  // Whether the votes that count are those of `delivered`, a membership that was, and its members hold the state: whoever
-  // is not in it must not go before. Under PBFT that is so when a view of theirs has begun, after the next checkpoint.
+  // Whether the votes that count are those of `delivered`, a membership that was, and its members hold the state:
+  // whoever is not in it must not go before. Under PBFT that is so when a view of theirs has begun, after the next
+  // checkpoint.
   virtual bool in_force(const Membership& /*delivered*/) const { return true; }
   // Entry at `position` as this node holds it; nothing when it is compacted, missing or beyond the end.
   virtual std::optional<EntryId> entry_at(Position position) const = 0;
