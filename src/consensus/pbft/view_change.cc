@@ -311,6 +311,7 @@ void Pbft::follow_who_is_ahead() {
     const bool heard = view_members_.contains(member) && now_ - peer.heard <= options_.request_timeout;
     if (heard && !peer.status.active && peer.status.view > view_) next = std::min(next, peer.status.view);
   }
+  if (next == pbft::kMaxNumber) return;
   if (primary_of(next) == options_.self) ++next;  // which would be no hand-over: who waits goes there with all
   if (next < view_ + governing_.voters() && !owes()) hand_over(next);
 }
